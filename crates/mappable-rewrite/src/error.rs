@@ -1,0 +1,229 @@
+//! Why a component was not rewritten: one sentence each, with the place and the thing that stood in the way.
+
+use std::fmt;
+
+use crate::report::ComponentPath;
+
+/// Where a lower is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The component that holds it.
+    pub component: ComponentPath,
+    /// Which of that component's canonical functions (lifts, lowers and built-ins, in order) it is.
+    pub canon: u32,
+    /// The core function that it defines.
+    pub core_func: u32,
+    /// What the lowered function was imported or aliased as, where that is known.
+    pub function: Option<String>,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(function) = &self.function {
+            write!(f, "`{function}` ")?;
+        }
+        write!(
+            f,
+            "lowered in {} as core function {}",
+            self.component, self.core_func
+        )
+    }
+}
+
+/// Why a component was not rewritten.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RewriteError {
+    /// The bytes are no binary component.
+    #[error("not a binary component: {found}")]
+    NotAComponent {
+        /// What they seem to be.
+        found: &'static str,
+    },
+
+    /// The component is not valid.
+    #[error("the component is not valid")]
+    Invalid(#[source] wasmparser::Error),
+
+    /// Components are nested deeper than is taken.
+    #[error("components are nested deeper than {limit} levels")]
+    TooDeep {
+        /// The deepest nesting taken.
+        limit: usize,
+    },
+
+    /// The outermost component imports a component, whose body could not be rewritten.
+    #[error("the component imports another component, `{import}`, whose body is not there to be rewritten")]
+    ImportedComponent {
+        /// The import's name.
+        import: String,
+    },
+
+    /// A root import already bears the name that the gate would give to another.
+    #[error("the component imports both `{import}` and the name that the gate gives it")]
+    GateNameTaken {
+        /// The import of our package.
+        import: String,
+    },
+
+    /// A function with the mark that has not the one shape that a swapping function has.
+    #[error("the swapping function {site} has the wrong type: {fault}")]
+    WrongShape {
+        /// Where.
+        site: Site,
+        /// What is wrong with the type.
+        fault: ShapeFault,
+    },
+
+    /// A canonical option that a swapping function may not be lowered with.
+    #[error("the swapping function {site} must not have the canonical option `{option}`")]
+    RefusedOption {
+        /// Where.
+        site: Site,
+        /// The option.
+        option: &'static str,
+    },
+
+    /// A swapping function lowered without a memory.
+    #[error("the swapping function {site} names no memory")]
+    NoMemory {
+        /// Where.
+        site: Site,
+    },
+
+    /// A memory that a swapping function may not be lowered with.
+    #[error("the swapping function {site} names memory {memory}, which {fault}")]
+    RefusedMemory {
+        /// Where.
+        site: Site,
+        /// The core memory.
+        memory: u32,
+        /// What is wrong with it.
+        fault: MemoryFault,
+    },
+
+    /// A lowered swapping function whose core type is not `(i32, i32, i32, i32) -> ()`.
+    #[error("the swapping function {site} has the core type `{found}`, not four `i32` and no result")]
+    WrongCoreType {
+        /// Where.
+        site: Site,
+        /// Its core type.
+        found: String,
+    },
+
+    /// The component uses a section that this version does not know.
+    #[error("{component} has a section that is not known here, at byte {offset}")]
+    UnknownSection {
+        /// The component.
+        component: ComponentPath,
+        /// Where in the file.
+        offset: usize,
+    },
+
+    /// With its refreshes the component is not valid: it was at one of the format's limits.
+    #[error("there is no room for refreshes in the component")]
+    NoRoom(#[source] wasmparser::Error),
+
+    /// A marked lower can be reached past its refresh: in a rewritten component, our bug.
+    #[error("a bug in mappable: the swapping function {site} is not behind a refresh, for {reason}")]
+    Bug {
+        /// Where.
+        site: Site,
+        /// What gave it away.
+        reason: Unguarded,
+    },
+
+    /// An invariant of the rewriter does not hold: our bug.
+    #[error("a bug in mappable ({file}:{line}): {what}")]
+    Broken {
+        /// What does not hold.
+        what: String,
+        /// The source file of the check.
+        file: &'static str,
+        /// Its line.
+        line: u32,
+    },
+}
+
+/// A [`RewriteError::Broken`] that bears the place where it is made.
+macro_rules! broken {
+    ($($what:tt)*) => {
+        $crate::RewriteError::Broken { what: format!($($what)*), file: file!(), line: line!() }
+    };
+}
+pub(crate) use broken;
+
+/// In what a marked function's type differs from `(own<r>, list<u8>) -> result<own<s>, tuple<own<r>, map-error>>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShapeFault {
+    /// The function is `async`.
+    #[error("it is async")]
+    Async,
+    /// Not two parameters.
+    #[error("it takes {0} parameters, not two")]
+    ParameterCount(usize),
+    /// The first parameter is a borrow.
+    #[error("its first parameter borrows the handle, where it must own it")]
+    BorrowedHandle,
+    /// The first parameter is no handle.
+    #[error("its first parameter is not an owned handle")]
+    FirstParameter,
+    /// The second parameter is no `list<u8>`.
+    #[error("its second parameter is not a `list<u8>`")]
+    Placement,
+    /// The result is no `result` with both cases.
+    #[error("its result is not a `result` with an ok and an error type")]
+    Result,
+    /// The ok case is no owned handle.
+    #[error("it does not answer ok with an owned handle")]
+    Ok,
+    /// The error case is no `tuple<own<r>, map-error>`.
+    #[error("it does not answer an error with the handle and a `map-error`")]
+    Err,
+    /// The handle given back on error is of another resource than the one taken.
+    #[error("the handle it gives back on error is of another resource than the one it takes")]
+    OtherResource,
+    /// The handle given on success is of the same resource as the one taken.
+    #[error("the handle it answers ok with is of the same resource as the one it takes")]
+    SameResource,
+}
+
+/// What is wrong with a memory that a swapping function names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryFault {
+    /// A 64-bit memory.
+    #[error("is a 64-bit memory")]
+    Memory64,
+    /// A shared memory.
+    #[error("is shared between threads")]
+    Shared,
+    /// A memory that declares its page size.
+    #[error("has a custom page size")]
+    CustomPageSize,
+}
+
+/// Why a marked lower does not count as being behind a refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unguarded {
+    /// Its core function is used so many times, where one is right.
+    #[error("its core function is used {0} times, not once")]
+    Uses(usize),
+    /// Its core function is used by something else than an instance's export.
+    #[error("its core function is used by something else than the exports of an instance")]
+    NotExported,
+    /// The instance that exports it is not made of just it and its memory.
+    #[error("the instance that exports it is not made of it and its own memory alone")]
+    Exports,
+    /// The instance that exports it is used so many times, where one is right.
+    #[error("the instance that exports it is used {0} times, not once")]
+    InstanceUses(usize),
+    /// The instance that exports it is aliased rather than passed to a refresh.
+    #[error("the instance that exports it is aliased")]
+    Aliased,
+    /// The instance that exports it is passed to an instantiation that is no refresh's.
+    #[error("it is passed to a module that is not the refresh")]
+    OtherModule,
+}

@@ -1,0 +1,117 @@
+//! The gate: the name under which the host offers its functions to rewritten components alone.
+//!
+//! A component asks for `mappable:memory/types@0.1.0`, which no host has. The rewriter makes that
+//! `mappable:<key>/types@0.1.0`, and the host registers its functions under that name only, with a key that it draws
+//! at random for the process: what was never rewritten can't link. Versions are kept, so the engine's rules about
+//! compatible ones hold as before.
+
+/// The package whose names are gated, up to the interface.
+const PUBLIC: &str = "mappable:memory/";
+/// The package name of [`PUBLIC`], which can't be a key.
+const PUBLIC_KEY: &str = "memory";
+
+/// A gate: a secret package name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// `mappable:<key>/`
+    prefix: String,
+}
+
+impl Gate {
+    /// A gate whose names are of the package `mappable:<key>`.
+    ///
+    /// # Errors
+    ///
+    /// `key` must be a lowercase kebab label (`[a-z][a-z0-9]*`, words joined by `-`), and not `memory`.
+    pub fn new(key: &str) -> Result<Gate, GateKeyError> {
+        if !is_lower_kebab(key) {
+            return Err(GateKeyError::NotKebab(key.to_owned()));
+        }
+        if key == PUBLIC_KEY {
+            return Err(GateKeyError::Public);
+        }
+        Ok(Gate {
+            prefix: format!("mappable:{key}/"),
+        })
+    }
+
+    /// The name to register an interface under: of `types@0.1.0`, `mappable:<key>/types@0.1.0`.
+    pub fn import_name(&self, interface: &str) -> String {
+        format!("{}{interface}", self.prefix)
+    }
+
+    /// What a root import called `name` becomes, if it is one of our package's.
+    pub(crate) fn rename(&self, name: &str) -> Option<String> {
+        name.strip_prefix(PUBLIC)
+            .map(|interface| self.import_name(interface))
+    }
+}
+
+/// Whether an import called `name` is one that a gate renames.
+pub(crate) fn is_public(name: &str) -> bool {
+    name.starts_with(PUBLIC)
+}
+
+fn is_lower_kebab(label: &str) -> bool {
+    label.split('-').all(|word| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    })
+}
+
+/// Why a [`Gate`] was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GateKeyError {
+    /// The key is not a lowercase kebab label.
+    #[error("a gate's key must be a lowercase kebab label such as `k3-f00`, which `{0}` is not")]
+    NotKebab(String),
+    /// The key is `memory`: every component knows that name.
+    #[error("a gate's key can't be `memory`, the name that every component knows")]
+    Public,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_lowercase_kebab_labels() {
+        for good in ["a", "k0123456789abcdef", "two-words", "a1-b2"] {
+            assert!(Gate::new(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "-", "a-", "-a", "a--b", "A", "1a", "a-1", "a_b", "a/b", "ä", "a b", "memory",
+        ] {
+            assert!(Gate::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_the_package_keep_interface_and_version() {
+        let gate = Gate::new("k1").unwrap();
+        let renamed = |name| gate.rename(name);
+        assert_eq!(
+            renamed("mappable:memory/types@0.1.9").as_deref(),
+            Some("mappable:k1/types@0.1.9")
+        );
+        assert_eq!(
+            renamed("mappable:memory/types@0.1.9"),
+            Some(gate.import_name("types@0.1.9"))
+        );
+        assert_eq!(
+            renamed("mappable:memory/types").as_deref(),
+            Some("mappable:k1/types")
+        );
+        for other in [
+            "mappable:k1/types@0.1.0",
+            "mappable:memory-x/types@0.1.0",
+            "wasi:cli/run@0.2.0",
+            "types",
+        ] {
+            assert_eq!(renamed(other), None, "{other}");
+        }
+    }
+}

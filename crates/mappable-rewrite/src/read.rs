@@ -1,0 +1,275 @@
+//! What is where: typed facts of a whole tree of components, by the validator's own index spaces.
+//!
+//! [`read`] validates the bytes and, as it goes, notes of each component what the rest of this crate asks about:
+//! marked lowers (checked by [`lower`]), who uses which core function and core instance, which modules are the
+//! refresh. One [`ComponentFacts`] is made for each component; [`scope`] fills it, section by section. Indices are
+//! counted here as items go by and compared with the validator's counts after each section.
+//!
+//! Nothing is decided here but refusals: what to do about the facts is [`crate::plan`]'s, and whether a lower is
+//! behind a refresh [`crate::verify`]'s.
+
+mod lower;
+mod scope;
+
+use std::collections::HashMap;
+
+use wasmparser::{
+    Encoding, FuncValidatorAllocations, Instance, KnownCustom, Name, Parser, Payload,
+    ValidPayload, Validator, WasmFeatures,
+};
+
+use crate::error::{RewriteError, broken};
+use crate::refresh;
+use crate::report::{ComponentPath, MemoryType, ModuleReport};
+use crate::shape::Marks;
+
+/// All that some configuration of Wasmtime 48 takes (`features_known_to_wasmtime` in its `config.rs`): what is not
+/// valid with these, no engine of ours runs.
+pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM3
+    .union(WasmFeatures::SHARED_EVERYTHING_THREADS)
+    .union(WasmFeatures::COMPONENT_MODEL)
+    .union(WasmFeatures::CUSTOM_PAGE_SIZES)
+    .union(WasmFeatures::STACK_SWITCHING)
+    .union(WasmFeatures::WIDE_ARITHMETIC)
+    .union(WasmFeatures::CM_ASYNC)
+    .union(WasmFeatures::CM_ASYNC_STACKFUL)
+    .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS)
+    .union(WasmFeatures::CM_THREADING)
+    .union(WasmFeatures::CM_ERROR_CONTEXT)
+    .union(WasmFeatures::CM_GC)
+    .union(WasmFeatures::CM_MAP)
+    .union(WasmFeatures::CM64)
+    .union(WasmFeatures::CM_FIXED_LENGTH_LISTS)
+    .union(WasmFeatures::CM_IMPLEMENTS);
+
+/// How deep components may be nested. The emitter recurses once a level.
+pub(crate) const MAX_DEPTH: usize = 100;
+
+/// Whether the bodies of core functions are validated too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bodies {
+    /// Yes: the bytes come from elsewhere.
+    Validate,
+    /// No: the modules are copies of ones that were validated.
+    Trust,
+}
+
+/// A tree of components.
+#[derive(Debug, Default)]
+pub(crate) struct Facts<'a> {
+    /// Each component, in the order in which they begin: the outermost is the first.
+    pub(crate) components: Vec<ComponentFacts<'a>>,
+    /// The names that the outermost component imports.
+    pub(crate) root_imports: Vec<&'a str>,
+}
+
+/// One component.
+#[derive(Debug, Default)]
+pub(crate) struct ComponentFacts<'a> {
+    pub(crate) path: ComponentPath,
+    pub(crate) name: Option<&'a str>,
+    /// Its marked lowers, each found fit to be refreshed, in order.
+    pub(crate) lowers: Vec<Lower>,
+    /// The core modules that it defines, in order.
+    pub(crate) modules: Vec<ModuleReport>,
+    /// Its core instances, by index.
+    pub(crate) core_instances: Vec<Instance<'a>>,
+    /// Its core memories, by index: the core instance and the export that each is an alias of.
+    pub(crate) memories: Vec<(u32, &'a str)>,
+    /// Every use of a core function.
+    pub(crate) func_users: HashMap<u32, Vec<FuncUser>>,
+    /// Every use of a core instance.
+    pub(crate) instance_users: HashMap<u32, Vec<InstanceUser>>,
+}
+
+/// A lower of a swapping function.
+#[derive(Clone, Debug)]
+pub(crate) struct Lower {
+    /// Which canonical function of the component it is.
+    pub(crate) canon: u32,
+    /// The core function that it defines.
+    pub(crate) func: u32,
+    /// How many core instances the component has before it.
+    pub(crate) core_instances: u32,
+    /// The core memory that it names.
+    pub(crate) memory: u32,
+    /// That memory's type.
+    pub(crate) memory_type: MemoryType,
+    /// What the lowered function was imported or aliased as.
+    pub(crate) function: Option<String>,
+}
+
+/// A use of a core function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FuncUser {
+    /// As an export of this core instance.
+    Export(u32),
+    /// As what a `canon lift` lifts.
+    Lift,
+    /// As `realloc`, `post-return` or `callback` of a canonical function.
+    Option,
+    /// As a resource's destructor.
+    Destructor,
+}
+
+/// A use of a core instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InstanceUser {
+    /// As an argument of the instantiation that makes this core instance.
+    Argument(u32),
+    /// As what an export is aliased of.
+    Alias,
+}
+
+/// Validates and reads a tree of components.
+pub(crate) fn read(bytes: &[u8], bodies: Bodies) -> Result<Facts<'_>, RewriteError> {
+    if !Parser::is_component(bytes) {
+        return Err(RewriteError::NotAComponent {
+            found: what_instead(bytes),
+        });
+    }
+    let mut parser = Parser::new(0);
+    parser.set_features(FEATURES);
+    let mut validator = Validator::new_with_features(FEATURES);
+    let mut allocations = FuncValidatorAllocations::default();
+    let mut reader = Reader::new(bytes);
+
+    for payload in parser.parse_all(bytes) {
+        let payload = payload.map_err(RewriteError::Invalid)?;
+        let valid = validator.payload(&payload).map_err(RewriteError::Invalid)?;
+        if let (ValidPayload::Func(func, body), Bodies::Validate) = (valid, bodies) {
+            let mut func = func.into_validator(allocations);
+            func.validate(&body).map_err(RewriteError::Invalid)?;
+            allocations = func.into_allocations();
+        }
+        reader.payload(&validator, payload)?;
+    }
+    Ok(reader.facts)
+}
+
+fn what_instead(bytes: &[u8]) -> &'static str {
+    if Parser::is_core_wasm(bytes) {
+        "it is a core module"
+    } else if bytes.starts_with(b"\0asm") {
+        "its version of the binary format is not known"
+    } else if bytes.trim_ascii_start().starts_with(b"(") {
+        "it looks like the text format"
+    } else {
+        "it does not begin as WebAssembly does"
+    }
+}
+
+/// The state of reading: which components and modules have begun and not ended.
+struct Reader<'a> {
+    bytes: &'a [u8],
+    facts: Facts<'a>,
+    marks: Marks,
+    open: Vec<Open<'a>>,
+}
+
+enum Open<'a> {
+    Component(Box<scope::Scope<'a>>),
+    Module(ModuleReport),
+}
+
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Reader {
+            bytes,
+            facts: Facts::default(),
+            marks: Marks::default(),
+            open: Vec::new(),
+        }
+    }
+
+    fn payload(&mut self, validator: &Validator, payload: Payload<'a>) -> Result<(), RewriteError> {
+        match (self.open.last_mut(), payload) {
+            (_, Payload::Version { encoding, .. }) => self.begin(encoding),
+            (_, Payload::End(_)) => self.end(),
+            (Some(Open::Module(module)), payload) => {
+                note_module(module, payload);
+                Ok(())
+            }
+            (Some(Open::Component(scope)), payload) => {
+                let types = validator
+                    .types(0)
+                    .ok_or_else(|| broken!("the validator has no types for a component"))?;
+                let facts = &mut self.facts;
+                scope.payload(types, &mut self.marks, facts, payload)
+            }
+            (None, _) => Err(broken!("a section outside of any component")),
+        }
+    }
+
+    fn begin(&mut self, encoding: Encoding) -> Result<(), RewriteError> {
+        let outer = match self.open.last() {
+            None => None,
+            Some(Open::Component(scope)) => Some(scope),
+            Some(Open::Module(_)) => return Err(broken!("something begins in a core module")),
+        };
+        match (encoding, outer) {
+            (Encoding::Component, outer) => {
+                if self.open.len() >= MAX_DEPTH {
+                    return Err(RewriteError::TooDeep { limit: MAX_DEPTH });
+                }
+                let path = outer.map(|o| o.nested_path()).unwrap_or_default();
+                let index = self.facts.components.len();
+                let scope = scope::Scope::new(index, outer.is_none(), path.clone());
+                self.facts.components.push(ComponentFacts {
+                    path,
+                    ..ComponentFacts::default()
+                });
+                self.open.push(Open::Component(Box::new(scope)));
+            }
+            (Encoding::Module, Some(outer)) => {
+                let (index, range) = outer.nested_module()?;
+                let bytes = self.bytes.get(range);
+                self.open.push(Open::Module(ModuleReport {
+                    index,
+                    name: None,
+                    refresh: bytes.is_some_and(|bytes| bytes == refresh::module()),
+                    memories: Vec::new(),
+                }));
+            }
+            (Encoding::Module, None) => {
+                return Err(broken!("a core module was taken for a component"));
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), RewriteError> {
+        let Some(Open::Module(module)) = self.open.pop() else {
+            return Ok(());
+        };
+        let component = match self.open.last() {
+            Some(Open::Component(scope)) => self.facts.components.get_mut(scope.component),
+            _ => None,
+        };
+        component
+            .ok_or_else(|| broken!("a core module ends outside of any component"))?
+            .modules
+            .push(module);
+        Ok(())
+    }
+}
+
+/// Notes what a report tells of a core module: its name and the memories that it defines.
+fn note_module(module: &mut ModuleReport, payload: Payload<'_>) {
+    match payload {
+        Payload::MemorySection(section) => {
+            let memories = section.into_iter().flatten();
+            module.memories.extend(memories.map(MemoryType::from));
+        }
+        Payload::CustomSection(section) => {
+            if let KnownCustom::Name(names) = section.as_known() {
+                for name in names.into_iter().flatten() {
+                    if let Name::Module { name, .. } = name {
+                        module.name = Some(name.to_owned());
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,398 @@
+//! One component while it is being read: its index spaces, section by section.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use wasmparser::types::TypesRef;
+use wasmparser::{
+    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentInstance,
+    ComponentName, ComponentOuterAliasKind, ComponentType, ExternalKind, Instance, KnownCustom,
+    Payload,
+};
+
+use super::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, lower};
+use crate::error::{RewriteError, Site, broken};
+use crate::report::ComponentPath;
+use crate::shape::Marks;
+
+/// What is counted and named of a component that has begun and not ended.
+pub(super) struct Scope<'a> {
+    /// Its place in [`Facts::components`].
+    pub(super) component: usize,
+    /// Whether it is the outermost.
+    root: bool,
+    path: ComponentPath,
+    counts: Counts,
+    /// What component functions were imported, aliased or exported as.
+    func_names: HashMap<u32, String>,
+    /// What component instances were imported as.
+    instance_names: HashMap<u32, &'a str>,
+    /// Where the bytes of the last core module are.
+    last_module: Option<(u32, Range<usize>)>,
+    /// The index of the last nested component.
+    last_component: u32,
+}
+
+/// How many items each index space has so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    canons: u32,
+    core_funcs: u32,
+    core_instances: u32,
+    core_memories: u32,
+    modules: u32,
+    funcs: u32,
+    instances: u32,
+    components: u32,
+}
+
+impl Counts {
+    /// The validator's counts, for comparison; it has none of canonical functions.
+    fn of(types: TypesRef<'_>, canons: u32) -> Self {
+        Counts {
+            canons,
+            core_funcs: types.function_count(),
+            core_instances: types.core_instance_count(),
+            core_memories: types.memory_count(),
+            modules: types.module_count(),
+            funcs: types.component_function_count(),
+            instances: types.component_instance_count(),
+            components: types.component_count(),
+        }
+    }
+
+    /// Takes the next index of `kind`. None for kinds that are not counted.
+    fn next(&mut self, kind: ComponentExternalKind) -> Option<u32> {
+        let count = match kind {
+            ComponentExternalKind::Module => &mut self.modules,
+            ComponentExternalKind::Func => &mut self.funcs,
+            ComponentExternalKind::Instance => &mut self.instances,
+            ComponentExternalKind::Component => &mut self.components,
+            ComponentExternalKind::Type | ComponentExternalKind::Value => return None,
+        };
+        Some(take(count))
+    }
+}
+
+/// Counts one more, and gives its index.
+fn take(count: &mut u32) -> u32 {
+    let index = *count;
+    // The validator bounds index spaces far below this.
+    *count = count.saturating_add(1);
+    index
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(component: usize, root: bool, path: ComponentPath) -> Self {
+        Scope {
+            component,
+            root,
+            path,
+            counts: Counts::default(),
+            func_names: HashMap::new(),
+            instance_names: HashMap::new(),
+            last_module: None,
+            last_component: 0,
+        }
+    }
+
+    /// The path of the nested component that begins.
+    pub(super) fn nested_path(&self) -> ComponentPath {
+        let mut path = self.path.clone();
+        path.0.push(self.last_component);
+        path
+    }
+
+    /// Index and bytes of the core module that begins.
+    pub(super) fn nested_module(&self) -> Result<(u32, Range<usize>), RewriteError> {
+        self.last_module
+            .clone()
+            .ok_or_else(|| broken!("a core module begins without a section that holds it"))
+    }
+
+    /// Takes in one section, which the validator has taken in already.
+    pub(super) fn payload(
+        &mut self,
+        types: TypesRef<'_>,
+        marks: &mut Marks,
+        facts: &mut Facts<'a>,
+        payload: Payload<'a>,
+    ) -> Result<(), RewriteError> {
+        match payload {
+            // The validator counts these when they end.
+            Payload::ModuleSection {
+                unchecked_range, ..
+            } => {
+                self.last_module = Some((take(&mut self.counts.modules), unchecked_range));
+                return Ok(());
+            }
+            Payload::ComponentSection { .. } => {
+                self.last_component = take(&mut self.counts.components);
+                return Ok(());
+            }
+            Payload::ComponentImportSection(section) => {
+                for import in section {
+                    let import = import.map_err(RewriteError::Invalid)?;
+                    self.import(facts, import.name.name, import.ty.kind())?;
+                }
+            }
+            payload => {
+                let component = facts
+                    .components
+                    .get_mut(self.component)
+                    .ok_or_else(|| broken!("a component without facts"))?;
+                self.section(types, marks, component, payload)?;
+            }
+        }
+        let validators = Counts::of(types, self.counts.canons);
+        if self.counts != validators {
+            return Err(broken!(
+                "index spaces of {} are {:?}, the validator's {validators:?}",
+                self.path,
+                self.counts
+            ));
+        }
+        Ok(())
+    }
+
+    fn section(
+        &mut self,
+        types: TypesRef<'_>,
+        marks: &mut Marks,
+        facts: &mut ComponentFacts<'a>,
+        payload: Payload<'a>,
+    ) -> Result<(), RewriteError> {
+        let invalid = RewriteError::Invalid;
+        match payload {
+            Payload::ComponentCanonicalSection(section) => {
+                for canon in section {
+                    self.canon(types, marks, facts, canon.map_err(invalid)?)?;
+                }
+            }
+            Payload::InstanceSection(section) => {
+                for instance in section {
+                    self.core_instance(facts, instance.map_err(invalid)?);
+                }
+            }
+            Payload::ComponentAliasSection(section) => {
+                for alias in section {
+                    self.alias(facts, alias.map_err(invalid)?);
+                }
+            }
+            Payload::ComponentInstanceSection(section) => {
+                for instance in section {
+                    // Read only to be sure that there is no kind of instance which isn't thought of here.
+                    match instance.map_err(invalid)? {
+                        ComponentInstance::Instantiate { .. }
+                        | ComponentInstance::FromExports(_) => {}
+                    }
+                    take(&mut self.counts.instances);
+                }
+            }
+            Payload::ComponentExportSection(section) => {
+                for export in section {
+                    let export = export.map_err(invalid)?;
+                    if let Some(index) = self.counts.next(export.kind)
+                        && export.kind == ComponentExternalKind::Func
+                        && let Some(name) = self.func_names.get(&export.index)
+                    {
+                        self.func_names.insert(index, name.clone());
+                    }
+                }
+            }
+            Payload::ComponentTypeSection(section) => {
+                for ty in section {
+                    if let ComponentType::Resource {
+                        dtor: Some(func), ..
+                    } = ty.map_err(invalid)?
+                    {
+                        use_func(facts, func, FuncUser::Destructor);
+                    }
+                }
+            }
+            Payload::CustomSection(section) => {
+                if let KnownCustom::ComponentName(names) = section.as_known() {
+                    for name in names.into_iter().flatten() {
+                        if let ComponentName::Component { name, .. } = name {
+                            facts.name = Some(name);
+                        }
+                    }
+                }
+            }
+            // Neither names core functions, core instances or core modules.
+            Payload::CoreTypeSection(_) | Payload::ComponentStartSection { .. } => {}
+            // Payloads are `non_exhaustive`. Whatever a new kind may name, it was not followed.
+            other => {
+                let offset = other.as_section().map_or(0, |(_, range)| range.start);
+                return Err(RewriteError::UnknownSection {
+                    component: self.path.clone(),
+                    offset,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn import(
+        &mut self,
+        facts: &mut Facts<'a>,
+        name: &'a str,
+        kind: ComponentExternalKind,
+    ) -> Result<(), RewriteError> {
+        if self.root {
+            facts.root_imports.push(name);
+            if kind == ComponentExternalKind::Component {
+                return Err(RewriteError::ImportedComponent {
+                    import: name.to_owned(),
+                });
+            }
+        }
+        match (kind, self.counts.next(kind)) {
+            (ComponentExternalKind::Func, Some(index)) => {
+                self.func_names.insert(index, name.to_owned());
+            }
+            (ComponentExternalKind::Instance, Some(index)) => {
+                self.instance_names.insert(index, name);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, facts: &mut ComponentFacts<'a>, alias: ComponentAlias<'a>) {
+        match alias {
+            ComponentAlias::InstanceExport {
+                kind,
+                instance_index,
+                name,
+            } => {
+                if let Some(index) = self.counts.next(kind)
+                    && kind == ComponentExternalKind::Func
+                {
+                    let name = match self.instance_names.get(&instance_index) {
+                        Some(instance) => format!("{instance}#{name}"),
+                        None => name.to_owned(),
+                    };
+                    self.func_names.insert(index, name);
+                }
+            }
+            ComponentAlias::CoreInstanceExport {
+                kind,
+                instance_index,
+                name,
+            } => {
+                let users = facts.instance_users.entry(instance_index).or_default();
+                users.push(InstanceUser::Alias);
+                match kind {
+                    ExternalKind::Func | ExternalKind::FuncExact => {
+                        take(&mut self.counts.core_funcs);
+                    }
+                    ExternalKind::Memory => {
+                        take(&mut self.counts.core_memories);
+                        facts.memories.push((instance_index, name));
+                    }
+                    ExternalKind::Table | ExternalKind::Global | ExternalKind::Tag => {}
+                }
+            }
+            ComponentAlias::Outer { kind, .. } => match kind {
+                ComponentOuterAliasKind::CoreModule => {
+                    take(&mut self.counts.modules);
+                }
+                ComponentOuterAliasKind::Component => {
+                    take(&mut self.counts.components);
+                }
+                ComponentOuterAliasKind::CoreType | ComponentOuterAliasKind::Type => {}
+            },
+        }
+    }
+
+    fn core_instance(&mut self, facts: &mut ComponentFacts<'a>, instance: Instance<'a>) {
+        let index = take(&mut self.counts.core_instances);
+        match &instance {
+            Instance::Instantiate { args, .. } => {
+                for arg in args {
+                    let wasmparser::InstantiationArgKind::Instance = arg.kind;
+                    let users = facts.instance_users.entry(arg.index).or_default();
+                    users.push(InstanceUser::Argument(index));
+                }
+            }
+            Instance::FromExports(exports) => {
+                for export in exports {
+                    match export.kind {
+                        ExternalKind::Func | ExternalKind::FuncExact => {
+                            use_func(facts, export.index, FuncUser::Export(index));
+                        }
+                        ExternalKind::Table
+                        | ExternalKind::Memory
+                        | ExternalKind::Global
+                        | ExternalKind::Tag => {}
+                    }
+                }
+            }
+        }
+        facts.core_instances.push(instance);
+    }
+
+    fn canon(
+        &mut self,
+        types: TypesRef<'_>,
+        marks: &mut Marks,
+        facts: &mut ComponentFacts<'a>,
+        canon: CanonicalFunction,
+    ) -> Result<(), RewriteError> {
+        let index = take(&mut self.counts.canons);
+        for option in lower::options(&canon) {
+            match *option {
+                CanonicalOption::Realloc(func)
+                | CanonicalOption::PostReturn(func)
+                | CanonicalOption::Callback(func) => use_func(facts, func, FuncUser::Option),
+                CanonicalOption::UTF8
+                | CanonicalOption::UTF16
+                | CanonicalOption::CompactUTF16
+                | CanonicalOption::Memory(_)
+                | CanonicalOption::Async
+                | CanonicalOption::CoreType(_)
+                | CanonicalOption::Gc => {}
+            }
+        }
+        if let CanonicalFunction::Lift {
+            core_func_index, ..
+        } = canon
+        {
+            use_func(facts, core_func_index, FuncUser::Lift);
+            take(&mut self.counts.funcs);
+            return Ok(());
+        }
+        // All others define a core function.
+        let core_func = take(&mut self.counts.core_funcs);
+        if let CanonicalFunction::Lower {
+            func_index,
+            options,
+        } = &canon
+        {
+            let site = || Site {
+                component: self.path.clone(),
+                canon: index,
+                core_func,
+                function: self.func_names.get(func_index).cloned(),
+            };
+            if let Some((memory, ty)) =
+                lower::check(types, marks, *func_index, core_func, options, site)?
+            {
+                facts.lowers.push(Lower {
+                    canon: index,
+                    func: core_func,
+                    core_instances: self.counts.core_instances,
+                    memory,
+                    memory_type: ty.into(),
+                    function: self.func_names.get(func_index).cloned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn use_func(facts: &mut ComponentFacts<'_>, func: u32, user: FuncUser) {
+    facts.func_users.entry(func).or_default().push(user);
+}

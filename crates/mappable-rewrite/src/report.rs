@@ -1,0 +1,251 @@
+//! What was found in a component, for people and for the command: plain data.
+
+use std::fmt;
+
+use wasmparser::Instance;
+
+use crate::error::{RewriteError, broken};
+use crate::gate;
+use crate::plan::{ComponentPlan, Plan};
+use crate::read::{ComponentFacts, Facts, Lower};
+use crate::verify::Guard;
+
+/// Where in the tree a component is: the indices, each in its parent's index space of components, that lead to it.
+/// Printed as `root` or `root/2/0`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ComponentPath(pub Vec<u32>);
+
+impl fmt::Display for ComponentPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("root")?;
+        self.0.iter().try_for_each(|index| write!(f, "/{index}"))
+    }
+}
+
+/// What is in a component, and what rewriting does to it. Indices are those of the component as given, before any
+/// rewriting, save where a field says otherwise.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Each component of the tree, outermost first, in the order in which they begin.
+    pub components: Vec<ComponentReport>,
+    /// The outermost component's imports of our package.
+    pub gated_imports: Vec<GatedImport>,
+}
+
+impl Report {
+    /// All marked lowers of the tree, each with the component that holds it.
+    pub fn lowers(&self) -> impl Iterator<Item = (&ComponentReport, &LowerReport)> {
+        self.components
+            .iter()
+            .flat_map(|component| component.lowers.iter().map(move |lower| (component, lower)))
+    }
+
+    /// Whether the tree calls any swapping function, or imports our package.
+    pub fn maps(&self) -> bool {
+        !self.gated_imports.is_empty() || self.lowers().next().is_some()
+    }
+}
+
+/// A root import of our package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GatedImport {
+    /// Its name, as given.
+    pub name: String,
+}
+
+/// One component of the tree.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ComponentReport {
+    /// Where it is.
+    pub path: ComponentPath,
+    /// Its name, where it has a `component-name` section that says so.
+    pub name: Option<String>,
+    /// Its lowers of swapping functions.
+    pub lowers: Vec<LowerReport>,
+    /// The core modules that it defines.
+    pub modules: Vec<ModuleReport>,
+}
+
+/// A lower of a swapping function.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LowerReport {
+    /// Which of the component's canonical functions it is.
+    pub canon: u32,
+    /// The core function that it defines.
+    pub core_func: u32,
+    /// What the lowered function was imported or aliased as, such as
+    /// `mappable:memory/types@0.1.0#[static]mappable.map`, where that is known.
+    pub function: Option<String>,
+    /// The memory that it acts on.
+    pub memory: NamedMemory,
+    /// Where its refresh is.
+    pub refresh: RefreshReport,
+}
+
+/// A memory that a lower names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NamedMemory {
+    /// The core memory, in the component's index space.
+    pub index: u32,
+    /// The core instance that exports it: the one whose memory is mapped into.
+    pub core_instance: u32,
+    /// The module that this instance is of, where it is an instance of one.
+    pub module: Option<u32>,
+    /// The export's name.
+    pub export: String,
+    /// Its type.
+    pub ty: MemoryType,
+}
+
+/// Where the refresh of a lower is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefreshReport {
+    /// It was there already: the core instance that is it.
+    Present {
+        /// Index of the refresh's instance in the component as given.
+        core_instance: u32,
+    },
+    /// It was, or would be, put in.
+    Inserted {
+        /// Index of the refresh's instance in the rewritten component.
+        core_instance: u32,
+        /// Index of the function to call in the rewritten component.
+        core_func: u32,
+    },
+}
+
+/// A core module that a component defines.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ModuleReport {
+    /// Its index in the component's index space of core modules.
+    pub index: u32,
+    /// Its name, where its `name` section has one.
+    pub name: Option<String>,
+    /// Whether it is the refresh.
+    pub refresh: bool,
+    /// The memories that it defines itself, in order.
+    pub memories: Vec<MemoryType>,
+}
+
+/// A core memory's type. Whether a memory can be swapped, remapped or only copied to is decided by this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryType {
+    /// Pages at first.
+    pub minimum: u64,
+    /// Pages at most, where that is declared.
+    pub maximum: Option<u64>,
+    /// Whether addresses have 64 bits.
+    pub memory64: bool,
+    /// Whether threads share it.
+    pub shared: bool,
+    /// The page size's logarithm, where it is declared; 16 where not.
+    pub page_size_log2: Option<u32>,
+}
+
+impl From<wasmparser::MemoryType> for MemoryType {
+    fn from(ty: wasmparser::MemoryType) -> Self {
+        MemoryType {
+            minimum: ty.initial,
+            maximum: ty.maximum,
+            memory64: ty.memory64,
+            shared: ty.shared,
+            page_size_log2: ty.page_size_log2,
+        }
+    }
+}
+
+/// Puts together what was read, found guarded, and planned.
+pub(crate) fn report(
+    facts: &Facts<'_>,
+    guards: &[Vec<Guard>],
+    plan: &Plan,
+) -> Result<Report, RewriteError> {
+    let imports = facts.root_imports.iter().filter(|name| gate::is_public(name));
+    let components = facts.components.iter().zip(guards).zip(&plan.components);
+    Ok(Report {
+        components: components
+            .map(|((facts, guards), plan)| component(facts, guards, plan))
+            .collect::<Result<_, _>>()?,
+        gated_imports: imports
+            .map(|name| GatedImport {
+                name: (*name).to_owned(),
+            })
+            .collect(),
+    })
+}
+
+fn component(
+    facts: &ComponentFacts<'_>,
+    guards: &[Guard],
+    plan: &ComponentPlan,
+) -> Result<ComponentReport, RewriteError> {
+    let mut lowers = Vec::with_capacity(facts.lowers.len());
+    for (lower, guard) in facts.lowers.iter().zip(guards) {
+        let refresh = match *guard {
+            Ok(core_instance) => Some(RefreshReport::Present { core_instance }),
+            Err(_) => plan
+                .refresh_of(lower.canon)
+                .map(|placed| RefreshReport::Inserted {
+                    core_instance: placed.refresh,
+                    core_func: placed.refreshed,
+                }),
+        };
+        lowers.push(LowerReport {
+            canon: lower.canon,
+            core_func: lower.func,
+            function: lower.function.clone(),
+            memory: memory(facts, lower)
+                .ok_or_else(|| broken!("a lower names a memory that was not read"))?,
+            refresh: refresh.ok_or_else(|| broken!("a lower has no refresh planned"))?,
+        });
+    }
+    Ok(ComponentReport {
+        path: facts.path.clone(),
+        name: facts.name.map(str::to_owned),
+        lowers,
+        modules: facts.modules.clone(),
+    })
+}
+
+fn memory(facts: &ComponentFacts<'_>, lower: &Lower) -> Option<NamedMemory> {
+    let at = |index: u32| usize::try_from(index).ok();
+    let (core_instance, export) = *facts.memories.get(at(lower.memory)?)?;
+    let module = match facts.core_instances.get(at(core_instance)?)? {
+        Instance::Instantiate { module_index, .. } => Some(*module_index),
+        Instance::FromExports(_) => None,
+    };
+    Some(NamedMemory {
+        index: lower.memory,
+        core_instance,
+        module,
+        export: export.to_owned(),
+        ty: lower.memory_type,
+    })
+}
+
+/// In the words of the text format: `i64 1 16 shared (pagesize 1)`.
+impl fmt::Display for MemoryType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.memory64 {
+            f.write_str("i64 ")?;
+        }
+        write!(f, "{}", self.minimum)?;
+        if let Some(maximum) = self.maximum {
+            write!(f, " {maximum}")?;
+        }
+        if self.shared {
+            f.write_str(" shared")?;
+        }
+        match self.page_size_log2 {
+            Some(log2) => write!(f, " (pagesize {})", 1u64.checked_shl(log2).unwrap_or(0)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Whether marked lowers sit behind refreshes, told from facts alone: nothing of the plan's or the emitter's is used.
+//!
+//! A marked lower is *guarded* when
+//! - its core function is used exactly once in its component: as an export of one core instance,
+//! - which exports nothing but it and the very memory that the lower names, as a refresh imports them,
+//! - and which is used exactly once: as the only argument of an instantiation
+//! - of a module, defined in this component, whose bytes are the refresh's.
+//!
+//! Whatever fails that is not guarded, an honest refresh in another dress included: one more refresh does no harm.
+
+use wasmparser::{Export, ExternalKind, Instance};
+
+use crate::error::{RewriteError, Site, Unguarded, broken};
+use crate::read::{self, Bodies, ComponentFacts, Facts, FuncUser, InstanceUser, Lower};
+use crate::refresh;
+
+/// The core instance that is a lower's refresh, or why it has none.
+pub(crate) type Guard = Result<u32, Unguarded>;
+
+/// The guard of each marked lower, for each component, in the order of the facts.
+pub(crate) fn guards(facts: &Facts<'_>) -> Vec<Vec<Guard>> {
+    facts
+        .components
+        .iter()
+        .map(|component| {
+            let guard = |lower| guard(component, lower);
+            component.lowers.iter().map(guard).collect()
+        })
+        .collect()
+}
+
+/// Refuses a component in which a marked lower is not guarded.
+pub(crate) fn verify(bytes: &[u8], bodies: Bodies) -> Result<(), RewriteError> {
+    let facts = read::read(bytes, bodies)?;
+    let guards = guards(&facts);
+    for (component, guards) in facts.components.iter().zip(&guards) {
+        for (lower, guard) in component.lowers.iter().zip(guards) {
+            if let Err(reason) = *guard {
+                return Err(RewriteError::Bug {
+                    site: Site {
+                        component: component.path.clone(),
+                        canon: lower.canon,
+                        core_func: lower.func,
+                        function: lower.function.clone(),
+                    },
+                    reason,
+                });
+            }
+        }
+    }
+    // That no lower was lost is worth a look too: the zips above are silent.
+    let lowers = facts.components.iter().map(|c| c.lowers.len());
+    if !lowers.eq(guards.iter().map(Vec::len)) {
+        return Err(broken!("not each marked lower was verified"));
+    }
+    Ok(())
+}
+
+fn guard(component: &ComponentFacts<'_>, lower: &Lower) -> Guard {
+    let argument = match users(&component.func_users, lower.func) {
+        [FuncUser::Export(instance)] => *instance,
+        [_] => return Err(Unguarded::NotExported),
+        several => return Err(Unguarded::Uses(several.len())),
+    };
+    match core_instance(component, argument) {
+        Some(Instance::FromExports(exports)) if is_argument(exports, lower) => {}
+        _ => return Err(Unguarded::Exports),
+    }
+    let refresh = match users(&component.instance_users, argument) {
+        [InstanceUser::Argument(instance)] => *instance,
+        [InstanceUser::Alias] => return Err(Unguarded::Aliased),
+        several => return Err(Unguarded::InstanceUses(several.len())),
+    };
+    let is_refresh = |index| {
+        let modules = &component.modules;
+        let found = modules.iter().find(|module| module.index == index);
+        found.is_some_and(|module| module.refresh)
+    };
+    match core_instance(component, refresh) {
+        Some(Instance::Instantiate { module_index, args })
+            if is_refresh(*module_index)
+                && matches!(&args[..], [arg] if arg.name == refresh::ARGUMENT && arg.index == argument) =>
+        {
+            Ok(refresh)
+        }
+        _ => Err(Unguarded::OtherModule),
+    }
+}
+
+/// Whether these are the exports that a refresh of `lower` imports, and no others.
+fn is_argument(exports: &[Export<'_>], lower: &Lower) -> bool {
+    let [func, memory] = exports else {
+        return false;
+    };
+    (func.name, func.kind, func.index) == (refresh::LOWERED, ExternalKind::Func, lower.func)
+        && (memory.name, memory.kind, memory.index)
+            == (refresh::MEMORY, ExternalKind::Memory, lower.memory)
+}
+
+fn core_instance<'f, 'a>(
+    component: &'f ComponentFacts<'a>,
+    index: u32,
+) -> Option<&'f Instance<'a>> {
+    component.core_instances.get(usize::try_from(index).ok()?)
+}
+
+fn users<T>(users: &std::collections::HashMap<u32, Vec<T>>, index: u32) -> &[T] {
+    users.get(&index).map_or(&[], Vec::as_slice)
+}

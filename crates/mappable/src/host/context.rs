@@ -1,0 +1,350 @@
+//! Who holds what in one store: the regions behind its components' handles, and the memories that they are mapped in.
+//!
+//! A handle's representation is an index of [`MappableCtx::entries`]. It stays the same while a region is mapped and
+//! unmapped, so that a warm map or unmap changes one field, and neither allocates nor frees.
+
+use std::fmt;
+use std::sync::Arc;
+
+use slab::Slab;
+use wasmtime::component::Resource;
+
+use super::addresses::{Addresses, SeatId};
+use super::error::{TrapReason, WitAllocateError, WitMapError};
+use crate::region::{AllocateError, Backing, Mappable};
+use crate::view::{Driving, Mount, MountError, Placement, PlacementError, Seat};
+
+/// Gives the functions of `mappable:memory/types` the context of a store. Implemented by the store's data.
+///
+/// ```
+/// # use mappable::{MappableCtx, MappableView, Runtime};
+/// struct MyState {
+///     mappable: MappableCtx,
+/// }
+///
+/// impl MappableView for MyState {
+///     fn mappable(&mut self) -> &mut MappableCtx {
+///         &mut self.mappable
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let runtime = Runtime::new()?;
+/// let state = MyState { mappable: runtime.context() };
+/// let store = wasmtime::Store::new(runtime.engine(), state);
+/// # Ok(())
+/// # }
+/// ```
+pub trait MappableView: Send {
+    /// The context of this store: always the same one, for as long as the store lives.
+    fn mappable(&mut self) -> &mut MappableCtx;
+}
+
+impl<T: ?Sized + MappableView> MappableView for &mut T {
+    fn mappable(&mut self) -> &mut MappableCtx {
+        T::mappable(self)
+    }
+}
+
+impl<T: ?Sized + MappableView> MappableView for Box<T> {
+    fn mappable(&mut self) -> &mut MappableCtx {
+        T::mappable(self)
+    }
+}
+
+/// The WIT resource `mapping`, as a type for [`Resource`] and [`wasmtime::component::ResourceType`]. It has no values:
+/// what is mapped is the business of the guest that mapped it.
+pub enum Mapping {}
+
+/// What the components of one store may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// All regions together, in bytes. `allocate` answers `region-over-quota` beyond.
+    pub region_bytes: u64,
+    /// How many regions. `allocate` answers `region-over-quota` beyond.
+    pub regions: usize,
+}
+
+impl Default for Limits {
+    /// 4 GiB in 1,000 regions.
+    fn default() -> Self {
+        Self { region_bytes: 4 << 30, regions: 1_000 }
+    }
+}
+
+/// Why a handle could not be made from a region, or a region had from a handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandleError {
+    /// The region was allocated by another [`Runtime`](crate::Runtime).
+    #[error("the region belongs to another runtime")]
+    AnotherRuntime,
+    /// There is no such region here, or it is mapped.
+    #[error("handle {0} stands for no region that is held in this store, unmapped")]
+    NotHeld(u32),
+    /// The handle is borrowed, so the region is not the host's to take.
+    #[error("handle {0} is borrowed: the region is not the host's to take")]
+    Borrowed(u32),
+}
+
+/// A region that a component of this store holds.
+struct Entry {
+    region: Mappable,
+    /// Where it is shown. A `mapping` handle stands for an entry that has this, a `mappable` handle for one that has
+    /// not, and there is one handle for each entry.
+    mapped: Option<(SeatId, Mount)>,
+}
+
+/// The regions that the components of one store hold, and where they are mapped.
+///
+/// Made by [`Runtime::context`](crate::Runtime::context), kept in the store's data and found through
+/// [`MappableView`]. Dropping it frees the regions.
+pub struct MappableCtx {
+    backing: Arc<Backing>,
+    driving: Driving,
+    limits: Limits,
+    entries: Slab<Entry>,
+    /// The sizes of all entries' regions together.
+    held_bytes: u64,
+    seats: Vec<Seat>,
+    addresses: Addresses,
+    /// Whether regions are mapped at all, or every `map` answers `placement-unmappable`.
+    mapping: bool,
+}
+
+impl fmt::Debug for MappableCtx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MappableCtx")
+            .field("regions", &self.entries.len())
+            .field("bytes", &self.held_bytes)
+            .field("memories", &self.seats.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl MappableCtx {
+    pub(super) fn new(backing: Arc<Backing>, driving: Driving, mapping: bool) -> Self {
+        Self {
+            backing,
+            driving,
+            limits: Limits::default(),
+            entries: Slab::new(),
+            held_bytes: 0,
+            seats: vec![],
+            addresses: Addresses::default(),
+            mapping,
+        }
+    }
+
+    /// Sets what the store's components may hold. What they hold already stays.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// How many regions the store's components hold, and how many bytes those have together.
+    pub fn held(&self) -> (usize, u64) {
+        (self.entries.len(), self.held_bytes)
+    }
+
+    /// Gives a region to this store: the handle can be passed to a component as `own<mappable>`, or as
+    /// `borrow<mappable>`. A handle that is neither passed nor given to [`MappableCtx::remove`] keeps the region until
+    /// the context goes. Limits are for guests; they do not apply here.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::AnotherRuntime`].
+    pub fn insert(&mut self, region: Mappable) -> Result<Resource<Mappable>, HandleError> {
+        if !region.extent().is_in(&self.backing) {
+            return Err(HandleError::AnotherRuntime);
+        }
+        Ok(Resource::new_own(self.add(region)))
+    }
+
+    /// Takes a region out of this store: the handle came from a component as `own<mappable>`, or from
+    /// [`MappableCtx::insert`].
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Borrowed`] and [`HandleError::NotHeld`].
+    pub fn remove(&mut self, handle: Resource<Mappable>) -> Result<Mappable, HandleError> {
+        if !handle.owned() {
+            return Err(HandleError::Borrowed(handle.rep()));
+        }
+        self.get(&handle)?;
+        self.take(handle.rep()).map(|entry| entry.region).ok_or(HandleError::NotHeld(handle.rep()))
+    }
+
+    /// Looks at a region of this store, through a handle that is owned or borrowed.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::NotHeld`].
+    pub fn get(&self, handle: &Resource<Mappable>) -> Result<&Mappable, HandleError> {
+        let entry = self.entries.get(handle.rep() as usize).filter(|entry| entry.mapped.is_none());
+        Ok(&entry.ok_or(HandleError::NotHeld(handle.rep()))?.region)
+    }
+
+    /// As [`MappableCtx::get`], for writing.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::NotHeld`].
+    pub fn get_mut(&mut self, handle: &Resource<Mappable>) -> Result<&mut Mappable, HandleError> {
+        let entry = self.entries.get_mut(handle.rep() as usize).filter(|entry| entry.mapped.is_none());
+        Ok(&mut entry.ok_or(HandleError::NotHeld(handle.rep()))?.region)
+    }
+
+    pub(super) fn allocate(&mut self, size: u64) -> Result<u32, WitAllocateError> {
+        let over = |held: u64| held > self.limits.region_bytes;
+        if self.entries.len() >= self.limits.regions || self.held_bytes.checked_add(size).is_none_or(over) {
+            // A size that is never right is said to be so whatever the quota.
+            let never = size == 0 || !size.is_multiple_of(crate::GRANULE);
+            return Err(match never {
+                true => WitAllocateError::from(AllocateError::InvalidRegionSize(size)),
+                false => WitAllocateError::RegionOverQuota,
+            });
+        }
+        let region = Mappable::allocate(&self.backing, size)?;
+        Ok(self.add(region))
+    }
+
+    /// Maps the region of a `mappable` handle, which becomes a `mapping` handle of the same representation.
+    pub(super) fn map(&mut self, rep: u32, at: List) -> Result<Result<(), WitMapError>, TrapReason> {
+        let entry = self.entries.get(rep as usize).filter(|entry| entry.mapped.is_none());
+        let Some(entry) = entry else { return Err(bug(rep, "unmapped", line!())) };
+        let size = entry.region.size();
+        if at.len == 0 {
+            return Ok(Err(WitMapError::PlacementMisaligned));
+        }
+        let Some(seat) = self.locate(at.address)? else { return Ok(Err(WitMapError::PlacementUnmappable)) };
+        let (seats, entries) = (&mut self.seats, &mut self.entries);
+        let (Some(memory), Some(entry)) = (seats.get_mut(seat), entries.get_mut(rep as usize)) else {
+            return Err(bug(rep, "in a memory that is known", line!()));
+        };
+        let offset = memory.offset_of(at.address).ok_or_else(|| bug(rep, "in the memory's current view", line!()))?;
+        let mounted = match Placement::new(offset, at.len, size) {
+            Ok(placement) => memory.mount(placement, &entry.region, &self.driving),
+            Err(PlacementError::Misaligned) => return Ok(Err(WitMapError::PlacementMisaligned)),
+            Err(PlacementError::TooSmall) => return Ok(Err(WitMapError::PlacementTooSmall)),
+        };
+        match mounted {
+            Ok(mount) => {
+                entry.mapped = Some((seat, mount));
+                Ok(Ok(()))
+            }
+            Err(error) => answer(error).map(Err),
+        }
+    }
+
+    /// Unmaps the region of a `mapping` handle, which becomes a `mappable` handle of the same representation.
+    pub(super) fn unmap(&mut self, rep: u32, at: List) -> Result<Result<(), WitMapError>, TrapReason> {
+        let Some(entry) = self.entries.get_mut(rep as usize) else { return Err(bug(rep, "mapped", line!())) };
+        let Some((seat, mount)) = entry.mapped else { return Err(bug(rep, "mapped", line!())) };
+        if at.len == 0 {
+            return Ok(Err(WitMapError::PlacementMismatch));
+        }
+        let memory = self.seats.get_mut(seat).ok_or_else(|| bug(rep, "in a memory that is known", line!()))?;
+        let offset = memory.offset_of(at.address).ok_or(TrapReason::ForeignMapping)?;
+        if offset != mount.offset() {
+            return Ok(Err(WitMapError::PlacementMismatch));
+        }
+        match memory.unmount(mount, &self.driving) {
+            Ok(()) => {
+                entry.mapped = None;
+                Ok(Ok(()))
+            }
+            Err(error) => answer(error).map(Err),
+        }
+    }
+
+    /// A handle of either type was dropped.
+    pub(super) fn drop_handle(&mut self, rep: u32) {
+        let Some(Entry { region, mapped }) = self.take(rep) else { return };
+        if let Some((seat, mount)) = mapped
+            && let Some(seat) = self.seats.get_mut(seat)
+        {
+            seat.linger(mount, region);
+        }
+    }
+
+    fn add(&mut self, region: Mappable) -> u32 {
+        self.held_bytes = self.held_bytes.saturating_add(region.size());
+        // Far fewer than 2^32: each has at least a granule of the backing file.
+        self.entries.insert(Entry { region, mapped: None }) as u32
+    }
+
+    fn take(&mut self, rep: u32) -> Option<Entry> {
+        let entry = self.entries.try_remove(rep as usize)?;
+        self.held_bytes = self.held_bytes.saturating_sub(entry.region.size());
+        Some(entry)
+    }
+
+    /// The memory that has `address` in its current view. `None` if nothing can be mapped into it.
+    fn locate(&mut self, address: usize) -> Result<Option<SeatId>, TrapReason> {
+        if let Some(seat) = self.addresses.find(address)
+            && self.seats.get(seat).is_some_and(|seat| seat.offset_of(address).is_some())
+        {
+            return Ok(Some(seat));
+        }
+        self.locate_cold(address)
+    }
+
+    /// The first time that a view of a memory is seen.
+    #[cold]
+    fn locate_cold(&mut self, address: usize) -> Result<Option<SeatId>, TrapReason> {
+        if !self.mapping {
+            return Ok(None);
+        }
+        let known = self.seats.iter().position(|seat| seat.offset_of(address).is_some());
+        let seat = match known {
+            Some(seat) => seat,
+            None => {
+                let Some(memory) = self.driving.memories.find(address) else { return Ok(None) };
+                self.seats.push(Seat::adopt(memory, &self.driving).ok_or(TrapReason::AnotherContext)?);
+                self.seats.len() - 1
+            }
+        };
+        if let Some(found) = self.seats.get(seat) {
+            self.addresses.note(found.memory().base(), seat);
+        }
+        Ok(Some(seat))
+    }
+}
+
+impl Drop for MappableCtx {
+    /// Regions that are mapped are still shown: their memories keep them for as long as they can be looked at.
+    fn drop(&mut self) {
+        for entry in self.entries.drain() {
+            if let Some((seat, _)) = entry.mapped
+                && let Some(seat) = self.seats.get_mut(seat)
+            {
+                seat.abandon([entry.region]);
+            }
+        }
+        self.seats.iter_mut().for_each(|seat| seat.abandon([]));
+    }
+}
+
+/// A list that a guest passed, as addresses of the host.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct List {
+    pub(super) address: usize,
+    pub(super) len: u64,
+}
+
+/// What a guest is told of a mount that failed: an error, or a trap if it must not go on.
+fn answer(error: MountError) -> Result<WitMapError, TrapReason> {
+    match error {
+        MountError::Overlaps => Ok(WitMapError::PlacementOverlaps),
+        MountError::Unmappable => Ok(WitMapError::PlacementUnmappable),
+        MountError::Exhausted(error) => {
+            tracing::debug!(%error, "a region was not mapped");
+            Ok(WitMapError::MappingsExhausted)
+        }
+        MountError::Broken(error) => Err(TrapReason::Broken(error)),
+    }
+}
+
+fn bug(rep: u32, expected: &'static str, line: u32) -> TrapReason {
+    TrapReason::Bug { rep, expected, file: file!(), line }
+}

@@ -1,0 +1,23 @@
+//! How regions are offered: the runtime with its engine, the context that each store keeps, and the WIT functions.
+//!
+//! ```text
+//!   Runtime           the engine with the settings that mapping needs, the memory that regions lie in, `compile`
+//!    └ MappableCtx    who holds what in one store: the handles of its components, and its memories (`Seat`)
+//!       └ add_to_linker   the functions of `mappable:memory/types`, on the context of the calling store
+//! ```
+//!
+//! What a handle's index means is the engine's business (it checks that it is the caller's, of the right type, and
+//! owned); what a region shows where is [`view`](crate::view)'s.
+
+mod addresses;
+mod context;
+mod error;
+mod functions;
+mod probe;
+mod runtime;
+
+pub use context::{HandleError, Limits, MappableCtx, MappableView, Mapping};
+pub use error::TrapReason;
+pub use probe::ProbeError;
+pub use functions::add_to_linker;
+pub use runtime::{CompileError, MappingMode, Runtime, RuntimeBuilder, RuntimeError};

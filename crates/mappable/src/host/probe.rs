@@ -1,0 +1,154 @@
+//! Tries on an engine what mapping rests on, before any guest does: that a base that has been moved is taken in by
+//! `memory.grow 0`, and by nothing in compiled code before; that memories are ours; that an access past the end is a
+//! trap in every view.
+//!
+//! All that the library takes for granted of the engine's internals stands here, once. A version or setting for which
+//! one of these is not so makes no [`Runtime`](crate::Runtime).
+
+use std::sync::Arc;
+
+use wasmtime::{Engine, Instance, Memory as WasmMemory, Module, Store, Trap, TypedFunc};
+
+use crate::view::{Driving, Memories, Memory, Placement, Seat, Strategy};
+use crate::{GRANULE, Mappable};
+
+/// What an engine does not do that mapping rests on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// Memories are made by another allocator (the pooling one?).
+    #[error("linear memories are not made by mappable (is the pooling allocator on?)")]
+    ForeignMemory,
+    /// A memory that may move was not held to be one, or the other way round.
+    #[error("the engine disagrees about which memories may move: a memory with {0} should be mapped by {1}")]
+    Movability(&'static str, Strategy),
+    /// Compiled code did not take the new base in.
+    #[error("`memory.grow 0` did not refresh a memory's base")]
+    StaleBase,
+    /// An access past the end was not a trap.
+    #[error("an access past a memory's end was not a trap")]
+    NoTrap,
+    /// The probe itself failed.
+    #[error("it could not be tried: {0:#}")]
+    Failed(wasmtime::Error),
+}
+
+impl From<wasmtime::Error> for ProbeError {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+const PROBE: &str = r#"(module
+    (memory (export "memory") 3)
+    (func (export "refresh") (result i32) (memory.grow (i32.const 0)))
+    (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0)))
+    (func (export "store") (param i32 i32) (i32.store8 (local.get 0) (local.get 1))))"#;
+
+/// The memories whose base the engine must hold to be constant, and one with a maximum whose base may move.
+const FIXED: &str = "(module (memory (export \"memory\") 2 4))";
+const FIXED_SIZE: &str = "(module (memory (export \"memory\") 2 2))";
+
+/// Runs the probe on an engine whose memories `memories` should know.
+pub(super) fn run(engine: &Engine, memories: &Arc<Memories>) -> Result<(), ProbeError> {
+    let mut guest = Guest::new(engine)?;
+    let memory = find(memories, &guest.memory, &guest.store)?;
+    swap(&mut guest, memory, memories)?;
+    for (text, what) in [(FIXED, "a maximum"), (FIXED_SIZE, "one size")] {
+        let mut store = Store::new(engine, ());
+        let memory = instantiate(engine, &mut store, text)?.1;
+        if find(memories, &memory, &store)?.strategy() != Ok(Strategy::Remap) {
+            return Err(ProbeError::Movability(what, Strategy::Remap));
+        }
+    }
+    Ok(())
+}
+
+/// An instance of the probe.
+struct Guest {
+    store: Store<()>,
+    memory: WasmMemory,
+    refresh: TypedFunc<(), i32>,
+    load: TypedFunc<i32, i32>,
+    write: TypedFunc<(i32, i32), ()>,
+}
+
+impl Guest {
+    fn new(engine: &Engine) -> Result<Self, ProbeError> {
+        let mut store = Store::new(engine, ());
+        // Whatever interruption the embedder has configured is not meant for the probe.
+        let _ = store.set_fuel(u64::MAX);
+        store.set_epoch_deadline(u64::MAX / 2);
+        let (instance, memory) = instantiate(engine, &mut store, PROBE)?;
+        let refresh = instance.get_typed_func(&mut store, "refresh")?;
+        let load = instance.get_typed_func(&mut store, "load")?;
+        let write = instance.get_typed_func(&mut store, "store")?;
+        Ok(Self { store, memory, refresh, load, write })
+    }
+
+    fn load(&mut self, address: u32) -> Result<i32, ProbeError> {
+        Ok(self.load.call(&mut self.store, address.cast_signed())?)
+    }
+
+    fn refresh(&mut self) -> Result<(), ProbeError> {
+        match self.refresh.call(&mut self.store, ())? {
+            3 => Ok(()),
+            _ => Err(ProbeError::StaleBase),
+        }
+    }
+
+    fn expect(&mut self, address: u32, byte: i32) -> Result<(), ProbeError> {
+        if self.load(address)? == byte { Ok(()) } else { Err(ProbeError::StaleBase) }
+    }
+
+    /// A load past the end and one in the far guard are traps.
+    fn expect_traps(&mut self) -> Result<(), ProbeError> {
+        for address in [3 * GRANULE as u32, u32::MAX] {
+            let answer = self.load.call(&mut self.store, address.cast_signed());
+            let trap = answer.err().and_then(|error| error.downcast_ref::<Trap>().copied());
+            if trap != Some(Trap::MemoryOutOfBounds) {
+                return Err(ProbeError::NoTrap);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Maps a region under the second granule and takes it away again, as `map` and `unmap` would.
+fn swap(guest: &mut Guest, memory: Arc<Memory>, memories: &Arc<Memories>) -> Result<(), ProbeError> {
+    if memory.strategy() != Ok(Strategy::Swap) {
+        return Err(ProbeError::Movability("no maximum", Strategy::Swap));
+    }
+    let at = GRANULE as u32;
+    guest.write.call(&mut guest.store, (at.cast_signed(), 7))?;
+    let mut region = Mappable::allocate(memory.heap().backing(), GRANULE).map_err(wasmtime::Error::new)?;
+    region.bytes_mut().map_err(wasmtime::Error::new)?[0] = 9;
+    let driving = Driving { memories: Arc::clone(memories), remap_only: false, views_per_memory: 3 };
+    let mut seat = Seat::adopt(memory, &driving).ok_or(ProbeError::ForeignMemory)?;
+    let placement = Placement::new(GRANULE, GRANULE, GRANULE).map_err(|_| ProbeError::StaleBase)?;
+
+    guest.expect(at, 7)?;
+    guest.expect_traps()?;
+    let failed = |error| ProbeError::Failed(wasmtime::Error::msg(format!("{error:?}")));
+    let mount = seat.mount(placement, &region, &driving).map_err(failed)?;
+    guest.refresh()?;
+    guest.expect(at, 9)?;
+    guest.expect(0, 0)?;
+    guest.expect_traps()?;
+    seat.unmount(mount, &driving).map_err(failed)?;
+    guest.refresh()?;
+    guest.expect(at, 7)
+}
+
+fn instantiate(engine: &Engine, store: &mut Store<()>, text: &str) -> Result<(Instance, WasmMemory), ProbeError> {
+    let binary = wat::parse_str(text).map_err(wasmtime::Error::new)?;
+    let module = Module::from_binary(engine, &binary)?;
+    let instance = Instance::new(&mut *store, &module, &[])?;
+    let memory = instance.get_memory(&mut *store, "memory").ok_or(ProbeError::ForeignMemory)?;
+    Ok((instance, memory))
+}
+
+/// Our side of one of the engine's memories.
+fn find(memories: &Arc<Memories>, memory: &WasmMemory, store: &Store<()>) -> Result<Arc<Memory>, ProbeError> {
+    memories.find(memory.data_ptr(store).addr()).ok_or(ProbeError::ForeignMemory)
+}

@@ -1,0 +1,243 @@
+//! The engine with the settings that mapping needs, and the memory that regions lie in.
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use mappable_rewrite::{Gate, RewriteError, rewrite};
+use wasmtime::component::Component;
+use wasmtime::{Config, Engine};
+
+use super::context::MappableCtx;
+use super::probe::{self, ProbeError};
+use crate::region::{AllocateError, Backing, Mappable};
+use crate::view::{Creator, Driving, GUARD, Memories, RESERVATION};
+
+/// How components' memories are mapped into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MappingMode {
+    /// By swapping views where the memory can be, by remapping where not.
+    #[default]
+    Auto,
+    /// By remapping always: a system call each time, and no view but the first.
+    Remap,
+    /// Not at all: every `map` answers `placement-unmappable`, and guests read and write by copy.
+    Off,
+}
+
+/// Why a [`Runtime`] could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// The platform has not the means, or refused them.
+    #[error("no memory to lay regions in: {0}")]
+    Backing(#[source] io::Error),
+    /// Wasmtime refused the configuration.
+    #[error("the engine was not made: {0:#}")]
+    Engine(wasmtime::Error),
+    /// The engine does not do what mapping rests on.
+    #[error("the engine's configuration does not allow mapping: {0}")]
+    Unfit(#[from] ProbeError),
+}
+
+/// Why a component was not compiled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// It is not a component, or maps in a way that can't be made sound.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
+    /// No key could be drawn for the functions that only compiled components may link to.
+    #[error("no random number from the operating system: {0}")]
+    Gate(#[source] io::Error),
+    /// It is text, and not well-formed.
+    #[error("not a component in text: {0:#}")]
+    Text(wasmtime::Error),
+    /// Wasmtime refused it.
+    #[error("not compiled: {0:#}")]
+    Engine(wasmtime::Error),
+}
+
+/// Settings for a [`Runtime`].
+#[derive(Debug)]
+pub struct RuntimeBuilder {
+    config: Config,
+    mapping: MappingMode,
+    max_views: usize,
+    views_per_memory: usize,
+}
+
+impl RuntimeBuilder {
+    /// Starts from this configuration of the engine. What mapping needs of it is set over it: how memories are made,
+    /// reserved and guarded, and that they are not initialised by copy-on-write images.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// How memories are mapped into; [`MappingMode::Auto`] unless told.
+    pub fn mapping(mut self, mapping: MappingMode) -> Self {
+        self.mapping = mapping;
+        self
+    }
+
+    /// How many views may be cached, in all and for each memory; 4,096 and 128 unless told. A view takes about five of
+    /// the process's mappings (`vm.max_map_count`, 65,530 by default) and 4 GiB of its address space. Where no view
+    /// can be had, regions are mapped by remapping. A memory keeps three at the least.
+    pub fn max_views(mut self, in_all: usize, per_memory: usize) -> Self {
+        self.max_views = in_all;
+        self.views_per_memory = per_memory.max(3);
+        self
+    }
+
+    /// Makes the engine, and tries on it what mapping rests on.
+    ///
+    /// # Errors
+    ///
+    /// If the engine can't be made, or does not behave so: the settings don't go together with mapping (the pooling
+    /// allocator, say), or this version of Wasmtime is not one that mapping was made for.
+    pub fn build(self) -> Result<Runtime, RuntimeError> {
+        let backing = Backing::new().map_err(RuntimeError::Backing)?;
+        let memories = Memories::new(self.max_views);
+        let creator = Creator { backing: Arc::clone(&backing), memories: Arc::clone(&memories) };
+        let engine = Engine::new(&fit(self.config, creator)).map_err(RuntimeError::Engine)?;
+        probe::run(&engine, &memories)?;
+        let remap_only = self.mapping == MappingMode::Remap;
+        let driving = Driving { memories, remap_only, views_per_memory: self.views_per_memory };
+        Ok(Runtime { engine, backing, driving, mapping: self.mapping })
+    }
+}
+
+/// Sets over a configuration what mapping needs. Each is tried by [`probe`].
+fn fit(mut config: Config, creator: Creator) -> Config {
+    config
+        .with_host_memory(Arc::new(creator))
+        .memory_may_move(true)
+        .memory_reservation(RESERVATION)
+        .memory_guard_size(GUARD)
+        .memory_reservation_for_growth(0)
+        .memory_init_cow(false);
+    config
+}
+
+/// A Wasmtime engine whose components can map regions.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let runtime = mappable::Runtime::new()?;
+/// let component = runtime.compile(b"(component)")?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Cheap to clone; clones share the engine and the memory.
+#[derive(Clone)]
+pub struct Runtime {
+    engine: Engine,
+    backing: Arc<Backing>,
+    driving: Driving,
+    mapping: MappingMode,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("mapping", &self.mapping).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// With Wasmtime's default configuration.
+    ///
+    /// # Errors
+    ///
+    /// As [`RuntimeBuilder::build`].
+    pub fn new() -> Result<Self, RuntimeError> {
+        Self::builder().build()
+    }
+
+    /// With other settings.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut config = wasmtime::Config::new();
+    /// config.concurrency_support(false);
+    /// let runtime = mappable::Runtime::builder().config(config).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder {
+            config: Config::new(),
+            mapping: MappingMode::default(),
+            max_views: 4_096,
+            views_per_memory: 128,
+        }
+    }
+
+    /// The engine, for stores and linkers.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Compiles a component, in binary or text, with the refreshes that mapping needs. A component that maps nothing
+    /// is compiled as it is.
+    ///
+    /// # Errors
+    ///
+    /// A component that is not valid, or that would change what is mapped in a way that can't be made sound.
+    pub fn compile(&self, component: &[u8]) -> Result<Component, CompileError> {
+        let binary = to_binary(component)?;
+        let rewritten = rewrite(&binary, gate().map_err(CompileError::Gate)?)?;
+        Component::from_binary(&self.engine, &rewritten.bytes).map_err(CompileError::Engine)
+    }
+
+    /// A new region of `size` bytes, a positive multiple of [`GRANULE`](crate::GRANULE), that reads as zero.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocateError`].
+    pub fn allocate(&self, size: u64) -> Result<Mappable, AllocateError> {
+        Mappable::allocate(&self.backing, size)
+    }
+
+    /// A new region that begins with `bytes`, of as many granules as they take (one at the least). Copies them.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocateError`], also where the region can't be mapped into the host.
+    pub fn allocate_from(&self, bytes: &[u8]) -> Result<Mappable, AllocateError> {
+        let size = (bytes.len() as u64).next_multiple_of(crate::GRANULE).max(crate::GRANULE);
+        let mut region = self.allocate(size)?;
+        let to = region.bytes_mut().map_err(|_| AllocateError::RegionsExhausted(size))?;
+        to[..bytes.len()].copy_from_slice(bytes);
+        Ok(region)
+    }
+
+    /// A context for a store of this runtime's engine. A store keeps the one that it began with.
+    pub fn context(&self) -> MappableCtx {
+        MappableCtx::new(Arc::clone(&self.backing), self.driving.clone(), self.mapping != MappingMode::Off)
+    }
+}
+
+/// The binary form of a component that may be text.
+fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
+    if component.starts_with(b"\0asm") {
+        return Ok(Cow::Borrowed(component));
+    }
+    wat::parse_bytes(component).map_err(|error| CompileError::Text(error.into()))
+}
+
+/// The gate of this process. Its key is drawn at random, so that no component can know the name under which our
+/// functions are offered.
+pub(super) fn gate() -> io::Result<&'static Gate> {
+    static GATE: OnceLock<Gate> = OnceLock::new();
+    if let Some(gate) = GATE.get() {
+        return Ok(gate);
+    }
+    let mut key = [0; 16];
+    getrandom::fill(&mut key)?;
+    let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let gate = Gate::new(&format!("k{digits}")).map_err(io::Error::other)?;
+    Ok(GATE.get_or_init(|| gate))
+}

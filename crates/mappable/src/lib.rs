@@ -1,0 +1,77 @@
+//! Regions of memory that WebAssembly components hand to one another without a copy, on stock Wasmtime.
+//!
+//! A [`Mappable`] is a region that has one owner at a time: the host, or one component. It is handed over by a plain
+//! function call, and *mapped* into its owner's linear memory by a pointer update. This crate is the embedder's side;
+//! guests use the WIT package `mappable:memory`, from Rust through the crate `mappable-guest`.
+//!
+//! ```
+//! use mappable::{MappableCtx, MappableView, Runtime};
+//! use wasmtime::Store;
+//! use wasmtime::component::Linker;
+//!
+//! struct State {
+//!     mappable: MappableCtx,
+//! }
+//!
+//! impl MappableView for State {
+//!     fn mappable(&mut self) -> &mut MappableCtx {
+//!         &mut self.mappable
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::new()?;
+//! // Takes a region and gives it back: a component of any language would do.
+//! let component = runtime.compile(
+//!     br#"(component
+//!         (import "mappable:memory/types@0.1.0" (instance $types
+//!             (export "mappable" (type (sub resource)))))
+//!         (alias export $types "mappable" (type $mappable))
+//!         (core module $m (func (export "pass") (param i32) (result i32) (local.get 0)))
+//!         (core instance $i (instantiate $m))
+//!         (func (export "pass") (param "region" (own $mappable)) (result (own $mappable))
+//!             (canon lift (core func $i "pass"))))"#,
+//! )?;
+//! let mut linker = Linker::new(runtime.engine());
+//! mappable::add_to_linker::<State>(&mut linker)?;
+//!
+//! let mut store = Store::new(runtime.engine(), State { mappable: runtime.context() });
+//! let instance = linker.instantiate(&mut store, &component)?;
+//! let pass = instance.get_func(&mut store, "pass").unwrap();
+//! let pass = pass.typed::<(mappable::Handle,), (mappable::Handle,)>(&store)?;
+//!
+//! let region = runtime.allocate_from(b"handed over, not copied")?;
+//! let handle = store.data_mut().mappable.insert(region)?;
+//! let (handle,) = pass.call(&mut store, (handle,))?;
+//! let region = store.data_mut().mappable.remove(handle)?;
+//! assert!(region.bytes()?.starts_with(b"handed over"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The rooms
+//!
+//! | module | its one concern |
+//! | --- | --- |
+//! | `region` | what is owned: regions and the memory they lie in |
+//! | `view` | how it is seen: address ranges, views, strategies |
+//! | [`rewrite`] | how compiled code gets to know: the refresh after each map and unmap |
+//! | `host` | how it is offered: runtime, context, linker |
+//! | `sys` | every system call |
+
+mod host;
+mod region;
+mod sys;
+mod view;
+
+pub use host::{
+    CompileError, HandleError, Limits, MappableCtx, MappableView, Mapping, MappingMode, ProbeError, Runtime,
+    RuntimeBuilder, RuntimeError, TrapReason, add_to_linker,
+};
+pub use mappable_rewrite as rewrite;
+pub use region::{AllocateError, GRANULE, Mappable};
+pub use sys::calls as system_calls;
+pub use view::{MemoryShape, Strategy, Unmappable, strategy_for};
+
+/// A handle to a region, as components are passed it and give it: `own<mappable>`, or `borrow<mappable>`.
+pub type Handle = wasmtime::component::Resource<Mappable>;

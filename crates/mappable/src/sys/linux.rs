@@ -1,0 +1,113 @@
+//! Linux: `memfd_create`, `ftruncate`, `fallocate`, `mmap`, `munmap`.
+//!
+//! # Safety
+//!
+//! The raw calls could unmap or replace memory that others use. Two facts rule that out, and each block below
+//! names the one that it relies on:
+//!
+//! - **Own range**: a [`Space`] is an address range that the kernel chose for us and that nobody else is given. All
+//!   later calls stay inside it (checked), until its drop.
+//! - **Raw only**: a `Space` hands out a raw base pointer, never a reference. Who makes a reference or an access from
+//!   it must argue that what is mapped there stays.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::ptr::{self, NonNull};
+
+use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+
+use super::count;
+
+/// A sparse file in memory. Pages that were never touched, or were punched out, read as zero and take no memory.
+///
+/// Its length is set once and never shrinks: an access to a mapped page past the end would be a bus error.
+#[derive(Debug)]
+pub(crate) struct File(OwnedFd);
+
+impl File {
+    /// A file of `len` bytes, all holes.
+    pub(crate) fn create(name: &str, len: u64) -> io::Result<Self> {
+        count();
+        let file = memfd_create(name, MemfdFlags::CLOEXEC)?;
+        count();
+        ftruncate(&file, len)?;
+        Ok(Self(file))
+    }
+
+    /// Frees the pages of a range, which reads as zero from then on, through every mapping of it.
+    pub(crate) fn punch(&self, start: u64, len: u64) -> io::Result<()> {
+        count();
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(fallocate(&self.0, flags, start, len)?)
+    }
+}
+
+/// A range of addresses that is ours. Nothing is accessible in it but what [`Space::map`] has put there.
+#[derive(Debug)]
+pub(crate) struct Space {
+    /// Page-aligned, the start of `len` bytes that were mapped by [`Space::reserve`] and belong to this value.
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a `Space` is an address and a length; the kernel serialises calls on it, and it gives no access by itself
+// (raw only).
+unsafe impl Send for Space {}
+// SAFETY: as above; `map` through a shared reference is one system call, and atomic to other threads.
+unsafe impl Sync for Space {}
+
+impl Space {
+    /// Reserves `len` bytes of address space. Costs no memory.
+    pub(crate) fn reserve(len: usize) -> io::Result<Self> {
+        count();
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: with no address given, the kernel picks a range that nobody uses.
+        let base = unsafe { mmap_anonymous(ptr::null_mut(), len, ProtFlags::empty(), flags) }?;
+        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { base, len })
+    }
+
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Shows `len` bytes of `file` from `start` at offset `at`, shared and writable, in place of what was there.
+    ///
+    /// An error may leave a hole where the range was: map something over it, or give the space up.
+    pub(crate) fn map(&self, at: usize, file: &File, start: u64, len: usize) -> io::Result<()> {
+        if at.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("bug: mapping {len} bytes at {at} leaves a space of {} bytes", self.len),
+            ));
+        }
+        count();
+        let address = self.base.as_ptr().wrapping_add(at).cast::<c_void>();
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::SHARED | MapFlags::FIXED;
+        // SAFETY: `at + len <= self.len`, so only pages of our own range are replaced, and nobody holds a reference
+        // into them without having argued for it (raw only).
+        unsafe { mmap(address, len, access, flags, &file.0, start) }?;
+        Ok(())
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        count();
+        // SAFETY: the range is ours and this is its last use; who kept a pointer had to argue that it is not used.
+        let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
+        if let Err(error) = unmapped {
+            // The range stays taken, which is harmless; nothing can be done about it here.
+            tracing::warn!(%error, len = self.len, "an address range was not given back");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The twin of `linux` for platforms on which regions can't be mapped yet: every constructor answers
+//! [`io::ErrorKind::Unsupported`], so that nothing else can be reached.
+
+use std::convert::Infallible;
+use std::io;
+use std::ptr::NonNull;
+
+/// Never exists here.
+#[derive(Debug)]
+pub(crate) struct File(Infallible);
+
+impl File {
+    pub(crate) fn create(_name: &str, _len: u64) -> io::Result<Self> {
+        Err(unsupported())
+    }
+
+    pub(crate) fn punch(&self, _start: u64, _len: u64) -> io::Result<()> {
+        match self.0 {}
+    }
+}
+
+/// Never exists here.
+#[derive(Debug)]
+pub(crate) struct Space(Infallible);
+
+impl Space {
+    pub(crate) fn reserve(_len: usize) -> io::Result<Self> {
+        Err(unsupported())
+    }
+
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        match self.0 {}
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self.0 {}
+    }
+
+    pub(crate) fn map(&self, _at: usize, _file: &File, _start: u64, _len: usize) -> io::Result<()> {
+        match self.0 {}
+    }
+}
+
+fn unsupported() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "mapping regions needs 64-bit Linux")
+}

@@ -1,0 +1,44 @@
+//! How regions are seen: the address ranges through which a linear memory shows its heap and the regions that are
+//! mapped in it, and how one of them is made current.
+//!
+//! ```text
+//!   Creator          gives the engine its memories (`MemoryCreator`)
+//!    └ Memory        one linear memory: its heap, its size, and the base that compiled code is to use
+//!       └ View       one address range that shows the heap and, at the placements, the mapped regions
+//!   Seat             a memory as its store's context drives it: maps and unmaps by switching or changing views
+//!    └ Views         the cached views of a memory, and which leads to which
+//!       └ Mount      a file range at a placement: arithmetic alone
+//! ```
+//!
+//! What everything here rests on: compiled code takes a memory's base anew when `memory.grow` of that memory runs, and
+//! only then. Between a call of [`Seat::mount`] or [`Seat::unmount`] and that `memory.grow`, no guest instruction
+//! may run. [`rewrite`](crate::rewrite) sees to it. So the view that was current is the only one besides the current
+//! one that can still be reached, and only by the engine, until the next `mount` or `unmount` in the same memory.
+//!
+//! Who may map what is [`host`](crate::host)'s business; what is owned, [`region`](crate::region)'s.
+
+mod creator;
+mod memory;
+mod mount;
+mod seat;
+mod strategy;
+mod views;
+
+pub(crate) use creator::{Creator, Memories};
+pub(crate) use memory::Memory;
+pub(crate) use mount::{Mount, Placement, PlacementError};
+pub(crate) use seat::{Driving, MountError, Seat};
+pub use strategy::{MemoryShape, Strategy, Unmappable, strategy_for};
+
+/// The address space of a 32-bit memory in bytes.
+pub(crate) const SPAN: u64 = 1 << 32;
+
+/// What the engine is told to reserve for a memory: a granule short of [`SPAN`], so that a 32-bit memory of no
+/// declared maximum may outgrow it. The engine then lets its base move, and compiled code reloads it.
+///
+/// Source: `Memory::memory_may_move` in `wasmtime-environ`, `src/types.rs`.
+pub(crate) const RESERVATION: u64 = SPAN - crate::GRANULE;
+
+/// The inaccessible bytes after [`RESERVATION`]: with them, a 32-bit address and a static offset of up to 32 MiB
+/// need no bounds check (4 GiB in all, and the engine's own default of 32 MiB).
+pub(crate) const GUARD: u64 = crate::GRANULE + (32 << 20);
