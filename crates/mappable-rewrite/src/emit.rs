@@ -8,13 +8,11 @@
 
 use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent, component_utils};
 use wasm_encoder::{
-    Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentExternName,
-    ComponentImportSection, ComponentSectionId, ExportKind, InstanceSection, ModuleArg,
-    NestedComponentSection, RawSection,
+    Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentExternName, ComponentImportSection,
+    ComponentSectionId, ExportKind, InstanceSection, ModuleArg, NestedComponentSection, RawSection,
 };
 use wasmparser::{
-    ComponentCanonicalSectionReader, ComponentImportSectionReader, CustomSectionReader,
-    KnownCustom, Parser, Payload,
+    ComponentCanonicalSectionReader, ComponentImportSectionReader, CustomSectionReader, KnownCustom, Parser, Payload,
 };
 
 use crate::error::{RewriteError, broken};
@@ -26,20 +24,14 @@ type EmitResult<T = ()> = Result<T, Error<RewriteError>>;
 
 /// Writes what `plan` makes of `component`.
 pub(crate) fn emit(component: &[u8], plan: &Plan) -> Result<Vec<u8>, RewriteError> {
-    let mut emitter = Emitter {
-        plan,
-        begun: 0,
-        scopes: Vec::new(),
-    };
+    let mut emitter = Emitter { plan, begun: 0, scopes: Vec::new() };
     let mut parser = Parser::new(0);
     parser.set_features(FEATURES);
-    let root = emitter
-        .component(parser, component, component)
-        .map_err(|error| match error {
-            Error::UserError(error) => error,
-            Error::ParseError(source) => RewriteError::Invalid(source),
-            other => broken!("the component was read but can't be written: {other}"),
-        })?;
+    let root = emitter.component(parser, component, component).map_err(|error| match error {
+        Error::UserError(error) => error,
+        Error::ParseError(source) => RewriteError::Invalid(source),
+        other => broken!("the component was read but can't be written: {other}"),
+    })?;
     if emitter.begun != plan.components.len() {
         return Err(broken!("not each component was written"));
     }
@@ -66,26 +58,15 @@ enum Scope<'p> {
 }
 
 impl<'p> Emitter<'p> {
-    fn component(
-        &mut self,
-        parser: Parser,
-        data: &[u8],
-        whole: &[u8],
-    ) -> EmitResult<Component> {
+    fn component(&mut self, parser: Parser, data: &[u8], whole: &[u8]) -> EmitResult<Component> {
         let plan: &'p Plan = self.plan;
-        let plan = plan
-            .components
-            .get(self.begun)
-            .ok_or_else(|| user(broken!("a component without a plan")))?;
+        let plan = plan.components.get(self.begun).ok_or_else(|| user(broken!("a component without a plan")))?;
         self.begun += 1;
         self.scopes.push(Scope::Component { plan, canons: 0 });
 
         let mut component = Component::new();
         if !plan.is_identity() {
-            component.section(&RawSection {
-                id: ComponentSectionId::CoreModule.into(),
-                data: refresh::module(),
-            });
+            component.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data: refresh::module() });
         }
         component_utils::parse_component(self, &mut component, parser, data, whole)?;
         self.scopes.pop();
@@ -147,10 +128,7 @@ fn put_refresh(component: &mut Component, placed: Placed) {
         (refresh::LOWERED, ExportKind::Func, placed.lowered),
         (refresh::MEMORY, ExportKind::Memory, placed.memory),
     ]);
-    instances.instantiate(
-        ComponentPlan::REFRESH_MODULE,
-        [(refresh::ARGUMENT, ModuleArg::Instance(placed.argument))],
-    );
+    instances.instantiate(ComponentPlan::REFRESH_MODULE, [(refresh::ARGUMENT, ModuleArg::Instance(placed.argument))]);
     component.section(&instances);
 
     let mut aliases = ComponentAliasSection::new();
@@ -200,16 +178,8 @@ impl ReencodeComponent for Emitter<'_> {
         self.scopes.pop();
     }
 
-    fn parse_component_submodule(
-        &mut self,
-        component: &mut Component,
-        _: Parser,
-        module: &[u8],
-    ) -> EmitResult {
-        component.section(&RawSection {
-            id: ComponentSectionId::CoreModule.into(),
-            data: module,
-        });
+    fn parse_component_submodule(&mut self, component: &mut Component, _: Parser, module: &[u8]) -> EmitResult {
+        component.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data: module });
         Ok(())
     }
 
@@ -225,16 +195,9 @@ impl ReencodeComponent for Emitter<'_> {
         Ok(())
     }
 
-    fn parse_component_payload(
-        &mut self,
-        component: &mut Component,
-        payload: Payload<'_>,
-        whole: &[u8],
-    ) -> EmitResult {
+    fn parse_component_payload(&mut self, component: &mut Component, payload: Payload<'_>, whole: &[u8]) -> EmitResult {
         match payload {
-            Payload::ComponentCanonicalSection(section) => {
-                self.canonical_section(component, section)
-            }
+            Payload::ComponentCanonicalSection(section) => self.canonical_section(component, section),
             other => component_utils::parse_component_payload(self, component, other, whole),
         }
     }

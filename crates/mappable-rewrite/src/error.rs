@@ -20,13 +20,9 @@ pub struct Site {
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(function) = &self.function {
-            write!(f, "`{function}` ")?;
+            write!(f, "`{function}`, ")?;
         }
-        write!(
-            f,
-            "lowered in {} as core function {}",
-            self.component, self.core_func
-        )
+        write!(f, "lowered in {} as core function {},", self.component, self.core_func)
     }
 }
 
@@ -45,8 +41,8 @@ pub enum RewriteError {
     #[error("the component is not valid")]
     Invalid(#[source] wasmparser::Error),
 
-    /// Components are nested deeper than is taken.
-    #[error("components are nested deeper than {limit} levels")]
+    /// Components, or types, are nested deeper than is taken.
+    #[error("the component nests components or types deeper than {limit} levels")]
     TooDeep {
         /// The deepest nesting taken.
         limit: usize,
@@ -67,7 +63,7 @@ pub enum RewriteError {
     },
 
     /// A function with the mark that has not the one shape that a swapping function has.
-    #[error("the swapping function {site} has the wrong type: {fault}")]
+    #[error("{site} mentions `map-error`, so it must be a swapping function, but {fault}")]
     WrongShape {
         /// Where.
         site: Site,
@@ -76,7 +72,7 @@ pub enum RewriteError {
     },
 
     /// A canonical option that a swapping function may not be lowered with.
-    #[error("the swapping function {site} must not have the canonical option `{option}`")]
+    #[error("the swapping function {site} has the canonical option `{option}`, which it may not have")]
     RefusedOption {
         /// Where.
         site: Site,
@@ -109,6 +105,15 @@ pub enum RewriteError {
         site: Site,
         /// Its core type.
         found: String,
+    },
+
+    /// A section goes on behind the end of what holds it. The engine's parser takes the end for the section's own.
+    #[error("{component} is truncated: a section of it that begins at byte {offset} goes on behind its end")]
+    Truncated {
+        /// The component.
+        component: ComponentPath,
+        /// Where in the file the section's content begins.
+        offset: usize,
     },
 
     /// The component uses a section that this version does not know.
@@ -161,7 +166,7 @@ pub enum ShapeFault {
     #[error("it is async")]
     Async,
     /// Not two parameters.
-    #[error("it takes {0} parameters, not two")]
+    #[error("it does not take two parameters but {0}")]
     ParameterCount(usize),
     /// The first parameter is a borrow.
     #[error("its first parameter borrows the handle, where it must own it")]

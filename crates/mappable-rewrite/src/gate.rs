@@ -30,9 +30,7 @@ impl Gate {
         if key == PUBLIC_KEY {
             return Err(GateKeyError::Public);
         }
-        Ok(Gate {
-            prefix: format!("mappable:{key}/"),
-        })
+        Ok(Gate { prefix: format!("mappable:{key}/") })
     }
 
     /// The name to register an interface under: of `types@0.1.0`, `mappable:<key>/types@0.1.0`.
@@ -42,8 +40,7 @@ impl Gate {
 
     /// What a root import called `name` becomes, if it is one of our package's.
     pub(crate) fn rename(&self, name: &str) -> Option<String> {
-        name.strip_prefix(PUBLIC)
-            .map(|interface| self.import_name(interface))
+        name.strip_prefix(PUBLIC).map(|interface| self.import_name(interface))
     }
 }
 
@@ -55,9 +52,7 @@ pub(crate) fn is_public(name: &str) -> bool {
 fn is_lower_kebab(label: &str) -> bool {
     label.split('-').all(|word| {
         word.starts_with(|c: char| c.is_ascii_lowercase())
-            && word
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     })
 }
 
@@ -82,9 +77,7 @@ mod tests {
         for good in ["a", "k0123456789abcdef", "two-words", "a1-b2"] {
             assert!(Gate::new(good).is_ok(), "{good}");
         }
-        for bad in [
-            "", "-", "a-", "-a", "a--b", "A", "1a", "a-1", "a_b", "a/b", "ä", "a b", "memory",
-        ] {
+        for bad in ["", "-", "a-", "-a", "a--b", "A", "1a", "a-1", "a_b", "a/b", "ä", "a b", "memory"] {
             assert!(Gate::new(bad).is_err(), "{bad}");
         }
     }
@@ -93,24 +86,10 @@ mod tests {
     fn names_of_the_package_keep_interface_and_version() {
         let gate = Gate::new("k1").unwrap();
         let renamed = |name| gate.rename(name);
-        assert_eq!(
-            renamed("mappable:memory/types@0.1.9").as_deref(),
-            Some("mappable:k1/types@0.1.9")
-        );
-        assert_eq!(
-            renamed("mappable:memory/types@0.1.9"),
-            Some(gate.import_name("types@0.1.9"))
-        );
-        assert_eq!(
-            renamed("mappable:memory/types").as_deref(),
-            Some("mappable:k1/types")
-        );
-        for other in [
-            "mappable:k1/types@0.1.0",
-            "mappable:memory-x/types@0.1.0",
-            "wasi:cli/run@0.2.0",
-            "types",
-        ] {
+        assert_eq!(renamed("mappable:memory/types@0.1.9").as_deref(), Some("mappable:k1/types@0.1.9"));
+        assert_eq!(renamed("mappable:memory/types@0.1.9"), Some(gate.import_name("types@0.1.9")));
+        assert_eq!(renamed("mappable:memory/types").as_deref(), Some("mappable:k1/types"));
+        for other in ["mappable:k1/types@0.1.0", "mappable:memory-x/types@0.1.0", "wasi:cli/run@0.2.0", "types"] {
             assert_eq!(renamed(other), None, "{other}");
         }
     }

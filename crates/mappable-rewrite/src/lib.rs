@@ -33,6 +33,23 @@
 //! Core modules are copied byte for byte, custom sections too; names in `component-name` sections move with the
 //! indices that they name (a section that can't be read is dropped).
 //!
+//! ```
+//! use mappable_rewrite::{Gate, inspect, rewrite};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! // A key that components don't know: drawn at random, once for the process.
+//! let gate = Gate::new("k5f0c")?;
+//! let component = wat::parse_str(r#"(component (import "mappable:memory/types@0.1.0" (instance)))"#)?;
+//!
+//! let rewritten = rewrite(&component, &gate)?;
+//! assert!(rewritten.changed());
+//! assert_eq!(inspect(&component)?.gated_imports.len(), 1);
+//! // What to register the host's functions as, so that what was rewritten links to them and nothing else does.
+//! assert_eq!(gate.import_name("types@0.1.0"), "mappable:k5f0c/types@0.1.0");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Left to others: compiling (Wasmtime), choosing how a memory maps (the host, by [`MemoryType`]), and proving that
 //! `memory.grow` takes the base in (the host crate's tripwires).
 
@@ -51,8 +68,8 @@ use std::borrow::Cow;
 pub use error::{MemoryFault, RewriteError, ShapeFault, Site, Unguarded};
 pub use gate::{Gate, GateKeyError};
 pub use report::{
-    ComponentPath, ComponentReport, GatedImport, LowerReport, MemoryType, ModuleReport,
-    NamedMemory, RefreshReport, Report,
+    ComponentPath, ComponentReport, GatedImport, LowerReport, MemoryType, ModuleReport, NamedMemory, RefreshReport,
+    Report,
 };
 pub use shape::MARK;
 
@@ -87,20 +104,14 @@ pub fn rewrite<'a>(component: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, Re
     let plan = plan::Plan::new(&facts, &guards, Some(gate))?;
     let report = report::report(&facts, &guards, &plan)?;
     if plan.is_identity() {
-        return Ok(Rewritten {
-            bytes: Cow::Borrowed(component),
-            report,
-        });
+        return Ok(Rewritten { bytes: Cow::Borrowed(component), report });
     }
     let bytes = emit::emit(component, &plan)?;
     verify::verify(&bytes, read::Bodies::Trust).map_err(|error| match error {
         RewriteError::Invalid(source) => RewriteError::NoRoom(source),
         other => other,
     })?;
-    Ok(Rewritten {
-        bytes: Cow::Owned(bytes),
-        report,
-    })
+    Ok(Rewritten { bytes: Cow::Owned(bytes), report })
 }
 
 /// Says what [`rewrite`] would find in `component` and do to it, without doing it.

@@ -29,11 +29,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// A refresh for each lower that has none, and the gate's name for each import of our package. Without a gate
     /// imports keep their names.
-    pub(crate) fn new(
-        facts: &Facts<'_>,
-        guards: &[Vec<Guard>],
-        gate: Option<&Gate>,
-    ) -> Result<Self, RewriteError> {
+    pub(crate) fn new(facts: &Facts<'_>, guards: &[Vec<Guard>], gate: Option<&Gate>) -> Result<Self, RewriteError> {
         if facts.components.len() != guards.len() {
             return Err(broken!("not each component has guards"));
         }
@@ -42,10 +38,7 @@ impl Plan {
             components: components
                 .map(|(component, guards)| ComponentPlan::new(&component.lowers, guards))
                 .collect::<Result<_, _>>()?,
-            renames: gate
-                .map(|gate| renames(&facts.root_imports, gate))
-                .transpose()?
-                .unwrap_or_default(),
+            renames: gate.map(|gate| renames(&facts.root_imports, gate)).transpose()?.unwrap_or_default(),
         })
     }
 
@@ -68,9 +61,7 @@ fn renames(imports: &[&str], gate: &Gate) -> Result<Vec<(String, String)>, Rewri
             return Err(broken!("`{import}` is our package's and has no gated name"));
         };
         if imports.contains(&gated.as_str()) {
-            return Err(RewriteError::GateNameTaken {
-                import: import.to_owned(),
-            });
+            return Err(RewriteError::GateNameTaken { import: import.to_owned() });
         }
         renames.push((import.to_owned(), gated));
     }
@@ -80,7 +71,7 @@ fn renames(imports: &[&str], gate: &Gate) -> Result<Vec<(String, String)>, Rewri
 /// What becomes of one component.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ComponentPlan {
-    /// The refreshes to put in, in the order of their lowers: strictly ascending in `func`, ascending in `instances`.
+    /// The refreshes to put in, in the order of their lowers: strictly ascending in `func`, ascending in `core_instances`.
     refreshes: Vec<Refresh>,
 }
 
@@ -126,9 +117,8 @@ impl ComponentPlan {
                 memory: lower.memory,
             })
             .collect();
-        let ordered = refreshes.is_sorted_by(|a, b| {
-            a.canon < b.canon && a.func < b.func && a.core_instances <= b.core_instances
-        });
+        let ordered =
+            refreshes.is_sorted_by(|a, b| a.canon < b.canon && a.func < b.func && a.core_instances <= b.core_instances);
         if !ordered {
             return Err(broken!("the lowers of a component are not in order"));
         }
@@ -151,13 +141,7 @@ impl ComponentPlan {
         let before = nth as u32;
         let lowered = refresh.func + before;
         let argument = refresh.core_instances + 2 * before;
-        Some(Placed {
-            lowered,
-            memory: refresh.memory,
-            argument,
-            refresh: argument + 1,
-            refreshed: lowered + 1,
-        })
+        Some(Placed { lowered, memory: refresh.memory, argument, refresh: argument + 1, refreshed: lowered + 1 })
     }
 
     /// What a use of an old core function becomes: for a lower that gets a refresh, what the refresh exports.

@@ -8,14 +8,15 @@
 //! Nothing is decided here but refusals: what to do about the facts is [`crate::plan`]'s, and whether a lower is
 //! behind a refresh [`crate::verify`]'s.
 
+mod depth;
 mod lower;
 mod scope;
 
 use std::collections::HashMap;
 
 use wasmparser::{
-    Encoding, FuncValidatorAllocations, Instance, KnownCustom, Name, Parser, Payload,
-    ValidPayload, Validator, WasmFeatures,
+    Encoding, FuncValidatorAllocations, Instance, KnownCustom, Name, Parser, Payload, ValidPayload, Validator,
+    WasmFeatures,
 };
 
 use crate::error::{RewriteError, broken};
@@ -42,7 +43,7 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM3
     .union(WasmFeatures::CM_FIXED_LENGTH_LISTS)
     .union(WasmFeatures::CM_IMPLEMENTS);
 
-/// How deep components may be nested. The emitter recurses once a level.
+/// How deep components may be nested, and types. The emitter recurses once a level, and so does the engine's parser.
 pub(crate) const MAX_DEPTH: usize = 100;
 
 /// Whether the bodies of core functions are validated too.
@@ -124,9 +125,7 @@ pub(crate) enum InstanceUser {
 /// Validates and reads a tree of components.
 pub(crate) fn read(bytes: &[u8], bodies: Bodies) -> Result<Facts<'_>, RewriteError> {
     if !Parser::is_component(bytes) {
-        return Err(RewriteError::NotAComponent {
-            found: what_instead(bytes),
-        });
+        return Err(RewriteError::NotAComponent { found: what_instead(bytes) });
     }
     let mut parser = Parser::new(0);
     parser.set_features(FEATURES);
@@ -136,6 +135,9 @@ pub(crate) fn read(bytes: &[u8], bodies: Bodies) -> Result<Facts<'_>, RewriteErr
 
     for payload in parser.parse_all(bytes) {
         let payload = payload.map_err(RewriteError::Invalid)?;
+        if let Payload::ComponentTypeSection(section) = &payload {
+            depth::check(bytes, section)?;
+        }
         let valid = validator.payload(&payload).map_err(RewriteError::Invalid)?;
         if let (ValidPayload::Func(func, body), Bodies::Validate) = (valid, bodies) {
             let mut func = func.into_validator(allocations);
@@ -174,12 +176,7 @@ enum Open<'a> {
 
 impl<'a> Reader<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Reader {
-            bytes,
-            facts: Facts::default(),
-            marks: Marks::default(),
-            open: Vec::new(),
-        }
+        Reader { bytes, facts: Facts::default(), marks: Marks::default(), open: Vec::new() }
     }
 
     fn payload(&mut self, validator: &Validator, payload: Payload<'a>) -> Result<(), RewriteError> {
@@ -191,9 +188,7 @@ impl<'a> Reader<'a> {
                 Ok(())
             }
             (Some(Open::Component(scope)), payload) => {
-                let types = validator
-                    .types(0)
-                    .ok_or_else(|| broken!("the validator has no types for a component"))?;
+                let types = validator.types(0).ok_or_else(|| broken!("the validator has no types for a component"))?;
                 let facts = &mut self.facts;
                 scope.payload(types, &mut self.marks, facts, payload)
             }
@@ -212,13 +207,11 @@ impl<'a> Reader<'a> {
                 if self.open.len() >= MAX_DEPTH {
                     return Err(RewriteError::TooDeep { limit: MAX_DEPTH });
                 }
-                let path = outer.map(|o| o.nested_path()).unwrap_or_default();
-                let index = self.facts.components.len();
-                let scope = scope::Scope::new(index, outer.is_none(), path.clone());
-                self.facts.components.push(ComponentFacts {
-                    path,
-                    ..ComponentFacts::default()
-                });
+                let scope = match outer {
+                    None => scope::Scope::root(self.bytes.len()),
+                    Some(outer) => outer.nested(self.facts.components.len())?,
+                };
+                self.facts.components.push(ComponentFacts { path: scope.path().clone(), ..ComponentFacts::default() });
                 self.open.push(Open::Component(Box::new(scope)));
             }
             (Encoding::Module, Some(outer)) => {
@@ -246,10 +239,7 @@ impl<'a> Reader<'a> {
             Some(Open::Component(scope)) => self.facts.components.get_mut(scope.component),
             _ => None,
         };
-        component
-            .ok_or_else(|| broken!("a core module ends outside of any component"))?
-            .modules
-            .push(module);
+        component.ok_or_else(|| broken!("a core module ends outside of any component"))?.modules.push(module);
         Ok(())
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use wasm_encoder::{
-    BlockType, CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection,
-    ImportSection, MemoryType, Module, NameMap, NameSection, TypeSection, ValType,
+    BlockType, CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection, ImportSection,
+    MemoryType, Module, NameMap, NameSection, TypeSection, ValType,
 };
 
 /// The one module that the refresh's imports are of.
@@ -48,13 +48,7 @@ fn build() -> Vec<u8> {
     imports.import(
         ARGUMENT,
         MEMORY,
-        MemoryType {
-            minimum: 0,
-            maximum: None,
-            memory64: false,
-            shared: false,
-            page_size_log2: None,
-        },
+        MemoryType { minimum: 0, maximum: None, memory64: false, shared: false, page_size_log2: None },
     );
     module.section(&imports);
 
@@ -71,15 +65,7 @@ fn build() -> Vec<u8> {
     for param in 0..PARAMS as u32 {
         code.local_get(param);
     }
-    code.call(0)
-        .i32_const(0)
-        .memory_grow(0)
-        .i32_const(-1)
-        .i32_eq()
-        .if_(BlockType::Empty)
-        .unreachable()
-        .end()
-        .end();
+    code.call(0).i32_const(0).memory_grow(0).i32_const(-1).i32_eq().if_(BlockType::Empty).unreachable().end().end();
     let mut codes = CodeSection::new();
     codes.function(&body);
     module.section(&codes);
@@ -100,8 +86,6 @@ fn build() -> Vec<u8> {
 mod tests {
     #[test]
     fn it_is_a_valid_module() {
-        wasmparser::Validator::new()
-            .validate_all(super::module())
-            .unwrap();
+        wasmparser::Validator::new().validate_all(super::module()).unwrap();
     }
 }

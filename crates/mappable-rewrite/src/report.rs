@@ -36,9 +36,7 @@ pub struct Report {
 impl Report {
     /// All marked lowers of the tree, each with the component that holds it.
     pub fn lowers(&self) -> impl Iterator<Item = (&ComponentReport, &LowerReport)> {
-        self.components
-            .iter()
-            .flat_map(|component| component.lowers.iter().map(move |lower| (component, lower)))
+        self.components.iter().flat_map(|component| component.lowers.iter().map(move |lower| (component, lower)))
     }
 
     /// Whether the tree calls any swapping function, or imports our package.
@@ -162,22 +160,14 @@ impl From<wasmparser::MemoryType> for MemoryType {
 }
 
 /// Puts together what was read, found guarded, and planned.
-pub(crate) fn report(
-    facts: &Facts<'_>,
-    guards: &[Vec<Guard>],
-    plan: &Plan,
-) -> Result<Report, RewriteError> {
+pub(crate) fn report(facts: &Facts<'_>, guards: &[Vec<Guard>], plan: &Plan) -> Result<Report, RewriteError> {
     let imports = facts.root_imports.iter().filter(|name| gate::is_public(name));
     let components = facts.components.iter().zip(guards).zip(&plan.components);
     Ok(Report {
         components: components
             .map(|((facts, guards), plan)| component(facts, guards, plan))
             .collect::<Result<_, _>>()?,
-        gated_imports: imports
-            .map(|name| GatedImport {
-                name: (*name).to_owned(),
-            })
-            .collect(),
+        gated_imports: imports.map(|name| GatedImport { name: (*name).to_owned() }).collect(),
     })
 }
 
@@ -192,17 +182,13 @@ fn component(
             Ok(core_instance) => Some(RefreshReport::Present { core_instance }),
             Err(_) => plan
                 .refresh_of(lower.canon)
-                .map(|placed| RefreshReport::Inserted {
-                    core_instance: placed.refresh,
-                    core_func: placed.refreshed,
-                }),
+                .map(|placed| RefreshReport::Inserted { core_instance: placed.refresh, core_func: placed.refreshed }),
         };
         lowers.push(LowerReport {
             canon: lower.canon,
             core_func: lower.func,
             function: lower.function.clone(),
-            memory: memory(facts, lower)
-                .ok_or_else(|| broken!("a lower names a memory that was not read"))?,
+            memory: memory(facts, lower).ok_or_else(|| broken!("a lower names a memory that was not read"))?,
             refresh: refresh.ok_or_else(|| broken!("a lower has no refresh planned"))?,
         });
     }
@@ -221,13 +207,7 @@ fn memory(facts: &ComponentFacts<'_>, lower: &Lower) -> Option<NamedMemory> {
         Instance::Instantiate { module_index, .. } => Some(*module_index),
         Instance::FromExports(_) => None,
     };
-    Some(NamedMemory {
-        index: lower.memory,
-        core_instance,
-        module,
-        export: export.to_owned(),
-        ty: lower.memory_type,
-    })
+    Some(NamedMemory { index: lower.memory, core_instance, module, export: export.to_owned(), ty: lower.memory_type })
 }
 
 /// In the words of the text format: `i64 1 16 shared (pagesize 1)`.

@@ -12,8 +12,7 @@ use std::collections::HashSet;
 
 use wasmparser::PrimitiveValType;
 use wasmparser::component_types::{
-    ComponentDefinedType as Defined, ComponentDefinedTypeId, ComponentFuncType, ComponentValType,
-    ResourceId,
+    ComponentDefinedType as Defined, ComponentDefinedTypeId, ComponentFuncType, ComponentValType, ResourceId,
 };
 use wasmparser::types::TypesRef;
 
@@ -72,10 +71,7 @@ fn is_mark(ty: &Defined) -> bool {
     match ty {
         Defined::Enum(cases) => {
             cases.len() == MARK.len()
-                && cases
-                    .iter()
-                    .zip(MARK)
-                    .all(|(case, mark)| case.as_str().eq_ignore_ascii_case(mark))
+                && cases.iter().zip(MARK).all(|(case, mark)| case.as_str().eq_ignore_ascii_case(mark))
         }
         _ => false,
     }
@@ -84,17 +80,9 @@ fn is_mark(ty: &Defined) -> bool {
 /// Calls `visit` with the types that `ty` is directly made of.
 fn for_each_part(ty: &Defined, mut visit: impl FnMut(&ComponentValType)) {
     match ty {
-        Defined::Primitive(_)
-        | Defined::Flags(_)
-        | Defined::Enum(_)
-        | Defined::Own(_)
-        | Defined::Borrow(_) => {}
+        Defined::Primitive(_) | Defined::Flags(_) | Defined::Enum(_) | Defined::Own(_) | Defined::Borrow(_) => {}
         Defined::Record(record) => record.fields.values().for_each(visit),
-        Defined::Variant(variant) => variant
-            .cases
-            .values()
-            .filter_map(|case| case.ty.as_ref())
-            .for_each(visit),
+        Defined::Variant(variant) => variant.cases.values().filter_map(|case| case.ty.as_ref()).for_each(visit),
         Defined::Tuple(tuple) => tuple.types.iter().for_each(visit),
         Defined::List { element, .. } | Defined::FixedLengthList { element, .. } => visit(element),
         Defined::Map { key, value, .. } => {
@@ -126,11 +114,7 @@ pub(crate) fn check(types: TypesRef<'_>, func: &ComponentFuncType) -> Result<(),
         _ => return Err(ShapeFault::Placement),
     }
     let (ok, err) = match func.result.as_ref().and_then(|ty| defined(types, ty)) {
-        Some(Defined::Result {
-            ok: Some(ok),
-            err: Some(err),
-            ..
-        }) => (ok, err),
+        Some(Defined::Result { ok: Some(ok), err: Some(err), .. }) => (ok, err),
         _ => return Err(ShapeFault::Result),
     };
     let given = owned(types, ok).ok_or(ShapeFault::Ok)?;
@@ -168,10 +152,7 @@ fn owned(types: TypesRef<'_>, ty: &ComponentValType) -> Option<ResourceId> {
 fn is_u8(types: TypesRef<'_>, ty: &ComponentValType) -> bool {
     match ty {
         ComponentValType::Primitive(primitive) => *primitive == PrimitiveValType::U8,
-        ComponentValType::Type(_) => matches!(
-            defined(types, ty),
-            Some(Defined::Primitive(PrimitiveValType::U8))
-        ),
+        ComponentValType::Type(_) => matches!(defined(types, ty), Some(Defined::Primitive(PrimitiveValType::U8))),
     }
 }
 

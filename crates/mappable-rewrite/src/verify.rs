@@ -93,14 +93,10 @@ fn is_argument(exports: &[Export<'_>], lower: &Lower) -> bool {
         return false;
     };
     (func.name, func.kind, func.index) == (refresh::LOWERED, ExternalKind::Func, lower.func)
-        && (memory.name, memory.kind, memory.index)
-            == (refresh::MEMORY, ExternalKind::Memory, lower.memory)
+        && (memory.name, memory.kind, memory.index) == (refresh::MEMORY, ExternalKind::Memory, lower.memory)
 }
 
-fn core_instance<'f, 'a>(
-    component: &'f ComponentFacts<'a>,
-    index: u32,
-) -> Option<&'f Instance<'a>> {
+fn core_instance<'f, 'a>(component: &'f ComponentFacts<'a>, index: u32) -> Option<&'f Instance<'a>> {
     component.core_instances.get(usize::try_from(index).ok()?)
 }
 

@@ -21,16 +21,11 @@ pub(super) fn check(
     if func >= types.component_function_count() || core_func >= types.function_count() {
         return Err(broken!("a lower of or to a function that does not exist"));
     }
-    let ty = types
-        .get(types.component_function_at(func))
-        .ok_or_else(|| broken!("a function without a type"))?;
+    let ty = types.get(types.component_function_at(func)).ok_or_else(|| broken!("a function without a type"))?;
     if !marks.is_marked(types, ty) {
         return Ok(None);
     }
-    shape::check(types, ty).map_err(|fault| RewriteError::WrongShape {
-        site: site(),
-        fault,
-    })?;
+    shape::check(types, ty).map_err(|fault| RewriteError::WrongShape { site: site(), fault })?;
     let memory = check_options(options, &site)?;
     let memory_type = check_memory(types, memory, &site)?;
     check_core_type(types, core_func, &site)?;
@@ -39,10 +34,7 @@ pub(super) fn check(
 
 /// The memory option, if there is nothing among the others that would let a guest run between the swap and the
 /// refresh, or the call return before the swap.
-fn check_options(
-    options: &[CanonicalOption],
-    site: &impl Fn() -> Site,
-) -> Result<u32, RewriteError> {
+fn check_options(options: &[CanonicalOption], site: &impl Fn() -> Site) -> Result<u32, RewriteError> {
     let mut memory = None;
     for option in options {
         let refused = match option {
@@ -61,19 +53,12 @@ fn check_options(
             CanonicalOption::CoreType(_) => "core-type",
             CanonicalOption::Gc => "gc",
         };
-        return Err(RewriteError::RefusedOption {
-            site: site(),
-            option: refused,
-        });
+        return Err(RewriteError::RefusedOption { site: site(), option: refused });
     }
     memory.ok_or_else(|| RewriteError::NoMemory { site: site() })
 }
 
-fn check_memory(
-    types: TypesRef<'_>,
-    memory: u32,
-    site: &impl Fn() -> Site,
-) -> Result<MemoryType, RewriteError> {
+fn check_memory(types: TypesRef<'_>, memory: u32, site: &impl Fn() -> Site) -> Result<MemoryType, RewriteError> {
     if memory >= types.memory_count() {
         return Err(broken!("a lower names a memory that does not exist"));
     }
@@ -87,21 +72,11 @@ fn check_memory(
     } else {
         return Ok(ty);
     };
-    Err(RewriteError::RefusedMemory {
-        site: site(),
-        memory,
-        fault,
-    })
+    Err(RewriteError::RefusedMemory { site: site(), memory, fault })
 }
 
-fn check_core_type(
-    types: TypesRef<'_>,
-    core_func: u32,
-    site: &impl Fn() -> Site,
-) -> Result<(), RewriteError> {
-    let ty = types
-        .get(types.core_function_at(core_func))
-        .ok_or_else(|| broken!("a core function without a type"))?;
+fn check_core_type(types: TypesRef<'_>, core_func: u32, site: &impl Fn() -> Site) -> Result<(), RewriteError> {
+    let ty = types.get(types.core_function_at(core_func)).ok_or_else(|| broken!("a core function without a type"))?;
     match &ty.composite_type.inner {
         CompositeInnerType::Func(func)
             if !ty.composite_type.shared
@@ -110,10 +85,7 @@ fn check_core_type(
         {
             Ok(())
         }
-        _ => Err(RewriteError::WrongCoreType {
-            site: site(),
-            found: ty.to_string(),
-        }),
+        _ => Err(RewriteError::WrongCoreType { site: site(), found: ty.to_string() }),
     }
 }
 

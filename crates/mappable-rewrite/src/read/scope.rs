@@ -5,9 +5,8 @@ use std::ops::Range;
 
 use wasmparser::types::TypesRef;
 use wasmparser::{
-    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentInstance,
-    ComponentName, ComponentOuterAliasKind, ComponentType, ExternalKind, Instance, KnownCustom,
-    Payload,
+    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentName,
+    ComponentOuterAliasKind, ComponentType, ExternalKind, Instance, KnownCustom, Payload,
 };
 
 use super::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, lower};
@@ -22,15 +21,17 @@ pub(super) struct Scope<'a> {
     /// Whether it is the outermost.
     root: bool,
     path: ComponentPath,
+    /// Where it ends in the file.
+    end: usize,
     counts: Counts,
     /// What component functions were imported, aliased or exported as.
     func_names: HashMap<u32, String>,
     /// What component instances were imported as.
     instance_names: HashMap<u32, &'a str>,
-    /// Where the bytes of the last core module are.
+    /// Index and bytes of the last core module.
     last_module: Option<(u32, Range<usize>)>,
-    /// The index of the last nested component.
-    last_component: u32,
+    /// Index and bytes of the last nested component.
+    last_component: Option<(u32, Range<usize>)>,
 }
 
 /// How many items each index space has so far.
@@ -83,31 +84,37 @@ fn take(count: &mut u32) -> u32 {
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn new(component: usize, root: bool, path: ComponentPath) -> Self {
+    /// The outermost component, of so many bytes.
+    pub(super) fn root(end: usize) -> Self {
         Scope {
-            component,
-            root,
-            path,
+            component: 0,
+            root: true,
+            path: ComponentPath::default(),
+            end,
             counts: Counts::default(),
             func_names: HashMap::new(),
             instance_names: HashMap::new(),
             last_module: None,
-            last_component: 0,
+            last_component: None,
         }
     }
 
-    /// The path of the nested component that begins.
-    pub(super) fn nested_path(&self) -> ComponentPath {
+    /// The nested component that begins, which will be at `component` in the facts.
+    pub(super) fn nested(&self, component: usize) -> Result<Self, RewriteError> {
+        let (index, range) =
+            self.last_component.clone().ok_or_else(|| broken!("a component begins without a section that holds it"))?;
         let mut path = self.path.clone();
-        path.0.push(self.last_component);
-        path
+        path.0.push(index);
+        Ok(Scope { component, root: false, path, ..Scope::root(range.end) })
+    }
+
+    pub(super) fn path(&self) -> &ComponentPath {
+        &self.path
     }
 
     /// Index and bytes of the core module that begins.
     pub(super) fn nested_module(&self) -> Result<(u32, Range<usize>), RewriteError> {
-        self.last_module
-            .clone()
-            .ok_or_else(|| broken!("a core module begins without a section that holds it"))
+        self.last_module.clone().ok_or_else(|| broken!("a core module begins without a section that holds it"))
     }
 
     /// Takes in one section, which the validator has taken in already.
@@ -120,14 +127,14 @@ impl<'a> Scope<'a> {
     ) -> Result<(), RewriteError> {
         match payload {
             // The validator counts these when they end.
-            Payload::ModuleSection {
-                unchecked_range, ..
-            } => {
+            Payload::ModuleSection { unchecked_range, .. } => {
+                self.check_end(&unchecked_range)?;
                 self.last_module = Some((take(&mut self.counts.modules), unchecked_range));
                 return Ok(());
             }
-            Payload::ComponentSection { .. } => {
-                self.last_component = take(&mut self.counts.components);
+            Payload::ComponentSection { unchecked_range, .. } => {
+                self.check_end(&unchecked_range)?;
+                self.last_component = Some((take(&mut self.counts.components), unchecked_range));
                 return Ok(());
             }
             Payload::ComponentImportSection(section) => {
@@ -137,20 +144,23 @@ impl<'a> Scope<'a> {
                 }
             }
             payload => {
-                let component = facts
-                    .components
-                    .get_mut(self.component)
-                    .ok_or_else(|| broken!("a component without facts"))?;
+                let component =
+                    facts.components.get_mut(self.component).ok_or_else(|| broken!("a component without facts"))?;
                 self.section(types, marks, component, payload)?;
             }
         }
         let validators = Counts::of(types, self.counts.canons);
         if self.counts != validators {
-            return Err(broken!(
-                "index spaces of {} are {:?}, the validator's {validators:?}",
-                self.path,
-                self.counts
-            ));
+            return Err(broken!("index spaces of {} are {:?}, the validator's {validators:?}", self.path, self.counts));
+        }
+        Ok(())
+    }
+
+    /// The parser checks this of all sections but those that hold modules and components: these it takes for ended
+    /// where the file ends.
+    fn check_end(&self, range: &Range<usize>) -> Result<(), RewriteError> {
+        if range.end > self.end {
+            return Err(RewriteError::Truncated { component: self.path.clone(), offset: range.start });
         }
         Ok(())
     }
@@ -183,8 +193,7 @@ impl<'a> Scope<'a> {
                 for instance in section {
                     // Read only to be sure that there is no kind of instance which isn't thought of here.
                     match instance.map_err(invalid)? {
-                        ComponentInstance::Instantiate { .. }
-                        | ComponentInstance::FromExports(_) => {}
+                        ComponentInstance::Instantiate { .. } | ComponentInstance::FromExports(_) => {}
                     }
                     take(&mut self.counts.instances);
                 }
@@ -202,10 +211,7 @@ impl<'a> Scope<'a> {
             }
             Payload::ComponentTypeSection(section) => {
                 for ty in section {
-                    if let ComponentType::Resource {
-                        dtor: Some(func), ..
-                    } = ty.map_err(invalid)?
-                    {
+                    if let ComponentType::Resource { dtor: Some(func), .. } = ty.map_err(invalid)? {
                         use_func(facts, func, FuncUser::Destructor);
                     }
                 }
@@ -224,10 +230,7 @@ impl<'a> Scope<'a> {
             // Payloads are `non_exhaustive`. Whatever a new kind may name, it was not followed.
             other => {
                 let offset = other.as_section().map_or(0, |(_, range)| range.start);
-                return Err(RewriteError::UnknownSection {
-                    component: self.path.clone(),
-                    offset,
-                });
+                return Err(RewriteError::UnknownSection { component: self.path.clone(), offset });
             }
         }
         Ok(())
@@ -242,9 +245,7 @@ impl<'a> Scope<'a> {
         if self.root {
             facts.root_imports.push(name);
             if kind == ComponentExternalKind::Component {
-                return Err(RewriteError::ImportedComponent {
-                    import: name.to_owned(),
-                });
+                return Err(RewriteError::ImportedComponent { import: name.to_owned() });
             }
         }
         match (kind, self.counts.next(kind)) {
@@ -261,11 +262,7 @@ impl<'a> Scope<'a> {
 
     fn alias(&mut self, facts: &mut ComponentFacts<'a>, alias: ComponentAlias<'a>) {
         match alias {
-            ComponentAlias::InstanceExport {
-                kind,
-                instance_index,
-                name,
-            } => {
+            ComponentAlias::InstanceExport { kind, instance_index, name } => {
                 if let Some(index) = self.counts.next(kind)
                     && kind == ComponentExternalKind::Func
                 {
@@ -276,11 +273,7 @@ impl<'a> Scope<'a> {
                     self.func_names.insert(index, name);
                 }
             }
-            ComponentAlias::CoreInstanceExport {
-                kind,
-                instance_index,
-                name,
-            } => {
+            ComponentAlias::CoreInstanceExport { kind, instance_index, name } => {
                 let users = facts.instance_users.entry(instance_index).or_default();
                 users.push(InstanceUser::Alias);
                 match kind {
@@ -322,10 +315,7 @@ impl<'a> Scope<'a> {
                         ExternalKind::Func | ExternalKind::FuncExact => {
                             use_func(facts, export.index, FuncUser::Export(index));
                         }
-                        ExternalKind::Table
-                        | ExternalKind::Memory
-                        | ExternalKind::Global
-                        | ExternalKind::Tag => {}
+                        ExternalKind::Table | ExternalKind::Memory | ExternalKind::Global | ExternalKind::Tag => {}
                     }
                 }
             }
@@ -355,30 +345,21 @@ impl<'a> Scope<'a> {
                 | CanonicalOption::Gc => {}
             }
         }
-        if let CanonicalFunction::Lift {
-            core_func_index, ..
-        } = canon
-        {
+        if let CanonicalFunction::Lift { core_func_index, .. } = canon {
             use_func(facts, core_func_index, FuncUser::Lift);
             take(&mut self.counts.funcs);
             return Ok(());
         }
         // All others define a core function.
         let core_func = take(&mut self.counts.core_funcs);
-        if let CanonicalFunction::Lower {
-            func_index,
-            options,
-        } = &canon
-        {
+        if let CanonicalFunction::Lower { func_index, options } = &canon {
             let site = || Site {
                 component: self.path.clone(),
                 canon: index,
                 core_func,
                 function: self.func_names.get(func_index).cloned(),
             };
-            if let Some((memory, ty)) =
-                lower::check(types, marks, *func_index, core_func, options, site)?
-            {
+            if let Some((memory, ty)) = lower::check(types, marks, *func_index, core_func, options, site)? {
                 facts.lowers.push(Lower {
                     canon: index,
                     func: core_func,

@@ -1,0 +1,4 @@
+;; A component that is imported can't be rewritten.
+(component
+  (import "plugin" (component (export "run" (func))))
+)

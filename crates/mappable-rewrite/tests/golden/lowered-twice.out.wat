@@ -1,0 +1,105 @@
+(component
+  (core module (;0;)
+    (type (;0;) (func (param i32 i32 i32 i32)))
+    (import "" "lowered" (func $lowered (;0;) (type 0)))
+    (import "" "memory" (memory (;0;) 0))
+    (export "refreshed" (func $refreshed))
+    (func $refreshed (;1;) (type 0) (param i32 i32 i32 i32)
+      local.get 0
+      local.get 1
+      local.get 2
+      local.get 3
+      call $lowered
+      i32.const 0
+      memory.grow
+      i32.const -1
+      i32.eq
+      if ;; label = @1
+        unreachable
+      end
+    )
+  )
+  (type (;0;)
+    (instance
+      (export (;0;) "mappable" (type (sub resource)))
+      (export (;1;) "mapping" (type (sub resource)))
+      (type (;2;) (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+      (export (;3;) "map-error" (type (eq 2)))
+      (type (;4;) (func (result u32)))
+      (export (;0;) "granule" (func (type 4)))
+      (type (;5;) (own 0))
+      (type (;6;) (list u8))
+      (type (;7;) (own 1))
+      (type (;8;) (own 0))
+      (type (;9;) (tuple 8 3))
+      (type (;10;) (result 7 (error 9)))
+      (type (;11;) (func (param "this" 5) (param "at" 6) (result 10)))
+      (export (;1;) "[static]mappable.map" (func (type 11)))
+      (type (;12;) (own 1))
+      (type (;13;) (list u8))
+      (type (;14;) (own 0))
+      (type (;15;) (own 1))
+      (type (;16;) (tuple 15 3))
+      (type (;17;) (result 14 (error 16)))
+      (type (;18;) (func (param "this" 12) (param "at" 13) (result 17)))
+      (export (;2;) "[static]mapping.unmap" (func (type 18)))
+    )
+  )
+  (import "mappable:k0/types@0.1.0" (instance $types (;0;) (type 0)))
+  (core module $libc (;1;)
+    (memory (;0;) 1)
+    (export "memory" (memory 0))
+  )
+  (core instance $libc-1 (;0;) (instantiate $libc))
+  (core instance $libc-2 (;1;) (instantiate $libc))
+  (alias core export $libc-1 "memory" (core memory $memory-1 (;0;)))
+  (alias core export $libc-2 "memory" (core memory $memory-2 (;1;)))
+  (alias export $types "[static]mappable.map" (func $map (;0;)))
+  (core func (;0;) (canon lower (func $map) (memory $memory-1)))
+  (core instance (;2;)
+    (export "lowered" (func 0))
+    (export "memory" (memory $memory-1))
+  )
+  (core instance (;3;) (instantiate 0
+      (with "" (instance 2))
+    )
+  )
+  (alias core export 3 "refreshed" (core func $map-1 (;1;)))
+  (core func (;2;) (canon lower (func $map) (memory $memory-2)))
+  (core instance (;4;)
+    (export "lowered" (func 2))
+    (export "memory" (memory $memory-2))
+  )
+  (core instance (;5;) (instantiate 0
+      (with "" (instance 4))
+    )
+  )
+  (alias core export 5 "refreshed" (core func $map-2 (;3;)))
+  (core module $main (;2;)
+    (type (;0;) (func (param i32 i32 i32 i32)))
+    (type (;1;) (func))
+    (import "host" "map" (func $map (;0;) (type 0)))
+    (import "host" "unmap" (func $unmap (;1;) (type 0)))
+    (export "run" (func 2))
+    (func (;2;) (type 1)
+      i32.const 1
+      i32.const 65536
+      i32.const 65536
+      i32.const 16
+      call $map
+      i32.const 1
+      i32.const 65536
+      i32.const 65536
+      i32.const 16
+      call $unmap
+    )
+  )
+  (core instance (;6;)
+    (export "map" (func $map-1))
+    (export "unmap" (func $map-2))
+  )
+  (core instance $main (;7;) (instantiate $main
+      (with "host" (instance 6))
+    )
+  )
+)

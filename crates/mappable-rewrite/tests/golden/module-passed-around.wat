@@ -1,0 +1,44 @@
+;; Core modules passed as arguments, exported and aliased keep pointing at the same module.
+(component
+  (import "mappable:memory/types@0.1.0" (instance $types
+    (export "mappable" (type $mappable (sub resource)))
+    (export "mapping" (type $mapping (sub resource)))
+    (type $cases (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+    (export "map-error" (type $map-error (eq $cases)))
+    (export "granule" (func (result u32)))
+    (export "[static]mappable.map" (func
+      (param "this" (own $mappable)) (param "at" (list u8))
+      (result (result (own $mapping) (error (tuple (own $mappable) $map-error))))))
+    (export "[static]mapping.unmap" (func
+      (param "this" (own $mapping)) (param "at" (list u8))
+      (result (result (own $mappable) (error (tuple (own $mapping) $map-error))))))
+  ))
+  (core module $libc
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+  (core instance $libc (instantiate $libc))
+  (alias core export $libc "memory" (core memory $memory))
+  (alias core export $libc "realloc" (core func $realloc))
+  (alias export $types "[static]mappable.map" (func $map))
+  (alias export $types "[static]mapping.unmap" (func $unmap))
+  (core func $map' (canon lower (func $map) (memory $memory)))
+  (core func $unmap' (canon lower (func $unmap) (memory $memory)))
+  (core module $main
+    (import "host" "map" (func $map (param i32 i32 i32 i32)))
+    (import "host" "unmap" (func $unmap (param i32 i32 i32 i32)))
+    (func (export "run")
+      (call $map (i32.const 1) (i32.const 65536) (i32.const 65536) (i32.const 16))
+      (call $unmap (i32.const 1) (i32.const 65536) (i32.const 65536) (i32.const 16))))
+  (core instance $main (instantiate $main (with "host" (instance
+    (export "map" (func $map'))
+    (export "unmap" (func $unmap'))))))
+  (func (export "run") (canon lift (core func $main "run")))
+  (core module $given (func (export "given")))
+  (component $taker
+    (import "m" (core module $m (export "given" (func))))
+    (core instance $i (instantiate $m))
+    (func (export "given") (canon lift (core func $i "given"))))
+  (instance $taken (instantiate $taker (with "m" (core module $given))))
+  (export "given" (func $taken "given"))
+  (export "module" (core module $given))
+)

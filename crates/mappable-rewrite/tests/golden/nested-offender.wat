@@ -1,0 +1,31 @@
+;; An error says where in the tree, and what the function was imported as.
+(component
+  (component)
+  (component
+    (component)
+    (component $inner
+      (import "mappable:memory/types@0.1.0" (instance $types
+        (export "mappable" (type $mappable (sub resource)))
+        (export "mapping" (type $mapping (sub resource)))
+        (type $cases (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+        (export "map-error" (type $map-error (eq $cases)))
+        (export "granule" (func (result u32)))
+        (export "[static]mappable.map" (func
+          (param "this" (own $mappable)) (param "at" (list u8))
+          (result (result (own $mapping) (error (tuple (own $mappable) $map-error))))))
+        (export "[static]mapping.unmap" (func
+          (param "this" (borrow $mapping)) (param "at" (list u8))
+          (result (result (own $mappable) (error (tuple (own $mapping) $map-error))))))
+      ))
+      (core module $libc
+        (memory (export "memory") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+      (core instance $libc (instantiate $libc))
+      (alias core export $libc "memory" (core memory $memory))
+      (alias core export $libc "realloc" (core func $realloc))
+      (alias export $types "[static]mappable.map" (func $map))
+      (alias export $types "[static]mapping.unmap" (func $unmap))
+      (core func $map' (canon lower (func $map) (memory $memory)))
+      (core func $unmap' (canon lower (func $unmap) (memory $memory)))
+    ))
+)
