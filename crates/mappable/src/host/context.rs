@@ -30,8 +30,7 @@ use crate::view::{Driving, Mount, MountError, Placement, PlacementError, Seat};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let runtime = Runtime::new()?;
-/// let state = MyState { mappable: runtime.context() };
-/// let store = wasmtime::Store::new(runtime.engine(), state);
+/// let store = runtime.store(MyState { mappable: runtime.context() });
 /// # Ok(())
 /// # }
 /// ```

@@ -6,12 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use mappable_rewrite::{Gate, RewriteError, rewrite};
 use wasmtime::component::Component;
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, Store};
 
 use super::context::MappableCtx;
 use super::probe::{self, ProbeError};
 use crate::region::{AllocateError, Backing, Mappable};
-use crate::view::{Creator, Driving, GUARD, Memories, RESERVATION};
+use crate::view::{Creator, Driving, GUARD, Memories, RESERVATION, SPAN};
 
 /// How components' memories are mapped into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -212,6 +212,18 @@ impl Runtime {
         let to = region.bytes_mut().map_err(|_| AllocateError::RegionsExhausted(size))?;
         to[..bytes.len()].copy_from_slice(bytes);
         Ok(region)
+    }
+
+    /// A store of this runtime's engine, in which placements of any size can be named.
+    ///
+    /// Wasmtime counts the bytes of every list that a guest passes to the host against an allowance for a call
+    /// ([`Store::set_hostcall_fuel`], 128 MiB by default), and a placement is named by a list, though its bytes are
+    /// never read. This sets the allowance to 4 GiB. In a store made otherwise, mapping a region larger than the
+    /// allowance traps ("too much data is being copied between the host and the guest").
+    pub fn store<T: 'static>(&self, data: T) -> Store<T> {
+        let mut store = Store::new(&self.engine, data);
+        store.set_hostcall_fuel(SPAN as usize);
+        store
     }
 
     /// A context for a store of this runtime's engine. A store keeps the one that it began with.
