@@ -1,0 +1,23 @@
+//! The interface `mappable:memory/types`: as `wit-bindgen` makes it, or natively an implementation in plain memory.
+//!
+//! For a component's own `wit_bindgen::generate!`: `with: { "mappable:memory/types@0.1.0": mappable_guest::bindings::types }`.
+//!
+//! # Safety
+//!
+//! On WebAssembly the unsafe code here is generated.
+#![allow(unsafe_code)]
+
+#[cfg(target_family = "wasm")]
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+mod generated {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "mappable:memory/imports",
+    });
+}
+
+#[cfg(target_family = "wasm")]
+pub use generated::mappable::memory::types;
+
+#[cfg(not(target_family = "wasm"))]
+pub use crate::sys::native::types;

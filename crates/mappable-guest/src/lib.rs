@@ -1,0 +1,124 @@
+//! Regions of memory that a WebAssembly component owns, maps into its own memory and hands over.
+//!
+//! Components share nothing: what goes from one to another is copied. A *region* is not: its owner hands it over by
+//! an ordinary function call, and *maps* it, at any size, by a pointer update. This crate is the guest's side, for
+//! components in Rust; `no_std` with `alloc`.
+//!
+//! | type | is | on drop |
+//! | --- | --- | --- |
+//! | [`Mappable`] | a region that this component owns and that is mapped nowhere | frees the region |
+//! | [`Mapped`] | a region that is mapped: a `[u8]` | takes the region out of the memory and frees it |
+//!
+//! ```
+//! use mappable_guest::Mappable;
+//!
+//! // Sizes are whole granules of 65,536 bytes. A new region reads as zero.
+//! let region = Mappable::allocate_at_least(100_000)?;
+//! assert_eq!(region.size_bytes(), 131_072);
+//!
+//! // Mapped, it is a slice: loads, stores, `copy_from_slice`, SIMD, all work where the bytes lie.
+//! let mut bytes = region.map()?;
+//! bytes[..5].copy_from_slice(b"hello");
+//! bytes.as_pod_mut::<u32>()[2] = 7;
+//!
+//! // Unmapped, it can be handed over: `into()` gives what an import or an export of a component takes.
+//! let region = bytes.unmap();
+//! let handle: mappable_guest::bindings::types::Mappable = region.into();
+//! # let region: Mappable = handle.into();
+//! # let bytes = region.map()?;
+//! # assert_eq!(&bytes[..12], b"hello\0\0\0\x07\0\0\0");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What can't go wrong
+//!
+//! A region is owned by one component, and while it is mapped there is no handle to give away. The types say so,
+//! and what breaks the rule does not compile. Using a region after it was mapped:
+//!
+//! ```compile_fail,E0382
+//! let region = mappable_guest::Mappable::allocate(65536).unwrap();
+//! let bytes = region.map().unwrap();
+//! region.size_bytes(); // error: `region` was moved into `map`
+//! ```
+//!
+//! Using it after it was handed over:
+//!
+//! ```compile_fail,E0382
+//! fn hand_over(_: mappable_guest::bindings::types::Mappable) {}
+//! let region = mappable_guest::Mappable::allocate(65536).unwrap();
+//! hand_over(region.into());
+//! let bytes = region.map(); // error: `region` was moved into `into`
+//! ```
+//!
+//! Handing it over while it is mapped:
+//!
+//! ```compile_fail,E0277
+//! fn hand_over(_: mappable_guest::bindings::types::Mappable) {}
+//! let bytes = mappable_guest::Mappable::allocate(65536).unwrap().map().unwrap();
+//! hand_over(bytes.into()); // error: a `Mapped` is not a `Mappable`
+//! ```
+//!
+//! Keeping a slice of it across `unmap`:
+//!
+//! ```compile_fail,E0505
+//! let bytes = mappable_guest::Mappable::allocate(65536).unwrap().map().unwrap();
+//! let first = &bytes[..16];
+//! let region = bytes.unmap(); // error: `bytes` is still borrowed
+//! assert_eq!(first[0], 0);
+//! ```
+//!
+//! Owning it twice:
+//!
+//! ```compile_fail,E0599
+//! let region = mappable_guest::Mappable::allocate(65536).unwrap();
+//! let other = region.clone(); // error: there is no `clone`
+//! ```
+//!
+//! # Placements
+//!
+//! A region is mapped over a range of this component's own memory, its *placement*. Placements come from growing the
+//! memory, so they never overlap the heap or the stack; they are kept and used again, first fit from the lowest
+//! address, so that a component that maps the same regions in the same order finds them at the same addresses (which
+//! the host answers without a system call). They are never given back: a component keeps as much address space as
+//! it ever had mapped at once. The pages under a placement are not touched and take no memory.
+//!
+//! # Hosts that can't map
+//!
+//! On a host that can't map regions into this memory, or has no mapping to spare, [`Mappable::map`] works all the
+//! same: it copies the region's bytes into the placement, and [`Mapped::unmap`] copies them back.
+//! [`Mapped::is_by_copy`] tells. It costs a copy of the whole region each way, in pieces of at most 1 MiB.
+//!
+//! # Components
+//!
+//! [`bindings`] has the interface `mappable:memory/types` as `wit-bindgen` makes it. A component whose world uses it
+//! says so where it makes its own bindings:
+//!
+//! ```text
+//! wit_bindgen::generate!({
+//!     path: ["path/to/mappable/wit", "wit"],
+//!     with: { "mappable:memory/types@0.1.0": mappable_guest::bindings::types },
+//! });
+//! ```
+//!
+//! # Native builds
+//!
+//! Off WebAssembly, [`bindings`] is a small implementation in plain memory, so that code that uses this crate can
+//! be unit-tested where it is written (the examples on this page are). It maps by copying.
+
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod bindings;
+mod lock;
+mod placement;
+mod pool;
+mod region;
+mod sys;
+
+pub use region::{AllocateError, MapFailed, MapReason, Mappable, Mapped, RangeError, UnmapFailed};
+
+/// The size of a granule in bytes, one page of WebAssembly: sizes of regions are multiples of it.
+pub const GRANULE_BYTES: usize = 65_536;

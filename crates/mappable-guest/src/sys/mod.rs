@@ -1,0 +1,13 @@
+//! What only the host, or the machine, can do: grow the memory, and map and unmap regions.
+//!
+//! `wasm.rs` calls the host. `native.rs` does the same in plain memory, for tests.
+
+#[cfg(target_family = "wasm")]
+mod wasm;
+#[cfg(target_family = "wasm")]
+pub(crate) use wasm::{grow, map, memory_pages, unmap};
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod native;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use native::{grow, map, memory_pages, unmap};

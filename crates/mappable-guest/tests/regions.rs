@@ -1,0 +1,149 @@
+//! Regions on the native host: mapped, and by copy on a host that can't map.
+//!
+//! One test at a time: what the host answers is a setting of the process, and regions are counted.
+
+#![cfg(not(target_family = "wasm"))]
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mappable_guest::bindings::types::{MapError, live_regions, refuse_to_map};
+use mappable_guest::{AllocateError, GRANULE_BYTES, MapReason, Mappable};
+
+const GRANULE: u64 = GRANULE_BYTES as u64;
+
+/// The host to oneself, as it answers from here on, and empty again in the end.
+struct Host(#[allow(dead_code, reason = "held")] MutexGuard<'static, ()>);
+
+fn host(refusal: Option<MapError>) -> Host {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    refuse_to_map(refusal);
+    Host(guard)
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        refuse_to_map(None);
+        if !std::thread::panicking() {
+            assert_eq!(live_regions(), 0, "every region was freed");
+        }
+    }
+}
+
+/// The host that maps, and those that can't.
+const HOSTS: [Option<MapError>; 3] = [None, Some(MapError::PlacementUnmappable), Some(MapError::MappingsExhausted)];
+
+#[test]
+fn what_is_written_while_mapped_stays() {
+    for refusal in HOSTS {
+        let _host = host(refusal);
+        // More than is copied at once, and not a multiple of it.
+        let region = Mappable::allocate(37 * GRANULE).unwrap();
+        region.write(5, b"before").unwrap();
+        let mut mapped = region.map().unwrap();
+        assert_eq!(mapped.is_by_copy(), refusal.is_some());
+        assert_eq!(mapped.len(), 37 * GRANULE_BYTES);
+        assert_eq!(mapped.as_ptr().addr() % GRANULE_BYTES, 0);
+        assert_eq!(&mapped[5..11], b"before");
+        for (value, index) in mapped.as_pod_mut::<u64>().iter_mut().zip(100..) {
+            *value = index;
+        }
+        let region = mapped.unmap();
+        assert_eq!(region.size_bytes(), 37 * GRANULE);
+        let mut last = [0; 8];
+        region.read(37 * GRANULE - 8, &mut last).unwrap();
+        assert_eq!(u64::from_le_bytes(last), 100 + 37 * GRANULE / 8 - 1);
+        assert_eq!(region.map().unwrap().as_pod::<u64>()[1], 101);
+    }
+}
+
+#[test]
+fn a_region_survives_the_raw_handle() {
+    let _host = host(None);
+    let mut mapped = Mappable::allocate(GRANULE).unwrap().map().unwrap();
+    mapped[7] = 7;
+    let raw: mappable_guest::bindings::types::Mappable = mapped.unmap().into();
+    let region = Mappable::from(raw);
+    assert_eq!(region.size_bytes(), GRANULE);
+    assert_eq!(region.map().unwrap()[7], 7);
+}
+
+#[test]
+fn placements_are_used_again_and_never_shared() {
+    for refusal in HOSTS {
+        let _host = host(refusal);
+        let map = |granules: u64| Mappable::allocate(granules * GRANULE).unwrap().map().unwrap();
+        let (mut one, mut two) = (map(3), map(5));
+        one.fill(1);
+        two.fill(2);
+        assert!(one.iter().all(|&byte| byte == 1));
+        let first = one.as_ptr().addr();
+        drop(one);
+        let again = map(3);
+        assert_eq!(again.as_ptr().addr(), first, "the same placement, by region after region");
+        assert!(again.iter().all(|&byte| byte == 0), "a new region reads as zero");
+        assert!(two.iter().all(|&byte| byte == 2));
+    }
+}
+
+#[test]
+fn dropping_frees_the_region() {
+    for refusal in HOSTS {
+        let _host = host(refusal);
+        drop(Mappable::allocate(GRANULE).unwrap());
+        drop(Mappable::allocate(GRANULE).unwrap().map().unwrap());
+        assert_eq!(live_regions(), 0);
+    }
+}
+
+#[test]
+fn a_refusal_that_is_no_limit_gives_the_region_back() {
+    let _host = host(Some(MapError::PlacementOverlaps));
+    let failed = Mappable::allocate(GRANULE).unwrap().map().unwrap_err();
+    assert_eq!(failed.reason, MapReason::Refused(MapError::PlacementOverlaps));
+    assert_eq!(failed.to_string(), "the host refused to map the region: PlacementOverlaps");
+    refuse_to_map(None);
+    assert!(failed.region.map().is_ok());
+}
+
+#[test]
+fn a_region_larger_than_memory_is_an_error() {
+    let _host = host(None);
+    let size_bytes = u64::MAX / GRANULE * GRANULE;
+    assert_eq!(Mappable::allocate(size_bytes).unwrap_err(), AllocateError::Exhausted { size_bytes });
+    let size_bytes = u64::MAX;
+    assert_eq!(Mappable::allocate_at_least(size_bytes).unwrap_err(), AllocateError::Exhausted { size_bytes });
+}
+
+#[test]
+fn sizes_are_whole_granules() {
+    let _host = host(None);
+    for size_bytes in [0, 1, GRANULE - 1, GRANULE + 1] {
+        assert_eq!(Mappable::allocate(size_bytes).unwrap_err(), AllocateError::InvalidSize { size_bytes });
+    }
+    for (asked, given) in [(0, 1), (1, 1), (GRANULE, 1), (GRANULE + 1, 2)] {
+        assert_eq!(Mappable::allocate_at_least(asked).unwrap().size_bytes(), given * GRANULE);
+    }
+}
+
+#[test]
+fn ranges_outside_the_region_are_errors() {
+    let _host = host(None);
+    let region = Mappable::allocate(GRANULE).unwrap();
+    assert!(region.write(GRANULE - 1, &[1]).is_ok());
+    assert!(region.write(GRANULE, &[]).is_ok());
+    for (offset, length) in [(GRANULE, 1), (GRANULE - 1, 2), (u64::MAX, 1), (0, GRANULE_BYTES + 1)] {
+        let error = region.write(offset, &vec![0; length]).unwrap_err();
+        assert_eq!((error.offset_bytes, error.length_bytes, error.size_bytes), (offset, length as u64, GRANULE));
+        assert_eq!(region.read(offset, &mut vec![0; length]).unwrap_err(), error);
+    }
+}
+
+#[test]
+fn values_of_odd_sizes_fit_as_often_as_they_do() {
+    let _host = host(None);
+    let mapped = Mappable::allocate(GRANULE).unwrap().map().unwrap();
+    assert_eq!(mapped.as_pod::<[u8; 3]>().len(), GRANULE_BYTES / 3);
+    assert_eq!(mapped.as_pod::<[u64; 3]>().len(), GRANULE_BYTES / 24);
+    assert_eq!(mapped.as_pod::<()>().len(), 0);
+}

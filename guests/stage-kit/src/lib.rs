@@ -1,0 +1,52 @@
+//! What makes a component of a stage.
+//!
+//! A stage says what it does once, over any [`Buffer`]: see [`Stage`]. [`stage!`] then exports it, in the world
+//! `stage` with the feature `regions` (a buffer is a mapped region) or in the world `copying-stage` with the feature
+//! `copying` (a buffer is a vector, copied in and out by the canonical ABI). Both run the same code on the same bytes.
+
+mod picture;
+
+pub use picture::{Buffer, Pictured, Stage};
+
+/// The world's bindings.
+///
+/// # Safety
+///
+/// The unsafe code here is generated.
+#[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
+pub mod bindings {
+    #[cfg(not(feature = "copying"))]
+    wit_bindgen::generate!({
+        path: ["../../wit", "../wit"],
+        world: "mappable:stage/stage",
+        with: { "mappable:memory/types@0.1.0": mappable_guest::bindings::types },
+        pub_export_macro: true,
+        default_bindings_module: "stage_kit::bindings",
+    });
+    #[cfg(feature = "copying")]
+    wit_bindgen::generate!({
+        path: ["../../wit", "../wit"],
+        world: "mappable:stage/copying-stage",
+        pub_export_macro: true,
+        default_bindings_module: "stage_kit::bindings",
+    });
+}
+
+#[cfg(not(feature = "copying"))]
+mod regions;
+#[cfg(not(feature = "copying"))]
+pub use regions::Adapter;
+
+#[cfg(feature = "copying")]
+mod lists;
+#[cfg(feature = "copying")]
+pub use lists::Adapter;
+
+/// Makes a [`Stage`] what this component exports.
+#[macro_export]
+macro_rules! stage {
+    ($stage:ty) => {
+        type Exported = $crate::Adapter<$stage>;
+        $crate::bindings::export!(Exported);
+    };
+}

@@ -1,0 +1,101 @@
+//! What a stage is, whatever its picture lies in.
+
+use core::ops::DerefMut;
+
+use image_ops::{Geometry, Pixels};
+
+use crate::bindings::mappable::stage::format;
+
+/// The bytes that a picture lies in: a mapped region or a vector. May be longer than the picture.
+pub trait Buffer: DerefMut<Target = [u8]> + Sized {
+    /// A new buffer of at least `size_bytes`, zeroed.
+    ///
+    /// # Errors
+    ///
+    /// There is no room, as a sentence.
+    fn allocate(size_bytes: u64) -> Result<Self, String>;
+}
+
+/// A picture, or a file that one is encoded in, in a buffer.
+pub struct Pictured<B> {
+    /// The first `size` bytes count.
+    pub buffer: B,
+    /// What they are; `None` is a file.
+    pub geometry: Option<Geometry>,
+    /// In bytes.
+    pub size: usize,
+}
+
+impl<B: Buffer> Pictured<B> {
+    /// A picture of pixels, as long as its geometry says.
+    pub fn pixels(buffer: B, geometry: Geometry) -> Pictured<B> {
+        Pictured { buffer, geometry: Some(geometry), size: geometry.size_bytes() }
+    }
+
+    /// A file of `size` bytes.
+    pub fn file(buffer: B, size: usize) -> Pictured<B> {
+        Pictured { buffer, geometry: None, size }
+    }
+
+    /// The bytes that count.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        &mut self.buffer[..self.size]
+    }
+
+    /// The geometry of a picture that is pixels.
+    ///
+    /// # Errors
+    ///
+    /// It is a file.
+    pub fn expect_pixels(&self) -> Result<Geometry, String> {
+        self.geometry
+            .ok_or_else(|| "this stage works on pixels, and the picture is encoded: decode it first".to_owned())
+    }
+
+    /// # Errors
+    ///
+    /// The picture is pixels.
+    pub fn expect_file(&self) -> Result<(), String> {
+        match self.geometry {
+            None => Ok(()),
+            Some(_) => Err("this stage works on an encoded picture, and this one is decoded already".to_owned()),
+        }
+    }
+
+    /// Takes a buffer for what `header` says that it is.
+    pub(crate) fn new(buffer: B, header: &format::Header) -> Result<Pictured<B>, String> {
+        let (says, has) = (header.size, buffer.len());
+        let size = usize::try_from(says).ok().filter(|&size| size <= has);
+        let size = size.ok_or_else(|| format!("the header says {says} bytes, but there are {has}"))?;
+        let pixels = match header.pixels {
+            format::Pixels::Encoded => return Ok(Pictured::file(buffer, size)),
+            format::Pixels::Gray8 => Pixels::Gray8,
+            format::Pixels::Rgba8 => Pixels::Rgba8,
+        };
+        let geometry = Geometry::new(pixels, header.width, header.height).map_err(|error| error.to_string())?;
+        geometry.check(&buffer[..size]).map_err(|error| error.to_string())?;
+        Ok(Pictured::pixels(buffer, geometry))
+    }
+
+    /// The buffer, and the header that says what it is.
+    pub(crate) fn into_parts(self) -> (B, format::Header) {
+        let pixels = match self.geometry.map(|geometry| geometry.pixels()) {
+            None => format::Pixels::Encoded,
+            Some(Pixels::Gray8) => format::Pixels::Gray8,
+            Some(Pixels::Rgba8) => format::Pixels::Rgba8,
+        };
+        let (width, height) = self.geometry.map_or((0, 0), |geometry| (geometry.width(), geometry.height()));
+        let header = format::Header { pixels, width: width as u32, height: height as u32, size: self.size as u64 };
+        (self.buffer, header)
+    }
+}
+
+/// One step of a pipeline.
+pub trait Stage {
+    /// Works on a picture and gives a picture: in the same buffer, or in a new one.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, as a sentence for a person.
+    fn run<B: Buffer>(picture: Pictured<B>, arguments: &[String]) -> Result<Pictured<B>, String>;
+}

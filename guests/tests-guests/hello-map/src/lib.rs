@@ -1,0 +1,47 @@
+//! A WASI 0.2 command that writes its arguments into a mapped region and prints them from there.
+//!
+//! It prints one line, straight from the region, and fails when what it wrote there did not stay.
+
+#[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
+mod bindings {
+    wit_bindgen::generate!({
+        path: ["../../../wit", "../../wit/deps-wasi/io", "../../wit/deps-wasi/cli", "wit"],
+        world: "mappable:hello-map/hello-map",
+        with: { "mappable:memory/types@0.1.0": mappable_guest::bindings::types },
+        generate_all,
+    });
+
+    use super::HelloMap;
+    export!(HelloMap);
+}
+
+use std::io::Write;
+
+use bindings::wasi::cli::{environment, stdout};
+use mappable_guest::Mappable;
+
+struct HelloMap;
+
+impl bindings::exports::wasi::cli::run::Guest for HelloMap {
+    fn run() -> Result<(), ()> {
+        let region = Mappable::allocate_at_least(1 << 20).map_err(drop)?;
+        let mut mapped = region.map().map_err(drop)?;
+        let room = mapped.len();
+        let mut rest = &mut mapped[..];
+        write!(rest, "hello from a mapped region:").map_err(drop)?;
+        for argument in environment::get_arguments().iter().skip(1) {
+            write!(rest, " {argument}").map_err(drop)?;
+        }
+        writeln!(rest).map_err(drop)?;
+        let length = room - rest.len();
+
+        // Unmapped and mapped again, the region still has it.
+        let mapped = mapped.unmap().map().map_err(drop)?;
+        let stdout = stdout::get_stdout();
+        // A write takes 4,096 bytes at most.
+        for piece in mapped[..length].chunks(4096) {
+            stdout.blocking_write_and_flush(piece).map_err(drop)?;
+        }
+        Ok(())
+    }
+}
