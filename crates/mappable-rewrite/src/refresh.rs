@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use wasm_encoder::{
-    BlockType, CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection, ImportSection,
+    BlockType, CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection, ImportSection, MemArg,
     MemoryType, Module, NameMap, NameSection, TypeSection, ValType,
 };
 
@@ -18,6 +18,12 @@ pub(crate) const REFRESHED: &str = "refreshed";
 
 /// The core parameters of every lowered swapping function; it has no results.
 pub(crate) const PARAMS: usize = 4;
+/// The parameter that is the return area's address: the last one.
+const RETURN_AREA: u32 = PARAMS as u32 - 1;
+/// The return area of `result<own<s>, tuple<own<r>, map-error>>`: the discriminant, a handle and the reason, four bytes
+/// each (the last one padded), aligned to four.
+const RETURN_AREA_BYTES: u64 = 12;
+const RETURN_AREA_ALIGN: i32 = 4;
 
 /// The module, the same bytes in every component.
 pub(crate) fn module() -> &'static [u8] {
@@ -30,12 +36,18 @@ pub(crate) fn module() -> &'static [u8] {
 ///   (import "" "lowered" (func $lowered (param i32 i32 i32 i32)))
 ///   (import "" "memory" (memory 0))
 ///   (func (export "refreshed") (param i32 i32 i32 i32)
+///     (if (i32.and (local.get 3) (i32.const 3)) (then unreachable))
+///     (drop (i32.load8_u offset=11 (local.get 3)))
 ///     (call $lowered (local.get 0) (local.get 1) (local.get 2) (local.get 3))
 ///     (if (i32.eq (memory.grow (i32.const 0)) (i32.const -1))
 ///       (then unreachable))))
 /// ```
 ///
-/// The trap: `memory.grow 0` fails only when a store's limiter refuses it, and then the base was not taken in.
+/// The first two lines: the engine checks the return area after the lowered function has run, and traps then, with the
+/// base not taken in. The host is refused such an instance from then on, but not another component of its store that is
+/// on the stack already. So an area that is misaligned or out of bounds traps here, before anything has changed.
+///
+/// The last trap: `memory.grow 0` fails only when a store's limiter refuses it, and then the base was not taken in.
 fn build() -> Vec<u8> {
     let mut module = Module::new();
 
@@ -62,6 +74,9 @@ fn build() -> Vec<u8> {
 
     let mut body = Function::new([]);
     let mut code = body.instructions();
+    code.local_get(RETURN_AREA).i32_const(RETURN_AREA_ALIGN - 1).i32_and().if_(BlockType::Empty).unreachable().end();
+    let last_byte = MemArg { offset: RETURN_AREA_BYTES - 1, align: 0, memory_index: 0 };
+    code.local_get(RETURN_AREA).i32_load8_u(last_byte).drop();
     for param in 0..PARAMS as u32 {
         code.local_get(param);
     }

@@ -5,6 +5,15 @@
     (import "" "memory" (memory (;0;) 0))
     (export "refreshed" (func $refreshed))
     (func $refreshed (;1;) (type 0) (param i32 i32 i32 i32)
+      local.get 3
+      i32.const 3
+      i32.and
+      if ;; label = @1
+        unreachable
+      end
+      local.get 3
+      i32.load8_u offset=11
+      drop
       local.get 0
       local.get 1
       local.get 2

@@ -62,12 +62,14 @@ pub struct Limits {
     pub region_bytes: u64,
     /// How many regions. `allocate` answers `region-over-quota` beyond.
     pub regions: usize,
+    /// How many regions may be mapped at once. `map` answers `mappings-exhausted` beyond.
+    pub mappings: usize,
 }
 
 impl Default for Limits {
-    /// 4 GiB in 1,000 regions.
+    /// 4 GiB in 1,000 regions, 64 of them mapped.
     fn default() -> Self {
-        Self { region_bytes: 4 << 30, regions: 1_000 }
+        Self { region_bytes: 4 << 30, regions: 1_000, mappings: 64 }
     }
 }
 
@@ -105,6 +107,8 @@ pub struct MappableCtx {
     entries: Slab<Entry>,
     /// The sizes of all entries' regions together.
     held_bytes: u64,
+    /// How many entries are mapped.
+    mapped: usize,
     seats: Vec<Seat>,
     addresses: Addresses,
     /// Whether regions are mapped at all, or every `map` answers `placement-unmappable`.
@@ -129,6 +133,7 @@ impl MappableCtx {
             limits: Limits::default(),
             entries: Slab::new(),
             held_bytes: 0,
+            mapped: 0,
             seats: vec![],
             addresses: Addresses::default(),
             mapping,
@@ -194,8 +199,10 @@ impl MappableCtx {
     }
 
     pub(super) fn allocate(&mut self, size: u64) -> Result<u32, WitAllocateError> {
-        let over = |held: u64| held > self.limits.region_bytes;
-        if self.entries.len() >= self.limits.regions || self.held_bytes.checked_add(size).is_none_or(over) {
+        // Regions whose mapping was dropped take memory until it is safe to free them.
+        let unowned: u64 = self.seats.iter().map(Seat::unowned_bytes).sum();
+        let bytes = self.held_bytes.saturating_add(unowned).saturating_add(size);
+        if self.entries.len() >= self.limits.regions || bytes > self.limits.region_bytes {
             // A size that is never right is said to be so whatever the quota.
             let never = size == 0 || !size.is_multiple_of(crate::GRANULE);
             return Err(match never {
@@ -215,6 +222,9 @@ impl MappableCtx {
         if at.len == 0 {
             return Ok(Err(WitMapError::PlacementMisaligned));
         }
+        if self.mapped >= self.limits.mappings {
+            return Ok(Err(WitMapError::MappingsExhausted));
+        }
         let Some(seat) = self.locate(at.address)? else { return Ok(Err(WitMapError::PlacementUnmappable)) };
         let (seats, entries) = (&mut self.seats, &mut self.entries);
         let (Some(memory), Some(entry)) = (seats.get_mut(seat), entries.get_mut(rep as usize)) else {
@@ -229,6 +239,7 @@ impl MappableCtx {
         match mounted {
             Ok(mount) => {
                 entry.mapped = Some((seat, mount));
+                self.mapped += 1;
                 Ok(Ok(()))
             }
             Err(error) => answer(error).map(Err),
@@ -250,6 +261,7 @@ impl MappableCtx {
         match memory.unmount(mount, &self.driving) {
             Ok(()) => {
                 entry.mapped = None;
+                self.mapped = self.mapped.saturating_sub(1);
                 Ok(Ok(()))
             }
             Err(error) => answer(error).map(Err),
@@ -275,6 +287,7 @@ impl MappableCtx {
     fn take(&mut self, rep: u32) -> Option<Entry> {
         let entry = self.entries.try_remove(rep as usize)?;
         self.held_bytes = self.held_bytes.saturating_sub(entry.region.size());
+        self.mapped = self.mapped.saturating_sub(usize::from(entry.mapped.is_some()));
         Some(entry)
     }
 

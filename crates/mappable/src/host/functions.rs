@@ -4,6 +4,7 @@
 //! the refresh that the rewriter has put behind the call; for the same reason no answer of `map` and `unmap` holds a
 //! list or string, for which the engine would call the guest's `realloc`.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 
 use wasmtime::StoreContextMut;
@@ -81,7 +82,10 @@ fn add_regions<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> 
                 return Ok((Err(WitAccessError::RangeOutsideRegion),));
             };
             let bytes = region.bytes().map_err(TrapReason::Unreadable)?;
-            Ok((Ok(bytes[range].to_vec()),))
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(range.len()).map_err(|_| TrapReason::Unreadable(ErrorKind::OutOfMemory.into()))?;
+            copy.extend_from_slice(&bytes[range]);
+            Ok((Ok(copy),))
         },
     )?;
     types.func_wrap(

@@ -18,6 +18,6 @@ mod runtime;
 
 pub use context::{HandleError, Limits, MappableCtx, MappableView, Mapping};
 pub use error::TrapReason;
-pub use probe::ProbeError;
 pub use functions::add_to_linker;
+pub use probe::ProbeError;
 pub use runtime::{CompileError, MappingMode, Runtime, RuntimeBuilder, RuntimeError};

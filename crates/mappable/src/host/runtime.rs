@@ -83,8 +83,9 @@ impl RuntimeBuilder {
     }
 
     /// How many views may be cached, in all and for each memory; 4,096 and 128 unless told. A view takes about five of
-    /// the process's mappings (`vm.max_map_count`, 65,530 by default) and 4 GiB of its address space. Where no view
-    /// can be had, regions are mapped by remapping. A memory keeps three at the least.
+    /// the process's mappings (`vm.max_map_count`, 65,530 by default) and 4 GiB of its address space; one that shows
+    /// many regions counts as a view for every two. Where no view can be had, regions are mapped by remapping. A
+    /// memory's cache holds three at the least.
     pub fn max_views(mut self, in_all: usize, per_memory: usize) -> Self {
         self.max_views = in_all;
         self.views_per_memory = per_memory.max(3);

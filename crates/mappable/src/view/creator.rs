@@ -43,12 +43,14 @@ impl Memories {
         (memory.base() == base && address - base < memory.size()).then_some(memory)
     }
 
-    /// Leave to have one more view, given back on drop. `None` when all are out.
-    pub(crate) fn permit(self: &Arc<Self>) -> Option<Permit> {
-        let max = self.max_views;
-        let more = |views| (views < max).then_some(views + 1);
+    /// Leave to have one more view, of so many mounts, given back on drop. `None` when there is not that much left.
+    ///
+    /// A mount takes two of the process's mappings, so every two count as a view.
+    pub(crate) fn permit(self: &Arc<Self>, mounts: usize) -> Option<Permit> {
+        let views = mounts.div_ceil(2).max(1);
+        let more = |live: usize| live.checked_add(views).filter(|&live| live <= self.max_views);
         self.views.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Permit(Arc::clone(self)))
+        Some(Permit { memories: Arc::clone(self), views })
     }
 
     pub(super) fn remove(&self, memory: &Memory) {
@@ -62,11 +64,14 @@ impl Memories {
 
 /// One view's share of a runtime's limit on views.
 #[derive(Debug)]
-pub(crate) struct Permit(Arc<Memories>);
+pub(crate) struct Permit {
+    memories: Arc<Memories>,
+    views: usize,
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.views.fetch_sub(1, Ordering::Relaxed);
+        self.memories.views.fetch_sub(self.views, Ordering::Relaxed);
     }
 }
 

@@ -91,6 +91,11 @@ impl Seat {
         self.lingering.push((mount, region));
     }
 
+    /// The bytes of regions that nobody owns any more and that are not freed yet.
+    pub(crate) fn unowned_bytes(&self) -> u64 {
+        self.lingering.iter().map(|(_, region)| region).chain(&self.retired).map(Mappable::size).sum()
+    }
+
     /// Leaves all regions that are still shown, and `mapped`, to the memory, for as long as it can be looked at.
     pub(crate) fn abandon(&mut self, mapped: impl IntoIterator<Item = Mappable>) {
         let lingering = self.lingering.drain(..).map(|(_, region)| region);
@@ -155,11 +160,11 @@ impl Seat {
         while self.views.len() >= driving.views_per_memory {
             self.evict()?;
         }
-        let permit = match driving.memories.permit() {
+        let permit = match driving.memories.permit(mounts.len()) {
             Some(permit) => permit,
             None => {
                 self.evict()?;
-                driving.memories.permit()?
+                driving.memories.permit(mounts.len())?
             }
         };
         match self.memory.build_view(&mounts, permit) {

@@ -1,0 +1,143 @@
+//! Only components that `Runtime::compile` has rewritten link to the functions that change what is mapped.
+
+use mappable::rewrite::{MemoryFault, RewriteError, ShapeFault};
+use mappable::{CompileError, GRANULE, Runtime};
+use wasmtime::Store;
+use wasmtime::component::Component;
+
+use crate::support::{G, Guest, Setup, State, World, linker, on_every_setup};
+use crate::wat;
+
+on_every_setup! {
+    fn a_component_that_was_compiled_otherwise_is_not_linked(setup) {
+        let mut world = World::new(setup);
+        let text = wat::guest(setup.memory());
+        for text in [text.clone(), wat::pair(setup.memory()), text.replace("mappable:memory/", "mappable:k00/")] {
+            let binary = ::wat::parse_str(&text).unwrap();
+            let component = Component::from_binary(world.runtime().engine(), &binary).unwrap();
+            let error = world.fixture.linker.instantiate(&mut world.store, &component).err().unwrap();
+            let error = format!("{error:?}");
+            assert!(error.contains("mappable:") && error.contains("types@0.1.0"), "{error}");
+        }
+        world.guest();
+    }
+
+    fn an_older_compatible_version_is_linked(setup) {
+        let mut world = World::new(setup);
+        // In semantic versions of 0.x, another patch is compatible either way.
+        for name in ["mappable:memory/types@0.1.9", "mappable:memory/types@0.1.0"] {
+            let component = world.fixture.compile(&wat::guest_importing(name, setup.memory()));
+            let instance = world.instantiate(&component);
+            let guest = Guest::new(instance, &mut world, None);
+            let region = guest.allocate(&mut world, GRANULE).unwrap();
+            assert_eq!(guest.call::<_, u32>(&mut world, "map-and-load", (region, G, G, G)).unwrap(), 0);
+            guest.fill(&mut world, G, 1, G);
+        }
+    }
+
+    fn an_incompatible_version_is_not_linked(setup) {
+        let world = World::new(setup);
+        let mut store = Store::new(world.runtime().engine(), State::new(world.runtime()));
+        for name in ["mappable:memory/types@0.2.0", "mappable:memory/types@1.0.0", "mappable:memory/types"] {
+            let component = world.fixture.compile(&wat::guest_importing(name, setup.memory()));
+            assert!(world.fixture.linker.instantiate(&mut store, &component).is_err(), "{name}");
+        }
+    }
+}
+
+fn refused(text: &str) -> RewriteError {
+    let runtime = Runtime::new().unwrap();
+    match runtime.compile(text.as_bytes()) {
+        Err(CompileError::Rewrite(error)) => error,
+        other => panic!("not refused by the rewriter: {:?}", other.map(drop)),
+    }
+}
+
+#[test]
+fn a_marked_function_of_another_shape_is_refused() {
+    let good = wat::guest("16");
+    let own = r#"(export "[static]mappable.map" (func (param "this" (own $mappable))"#;
+    assert!(good.contains(own));
+    let borrow = good.replace(own, &own.replace("own", "borrow"));
+    assert!(matches!(refused(&borrow), RewriteError::WrongShape { fault: ShapeFault::BorrowedHandle, .. }));
+
+    let unmap = r#"(result (own $mappable) (error (tuple (own $mapping) $map-error)))"#;
+    assert!(good.contains(unmap));
+    let same = good.replace(unmap, r#"(result (own $mapping) (error (tuple (own $mapping) $map-error)))"#);
+    assert!(matches!(refused(&same), RewriteError::WrongShape { fault: ShapeFault::SameResource, .. }));
+
+    // The mark on a function that does something else.
+    let granule =
+        good.replace(r#"(export "granule" (func (result u32)))"#, r#"(export "granule" (func (result $map-error)))"#);
+    assert_ne!(granule, good);
+    assert!(matches!(refused(&granule), RewriteError::WrongShape { .. }));
+}
+
+/// A component that maps, with this memory.
+fn mapper(memory: &str, options: &str) -> String {
+    format!(
+        r#"(component {types}
+            (core module $M (memory (export "mem") {memory}))
+            (core instance $m (instantiate $M))
+            (alias core export $m "mem" (core memory $mem))
+            (core func $map (canon lower (func $types "[static]mappable.map") (memory $mem) {options})))"#,
+        types = wat::import_types(wat::TYPES),
+    )
+}
+
+#[test]
+fn a_memory_that_mapping_cannot_be_sound_in_is_refused() {
+    let runtime = Runtime::new().unwrap();
+    runtime.compile(mapper("1", "").as_bytes()).unwrap();
+    runtime.compile(mapper("1 5", "").as_bytes()).unwrap();
+    for (memory, fault) in [("i64 1", MemoryFault::Memory64), ("1 5 shared", MemoryFault::Shared)] {
+        match refused(&mapper(memory, "")) {
+            RewriteError::RefusedMemory { fault: found, .. } => assert_eq!(found, fault),
+            RewriteError::Invalid(error) => assert!(error.to_string().contains("memor"), "{memory}: {error}"),
+            other => panic!("{memory}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_async_lower_is_refused() {
+    assert!(matches!(
+        refused(&mapper("1", "async")),
+        RewriteError::RefusedOption { .. } | RewriteError::Invalid(_) | RewriteError::WrongCoreType { .. }
+    ));
+}
+
+#[test]
+fn a_component_that_maps_nothing_is_compiled_as_it_is() {
+    let mut config = wasmtime::Config::new();
+    config.shared_memory(true);
+    let runtime = Runtime::builder().config(config).build().unwrap();
+    let mut store = Store::new(runtime.engine(), State::new(&runtime));
+    let component = runtime.compile(
+        br#"(component
+            (core module $m (memory i64 1) (memory 1 2 shared) (func (export "f") (result i32) (i32.const 42)))
+            (core instance $i (instantiate $m))
+            (func (export "f") (result u32) (canon lift (core func $i "f"))))"#,
+    );
+    let instance = linker(&runtime).instantiate(&mut store, &component.unwrap()).unwrap();
+    let f = instance.get_typed_func::<(), (u32,)>(&mut store, "f").unwrap();
+    assert_eq!(f.call(&mut store, ()).unwrap(), (42,));
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    let runtime = Runtime::new().unwrap();
+    assert!(matches!(runtime.compile(b"(component (nonsense))"), Err(CompileError::Text(_))));
+    assert!(matches!(runtime.compile(b"\0asm\x01\0\0\0"), Err(CompileError::Rewrite(_))));
+    assert!(matches!(runtime.compile(b"\0asm\x0d\0\x01\0garbage"), Err(CompileError::Rewrite(_))));
+    let precompiled = runtime.engine().precompile_component(b"(component)").unwrap();
+    assert!(runtime.compile(&precompiled).is_err());
+}
+
+#[test]
+fn the_functions_are_added_once() {
+    let runtime = Setup::Swap.runtime();
+    let mut linker = wasmtime::component::Linker::<State>::new(runtime.engine());
+    mappable::add_to_linker::<State>(&mut linker).unwrap();
+    assert!(mappable::add_to_linker::<State>(&mut linker).is_err());
+}

@@ -1,0 +1,488 @@
+//! A region has one owner at a time, and is handed over by passing its handle.
+
+use mappable::{GRANULE, HandleError, TrapReason};
+use wac_graph::types::Package;
+use wac_graph::{CompositionGraph, EncodeOptions};
+use wasmtime::Trap;
+
+use crate::support::{G, Guest, Setup, World, foreign_mapping, on_every_setup, trap_is, trapped, unknown_handle};
+use crate::wat;
+
+/// `a` writes, `b` adds to it, and `a` sees both; each sees its own heap where the region was.
+fn there_and_back(world: &mut World, (a, b): (Guest, Guest)) {
+    for guest in [&a, &b] {
+        guest.fill(world, 3 * G, 0x11, 4 * G);
+    }
+    let mapping = a.mapped(world, 4 * G, 2, 0xa1);
+    let region = a.unmap(world, mapping, 4 * G, 2 * G).unwrap();
+    let region: u32 = a.call(world, "pass", (region,)).unwrap();
+
+    let mapping = b.map(world, region, 5 * G, 2 * G).unwrap();
+    b.expect(world, 5 * G, 2 * G, 0xa1);
+    b.fill(world, 6 * G, 0xb1, G);
+    a.expect(world, 3 * G, 4 * G, 0x11);
+    let region = b.unmap(world, mapping, 5 * G, 2 * G).unwrap();
+    let region: u32 = a.call(world, "fetch", (region,)).unwrap();
+
+    let mapping = a.map(world, region, 4 * G, 2 * G).unwrap();
+    a.expect(world, 4 * G, G, 0xa1);
+    a.expect(world, 5 * G, G, 0xb1);
+    b.expect(world, 3 * G, 4 * G, 0x11);
+    a.unmap(world, mapping, 4 * G, 2 * G).unwrap();
+    a.expect(world, 3 * G, 4 * G, 0x11);
+    assert_eq!(world.held(), (1, 2 * GRANULE));
+}
+
+/// Two components that were compiled by themselves, put together by `wac`.
+fn composed_by_wac(memory: &str) -> Vec<u8> {
+    let mut graph = CompositionGraph::new();
+    let mut package = |name: &str, text: String| {
+        let bytes = ::wat::parse_str(text).unwrap();
+        let package = Package::from_bytes(name, None, bytes, graph.types_mut()).unwrap();
+        graph.register_package(package).unwrap()
+    };
+    let leaf = package("test:leaf", wat::guest(memory));
+    let caller = package("test:caller", wat::caller(memory));
+    let b = graph.instantiate(leaf);
+    let a = graph.instantiate(caller);
+    let peer = graph.alias_instance_export(b, "test:guest/peer").unwrap();
+    graph.set_instantiation_argument(a, "test:guest/peer", peer).unwrap();
+    graph.export(a, "a").unwrap();
+    graph.export(b, "b").unwrap();
+    graph.encode(EncodeOptions::default()).unwrap()
+}
+
+on_every_setup! {
+    fn a_component_calls_another_and_hands_a_region_over(setup) {
+        let mut world = World::new(setup);
+        let guests = world.pair();
+        there_and_back(&mut world, guests);
+    }
+
+    fn nested_components_hand_regions_over(setup) {
+        let mut world = World::new(setup);
+        let component = world.fixture.compile(&wat::nested(setup.memory(), 3));
+        let guests = world.guests(&component);
+        there_and_back(&mut world, guests);
+    }
+
+    fn components_composed_by_wac_hand_regions_over(setup) {
+        let mut world = World::new(setup);
+        let component = world.runtime().compile(&composed_by_wac(setup.memory())).unwrap();
+        let guests = world.guests(&component);
+        there_and_back(&mut world, guests);
+    }
+
+    fn many_hops_keep_the_content(setup) {
+        let mut world = World::new(setup);
+        let (a, b) = world.pair();
+        let mut region = a.allocate(&mut world, GRANULE).unwrap();
+        for hop in 0..100u64 {
+            let (guest, at) = if hop % 2 == 0 { (&a, 4 * G) } else { (&b, 7 * G) };
+            let mapping = guest.map(&mut world, region, at, G).unwrap();
+            let before: u64 = guest.call(&mut world, "load64", (at + 8,)).unwrap();
+            assert_eq!(before, hop);
+            guest.run(&mut world, "store64", (at + 8, hop + 1)).unwrap();
+            region = guest.unmap(&mut world, mapping, at, G).unwrap();
+            let hand_over = if hop % 2 == 0 { "pass" } else { "fetch" };
+            region = a.call(&mut world, hand_over, (region,)).unwrap();
+        }
+        let handle = a.give(&mut world, region).unwrap();
+        assert_eq!(world.remove(handle).bytes().unwrap()[8], 100);
+    }
+
+    fn content_survives_from_store_to_store(setup) {
+        let (mut first, sender) = World::with_guest(setup);
+        let (mut second, receiver) = World::with_guest(setup);
+        let mapping = sender.mapped(&mut first, 2 * G, 3, 0x5a);
+        let region = sender.unmap(&mut first, mapping, 2 * G, 3 * G).unwrap();
+        let handle = sender.give(&mut first, region).unwrap();
+        let region = first.remove(handle);
+        assert_eq!(first.held(), (0, 0));
+        let handle = second.insert(region);
+        let region = receiver.take(&mut second, handle).unwrap();
+        receiver.map(&mut second, region, 9 * G, 3 * G).unwrap();
+        receiver.expect(&mut second, 9 * G, 3 * G, 0x5a);
+        sender.expect(&mut first, 2 * G, 3 * G, 0);
+    }
+
+    fn content_survives_from_host_to_guest_to_host(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let mut region = world.region(2, 0x77);
+        for round in 0..5u8 {
+            region.bytes_mut().unwrap()[usize::from(round)] = round;
+            let handle = world.insert(region);
+            let handle = guest.take(&mut world, handle).unwrap();
+            let mapping = guest.map(&mut world, handle, 3 * G, 2 * G).unwrap();
+            assert_eq!(guest.load(&mut world, 3 * G + u32::from(round)), round);
+            guest.expect(&mut world, 4 * G, G - u32::from(round), 0x77);
+            guest.store(&mut world, 5 * G - 1 - u32::from(round), round);
+            let handle = guest.unmap(&mut world, mapping, 3 * G, 2 * G).unwrap();
+            let handle = guest.give(&mut world, handle).unwrap();
+            region = world.remove(handle);
+            let bytes = region.bytes().unwrap();
+            assert_eq!(bytes[bytes.len() - 1 - usize::from(round)], round);
+        }
+        assert_eq!(region.bytes().unwrap().iter().filter(|&&byte| byte == 0x77).count(), 2 * 65_536 - 10);
+    }
+
+    fn regions_and_stores_move_between_threads(setup) {
+        let (mut first, sender) = World::with_guest(setup);
+        let mapping = sender.mapped(&mut first, 2 * G, 1, 0x21);
+        let handle = sender.unmap(&mut first, mapping, 2 * G, G).unwrap();
+        let handle = sender.give(&mut first, handle).unwrap();
+        let region = first.remove(handle);
+        let still = sender.mapped(&mut first, 5 * G, 1, 0x22);
+        let region = std::thread::spawn(move || {
+            let (mut second, receiver) = World::with_guest(setup);
+            let handle = second.insert(region);
+            let handle = receiver.take(&mut second, handle).unwrap();
+            let mapping = receiver.map(&mut second, handle, 7 * G, G).unwrap();
+            receiver.expect(&mut second, 7 * G, G, 0x21);
+            receiver.store(&mut second, 7 * G, 0x23);
+            let handle = receiver.unmap(&mut second, mapping, 7 * G, G).unwrap();
+            let handle = receiver.give(&mut second, handle).unwrap();
+            second.remove(handle)
+        })
+        .join()
+        .unwrap();
+        assert_eq!(region.bytes().unwrap()[..2], [0x23, 0x21]);
+        std::thread::spawn(move || {
+            sender.expect(&mut first, 5 * G, G, 0x22);
+            sender.unmap(&mut first, still, 5 * G, G).unwrap();
+            sender.expect(&mut first, 5 * G, G, 0);
+        })
+        .join()
+        .unwrap();
+    }
+
+    fn use_after_hand_over_traps(setup) {
+        for use_it in [use_map, use_give, use_size, use_drop] {
+            let mut world = World::new(setup);
+            let (a, _b) = world.pair();
+            let region = a.allocate(&mut world, GRANULE).unwrap();
+            assert_eq!(a.call::<_, u64>(&mut world, "size", (region,)).unwrap(), GRANULE);
+            a.call::<_, u32>(&mut world, "pass", (region,)).unwrap();
+            unknown_handle(use_it(&a, &mut world, region));
+            assert_eq!(world.held(), (1, GRANULE));
+        }
+    }
+
+    fn use_after_drop_traps(setup) {
+        for use_it in [use_map, use_give, use_size, use_drop] {
+            let (mut world, guest) = World::with_guest(setup);
+            let region = guest.allocate(&mut world, GRANULE).unwrap();
+            guest.run(&mut world, "drop-mappable", (region,)).unwrap();
+            assert_eq!(world.held(), (0, 0));
+            unknown_handle(use_it(&guest, &mut world, region));
+        }
+    }
+
+    fn lifting_while_mapped_traps(setup) {
+        for use_it in [use_map, use_give, use_size, use_drop] {
+            let (mut world, guest) = World::with_guest(setup);
+            // Another handle in between, so that the mapping's index is not the region's.
+            let region = guest.allocate(&mut world, GRANULE).unwrap();
+            let mapping = guest.map(&mut world, region, 2 * G, G).unwrap();
+            // The engine gives freed indices out again: the old index may now be the mapping's, of another type.
+            let error = format!("{:?}", trapped(use_it(&guest, &mut world, region)));
+            if mapping == region {
+                assert!(error.contains("handle index") && error.contains("type"), "{error}");
+            } else {
+                assert!(error.contains("unknown handle index"), "{error}");
+            }
+            assert_eq!(world.held(), (1, GRANULE));
+        }
+    }
+
+    fn lifting_a_handle_that_was_mapped_meanwhile_traps(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let first = guest.allocate(&mut world, GRANULE).unwrap();
+        let second = guest.allocate(&mut world, GRANULE).unwrap();
+        // The mapping takes the index that was freed last; dropped, the old index is nobody's.
+        let mapping = guest.map(&mut world, second, 2 * G, G).unwrap();
+        guest.run(&mut world, "drop-mapping", (mapping,)).unwrap();
+        assert!(guest.give(&mut world, first).is_ok());
+        unknown_handle(guest.give(&mut world, second));
+    }
+
+    fn a_mapping_used_by_another_instance_traps(setup) {
+        let mut world = World::new(setup);
+        let (a, b) = world.pair();
+        let mapping = a.mapped(&mut world, 2 * G, 1, 0x5c);
+        let mapping: u32 = a.call(&mut world, "pass-mapping", (mapping,)).unwrap();
+        b.expect(&mut world, 2 * G, G, 0);
+        foreign_mapping(b.try_unmap(&mut world, mapping, 2 * G, G));
+        assert_eq!(world.held(), (1, GRANULE));
+    }
+
+    fn a_mapping_given_back_to_its_instance_is_good_again(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let other = world.guest();
+        let mapping = guest.mapped(&mut world, 2 * G, 1, 0x5c);
+        let handle = guest.give_mapping(&mut world, mapping).unwrap();
+        guest.expect(&mut world, 2 * G, G, 0x5c);
+        let there: u32 = other.call(&mut world, "take-mapping", (handle,)).unwrap();
+        other.expect(&mut world, 2 * G, G, 0);
+        let handle = other.give_mapping(&mut world, there).unwrap();
+        let mapping: u32 = guest.call(&mut world, "take-mapping", (handle,)).unwrap();
+        let region = guest.unmap(&mut world, mapping, 2 * G, G).unwrap();
+        guest.expect(&mut world, 2 * G, G, 0);
+        let handle = guest.give(&mut world, region).unwrap();
+        assert!(world.remove(handle).bytes().unwrap().iter().all(|&byte| byte == 0x5c));
+    }
+
+    fn a_mapping_dropped_by_another_instance_lingers_with_its_own(setup) {
+        let mut world = World::new(setup);
+        let (a, b) = world.pair();
+        let mapping = a.mapped(&mut world, 2 * G, 1, 0x5c);
+        let mapping: u32 = a.call(&mut world, "pass-mapping", (mapping,)).unwrap();
+        b.run(&mut world, "drop-mapping", (mapping,)).unwrap();
+        a.expect(&mut world, 2 * G, G, 0x5c);
+        b.expect(&mut world, 2 * G, G, 0);
+        // What `a` shows is nobody's: whatever is allocated meanwhile is something else.
+        let fresh = b.allocate(&mut world, GRANULE).unwrap();
+        b.map(&mut world, fresh, 2 * G, G).unwrap();
+        b.expect(&mut world, 2 * G, G, 0);
+        a.fill(&mut world, 2 * G, 0x5d, G);
+        b.expect(&mut world, 2 * G, G, 0);
+        a.mapped(&mut world, 8 * G, 1, 1);
+        a.expect(&mut world, 2 * G, G, 0);
+    }
+
+    fn unmapping_twice_traps(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let first = guest.mapped(&mut world, 2 * G, 1, 1);
+        let region = guest.unmap(&mut world, first, 2 * G, G).unwrap();
+        let error = format!("{:?}", trapped(guest.try_unmap(&mut world, first, 2 * G, G)));
+        let expected = if region == first { "type" } else { "unknown handle index" };
+        assert!(error.contains(expected), "{error}");
+    }
+
+    fn unmapping_what_was_dropped_traps(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let mapping = guest.mapped(&mut world, 2 * G, 1, 1);
+        guest.run(&mut world, "drop-mapping", (mapping,)).unwrap();
+        unknown_handle(guest.try_unmap(&mut world, mapping, 2 * G, G));
+    }
+
+    fn a_forged_handle_traps(setup) {
+        for forged in [0, 1, 7, u32::MAX] {
+            let (mut world, guest) = World::with_guest(setup);
+            unknown_handle(guest.try_map(&mut world, forged, 2 * G, G));
+        }
+    }
+
+    fn a_dropped_mapping_stays_until_the_next_change_and_no_longer(setup) {
+        for change_is_unmap in [false, true] {
+            let (mut world, guest) = World::with_guest(setup);
+            guest.fill(&mut world, G, 0x11, 8 * G);
+            let other = guest.mapped(&mut world, 6 * G, 1, 0x33);
+            let mapping = guest.mapped(&mut world, 2 * G, 2, 0x22);
+            guest.run(&mut world, "drop-mapping", (mapping,)).unwrap();
+            assert_eq!(world.held().0, 1, "it counts no more");
+            guest.expect(&mut world, 2 * G, 2 * G, 0x22);
+            guest.fill(&mut world, 3 * G, 0x23, G);
+            // Nobody else is given what is still seen here.
+            let fresh: Vec<u32> = (0..3).map(|_| guest.allocate(&mut world, 2 * GRANULE).unwrap()).collect();
+            for &region in &fresh {
+                assert_eq!(guest.call::<_, i64>(&mut world, "read", (region, 0u64, 16u32, 8192u32)).unwrap(), 16);
+                guest.expect(&mut world, 8192, 16, 0);
+            }
+            guest.expect(&mut world, 2 * G, G, 0x22);
+            guest.expect(&mut world, 3 * G, G, 0x23);
+            if change_is_unmap {
+                guest.unmap(&mut world, other, 6 * G, G).unwrap();
+                guest.expect(&mut world, 6 * G, G, 0x11);
+            } else {
+                guest.map(&mut world, fresh[0], 2 * G, 2 * G).unwrap();
+                guest.expect(&mut world, 2 * G, 2 * G, 0);
+                guest.expect(&mut world, 6 * G, G, 0x33);
+            }
+            guest.expect(&mut world, G, G, 0x11);
+            guest.expect(&mut world, 4 * G, 2 * G, 0x11);
+            if change_is_unmap {
+                guest.expect(&mut world, 2 * G, 2 * G, 0x11);
+            }
+        }
+    }
+
+    fn several_dropped_mappings_go_at_once(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        guest.fill(&mut world, G, 0x11, 12 * G);
+        let mappings = [1u32, 3, 6].map(|at| guest.mapped(&mut world, at * G, 2, 0x40 + at as u8));
+        for mapping in mappings {
+            guest.run(&mut world, "drop-mapping", (mapping,)).unwrap();
+        }
+        for at in [1, 3, 6] {
+            guest.expect(&mut world, at * G, 2 * G, 0x40 + at as u8);
+        }
+        // Over parts of two of them.
+        let mapping = guest.mapped(&mut world, 2 * G, 2, 0x55);
+        guest.expect(&mut world, G, G, 0x11);
+        guest.expect(&mut world, 2 * G, 2 * G, 0x55);
+        guest.expect(&mut world, 4 * G, 8 * G, 0x11);
+        guest.unmap(&mut world, mapping, 2 * G, 2 * G).unwrap();
+        guest.expect(&mut world, G, 12 * G, 0x11);
+    }
+
+    fn a_region_that_was_dropped_never_shows_up_with_old_bytes(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let other = world.guest();
+        for round in 0..20u32 {
+            let at = (2 + round % 3) * G;
+            let region = guest.allocate(&mut world, 2 * GRANULE).unwrap();
+            let mapping = guest.map(&mut world, region, at, 2 * G).unwrap();
+            guest.expect(&mut world, at, 2 * G, 0);
+            guest.fill(&mut world, at, 0xdd, 2 * G);
+            if round % 2 == 0 {
+                guest.run(&mut world, "drop-mapping", (mapping,)).unwrap();
+            } else {
+                let region = guest.unmap(&mut world, mapping, at, 2 * G).unwrap();
+                guest.run(&mut world, "drop-mappable", (region,)).unwrap();
+            }
+            let region = other.allocate(&mut world, 2 * GRANULE).unwrap();
+            let mapping = other.map(&mut world, region, 2 * G, 2 * G).unwrap();
+            other.expect(&mut world, 2 * G, 2 * G, 0);
+            other.fill(&mut world, 2 * G, 0xee, 2 * G);
+            other.run(&mut world, "drop-mapping", (mapping,)).unwrap();
+            let region = world.runtime().allocate(2 * GRANULE).unwrap();
+            assert!(region.bytes().unwrap().iter().all(|&byte| byte == 0));
+        }
+    }
+
+    fn a_new_instance_never_sees_what_was_freed(setup) {
+        for _ in 0..3 {
+            let (mut world, guest) = World::with_guest(setup);
+            guest.expect(&mut world, 8192, 16 * G - 8192, 0);
+            guest.fill(&mut world, 0, 0xdd, 16 * G);
+            guest.mapped(&mut world, 2 * G, 3, 0xde);
+        }
+    }
+
+    fn a_region_lent_stays_with_its_owner(setup) {
+        let mut world = World::new(setup);
+        let (a, _b) = world.pair();
+        let region = a.allocate(&mut world, 3 * GRANULE).unwrap();
+        assert_eq!(a.call::<_, u64>(&mut world, "lend", (region,)).unwrap(), 3 * GRANULE);
+        a.map(&mut world, region, 2 * G, 3 * G).unwrap();
+    }
+
+    fn a_borrowed_region_cannot_be_mapped(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let handle = world.store.data_mut().mappable.insert(world.fixture.runtime.allocate(GRANULE).unwrap()).unwrap();
+        let borrowed = mappable::Handle::new_borrow(handle.rep());
+        let error = format!("{:?}", trapped(guest.call::<_, u64>(&mut world, "map-lent", (borrowed,))));
+        assert!(error.contains("borrow") || error.contains("own"), "{error}");
+        assert_eq!(world.remove(handle).bytes().unwrap()[0], 0);
+    }
+
+    fn a_borrowed_region_cannot_be_kept(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let region = world.region(1, 3);
+        let handle = world.insert(region);
+        let borrowed = mappable::Handle::new_borrow(handle.rep());
+        let error = format!("{:?}", trapped(guest.call::<_, u64>(&mut world, "keep-lent", (borrowed,))));
+        assert!(error.contains("borrow"), "{error}");
+        assert_eq!(world.remove(handle).bytes().unwrap()[9], 3);
+    }
+
+    fn the_host_takes_only_what_is_held_unmapped_and_owned(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let region = world.region(1, 9);
+        let handle = world.insert(region);
+        let rep = handle.rep();
+        let ctx = &mut world.store.data_mut().mappable;
+        assert_eq!(ctx.remove(mappable::Handle::new_borrow(rep)).unwrap_err(), HandleError::Borrowed(rep));
+        assert_eq!(ctx.remove(mappable::Handle::new_own(999)).unwrap_err(), HandleError::NotHeld(999));
+        assert_eq!(ctx.get(&handle).unwrap().bytes().unwrap()[1], 9);
+        ctx.get_mut(&handle).unwrap().bytes_mut().unwrap()[1] = 10;
+        let region = guest.take(&mut world, handle).unwrap();
+        let mapping = guest.map(&mut world, region, 2 * G, G).unwrap();
+        assert_eq!(guest.load(&mut world, 2 * G + 1), 10);
+        // A host that kept the number learns that the region is mapped: it can't get at a guest's memory.
+        let ctx = &mut world.store.data_mut().mappable;
+        assert_eq!(ctx.remove(mappable::Handle::new_own(rep)).unwrap_err(), HandleError::NotHeld(rep));
+        assert_eq!(ctx.get(&mappable::Handle::new_own(rep)).unwrap_err(), HandleError::NotHeld(rep));
+        assert_eq!(ctx.get_mut(&mappable::Handle::new_own(rep)).unwrap_err(), HandleError::NotHeld(rep));
+        guest.unmap(&mut world, mapping, 2 * G, G).unwrap();
+    }
+
+    fn a_region_of_another_runtime_is_refused(setup) {
+        let mut world = World::new(setup);
+        let region = Setup::Swap.runtime().allocate(GRANULE).unwrap();
+        assert_eq!(world.store.data_mut().mappable.insert(region).unwrap_err(), HandleError::AnotherRuntime);
+    }
+
+    fn a_store_keeps_the_context_that_it_began_with(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let mapping = guest.mapped(&mut world, 2 * G, 1, 0x66);
+        let region = guest.unmap(&mut world, mapping, 2 * G, G).unwrap();
+        let fresh = world.runtime().context();
+        let old = std::mem::replace(&mut world.store.data_mut().mappable, fresh);
+        let another = guest.allocate(&mut world, GRANULE).unwrap();
+        let error = trapped(guest.try_map(&mut world, another, 4 * G, G));
+        assert!(matches!(error.downcast_ref(), Some(TrapReason::AnotherContext)), "{error:?}");
+        world.store.data_mut().mappable = old;
+        assert_eq!(world.held(), (1, GRANULE), "{region}");
+    }
+
+    fn a_context_that_goes_leaves_what_is_mapped_to_its_memory(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        guest.mapped(&mut world, 2 * G, 1, 0x66);
+        let fresh = world.runtime().context();
+        let gone = std::mem::replace(&mut world.store.data_mut().mappable, fresh);
+        drop(gone);
+        guest.expect(&mut world, 2 * G, G, 0x66);
+        // Nobody is given those pages while they can be seen, nor sees what is written there now.
+        let region = world.runtime().allocate(GRANULE).unwrap();
+        guest.fill(&mut world, 2 * G, 0x67, G);
+        assert!(region.bytes().unwrap().iter().all(|&byte| byte == 0));
+        // The canary went with the context.
+        let canary = world.runtime().allocate_from(&[0xc1; 100]).unwrap();
+        world.replace_canary(canary);
+    }
+
+    fn a_representation_that_was_reused_is_not_the_old_region(setup) {
+        // The library reuses numbers; the engine's handles are what tells regions apart.
+        let mut world = World::new(setup);
+        let (a, b) = world.pair();
+        let mine = a.mapped(&mut world, 2 * G, 1, 0x5e);
+        a.run(&mut world, "drop-mapping", (mine,)).unwrap();
+        let theirs = b.mapped(&mut world, 2 * G, 1, 0x5f);
+        unknown_handle(a.try_unmap(&mut world, mine, 2 * G, G));
+        let _ = theirs;
+        assert_eq!(world.held(), (1, GRANULE));
+    }
+
+    fn a_trap_stops_its_store_and_no_other(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let (mut other, bystander) = World::with_guest(setup);
+        let kept = bystander.mapped(&mut other, 2 * G, 1, 0x66);
+        guest.mapped(&mut world, 2 * G, 1, 0x65);
+        trap_is(guest.call::<_, u32>(&mut world, "load8", (u32::MAX,)), Trap::MemoryOutOfBounds);
+        trap_is(guest.call::<_, u32>(&mut world, "pages", ()), Trap::CannotEnterComponent);
+        bystander.expect(&mut other, 2 * G, G, 0x66);
+        bystander.unmap(&mut other, kept, 2 * G, G).unwrap();
+    }
+}
+
+type UseIt = fn(&Guest, &mut World, u32) -> wasmtime::Result<()>;
+
+const _: [UseIt; 4] = [use_map, use_give, use_size, use_drop];
+
+fn use_map(guest: &Guest, world: &mut World, handle: u32) -> wasmtime::Result<()> {
+    guest.try_map(world, handle, 6 * G, G).map(drop)
+}
+
+fn use_give(guest: &Guest, world: &mut World, handle: u32) -> wasmtime::Result<()> {
+    guest.give(world, handle).map(drop)
+}
+
+fn use_size(guest: &Guest, world: &mut World, handle: u32) -> wasmtime::Result<()> {
+    guest.call::<_, u64>(world, "size", (handle,)).map(drop)
+}
+
+fn use_drop(guest: &Guest, world: &mut World, handle: u32) -> wasmtime::Result<()> {
+    guest.run(world, "drop-mappable", (handle,))
+}

@@ -1,0 +1,109 @@
+//! What a store's components may hold, and which sizes are regions at all.
+
+use mappable::{AllocateError, GRANULE, Limits};
+
+use crate::support::{G, MapError, Setup, World, on_every_setup};
+
+/// The WIT enum `allocate-error`, by number.
+const INVALID_SIZE: i64 = 0;
+const OVER_QUOTA: i64 = 1;
+const EXHAUSTED: i64 = 2;
+
+fn limit(world: &mut World, region_bytes: u64, regions: usize) {
+    // The canary counts too.
+    let limits =
+        Limits { region_bytes: region_bytes.saturating_add(GRANULE), regions: regions + 1, ..Limits::default() };
+    world.store.data_mut().mappable.set_limits(limits);
+}
+
+on_every_setup! {
+    fn only_whole_granules_are_regions(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        for size in [0, 1, GRANULE - 1, GRANULE + 1, 3 * GRANULE / 2, u64::MAX, 1 << 63 | 1] {
+            assert_eq!(guest.allocate(&mut world, size), Err(INVALID_SIZE), "{size}");
+            assert_eq!(world.runtime().allocate(size).unwrap_err(), AllocateError::InvalidRegionSize(size));
+        }
+        for size in [u64::MAX - GRANULE + 1, 1 << 63, 8 << 30] {
+            assert_eq!(guest.allocate(&mut world, size), Err(OVER_QUOTA), "{size}");
+        }
+        limit(&mut world, u64::MAX, 10);
+        for size in [u64::MAX - GRANULE + 1, u64::MAX - 2 * GRANULE + 1, 1 << 63, 1 << 60] {
+            let answer = guest.allocate(&mut world, size);
+            assert!(answer == Err(EXHAUSTED) || answer == Err(OVER_QUOTA), "{size}: {answer:?}");
+            assert_eq!(world.runtime().allocate(size).unwrap_err(), AllocateError::RegionsExhausted(size));
+        }
+        assert_eq!(guest.allocate(&mut world, 1 << 60), Err(EXHAUSTED));
+        assert_eq!(world.held(), (0, 0));
+        assert!(guest.allocate(&mut world, GRANULE).is_ok());
+    }
+
+    fn regions_are_counted_in_bytes(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        limit(&mut world, 5 * GRANULE, 100);
+        let first = guest.allocate(&mut world, 2 * GRANULE).unwrap();
+        assert_eq!(guest.allocate(&mut world, 4 * GRANULE), Err(OVER_QUOTA));
+        let second = guest.allocate(&mut world, 3 * GRANULE).unwrap();
+        assert_eq!(guest.allocate(&mut world, GRANULE), Err(OVER_QUOTA));
+        assert_eq!(guest.allocate(&mut world, 7), Err(INVALID_SIZE), "whatever the quota");
+        assert_eq!(world.held(), (2, 5 * GRANULE));
+        // A mapped region counts; one that was handed to the host does not, nor one that was freed.
+        let mapping = guest.map(&mut world, first, 3 * G, 2 * G).unwrap();
+        assert_eq!(guest.allocate(&mut world, GRANULE), Err(OVER_QUOTA));
+        // A dropped mapping's region is freed by the second change after the drop.
+        guest.run(&mut world, "drop-mapping", (mapping,)).unwrap();
+        assert_eq!(world.held(), (1, 3 * GRANULE));
+        assert_eq!(guest.allocate(&mut world, GRANULE), Err(OVER_QUOTA));
+        let mapping = guest.map(&mut world, second, 3 * G, 3 * G).unwrap();
+        assert_eq!(guest.allocate(&mut world, GRANULE), Err(OVER_QUOTA));
+        let second = guest.unmap(&mut world, mapping, 3 * G, 3 * G).unwrap();
+        let third = guest.allocate(&mut world, 2 * GRANULE).unwrap();
+        assert_eq!(guest.allocate(&mut world, GRANULE), Err(OVER_QUOTA));
+        let handle = guest.give(&mut world, second).unwrap();
+        let region = world.remove(handle);
+        assert_eq!(world.held(), (1, 2 * GRANULE));
+        guest.allocate(&mut world, 3 * GRANULE).unwrap();
+        // Limits are for guests: the host may put in what it will, and that counts.
+        let handle = world.insert(region);
+        guest.take(&mut world, handle).unwrap();
+        assert_eq!(world.held(), (3, 8 * GRANULE));
+        guest.run(&mut world, "drop-mappable", (third,)).unwrap();
+        assert_eq!(guest.allocate(&mut world, GRANULE), Err(OVER_QUOTA));
+    }
+
+    fn regions_are_counted_by_number(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        limit(&mut world, u64::MAX, 2);
+        let first = guest.allocate(&mut world, GRANULE).unwrap();
+        guest.allocate(&mut world, GRANULE).unwrap();
+        assert_eq!(guest.allocate(&mut world, GRANULE), Err(OVER_QUOTA));
+        guest.run(&mut world, "drop-mappable", (first,)).unwrap();
+        guest.allocate(&mut world, GRANULE).unwrap();
+        assert_eq!(guest.allocate(&mut world, GRANULE), Err(OVER_QUOTA));
+        limit(&mut world, u64::MAX, 0);
+        assert_eq!(guest.allocate(&mut world, GRANULE), Err(OVER_QUOTA));
+        assert_eq!(world.held(), (2, 2 * GRANULE));
+    }
+
+    fn mapped_regions_are_counted(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let limits = Limits { mappings: 2, ..Limits::default() };
+        world.store.data_mut().mappable.set_limits(limits);
+        let regions: Vec<_> = (0..3).map(|_| guest.allocate(&mut world, GRANULE).unwrap()).collect();
+        let first = guest.map(&mut world, regions[0], 3 * G, G).unwrap();
+        let second = guest.map(&mut world, regions[1], 4 * G, G).unwrap();
+        assert_eq!(guest.map(&mut world, regions[2], 5 * G, G), Err((regions[2], MapError::Exhausted)));
+        guest.run(&mut world, "drop-mapping", (first,)).unwrap();
+        let third = guest.map(&mut world, regions[2], 5 * G, G).unwrap();
+        let region = guest.unmap(&mut world, second, 4 * G, G).unwrap();
+        guest.map(&mut world, region, 3 * G, G).unwrap();
+        assert!(guest.unmap(&mut world, third, 5 * G, G).is_ok());
+    }
+
+    fn one_stores_quota_is_not_anothers(setup) {
+        let (mut first, guest) = World::with_guest(setup);
+        let (mut second, other) = World::with_guest(setup);
+        limit(&mut first, 0, 0);
+        assert_eq!(guest.allocate(&mut first, GRANULE), Err(OVER_QUOTA));
+        assert!(other.allocate(&mut second, GRANULE).is_ok());
+    }
+}

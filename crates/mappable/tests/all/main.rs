@@ -1,0 +1,13 @@
+//! The rules of mapping, shown on components: one module for each topic, one test for each rule and each way of
+//! mapping.
+
+mod differential;
+mod gate;
+mod handover;
+mod limits;
+mod mapping;
+mod settings;
+mod support;
+mod tripwires;
+mod wat;
+mod wit;

@@ -1,0 +1,482 @@
+//! The harness: the settings under which every rule is shown, stores with canaries around, and guests driven step by
+//! step.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use mappable::{GRANULE, Handle, Mappable, MappableCtx, MappableView, Mapping, MappingMode, Runtime, TrapReason};
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Linker, Lower, Resource, WasmList,
+};
+use wasmtime::{Config, Store, StoreContextMut, Trap};
+
+use crate::wat;
+
+/// A granule, as guests count.
+pub(crate) const G: u32 = GRANULE as u32;
+
+/// The pages that a guest begins with, and where its memory ends.
+pub(crate) const PAGES: u32 = 16;
+pub(crate) const END: u32 = PAGES * G;
+
+/// The settings under which a rule is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setup {
+    /// By swapping views.
+    Swap,
+    /// The same, on an engine whose components may be concurrent.
+    SwapConcurrent,
+    /// By remapping, because the embedder said so.
+    Remap,
+    RemapConcurrent,
+    /// By remapping, because the memory has a maximum.
+    Fixed,
+    /// By swapping if there were views; there are none, so by remapping.
+    NoViews,
+    /// With as few views for each memory as there may be.
+    FewViews,
+}
+
+impl Setup {
+    pub(crate) const COUNT: usize = 7;
+
+    pub(crate) fn memory(self) -> &'static str {
+        if self == Self::Fixed { "16 64" } else { "16" }
+    }
+
+    pub(crate) fn config(self) -> Config {
+        let mut config = Config::new();
+        config.concurrency_support(matches!(self, Self::SwapConcurrent | Self::RemapConcurrent));
+        config
+    }
+
+    pub(crate) fn runtime(self) -> Runtime {
+        self.runtime_with(self.config())
+    }
+
+    pub(crate) fn runtime_with(self, config: Config) -> Runtime {
+        let builder = Runtime::builder().config(config);
+        let builder = match self {
+            Self::Swap | Self::SwapConcurrent | Self::Fixed => builder,
+            Self::Remap | Self::RemapConcurrent => builder.mapping(MappingMode::Remap),
+            Self::NoViews => builder.max_views(0, 3),
+            Self::FewViews => builder.max_views(1000, 0),
+        };
+        builder.build().unwrap()
+    }
+
+    /// Whether a warm map makes no system call.
+    pub(crate) fn swaps(self) -> bool {
+        matches!(self, Self::Swap | Self::SwapConcurrent | Self::FewViews)
+    }
+
+    /// What all tests of these settings share: one runtime, so that each test's regions lie among those of others.
+    pub(crate) fn fixture(self) -> &'static Fixture {
+        static FIXTURES: [OnceLock<Fixture>; Setup::COUNT] = [const { OnceLock::new() }; Setup::COUNT];
+        FIXTURES[self as usize].get_or_init(|| Fixture::new(self, self.runtime()))
+    }
+}
+
+/// Makes each rule a module of tests, one for each [`Setup`].
+macro_rules! on_every_setup {
+    ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
+        mod $rule {
+            use super::*;
+            $(#[$meta])*
+            fn rule($setup: Setup) $body
+            #[test] fn swap() { rule(Setup::Swap) }
+            #[test] fn swap_concurrent() { rule(Setup::SwapConcurrent) }
+            #[test] fn remap() { rule(Setup::Remap) }
+            #[test] fn remap_concurrent() { rule(Setup::RemapConcurrent) }
+            #[test] fn fixed_memory() { rule(Setup::Fixed) }
+            #[test] fn no_views() { rule(Setup::NoViews) }
+            #[test] fn few_views() { rule(Setup::FewViews) }
+        }
+    )* };
+}
+pub(crate) use on_every_setup;
+
+/// Called by the guest's `call-back`.
+type CallBack = Box<dyn FnMut(StoreContextMut<'_, State>) -> wasmtime::Result<()> + Send>;
+
+/// A store's data.
+pub(crate) struct State {
+    pub(crate) mappable: MappableCtx,
+    pub(crate) call_back: Option<CallBack>,
+    /// Where the lists that `sum` was given lay in the host.
+    pub(crate) lists: Vec<usize>,
+}
+
+impl MappableView for State {
+    fn mappable(&mut self) -> &mut MappableCtx {
+        &mut self.mappable
+    }
+}
+
+impl State {
+    pub(crate) fn new(runtime: &Runtime) -> Self {
+        Self { mappable: runtime.context(), call_back: None, lists: vec![] }
+    }
+}
+
+pub(crate) fn linker(runtime: &Runtime) -> Linker<State> {
+    let mut linker = Linker::new(runtime.engine());
+    mappable::add_to_linker::<State>(&mut linker).unwrap();
+    add_env(&mut linker);
+    linker
+}
+
+pub(crate) fn add_env(linker: &mut Linker<State>) {
+    let mut env = linker.instance("test:host/env").unwrap();
+    env.func_wrap("sum", |mut store: StoreContextMut<'_, State>, (bytes,): (WasmList<u8>,)| {
+        let bytes = bytes.as_le_slice(&store);
+        let sum: u64 = bytes.iter().map(|&byte| u64::from(byte)).sum();
+        let address = bytes.as_ptr().addr();
+        store.data_mut().lists.push(address);
+        Ok((sum,))
+    })
+    .unwrap();
+    env.func_wrap("call-back", |mut store: StoreContextMut<'_, State>, (): ()| {
+        let mut call_back = store.data_mut().call_back.take().expect("the test expects no call back");
+        call_back(store)
+    })
+    .unwrap();
+}
+
+/// A runtime, and the components that were compiled for it.
+pub(crate) struct Fixture {
+    pub(crate) setup: Setup,
+    pub(crate) runtime: Runtime,
+    pub(crate) linker: Linker<State>,
+    components: Mutex<HashMap<String, Component>>,
+    /// A region in the host's hands that no test knows of, and one that is mapped in an instance that none knows of.
+    canary: Mutex<Canary>,
+}
+
+impl Fixture {
+    pub(crate) fn new(setup: Setup, runtime: Runtime) -> Self {
+        let linker = linker(&runtime);
+        let guest = runtime.compile(wat::guest(setup.memory()).as_bytes()).unwrap();
+        let canary = Mutex::new(Canary::new(&runtime, &linker, &guest));
+        let components = Mutex::new(HashMap::from([(wat::guest(setup.memory()), guest)]));
+        Self { setup, runtime, linker, components, canary }
+    }
+
+    pub(crate) fn compile(&self, text: &str) -> Component {
+        let mut components = self.components.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(component) = components.get(text) {
+            return component.clone();
+        }
+        let component = self.runtime.compile(text.as_bytes()).unwrap();
+        components.insert(text.to_owned(), component.clone());
+        component
+    }
+
+    /// A store in which nothing is yet.
+    pub(crate) fn world(&'static self) -> World {
+        let store = Store::new(self.runtime.engine(), State::new(&self.runtime));
+        let own = self.runtime.allocate_from(&[0xc1; 100]).unwrap();
+        let mut world = World { fixture: self, store, held: None };
+        world.held = Some(world.store.data_mut().mappable.insert(own).unwrap());
+        world
+    }
+}
+
+struct Canary {
+    host: Mappable,
+    store: Store<State>,
+    guest: Guest,
+}
+
+impl Canary {
+    fn new(runtime: &Runtime, linker: &Linker<State>, guest: &Component) -> Self {
+        let mut host = runtime.allocate(2 * GRANULE).unwrap();
+        host.bytes_mut().unwrap().fill(0xc2);
+        let mut store = Store::new(runtime.engine(), State::new(runtime));
+        let guest = Guest::new(linker.instantiate(&mut store, guest).unwrap(), &mut store, None);
+        guest.fill(&mut store, 2 * G, 0xc3, 4 * G);
+        let handle = guest.allocate(&mut store, 2 * GRANULE).unwrap();
+        guest.map(&mut store, handle, 3 * G, 2 * G).unwrap();
+        guest.fill(&mut store, 3 * G, 0xc4, 2 * G);
+        Self { host, store, guest }
+    }
+
+    fn check(&mut self) {
+        let Self { host, store, guest } = self;
+        assert!(host.bytes().unwrap().iter().all(|&byte| byte == 0xc2), "the host's canary was touched");
+        guest.expect(store, 2 * G, G, 0xc3);
+        guest.expect(store, 3 * G, 2 * G, 0xc4);
+        guest.expect(store, 5 * G, G, 0xc3);
+    }
+}
+
+/// A store, with a region in it that the test has no business with. On drop the canaries are looked at.
+pub(crate) struct World {
+    pub(crate) fixture: &'static Fixture,
+    pub(crate) store: Store<State>,
+    held: Option<Handle>,
+}
+
+impl World {
+    pub(crate) fn new(setup: Setup) -> Self {
+        setup.fixture().world()
+    }
+
+    /// A store with one guest in it.
+    pub(crate) fn with_guest(setup: Setup) -> (Self, Guest) {
+        let mut world = Self::new(setup);
+        let guest = world.guest();
+        (world, guest)
+    }
+
+    pub(crate) fn runtime(&self) -> &'static Runtime {
+        &self.fixture.runtime
+    }
+
+    pub(crate) fn guest(&mut self) -> Guest {
+        let component = self.fixture.compile(&wat::guest(self.fixture.setup.memory()));
+        let instance = self.instantiate(&component);
+        Guest::new(instance, &mut self.store, None)
+    }
+
+    pub(crate) fn instantiate(&mut self, component: &Component) -> Instance {
+        self.fixture.linker.instantiate(&mut self.store, component).unwrap()
+    }
+
+    /// The guests `a` and `b` of a component made of them.
+    pub(crate) fn guests(&mut self, component: &Component) -> (Guest, Guest) {
+        let instance = self.instantiate(component);
+        let [a, b] = ["a", "b"].map(|name| {
+            let index = instance.get_export_index(&mut self.store, None, name).unwrap();
+            Guest::new(instance, &mut self.store, Some(index))
+        });
+        (a, b)
+    }
+
+    pub(crate) fn pair(&mut self) -> (Guest, Guest) {
+        let component = self.fixture.compile(&wat::pair(self.fixture.setup.memory()));
+        self.guests(&component)
+    }
+
+    /// How many regions the store's components hold, besides the canary.
+    pub(crate) fn held(&self) -> (usize, u64) {
+        let (regions, bytes) = self.store.data().mappable.held();
+        (regions - 1, bytes - GRANULE)
+    }
+
+    /// A region in the host's hands, all of one byte.
+    pub(crate) fn region(&self, granules: u64, byte: u8) -> Mappable {
+        let mut region = self.runtime().allocate(granules * GRANULE).unwrap();
+        region.bytes_mut().unwrap().fill(byte);
+        region
+    }
+
+    pub(crate) fn insert(&mut self, region: Mappable) -> Handle {
+        self.store.data_mut().mappable.insert(region).unwrap()
+    }
+
+    /// After the context, and the canary in it, have gone.
+    pub(crate) fn replace_canary(&mut self, region: Mappable) {
+        self.held = Some(self.store.data_mut().mappable.insert(region).unwrap());
+    }
+
+    pub(crate) fn remove(&mut self, handle: Handle) -> Mappable {
+        self.store.data_mut().mappable.remove(handle).unwrap()
+    }
+}
+
+impl Deref for World {
+    type Target = Store<State>;
+    fn deref(&self) -> &Self::Target {
+        &self.store
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.store
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let held = self.held.take().unwrap();
+        let region = self.store.data_mut().mappable.remove(held).unwrap();
+        let bytes = region.bytes().unwrap();
+        assert!(bytes[..100].iter().all(|&byte| byte == 0xc1), "a canary was touched");
+        assert!(bytes[100..].iter().all(|&byte| byte == 0), "a canary was touched");
+        self.fixture.canary.lock().unwrap_or_else(|e| e.into_inner()).check();
+    }
+}
+
+/// The WIT enum `map-error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MapError {
+    Misaligned,
+    TooSmall,
+    Overlaps,
+    Mismatch,
+    Unmappable,
+    Exhausted,
+}
+
+impl MapError {
+    const ALL: [Self; 6] =
+        [Self::Misaligned, Self::TooSmall, Self::Overlaps, Self::Mismatch, Self::Unmappable, Self::Exhausted];
+}
+
+/// What `map` and `unmap` answer: the other handle, or the one that came and why.
+pub(crate) type Swapped = Result<u32, (u32, MapError)>;
+
+fn swapped(answer: u64) -> Swapped {
+    let handle = answer as u32;
+    match answer >> 32 {
+        0 => Ok(handle),
+        error => Err((handle, MapError::ALL[error as usize - 1])),
+    }
+}
+
+/// A guest of [`wat`]. Handles are the indices that the guest has them by.
+#[derive(Clone)]
+pub(crate) struct Guest {
+    instance: Instance,
+    /// The functions by name, looked up once.
+    functions: Arc<Mutex<HashMap<&'static str, wasmtime::component::Func>>>,
+    within: Option<ComponentExportIndex>,
+}
+
+impl Guest {
+    pub(crate) fn new(instance: Instance, _store: &mut Store<State>, within: Option<ComponentExportIndex>) -> Self {
+        Self { instance, functions: Arc::default(), within }
+    }
+
+    /// Calls an export, which may trap.
+    pub(crate) fn call<P, R>(&self, store: &mut Store<State>, name: &'static str, params: P) -> wasmtime::Result<R>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: Lift + Send + Sync + 'static,
+        (R,): ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let func = self.func(store, name);
+        let func = func.typed::<P, (R,)>(&*store).unwrap();
+        Ok(func.call(store, params)?.0)
+    }
+
+    /// Calls an export that answers nothing, and may trap.
+    pub(crate) fn run<P>(&self, store: &mut Store<State>, name: &'static str, params: P) -> wasmtime::Result<()>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+    {
+        let func = self.func(store, name);
+        let func = func.typed::<P, ()>(&*store).unwrap();
+        func.call(store, params)
+    }
+
+    pub(crate) fn func(&self, store: &mut Store<State>, name: &'static str) -> wasmtime::component::Func {
+        *self.functions.lock().unwrap().entry(name).or_insert_with(|| {
+            let index = self.instance.get_export_index(&mut *store, self.within.as_ref(), name).unwrap();
+            self.instance.get_func(&mut *store, index).unwrap()
+        })
+    }
+
+    /// A new region, or the number of the error.
+    pub(crate) fn allocate(&self, store: &mut Store<State>, size: u64) -> Result<u32, i64> {
+        let answer: i64 = self.call(store, "allocate", (size,)).unwrap();
+        u32::try_from(answer).map_err(|_| -1 - answer)
+    }
+
+    pub(crate) fn try_map(&self, s: &mut Store<State>, handle: u32, at: u32, len: u32) -> wasmtime::Result<Swapped> {
+        self.call(s, "map", (handle, at, len)).map(swapped)
+    }
+
+    pub(crate) fn try_unmap(&self, s: &mut Store<State>, handle: u32, at: u32, len: u32) -> wasmtime::Result<Swapped> {
+        self.call(s, "unmap", (handle, at, len)).map(swapped)
+    }
+
+    pub(crate) fn map(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
+        self.try_map(store, handle, at, len).unwrap()
+    }
+
+    pub(crate) fn unmap(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
+        self.try_unmap(store, handle, at, len).unwrap()
+    }
+
+    /// Allocates a region, maps it, and fills it.
+    pub(crate) fn mapped(&self, store: &mut Store<State>, at: u32, granules: u32, byte: u8) -> u32 {
+        let handle = self.allocate(store, u64::from(granules) * GRANULE).unwrap();
+        let mapping = self.map(store, handle, at, granules * G).unwrap();
+        self.fill(store, at, byte, granules * G);
+        mapping
+    }
+
+    /// Gives the guest a region.
+    pub(crate) fn take(&self, store: &mut Store<State>, handle: Handle) -> wasmtime::Result<u32> {
+        self.call(store, "take", (handle,))
+    }
+
+    /// Has the guest give a region.
+    pub(crate) fn give(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<Handle> {
+        self.call(store, "give", (handle,))
+    }
+
+    pub(crate) fn give_mapping(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<Resource<Mapping>> {
+        self.call(store, "give-mapping", (handle,))
+    }
+
+    pub(crate) fn load(&self, store: &mut Store<State>, at: u32) -> u8 {
+        self.call::<_, u32>(store, "load8", (at,)).unwrap() as u8
+    }
+
+    pub(crate) fn store(&self, store: &mut Store<State>, at: u32, byte: u8) {
+        self.run(store, "store8", (at, u32::from(byte))).unwrap();
+    }
+
+    pub(crate) fn fill(&self, store: &mut Store<State>, at: u32, byte: u8, len: u32) {
+        self.run(store, "fill", (at, u32::from(byte), len)).unwrap();
+    }
+
+    pub(crate) fn grow(&self, store: &mut Store<State>, pages: u32) -> i32 {
+        self.call(store, "grow", (pages,)).unwrap()
+    }
+
+    /// Every one of these bytes is this one.
+    #[track_caller]
+    pub(crate) fn expect(&self, store: &mut Store<State>, at: u32, len: u32, byte: u8) {
+        let same: u32 = self.call(store, "run-of", (at, len, u32::from(byte))).unwrap();
+        if same != len {
+            let found = self.load(store, at + same);
+            panic!("{found:#x} at {:#x}, where {byte:#x} is meant", at + same);
+        }
+    }
+}
+
+/// A call that should have trapped, as the engine tells it.
+#[track_caller]
+pub(crate) fn trapped<T: std::fmt::Debug>(answer: wasmtime::Result<T>) -> wasmtime::Error {
+    answer.expect_err("this should have trapped")
+}
+
+/// The call trapped because the guest has no such handle.
+#[track_caller]
+pub(crate) fn unknown_handle<T: std::fmt::Debug>(answer: wasmtime::Result<T>) {
+    let error = trapped(answer);
+    let text = format!("{error:?}");
+    assert!(text.contains("unknown handle index"), "{text}");
+}
+
+#[track_caller]
+pub(crate) fn foreign_mapping<T: std::fmt::Debug>(answer: wasmtime::Result<T>) {
+    let error = trapped(answer);
+    let reason = error.downcast_ref::<TrapReason>();
+    assert!(matches!(reason, Some(TrapReason::ForeignMapping)), "{error:?}");
+}
+
+#[track_caller]
+pub(crate) fn trap_is<T: std::fmt::Debug>(answer: wasmtime::Result<T>, trap: Trap) {
+    let error = trapped(answer);
+    assert_eq!(error.downcast_ref::<Trap>(), Some(&trap), "{error:?}");
+}

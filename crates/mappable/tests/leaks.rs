@@ -1,0 +1,156 @@
+//! What a process has for a while it gives back: mappings, descriptors, pages. In a process of its own, one test at a
+//! time, since all is counted for the whole process.
+
+#[path = "all/support.rs"]
+#[allow(dead_code, unused_imports, unused_macros)]
+mod support;
+#[path = "all/wat.rs"]
+#[allow(dead_code)]
+mod wat;
+
+use std::os::linux::fs::MetadataExt;
+use std::sync::{Mutex, MutexGuard};
+
+use mappable::GRANULE;
+use support::{G, Guest, Setup, World};
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(|error| error.into_inner())
+}
+
+const SETUPS: [Setup; Setup::COUNT] = [
+    Setup::Swap,
+    Setup::SwapConcurrent,
+    Setup::Remap,
+    Setup::RemapConcurrent,
+    Setup::Fixed,
+    Setup::NoViews,
+    Setup::FewViews,
+];
+
+/// What the process has: mappings of our files, descriptors, and blocks of our files.
+#[derive(Debug, PartialEq, Eq)]
+struct Had {
+    mappings: usize,
+    descriptors: usize,
+    blocks: u64,
+}
+
+fn had() -> Had {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mappings = maps.lines().filter(|line| line.contains("memfd:mappable")).count();
+    let mut blocks = 0;
+    let mut descriptors = 0;
+    for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(link) = std::fs::read_link(&path) else { continue };
+        descriptors += 1;
+        if link.to_string_lossy().contains("memfd:mappable") {
+            blocks += std::fs::metadata(&path).unwrap().st_blocks();
+        }
+    }
+    Had { mappings, descriptors, blocks }
+}
+
+/// Everything that takes something: views, growth, dropped handles, regions left mapped, traps.
+fn use_and_leave(setup: Setup, round: u32) {
+    let mut world = World::new(setup);
+    let (a, b) = world.pair();
+    let mut region = a.allocate(&mut world, 2 * GRANULE).unwrap();
+    for at in 2..6 {
+        let mapping = a.map(&mut world, region, at * G, 2 * G).unwrap();
+        a.fill(&mut world, at * G, 1, 2 * G);
+        region = a.unmap(&mut world, mapping, at * G, 2 * G).unwrap();
+    }
+    let region: u32 = a.call(&mut world, "pass", (region,)).unwrap();
+    b.map(&mut world, region, 5 * G, 2 * G).unwrap();
+    b.fill(&mut world, G, 2, 14 * G);
+    b.grow(&mut world, 3);
+    let dropped = a.mapped(&mut world, 3 * G, 4, 3);
+    a.run(&mut world, "drop-mapping", (dropped,)).unwrap();
+    a.mapped(&mut world, 8 * G, 2, 4);
+    let held = a.allocate(&mut world, GRANULE).unwrap();
+    match round % 4 {
+        0 => drop(a.call::<_, u32>(&mut world, "load8", (u32::MAX,)).unwrap_err()),
+        1 => {
+            a.run(&mut world, "set-ret", (1025u32,)).unwrap();
+            drop(a.try_map(&mut world, held, 12 * G, G).unwrap_err());
+        }
+        2 => {
+            let handle = a.give(&mut world, held).unwrap();
+            let mut region = world.remove(handle);
+            region.bytes_mut().unwrap().fill(5);
+            let handle = world.insert(region);
+            a.take(&mut world, handle).unwrap();
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_store_gives_back_all_that_it_had() {
+    let _alone = alone();
+    for setup in SETUPS {
+        use_and_leave(setup, 0);
+        let before = had();
+        assert!(before.mappings > 0 && before.blocks > 0, "the canaries are there: {before:?}");
+        for round in 0..60 {
+            use_and_leave(setup, round);
+        }
+        assert_eq!(had(), before, "{setup:?}");
+    }
+}
+
+#[test]
+fn a_runtime_gives_back_all_that_it_had() {
+    let _alone = alone();
+    let cycle = || {
+        let runtime = Setup::Swap.runtime();
+        let mut region = runtime.allocate(GRANULE).unwrap();
+        region.bytes_mut().unwrap().fill(1);
+        let component = runtime.compile(wat::guest("16").as_bytes()).unwrap();
+        let mut store = wasmtime::Store::new(runtime.engine(), support::State::new(&runtime));
+        let instance = support::linker(&runtime).instantiate(&mut store, &component).unwrap();
+        Guest::new(instance, &mut store, None).mapped(&mut store, 2 * G, 2, 1);
+    };
+    cycle();
+    let before = had();
+    for _ in 0..10 {
+        cycle();
+    }
+    assert_eq!(had(), before);
+}
+
+#[test]
+fn a_warm_map_makes_no_system_call_where_views_are_swapped() {
+    let _alone = alone();
+    for setup in SETUPS {
+        let mut world = World::new(setup);
+        let (a, b) = world.pair();
+        let mut region = a.allocate(&mut world, 4 * GRANULE).unwrap();
+        let mut hop = |world: &mut World| {
+            for guest in [&a, &b] {
+                let mapping = guest.map(world, region, 4 * G, 4 * G).unwrap();
+                guest.store(world, 4 * G, 1);
+                region = guest.unmap(world, mapping, 4 * G, 4 * G).unwrap();
+                let hand_over = if std::ptr::eq(guest, &a) { "pass" } else { "fetch" };
+                region = a.call(world, hand_over, (region,)).unwrap();
+            }
+        };
+        for _ in 0..3 {
+            hop(&mut world);
+        }
+        let before = mappable::system_calls();
+        for _ in 0..10 {
+            hop(&mut world);
+        }
+        let made = mappable::system_calls() - before;
+        if setup.swaps() {
+            assert_eq!(made, 0, "{setup:?}");
+        } else {
+            assert_eq!(made, 10 * 4, "{setup:?}: one for each map and unmap");
+        }
+    }
+}
