@@ -1,5 +1,49 @@
+//! The `mappable` command: pipelines of sandboxed stages that hand one region along, a demo, and tools around them.
+//!
+//! ```text
+//!   cli          what can be asked for
+//!    ├ demo      the whole idea in one table, from nothing
+//!    ├ pipe      a picture through stages, from file to file
+//!    ├ run       a WASI 0.2 command, with mapping
+//!    ├ inspect   what mapping a component does, and how
+//!    └ bench     measurements
+//!   pipeline     a payload through steps, timed   ── stage   a component as a step: loaded, in a sandbox of its own
+//!   files        pictures in and out              ── failure what went wrong, as one line and an exit code
+//! ```
+//!
+//! # Exit codes
+//!
+//! | code | meaning |
+//! | --- | --- |
+//! | 0 | done |
+//! | 1 | the work failed: a bad picture, a file that can't be read or written, a stage's own error |
+//! | 2 | wrong usage |
+//! | 3 | a component can't be loaded: not found, of the wrong world, or refused by the rewriter |
+//! | 4 | a stage trapped, or ran out of memory |
+//!
+//! `mappable run` exits with the application's own code, with 134 when it traps, and as above when it can't begin.
+//!
+//! A failure is one line on stderr, and leaves no output file and an existing one as it was.
+
 mod bench;
+mod cli;
+mod demo;
+mod failure;
+mod files;
+mod inspect;
+mod pipe;
+mod pipeline;
+mod run;
+mod stage;
+mod table;
+
+use std::process::ExitCode;
+
 use clap::Parser;
-#[derive(Parser)] struct Cli { #[command(subcommand)] c: C }
-#[derive(clap::Subcommand)] enum C { Bench(bench::Args) }
-fn main() -> anyhow::Result<()> { let C::Bench(a) = Cli::parse().c; bench::run(a) }
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}

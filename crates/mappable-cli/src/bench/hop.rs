@@ -3,16 +3,47 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
 use mappable::MappingMode;
 use serde::Serialize;
 
 use super::method::{Lists, Memcpy, Method, Regions};
+use crate::table;
 
-const METHODS: [&str; 4] = ["swap", "remap", "list-u8", "memcpy"];
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    /// A region, mapped by swapping views
+    Swap,
+    /// A region, mapped by remapping
+    Remap,
+    /// A `list<u8>` on an engine with default settings
+    ListU8,
+    /// A copy in the host
+    Memcpy,
+}
 
-/// Hand bytes from one component to another and back: a region mapped by swapping and by remapping, a list<u8> on an
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Swap => "swap",
+            Self::Remap => "remap",
+            Self::ListU8 => "list-u8",
+            Self::Memcpy => "memcpy",
+        }
+    }
+
+    fn make(self, bytes: u64, concurrency: bool) -> Result<Box<dyn Method>> {
+        Ok(match self {
+            Self::Swap => Box::new(Regions::new(MappingMode::Auto, concurrency, bytes)?),
+            Self::Remap => Box::new(Regions::new(MappingMode::Remap, concurrency, bytes)?),
+            Self::ListU8 => Box::new(Lists::new(bytes)?),
+            Self::Memcpy => Box::new(Memcpy::new(bytes)?),
+        })
+    }
+}
+
+/// Hand bytes from one component to another and back: a region mapped by swapping and by remapping, a `list<u8>` on an
 /// engine with default settings, and a plain memcpy, interleaved in one run.
 ///
 /// A hop is: map, write one cache line, unmap, call the other component. Sizes below 64 KiB ride in a region of
@@ -21,12 +52,17 @@ const METHODS: [&str; 4] = ["swap", "remap", "list-u8", "memcpy"];
 #[command(after_help = "Examples:
   mappable bench hop
   mappable bench hop --sizes 64KiB,1MiB --samples 31
+  mappable bench hop --methods swap,memcpy
   mappable bench hop --json > hop.json")]
 pub(crate) struct Args {
     /// Sizes to hand over: bytes, or with KiB, MiB or GiB
     #[arg(long, value_delimiter = ',', value_parser = parse_size, default_value =
         "1KiB,2KiB,4KiB,16KiB,64KiB,256KiB,1MiB,4MiB,16MiB,64MiB,256MiB,1GiB")]
     sizes: Vec<u64>,
+
+    /// What to compare
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "swap,remap,list-u8,memcpy")]
+    methods: Vec<Kind>,
 
     /// Samples of each method and size
     #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
@@ -64,6 +100,7 @@ struct Figures {
 
 /// A method under measurement.
 struct Lane {
+    kind: Kind,
     method: Box<dyn Method>,
     /// Rounds in a sample.
     rounds: u32,
@@ -77,8 +114,10 @@ struct Lane {
 
 impl Lane {
     /// Warms the method up, and finds how many rounds last as long as a sample should.
-    fn new(method: Box<dyn Method>, sample_time: Duration) -> Result<Self> {
-        let mut lane = Self { method, rounds: 1, hops: 0, samples: vec![], system_calls: 0 };
+    fn new(kind: Kind, bytes: u64, args: &Args) -> Result<Self> {
+        let sample_time = Duration::from_millis(args.sample_time);
+        let method = kind.make(bytes, args.concurrency)?;
+        let mut lane = Self { kind, method, rounds: 1, hops: 0, samples: vec![], system_calls: 0 };
         lane.measure()?;
         loop {
             let took = lane.measure()?;
@@ -99,7 +138,7 @@ impl Lane {
         self.system_calls += mappable::system_calls() - calls;
         let hops = u64::from(self.rounds) * 2;
         self.hops += hops;
-        ensure!(written == self.hops, "{}: {} hops, but {written} writes", self.method.name(), self.hops);
+        ensure!(written == self.hops, "{}: {} hops, but {written} writes", self.kind.name(), self.hops);
         self.samples.push(took.as_nanos() as f64 / hops as f64);
         Ok(took)
     }
@@ -108,7 +147,7 @@ impl Lane {
         self.samples.sort_by(f64::total_cmp);
         let (first, last) = self.samples.first().zip(self.samples.last()).context("no sample was taken")?;
         let median = self.samples[self.samples.len() / 2];
-        Ok(Row { method: self.method.name(), bytes, ns: median, ns_min: *first, ns_max: *last })
+        Ok(Row { method: self.kind.name(), bytes, ns: median, ns_min: *first, ns_max: *last })
     }
 }
 
@@ -117,7 +156,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if args.json {
         println!("{}", serde_json::to_string(&figures)?);
     } else {
-        print(&figures);
+        print(&figures, &args.methods);
     }
     Ok(())
 }
@@ -127,43 +166,47 @@ fn measure(args: &Args) -> Result<Figures> {
     let mut figures = Figures { rows: vec![], swap_hop_syscalls: 0 };
     for &bytes in &args.sizes {
         ensure!((64..=1 << 30).contains(&bytes), "sizes are from 64 bytes to 1 GiB, which {bytes} is not");
-        let methods: [Box<dyn Method>; 4] = [
-            Box::new(Regions::new(METHODS[0], MappingMode::Auto, args.concurrency, bytes)?),
-            Box::new(Regions::new(METHODS[1], MappingMode::Remap, args.concurrency, bytes)?),
-            Box::new(Lists::new(bytes)?),
-            Box::new(Memcpy::new(bytes)?),
-        ];
-        let sample_time = Duration::from_millis(args.sample_time);
-        let lanes = methods.into_iter().map(|method| Lane::new(method, sample_time));
-        let mut lanes = lanes.collect::<Result<Vec<_>>>().with_context(|| format!("at {bytes} bytes"))?;
-        for _ in 0..args.samples {
-            for lane in &mut lanes {
-                lane.measure().with_context(|| format!("at {bytes} bytes"))?;
-            }
-        }
-        figures.swap_hop_syscalls += lanes[0].system_calls;
-        figures.rows.extend(lanes.iter_mut().map(|lane| lane.row(bytes)).collect::<Result<Vec<_>>>()?);
+        let rows = measure_at(bytes, args, &mut figures.swap_hop_syscalls);
+        figures.rows.extend(rows.with_context(|| format!("at {}", human_size(bytes)))?);
         progress.inc(1);
     }
     progress.finish_and_clear();
     Ok(figures)
 }
 
-fn print(figures: &Figures) {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["bytes", METHODS[0], METHODS[1], METHODS[2], METHODS[3], "list-u8 ÷ swap", "memcpy ÷ swap"]);
-    for rows in figures.rows.chunks(METHODS.len()) {
-        let ns = |index: usize| rows[index].ns;
+/// One row for each method, their samples interleaved.
+fn measure_at(bytes: u64, args: &Args, swap_calls: &mut u64) -> Result<Vec<Row>> {
+    let lanes = args.methods.iter().map(|&kind| Lane::new(kind, bytes, args));
+    let mut lanes = lanes.collect::<Result<Vec<_>>>()?;
+    for _ in 0..args.samples {
+        lanes.iter_mut().try_for_each(|lane| lane.measure().map(drop))?;
+    }
+    *swap_calls += lanes.iter().filter(|lane| lane.kind == Kind::Swap).map(|lane| lane.system_calls).sum::<u64>();
+    lanes.iter_mut().map(|lane| lane.row(bytes)).collect()
+}
+
+fn print(figures: &Figures, methods: &[Kind]) {
+    let swap = methods.iter().position(|&kind| kind == Kind::Swap);
+    let copies: Vec<_> = match swap {
+        Some(_) => methods.iter().enumerate().filter(|(_, kind)| matches!(kind, Kind::ListU8 | Kind::Memcpy)).collect(),
+        None => vec![],
+    };
+    let mut titles = vec![">bytes".to_owned()];
+    titles.extend(methods.iter().map(|kind| format!(">{}", kind.name())));
+    titles.extend(copies.iter().map(|(_, kind)| format!(">{} ÷ swap", kind.name())));
+    let mut table = table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());
+    for rows in figures.rows.chunks(methods.len()) {
         let mut cells = vec![human_size(rows[0].bytes)];
-        cells.extend(rows.iter().map(|row| human_time(row.ns)));
-        cells.extend([2, 3].map(|index| human_ratio(ns(index) / ns(0))));
+        cells.extend(rows.iter().map(|row| table::time(Duration::from_nanos(row.ns as u64))));
+        let swap = swap.map_or(f64::NAN, |index| rows[index].ns);
+        cells.extend(copies.iter().map(|&(index, _)| table::ratio(rows[index].ns / swap)));
         table.add_row(cells);
     }
-    table.column_iter_mut().for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     println!("{table}");
     println!("Time a hop, medians. list-u8 is Wasmtime with default settings.");
-    println!("System calls by mappable in all warm hops by swapping: {}", figures.swap_hop_syscalls);
+    if swap.is_some() {
+        println!("System calls by mappable in all warm hops by swapping: {}", figures.swap_hop_syscalls);
+    }
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {
@@ -186,16 +229,4 @@ fn human_size(bytes: u64) -> String {
         0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
         _ => format!("{} GiB", bytes >> 30),
     }
-}
-
-fn human_time(ns: f64) -> String {
-    match ns {
-        _ if ns < 1e3 => format!("{ns:.0} ns"),
-        _ if ns < 1e6 => format!("{:.2} µs", ns / 1e3),
-        _ => format!("{:.2} ms", ns / 1e6),
-    }
-}
-
-fn human_ratio(ratio: f64) -> String {
-    if ratio < 10.0 { format!("{ratio:.2}") } else { format!("{ratio:.0}") }
 }

@@ -12,16 +12,12 @@ const BUFFER: u64 = GRANULE;
 
 /// Two parties that pass bytes back and forth; each writes one cache line when it has them.
 pub(super) trait Method {
-    /// Its name in tables and JSON.
-    fn name(&self) -> &'static str;
-
     /// Does `rounds` rounds of two hops each, and answers how often the line has been written since it was made.
     fn run(&mut self, rounds: u32) -> Result<u64>;
 }
 
 /// Components hand a region over.
 pub(super) struct Regions {
-    name: &'static str,
     store: Store<State>,
     run: TypedFunc<(Handle, u32), (Handle,)>,
     /// The region, while the components have not got it.
@@ -40,7 +36,7 @@ impl MappableView for State {
 
 impl Regions {
     /// With a region of `bytes` bytes, or of one granule if that is more.
-    pub(super) fn new(name: &'static str, mapping: MappingMode, concurrency: bool, bytes: u64) -> Result<Self> {
+    pub(super) fn new(mapping: MappingMode, concurrency: bool, bytes: u64) -> Result<Self> {
         let size = bytes.next_multiple_of(GRANULE);
         let mut config = Config::new();
         config.concurrency_support(concurrency);
@@ -52,15 +48,11 @@ impl Regions {
         let instance = linker.instantiate(&mut store, &component)?;
         let run = instance.get_typed_func(&mut store, "run")?;
         let region = store.data_mut().mappable.insert(runtime.allocate(size)?)?;
-        Ok(Self { name, store, run, region: Some(region) })
+        Ok(Self { store, run, region: Some(region) })
     }
 }
 
 impl Method for Regions {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
     fn run(&mut self, rounds: u32) -> Result<u64> {
         let region = self.region.take().context("the region was lost in an earlier run")?;
         let (region,) = self.run.call(&mut self.store, (region, rounds))?;
@@ -89,10 +81,6 @@ impl Lists {
 }
 
 impl Method for Lists {
-    fn name(&self) -> &'static str {
-        "list-u8"
-    }
-
     fn run(&mut self, rounds: u32) -> Result<u64> {
         Ok(self.run.call(&mut self.store, (rounds,))?.0)
     }
@@ -111,10 +99,6 @@ impl Memcpy {
 }
 
 impl Method for Memcpy {
-    fn name(&self) -> &'static str {
-        "memcpy"
-    }
-
     fn run(&mut self, rounds: u32) -> Result<u64> {
         let [first, second] = &mut self.buffers;
         for _ in 0..rounds {

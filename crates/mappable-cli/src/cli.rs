@@ -1,0 +1,53 @@
+//! What can be asked for on the command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{bench, demo, inspect, pipe, run};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the work failed: a bad picture, a file, a stage's own error
+  2  wrong usage
+  3  a component can't be loaded: not found, of the wrong world, or refused
+  4  a stage trapped, or ran out of memory
+`run` exits with the application's own code, and with 134 when it traps.
+
+Examples:
+  mappable demo
+  mappable pipe -i photo.jpg -o edges.png blur:2 edges
+  mappable run --dir . app.wasm input.txt
+  mappable inspect app.wasm";
+
+/// Regions of memory that WebAssembly components hand to one another without a copy.
+#[derive(Debug, Parser)]
+#[command(name = "mappable", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Pipe(pipe::Args),
+    Run(run::Args),
+    Inspect(inspect::Args),
+    Bench(bench::Args),
+}
+
+impl Cli {
+    /// Does it.
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Run(args) => return run::run(&args),
+            Command::Demo(args) => demo::run(&args),
+            Command::Pipe(args) => pipe::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
+            Command::Bench(args) => bench::run(args),
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

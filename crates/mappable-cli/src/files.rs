@@ -1,0 +1,164 @@
+//! Pictures in and out. A file is read straight into the region that the first stage is handed, and written whole or
+//! not at all.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use mappable::{GRANULE, Mappable, Runtime};
+
+use crate::failure::{Exit, fail};
+
+/// Prints text for people or programs. That they have heard enough is no error.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("stdout"),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a path stands for stdin or stdout.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// How a path is named in messages.
+pub(crate) fn name(path: &Path, standard: &str) -> String {
+    if is_standard(path) { standard.to_owned() } else { path.display().to_string() }
+}
+
+/// Reads a file into a new region, and says how many bytes it has. `-` is stdin.
+pub(crate) fn read(runtime: &Runtime, path: &Path) -> Result<(Mappable, u64)> {
+    if is_standard(path) {
+        return collect(runtime, io::stdin().lock());
+    }
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        bail!("it is a directory");
+    }
+    if !metadata.is_file() {
+        return collect(runtime, file);
+    }
+    let mut region = allocate(runtime, metadata.len())?;
+    let mut filled = 0;
+    let bytes = region.bytes_mut()?;
+    while filled < bytes.len() {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if filled == 0 {
+        bail!("the file is empty");
+    }
+    Ok((region, filled as u64))
+}
+
+/// What is not a file can't be asked how long it is.
+fn collect(runtime: &Runtime, mut from: impl Read) -> Result<(Mappable, u64)> {
+    let mut bytes = vec![];
+    from.read_to_end(&mut bytes)?;
+    if bytes.is_empty() {
+        bail!("there is nothing in it");
+    }
+    let mut region = allocate(runtime, bytes.len() as u64)?;
+    region.bytes_mut()?[..bytes.len()].copy_from_slice(&bytes);
+    Ok((region, bytes.len() as u64))
+}
+
+fn allocate(runtime: &Runtime, bytes: u64) -> Result<Mappable> {
+    let size = bytes.checked_next_multiple_of(GRANULE).context("the file is too large")?;
+    Ok(runtime.allocate(size.max(GRANULE))?)
+}
+
+/// Where a picture goes.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Stdout,
+    /// A pipe, a device: written as it is.
+    Special(PathBuf),
+    /// Replaced in one step, in this folder.
+    File {
+        path: PathBuf,
+        folder: PathBuf,
+    },
+}
+
+impl Output {
+    /// Looks whether there can be such a file, before any work is done for it.
+    pub(crate) fn new(path: &Path) -> Result<Self> {
+        if is_standard(path) {
+            return Ok(Self::Stdout);
+        }
+        Self::of(path).with_context(|| path.display().to_string())
+    }
+
+    fn of(path: &Path) -> Result<Self> {
+        let path = match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => bail!("it is a directory"),
+            Ok(metadata) if !metadata.is_file() => return Ok(Self::Special(path.to_owned())),
+            // What a link leads to is replaced, not the link.
+            Ok(_) => fs::canonicalize(path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+            Err(error) => return Err(error.into()),
+        };
+        let png = path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("png"));
+        if !png {
+            return Err(fail(Exit::Usage, "pictures are written as PNG: the name must end in .png"));
+        }
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        if !folder.is_dir() {
+            bail!("there is no folder {}", folder.display());
+        }
+        Ok(Self::File { path, folder })
+    }
+
+    /// How it is named in messages.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Stdout => "stdout".to_owned(),
+            Self::Special(path) | Self::File { path, .. } => path.display().to_string(),
+        }
+    }
+
+    /// Writes it whole, or leaves what was there.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<()> {
+        self.try_write(bytes).with_context(|| format!("{}: not written", self.name()))
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(bytes)?;
+                out.flush()
+            }
+            Self::Special(path) => File::options().write(true).open(path)?.write_all(bytes),
+            Self::File { path, folder } => {
+                let mut builder = tempfile::Builder::new();
+                builder.prefix(".mappable-").suffix(".tmp");
+                #[cfg(unix)]
+                builder.permissions(permissions(path));
+                let mut file = builder.tempfile_in(folder)?;
+                file.write_all(bytes)?;
+                file.persist(path)?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Those of the file that is replaced, or what a new file has, less the umask.
+#[cfg(unix)]
+fn permissions(path: &Path) -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).map_or_else(|_| fs::Permissions::from_mode(0o666), |metadata| metadata.permissions())
+}

@@ -1,0 +1,110 @@
+//! `mappable inspect`: what mapping a component does, where its refreshes are, and how its memories are mapped into.
+
+mod facts;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args as ClapArgs;
+use mappable::rewrite;
+
+use self::facts::{Facts, Memory};
+use crate::failure::{Exit, fail};
+use crate::{files, table};
+
+/// Say what mapping a component does, where its refreshes are, and how its memories can be mapped into
+///
+/// Says for each function that changes what is mapped where the rewriter puts its refresh, and for each memory by which
+/// strategy regions get into it: swap (another view is made current, no system call), remap (pages are mapped over, a
+/// system call), or not at all, and why.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  mappable inspect app.wasm\n  mappable inspect --json app.wasm\n\n\
+    Exit codes: 0 done; 2 wrong usage; 3 not a component, not to be found, or refused by the rewriter.")]
+pub(crate) struct Args {
+    /// The component, in binary or text
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Print what was found as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let name = args.file.display().to_string();
+    let facts = inspect(args).with_context(|| name.clone())?;
+    if args.json {
+        files::print(&serde_json::to_string_pretty(&facts)?)?;
+    } else {
+        files::print(&describe(&name, &facts))?;
+    }
+    Ok(())
+}
+
+fn inspect(args: &Args) -> Result<Facts> {
+    let bytes = fs::read(&args.file).map_err(|error| fail(Exit::Load, error))?;
+    // What is neither binary nor text is told to be no component rather than a bad text.
+    let text = !bytes.starts_with(b"\0asm");
+    if text && std::str::from_utf8(&bytes).is_err() {
+        return Err(fail(Exit::Load, "not a component: neither binary nor text"));
+    }
+    let binary = wat::parse_bytes(&bytes).map_err(|error| fail(Exit::Load, format!("not a component: {error}")))?;
+    let report = rewrite::inspect(&binary).map_err(|error| {
+        let error = anyhow::Error::from(error);
+        fail(Exit::Load, format!("refused: {error:#}"))
+    })?;
+    Ok(Facts::new(&report))
+}
+
+fn describe(name: &str, facts: &Facts) -> String {
+    let count = |n: usize, one: &str, many: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {many}") };
+    let size = format!(
+        "{} with {}",
+        count(facts.components, "component", "components"),
+        count(facts.core_modules, "core module", "core modules")
+    );
+    if !facts.maps {
+        let mut text = format!("{name}: {size}. Nothing in it maps regions: it runs as it is.");
+        if !facts.memories.is_empty() {
+            text += &format!("\n\nMemories\n{}", memories(&facts.memories));
+        }
+        return text;
+    }
+    let mut text = format!("{name}: {size}.");
+    for import in &facts.imports {
+        text += &format!("\nImports `{import}`.");
+    }
+    if facts.functions.is_empty() {
+        return text + "\nNo function in it changes what is mapped: no refresh is needed.";
+    }
+    let mut table = table::new(&["component", "function", "memory", "lowered as", "refresh"]);
+    for function in &facts.functions {
+        let lowered = format!("core function {}", function.core_function);
+        let refresh = match function.refresh_function {
+            Some(func) => format!("put in: instance {}, function {func}", function.refresh_instance),
+            None => format!("there already: instance {}", function.refresh_instance),
+        };
+        table.add_row([&function.component, &function.function, &function.memory, &lowered, &refresh]);
+    }
+    format!(
+        "{text}\n\nFunctions that change what is mapped, each called through its refresh\n{table}\n\nMemories\n{}",
+        memories(&facts.memories)
+    )
+}
+
+fn memories(memories: &[Memory]) -> String {
+    let mut table = table::new(&["component", "memory", ">pages", "mapped into", "strategy", "why"]);
+    for memory in memories {
+        table.add_row([
+            memory.component.as_str(),
+            &memory.memory,
+            &memory.pages,
+            if memory.mapped_into { "yes" } else { "no" },
+            memory.strategy.unwrap_or("none"),
+            &memory.why,
+        ]);
+    }
+    table.to_string()
+}

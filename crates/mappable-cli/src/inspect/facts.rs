@@ -1,0 +1,161 @@
+//! What is said of a component: the rewriter's report, put together with how memories are mapped into.
+
+use mappable::rewrite::{ComponentReport, LowerReport, MemoryType, RefreshReport, Report};
+use mappable::{MemoryShape, Strategy, strategy_for};
+use serde::Serialize;
+
+/// All that is said.
+#[derive(Serialize)]
+pub(super) struct Facts {
+    /// Whether it calls a function that changes what is mapped, or imports our package.
+    pub(super) maps: bool,
+    pub(super) components: usize,
+    /// The refresh's own left out.
+    pub(super) core_modules: usize,
+    /// The outermost component's imports of our package.
+    pub(super) imports: Vec<String>,
+    pub(super) functions: Vec<Function>,
+    pub(super) memories: Vec<Memory>,
+}
+
+/// A function that changes what is mapped, as lowered by one component.
+#[derive(Serialize)]
+pub(super) struct Function {
+    /// Where in the tree: `root/2/0`, and its name if it has one.
+    pub(super) component: String,
+    pub(super) function: String,
+    /// The memory that it acts on.
+    pub(super) memory: String,
+    /// The core function that it is lowered as, in the component as given.
+    pub(super) core_function: u32,
+    /// The core instance that is its refresh: in the rewritten component, or where it was there, as given.
+    pub(super) refresh_instance: u32,
+    /// The core function to call in its place, where the refresh was put in.
+    pub(super) refresh_function: Option<u32>,
+}
+
+/// A linear memory.
+#[derive(Serialize)]
+pub(super) struct Memory {
+    pub(super) component: String,
+    pub(super) memory: String,
+    /// As in the text format: least, and most where that is declared.
+    pub(super) pages: String,
+    /// Whether a function that changes what is mapped acts on it.
+    pub(super) mapped_into: bool,
+    pub(super) strategy: Option<&'static str>,
+    pub(super) why: String,
+}
+
+impl Facts {
+    pub(super) fn new(report: &Report) -> Self {
+        let modules = report.components.iter().flat_map(|component| &component.modules);
+        Self {
+            maps: report.maps(),
+            components: report.components.len(),
+            core_modules: modules.filter(|module| !module.refresh).count(),
+            imports: report.gated_imports.iter().map(|import| import.name.clone()).collect(),
+            functions: report.lowers().map(|(component, lower)| function(component, lower)).collect(),
+            memories: report.components.iter().flat_map(memories).collect(),
+        }
+    }
+}
+
+fn title(component: &ComponentReport) -> String {
+    match &component.name {
+        Some(name) => format!("{} ({name})", component.path),
+        None => component.path.to_string(),
+    }
+}
+
+fn function(component: &ComponentReport, lower: &LowerReport) -> Function {
+    let (refresh_instance, refresh_function) = match lower.refresh {
+        RefreshReport::Present { core_instance } => (core_instance, None),
+        RefreshReport::Inserted { core_instance, core_func } => (core_instance, Some(core_func)),
+        // The report may learn of other places.
+        _ => (u32::MAX, None),
+    };
+    Function {
+        component: title(component),
+        function: lower.function.clone().unwrap_or_else(|| "(no name)".to_owned()),
+        memory: named(lower),
+        core_function: lower.core_func,
+        refresh_instance,
+        refresh_function,
+    }
+}
+
+/// A memory as its component sees it.
+fn named(lower: &LowerReport) -> String {
+    format!("`{}` of instance {}", lower.memory.export, lower.memory.core_instance)
+}
+
+/// The memories of one component: those mapped into, as instances have them, then others, as modules define them.
+fn memories(component: &ComponentReport) -> Vec<Memory> {
+    let mut memories: Vec<Memory> = vec![];
+    for lower in &component.lowers {
+        let module = lower.memory.module.map(|index| format!(" ({})", module_title(component, index)));
+        let name = named(lower) + &module.unwrap_or_default();
+        if memories.iter().all(|memory| memory.memory != name) {
+            memories.push(memory(component, name, lower.memory.ty, true));
+        }
+    }
+    for module in component.modules.iter().filter(|module| !module.refresh) {
+        let instantiated = component.lowers.iter().any(|lower| lower.memory.module == Some(module.index));
+        if instantiated {
+            continue;
+        }
+        for (index, ty) in module.memories.iter().enumerate() {
+            let name = format!("memory {index} of {}", module_title(component, module.index));
+            memories.push(memory(component, name, *ty, false));
+        }
+    }
+    memories
+}
+
+fn module_title(component: &ComponentReport, index: u32) -> String {
+    let module = component.modules.iter().find(|module| module.index == index);
+    match module.and_then(|module| module.name.as_ref()) {
+        Some(name) => format!("module {index}, {name}"),
+        None => format!("module {index}"),
+    }
+}
+
+fn memory(component: &ComponentReport, name: String, ty: MemoryType, mapped_into: bool) -> Memory {
+    let shape = shape(ty);
+    let (strategy, why) = match strategy_for(&shape) {
+        Ok(strategy) => (Some(strategy), reason(strategy, &shape)),
+        Err(unmappable) => (None, format!("{unmappable}: its component reads and writes regions by copy")),
+    };
+    let strategy = strategy.map(|strategy| match strategy {
+        Strategy::Swap => "swap",
+        Strategy::Remap => "remap",
+    });
+    Memory { component: title(component), memory: name, pages: ty.to_string(), mapped_into, strategy, why }
+}
+
+fn shape(ty: MemoryType) -> MemoryShape {
+    MemoryShape {
+        minimum: ty.minimum,
+        maximum: ty.maximum,
+        is_64: ty.memory64,
+        is_shared: ty.shared,
+        page_size: 1_u64.checked_shl(ty.page_size_log2.unwrap_or(16)).unwrap_or(0),
+    }
+}
+
+fn reason(strategy: Strategy, shape: &MemoryShape) -> String {
+    match (strategy, shape.maximum) {
+        (Strategy::Swap, None) => "it has no declared maximum, so its base may move".to_owned(),
+        (Strategy::Swap, Some(maximum)) => {
+            format!("its maximum of {maximum} pages is more than what is reserved, so its base may move")
+        }
+        (Strategy::Remap, Some(maximum)) if maximum == shape.minimum => {
+            format!("its maximum of {maximum} pages is its minimum: it never grows, and its base is a constant")
+        }
+        (Strategy::Remap, maximum) => {
+            let maximum = maximum.unwrap_or(0);
+            format!("its maximum of {maximum} pages fits what is reserved, so its base is a constant")
+        }
+    }
+}

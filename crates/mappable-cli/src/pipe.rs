@@ -1,0 +1,205 @@
+//! `mappable pipe`: a picture from a file through stages to a file.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Args as ClapArgs;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::failure::{Exit, fail};
+use crate::files::{self, Output};
+use crate::pipeline::{self, Figures};
+use crate::stage::{BUILTINS, Header, MappedHost, Pixels, Spec, Stage, fuse, load};
+
+/// Run a picture through stages, each a component in a sandbox of its own
+///
+/// The picture (PNG or JPEG) is handed from stage to stage as one region of memory, and never copied between them.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = after_help())]
+pub(crate) struct Args {
+    /// The picture, PNG or JPEG; - is stdin
+    #[arg(short, long, value_name = "FILE")]
+    input: PathBuf,
+
+    /// Where the result goes, a PNG; - is stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Built-in names, or paths of components of the world `mappable:stage/stage`, each with its arguments
+    #[arg(value_name = "STAGE[:ARG,…]", required = true)]
+    stages: Vec<String>,
+
+    /// Compose the stages into one component, in which they hand the picture on without the host
+    #[arg(long)]
+    fused: bool,
+
+    /// Run the stages given and no others: the first is handed the file as it is, the last gives one
+    #[arg(long)]
+    exact: bool,
+
+    /// Print figures as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// What each stage may have, in its memories and again in its regions
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    max_memory: u64,
+}
+
+fn after_help() -> String {
+    let width = BUILTINS.iter().map(|builtin| builtin.name.len()).max().unwrap_or(0);
+    let stages = BUILTINS.iter().map(|builtin| format!("  {:width$}  {}\n", builtin.name, builtin.about));
+    format!(
+        "Built-in stages:\n{}\n\
+         `decode` is put first unless the first stage is that, and `encode` last unless the last is that; \
+         with --exact neither is.\n\n\
+         Examples:\n  \
+         mappable pipe -i photo.jpg -o gray.png grayscale\n  \
+         mappable pipe -i photo.jpg -o small.png blur:2 resize:50% encode:best\n  \
+         mappable pipe -i photo.png -o out.png ./mine.wasm:10,20 --json\n\n\
+         Exit codes: 0 done; 1 the work failed; 2 wrong usage; 3 a stage can't be loaded; \
+         4 a stage trapped or ran out of memory. On failure no output is written.",
+        stages.collect::<String>()
+    )
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    input: String,
+    output: String,
+    fused: bool,
+    /// Loading and compiling the stages.
+    ns_load: u64,
+    /// From handing the picture to the first stage to having the last one's.
+    ns_stages: u64,
+    width: u32,
+    height: u32,
+    output_bytes: u64,
+    stages: Vec<Figures>,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.json && files::is_standard(&args.output) {
+        return Err(fail(Exit::Usage, "--json and the picture can't both go to stdout"));
+    }
+    let mut specs = args.stages.iter().map(|text| Spec::parse(text)).collect::<Result<Vec<_>>>()?;
+    if !args.exact {
+        specs = with_ends(specs)?;
+    }
+    let output = Output::new(&args.output)?;
+    let progress = Progress::new(if args.fused { 1 } else { specs.len() });
+
+    let host = MappedHost::new(args.max_memory << 20)?;
+    let input_name = files::name(&args.input, "stdin");
+    let (region, size) = files::read(host.runtime(), &args.input).with_context(|| input_name.clone())?;
+
+    let begin = Instant::now();
+    progress.says("loading");
+    let mut stages = match args.fused {
+        true => load(&host, &[fuse(&specs)?])?,
+        false => load(&host, &specs)?,
+    };
+    name_fused(&mut stages, &specs);
+    let load_time = begin.elapsed();
+
+    let header = Header::encoded(size);
+    let done = pipeline::run(&host, &mut stages, region, header, |spec| progress.begins(spec));
+    let mut done = done.with_context(|| input_name.clone())?;
+    if done.header.pixels != Pixels::Encoded {
+        let title = stages.last().map_or_else(String::new, |stage| stage.title.clone());
+        let text = format!("{title}: the last stage gives {}, not a file", done.header.describe());
+        return Err(fail(Exit::Work, text)).context(input_name);
+    }
+    drop(stages);
+    let bytes = &done.payload.bytes()?[..usize::try_from(done.header.size)?];
+    output.write(bytes)?;
+    progress.ends();
+
+    if args.json {
+        let stages_time: Duration = done.stages.iter().map(|stage| stage.time).sum();
+        pipeline::measure_hand_over(&host, &mut done.stages, 1)?;
+        let picture = last_geometry(&done.stages);
+        let report = Report {
+            input: input_name,
+            output: output.name(),
+            fused: args.fused,
+            ns_load: nanos(load_time),
+            ns_stages: nanos(stages_time),
+            width: picture.0,
+            height: picture.1,
+            output_bytes: done.header.size,
+            stages: done.stages,
+        };
+        files::print(&serde_json::to_string_pretty(&report)?)?;
+    }
+    Ok(())
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Of the picture that was encoded. The encoded header says it, or the one before.
+fn last_geometry(stages: &[Figures]) -> (u32, u32) {
+    let headers = stages.iter().rev().flat_map(|stage| [stage.output, stage.input]);
+    headers.map(|header| (header.width, header.height)).find(|size| *size != (0, 0)).unwrap_or((0, 0))
+}
+
+/// With `decode` before and `encode` behind, where they are not there.
+fn with_ends(mut specs: Vec<Spec>) -> Result<Vec<Spec>> {
+    let is = |spec: Option<&Spec>, name: &str| spec.is_some_and(|spec| spec.name == name);
+    if !is(specs.first(), "decode") {
+        specs.insert(0, Spec::builtin("decode", "")?);
+    }
+    if !is(specs.last(), "encode") {
+        specs.push(Spec::builtin("encode", "")?);
+    }
+    Ok(specs)
+}
+
+/// One stage that is several is named by what it is made of.
+fn name_fused<S>(stages: &mut [Stage<S>], specs: &[Spec]) {
+    if let [stage] = stages
+        && specs.len() > 1
+    {
+        stage.title = format!("stages {} (fused)", stage.spec.name);
+    }
+}
+
+/// One line on a terminal, and nothing elsewhere.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn new(stages: usize) -> Self {
+        let bar = ProgressBar::new(stages as u64);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} [{pos}/{len}] {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self(bar)
+    }
+
+    fn says(&self, text: &str) {
+        self.0.set_message(text.to_owned());
+    }
+
+    fn begins(&self, spec: &Spec) {
+        self.0.inc(1);
+        self.says(&spec.to_string());
+    }
+
+    fn ends(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Drop for Progress {
+    /// An error has the line to itself.
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,73 @@
+//! What a stage may have, and how its end is told.
+
+use wasmtime::{ResourceLimiter, Trap};
+
+use crate::failure::{Exit, fail, trap_reason};
+use crate::table;
+
+/// Bounds a store's linear memories, and remembers when a guest went for more: what it does then is up to it, but its
+/// end is best told so.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    limit_bytes: u64,
+    /// The largest memory asked for and not given.
+    refused_bytes: Option<u64>,
+}
+
+impl Limiter {
+    pub(crate) fn new(limit_bytes: u64) -> Self {
+        Self { limit_bytes, refused_bytes: None }
+    }
+
+    /// Why a call into the guest ended.
+    pub(crate) fn explain(&self, error: &wasmtime::Error) -> anyhow::Error {
+        match self.refused_bytes {
+            Some(_) => self.out_of_memory(&trap_reason(error)),
+            None => fail(Exit::Trap, trap_reason(error)),
+        }
+    }
+
+    /// The guest answers that it could not do it, in these words.
+    pub(crate) fn explain_answer(&self, text: &str) -> anyhow::Error {
+        match self.refused_bytes {
+            Some(_) => self.out_of_memory(text),
+            None => fail(Exit::Work, text),
+        }
+    }
+
+    fn out_of_memory(&self, detail: &str) -> anyhow::Error {
+        let (asked, limit) = (self.refused_bytes.unwrap_or(0), self.limit_bytes);
+        let (asked, limit) = (table::bytes(asked), table::bytes(limit));
+        fail(Exit::Trap, format!("ran out of memory: it wanted {asked}, and may have {limit} ({detail})"))
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    /// `memory.grow 0`, by which a base is refreshed, comes here too: it asks for no more than there is.
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let over = desired as u64 > self.limit_bytes || maximum.is_some_and(|maximum| desired > maximum);
+        let granted = desired <= current || !over;
+        if !granted {
+            self.refused_bytes = self.refused_bytes.max(Some(desired as u64));
+        }
+        Ok(granted)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused_bytes = self.refused_bytes.max(Some(self.limit_bytes));
+        Ok(())
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        const MOST: usize = 10_000_000;
+        Ok(desired <= MOST && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+}
+
+/// Why a component did not even begin.
+pub(crate) fn not_begun(error: &wasmtime::Error) -> anyhow::Error {
+    if error.downcast_ref::<Trap>().is_some() {
+        return fail(Exit::Trap, trap_reason(error));
+    }
+    fail(Exit::Load, format!("not a stage: {error:#}"))
+}

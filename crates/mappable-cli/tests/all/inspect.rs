@@ -1,0 +1,73 @@
+//! `mappable inspect`.
+
+use super::support::{Place, guest};
+
+#[test]
+fn says_what_a_stage_maps() {
+    let place = Place::new();
+    let done = place.mappable(["inspect", guest("blur.wasm").to_str().unwrap()]).succeeds();
+    let text = done.stdout();
+    for word in [
+        "Imports `mappable:memory/types@0.1.0`.",
+        "mappable:memory/types@0.1.0#[static]mappable.map ",
+        "mappable:memory/types@0.1.0#[static]mapping.unmap ",
+        "put in: instance ",
+        "| swap     | it has no declared maximum, so its base may move |",
+    ] {
+        assert!(text.contains(word), "{word:?} is not in\n{text}");
+    }
+    let facts = place.mappable(["inspect", "--json", guest("blur.wasm").to_str().unwrap()]).succeeds().json();
+    assert_eq!(facts["maps"], true);
+    assert_eq!(facts["functions"].as_array().unwrap().len(), 2);
+    assert_eq!(facts["memories"][0]["strategy"], "swap");
+    assert_eq!(facts["memories"][0]["mapped_into"], true);
+}
+
+#[test]
+fn says_plainly_when_nothing_maps() {
+    let place = Place::new();
+    place.file("plain.wat", "(component (core module (memory 1)))");
+    let done = place.mappable(["inspect", "plain.wat"]).succeeds();
+    let first = "plain.wat: 1 component with 1 core module. Nothing in it maps regions: it runs as it is.\n";
+    assert!(done.stdout().starts_with(first), "{}", done.stdout());
+    let facts = place.mappable(["inspect", "plain.wat", "--json"]).succeeds().json();
+    assert_eq!(facts["maps"], false);
+}
+
+#[test]
+fn says_why_a_memory_takes_its_strategy() {
+    let place = Place::new();
+    for (memory, strategy, why) in [
+        ("1", "swap", "no declared maximum"),
+        ("1 65536", "swap", "more than what is reserved"),
+        ("1 100", "remap", "fits what is reserved"),
+        ("3 3", "remap", "is its minimum"),
+        ("i64 1", "", "64-bit memory"),
+        ("1 2 shared", "", "shared memory"),
+    ] {
+        place.file("memory.wat", format!("(component (core module (memory {memory})))"));
+        let facts = place.mappable(["inspect", "--json", "memory.wat"]).succeeds().json();
+        let found = &facts["memories"][0];
+        assert_eq!(found["strategy"].as_str().unwrap_or(""), strategy, "{memory}");
+        assert!(found["why"].as_str().unwrap().contains(why), "{memory}: {found}");
+    }
+}
+
+#[test]
+fn what_can_not_be_inspected() {
+    let place = Place::new();
+    place.mappable(["inspect", "missing.wasm"]).fails(3, &["missing.wasm", "No such file"]);
+    place.file("module.wat", "(module)");
+    place.mappable(["inspect", "module.wat"]).fails(3, &["module.wat", "not a binary component", "core module"]);
+    place.file("bad.wat", "(component");
+    place.mappable(["inspect", "bad.wat"]).fails(3, &["bad.wat", "not a component"]);
+    place.file("noise.wasm", [0xff; 99]);
+    place.mappable(["inspect", "noise.wasm"]).fails(3, &["noise.wasm", "neither binary nor text"]);
+    place.file("empty.wasm", "");
+    place.mappable(["inspect", "empty.wasm"]).fails(3, &["empty.wasm"]);
+    let whole = std::fs::read(guest("blur.wasm")).unwrap();
+    for at in (0..whole.len()).step_by(whole.len() / 7) {
+        place.file("cut.wasm", &whole[..at]);
+        place.mappable(["inspect", "cut.wasm"]).fails(3, &["cut.wasm"]);
+    }
+}

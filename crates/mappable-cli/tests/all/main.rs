@@ -1,0 +1,8 @@
+//! The command as a user has it: the built binary on real files.
+
+mod demo;
+mod errors;
+mod inspect;
+mod pipe;
+mod run;
+mod support;

@@ -1,0 +1,110 @@
+//! `mappable run`.
+
+use super::support::{Place, guest};
+
+#[test]
+fn an_application_maps_and_has_its_arguments() {
+    let place = Place::new();
+    let done = place.mappable(["run", guest("hello-map.wasm").to_str().unwrap(), "one", "--two"]).succeeds();
+    assert!(done.stdout().contains("one --two"), "{}", done.stdout());
+}
+
+/// A command in text that calls one function of its environment and ends so.
+fn app(body: &str) -> String {
+    format!(
+        r#"(component
+          (import "wasi:cli/exit@0.2.0" (instance $exit
+            (export "exit" (func (param "status" (result))))))
+          (core func $exit (canon lower (func $exit "exit")))
+          (core module $m
+            (import "wasi" "exit" (func $exit (param i32)))
+            (func (export "run") (result i32) {body}))
+          (core instance $i (instantiate $m (with "wasi" (instance (export "exit" (func $exit))))))
+          (func $run (result (result)) (canon lift (core func $i "run")))
+          (instance $cli (export "run" (func $run)))
+          (export "wasi:cli/run@0.2.0" (instance $cli)))"#
+    )
+}
+
+#[test]
+fn exits_with_the_applications_code() {
+    let place = Place::new();
+    for (body, code) in [
+        ("(i32.const 0)", 0),
+        ("(i32.const 1)", 1),
+        ("(call $exit (i32.const 0)) (i32.const 1)", 0),
+        ("(call $exit (i32.const 1)) (i32.const 0)", 1),
+    ] {
+        place.file("app.wat", app(body));
+        let done = place.mappable(["run", "app.wat"]);
+        assert_eq!((done.code(), done.stderr().as_str()), (code, ""), "{body}");
+    }
+    place.file("app.wat", app("unreachable"));
+    place.mappable(["run", "app.wat"]).fails(134, &["app.wat", "trapped", "unreachable"]);
+}
+
+/// Fails unless it is given `dirs` folders and `envs` variables.
+fn counts(dirs: u32, envs: u32) -> String {
+    format!(
+        r#"(component
+          (import "wasi:filesystem/types@0.2.0" (instance $types (export "descriptor" (type (sub resource)))))
+          (alias export $types "descriptor" (type $descriptor))
+          (import "wasi:filesystem/preopens@0.2.0" (instance $preopens
+            (alias outer 1 $descriptor (type $outer))
+            (export "descriptor" (type $descriptor (eq $outer)))
+            (export "get-directories" (func (result (list (tuple (own $descriptor) string)))))))
+          (import "wasi:cli/environment@0.2.0" (instance $environment
+            (export "get-environment" (func (result (list (tuple string string)))))))
+          (core module $memory
+            (memory (export "memory") 2)
+            (global $free (mut i32) (i32.const 1024))
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+              (global.get $free)
+              (global.set $free (i32.and
+                (i32.add (i32.add (global.get $free) (local.get 3)) (i32.const 7)) (i32.const -8)))))
+          (core instance $own (instantiate $memory))
+          (core func $dirs (canon lower (func $preopens "get-directories")
+            (memory $own "memory") (realloc (func $own "realloc"))))
+          (core func $envs (canon lower (func $environment "get-environment")
+            (memory $own "memory") (realloc (func $own "realloc"))))
+          (core module $m
+            (import "wasi" "memory" (memory 1))
+            (import "wasi" "dirs" (func $dirs (param i32)))
+            (import "wasi" "envs" (func $envs (param i32)))
+            (func (export "run") (result i32)
+              (call $dirs (i32.const 0))
+              (call $envs (i32.const 8))
+              (i32.or
+                (i32.ne (i32.load (i32.const 4)) (i32.const {dirs}))
+                (i32.ne (i32.load (i32.const 12)) (i32.const {envs})))))
+          (core instance $i (instantiate $m (with "wasi" (instance
+            (export "memory" (memory $own "memory")) (export "dirs" (func $dirs)) (export "envs" (func $envs))))))
+          (func $run (result (result)) (canon lift (core func $i "run")))
+          (instance $cli (export "run" (func $run)))
+          (export "wasi:cli/run@0.2.0" (instance $cli)))"#
+    )
+}
+
+#[test]
+fn an_application_has_what_it_is_given() {
+    let place = Place::new();
+    place.file("none.wat", counts(0, 0));
+    place.mappable(["run", "none.wat"]).succeeds();
+    place.file("some.wat", counts(2, 3));
+    let given = ["--dir", ".", "--dir", "/::/root", "--env", "A=1", "--env", "B=", "--env", "PATH"];
+    place.mappable(["run"].into_iter().chain(given).chain(["some.wat"])).succeeds();
+    assert_eq!(place.mappable(["run", "some.wat"]).code(), 1);
+}
+
+#[test]
+fn what_can_not_be_run() {
+    let place = Place::new();
+    place.mappable(["run", "missing.wasm"]).fails(3, &["missing.wasm", "No such file"]);
+    place.file("module.wat", "(module)");
+    place.mappable(["run", "module.wat"]).fails(3, &["module.wat", "not a binary component"]);
+    let stage = guest("blur.wasm");
+    place.mappable(["run", stage.to_str().unwrap()]).fails(3, &["blur.wasm", "wasi:cli/run"]);
+    place.file("app.wat", app("(i32.const 0)"));
+    place.mappable(["run", "--dir", "nowhere", "app.wat"]).fails(1, &["--dir nowhere", "No such file"]);
+    place.mappable(["run", "--env", "NOT_SET_ANYWHERE", "app.wat"]).fails(2, &["NOT_SET_ANYWHERE"]);
+}
