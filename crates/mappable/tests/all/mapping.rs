@@ -360,6 +360,26 @@ on_every_setup! {
         }
     }
 
+    fn a_region_of_any_size_is_mapped(setup) {
+        // More bytes than the engine lets a list have by default, though they are never read.
+        const GRANULES: u32 = 4_097;
+        if setup == Setup::Fixed {
+            // Its maximum leaves no room for one.
+            return;
+        }
+        let (mut world, guest) = World::with_guest(setup);
+        assert_eq!(guest.grow(&mut world, GRANULES), PAGES as i32);
+        let region = guest.allocate(&mut world, u64::from(GRANULES) * GRANULE).unwrap();
+        let mapping = guest.map(&mut world, region, END, GRANULES * G).unwrap();
+        let last = END + (GRANULES - 1) * G;
+        guest.fill(&mut world, last, 0x18, G);
+        let region = guest.unmap(&mut world, mapping, END, GRANULES * G).unwrap();
+        guest.expect(&mut world, last, G, 0);
+        guest.map(&mut world, region, END, GRANULES * G).unwrap();
+        guest.expect(&mut world, last, G, 0x18);
+        guest.expect(&mut world, END, G, 0);
+    }
+
     fn the_rest_of_a_longer_placement_stays_heap(setup) {
         let (mut world, guest) = World::with_guest(setup);
         paint(&guest, &mut world, 1..PAGES);

@@ -11,7 +11,7 @@ use wasmtime::{
     Store, StoreContextMut, Trap,
 };
 
-use crate::support::{END, G, MapError, Setup, World, trap_is, trapped};
+use crate::support::{END, G, MapError, PAGES, Setup, World, trap_is, trapped};
 
 /// A memory of two faces: which one it shows is the test's to say.
 struct Faces {
@@ -464,6 +464,20 @@ fn child(name: &str) -> std::process::ExitStatus {
 fn out_of_bounds_on_a_stale_base_is_a_trap() {
     let status = child("tripwires::child_out_of_bounds_on_a_stale_base");
     assert!(status.success(), "the process ended: {status}");
+}
+
+/// What `Runtime::store` is for.
+#[test]
+fn the_engine_counts_a_lists_bytes_though_they_are_not_read() {
+    let mut world = World::new(Setup::Swap);
+    let default = Store::new(world.runtime().engine(), ()).hostcall_fuel();
+    world.set_hostcall_fuel(default);
+    let guest = world.guest();
+    let pages = u32::try_from(default / GRANULE as usize).unwrap() + 1;
+    assert_eq!(guest.grow(&mut world, pages), PAGES as i32);
+    let region = guest.allocate(&mut world, GRANULE).unwrap();
+    let error = trapped(guest.try_map(&mut world, region, END, pages * G));
+    assert!(error.root_cause().to_string().contains("fuel allocated for hostcalls"), "{error:#}");
 }
 
 #[test]
