@@ -29,10 +29,10 @@ pub(crate) fn name(path: &Path, standard: &str) -> String {
     if is_standard(path) { standard.to_owned() } else { path.display().to_string() }
 }
 
-/// Reads a file into a new region, and says how many bytes it has. `-` is stdin.
-pub(crate) fn read(runtime: &Runtime, path: &Path) -> Result<(Mappable, u64)> {
+/// Reads a file of at most `limit` bytes into a new region, and says how many bytes it has. `-` is stdin.
+pub(crate) fn read(runtime: &Runtime, path: &Path, limit: u64) -> Result<(Mappable, u64)> {
     if is_standard(path) {
-        return collect(runtime, io::stdin().lock());
+        return collect(runtime, io::stdin().lock(), limit);
     }
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
@@ -40,8 +40,9 @@ pub(crate) fn read(runtime: &Runtime, path: &Path) -> Result<(Mappable, u64)> {
         bail!("it is a directory");
     }
     if !metadata.is_file() {
-        return collect(runtime, file);
+        return collect(runtime, file, limit);
     }
+    check(metadata.len(), limit)?;
     let mut region = allocate(runtime, metadata.len())?;
     let mut filled = 0;
     let bytes = region.bytes_mut()?;
@@ -60,15 +61,23 @@ pub(crate) fn read(runtime: &Runtime, path: &Path) -> Result<(Mappable, u64)> {
 }
 
 /// What is not a file can't be asked how long it is.
-fn collect(runtime: &Runtime, mut from: impl Read) -> Result<(Mappable, u64)> {
+fn collect(runtime: &Runtime, from: impl Read, limit: u64) -> Result<(Mappable, u64)> {
     let mut bytes = vec![];
-    from.read_to_end(&mut bytes)?;
+    from.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    check(bytes.len() as u64, limit)?;
     if bytes.is_empty() {
         bail!("there is nothing in it");
     }
     let mut region = allocate(runtime, bytes.len() as u64)?;
     region.bytes_mut()?[..bytes.len()].copy_from_slice(&bytes);
     Ok((region, bytes.len() as u64))
+}
+
+fn check(bytes: u64, limit: u64) -> Result<()> {
+    if bytes > limit {
+        bail!("it has more bytes than a stage may have (--max-memory, {} MiB)", limit >> 20);
+    }
+    Ok(())
 }
 
 fn allocate(runtime: &Runtime, bytes: u64) -> Result<Mappable> {

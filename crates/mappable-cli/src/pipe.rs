@@ -95,7 +95,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     let host = MappedHost::new(args.max_memory << 20)?;
     let input_name = files::name(&args.input, "stdin");
-    let (region, size) = files::read(host.runtime(), &args.input).with_context(|| input_name.clone())?;
+    let (region, size) =
+        files::read(host.runtime(), &args.input, args.max_memory << 20).with_context(|| input_name.clone())?;
 
     let begin = Instant::now();
     progress.says("loading");

@@ -118,9 +118,7 @@ impl Mappable {
     ///
     /// The range is not inside the region. Nothing was written then.
     pub fn write(&self, offset_bytes: u64, bytes: &[u8]) -> Result<(), RangeError> {
-        self.raw
-            .write(offset_bytes, bytes)
-            .map_err(|types::AccessError::RangeOutsideRegion| self.range_error(offset_bytes, bytes.len()))
+        self.raw.write(offset_bytes, bytes).map_err(|_| self.range_error(offset_bytes, bytes.len()))
     }
 
     fn check_range(&self, offset_bytes: u64, length: usize) -> Result<(), RangeError> {
@@ -315,12 +313,14 @@ impl Drop for Mapped {
     }
 }
 
-/// Copies bytes out of a region in pieces, since the host gives each as a vector.
+/// Copies bytes out of a region in pieces, since the host gives each as a vector. None is too long for a host.
 fn read(raw: &types::Mappable, offset_bytes: u64, into: &mut [u8]) -> Result<(), RangeError> {
     let mut offset = offset_bytes;
     for chunk in into.chunks_mut(COPY_CHUNK_BYTES) {
-        let bytes = raw.read(offset, chunk.len() as u32).map_err(|types::AccessError::RangeOutsideRegion| {
-            RangeError { offset_bytes: offset, length_bytes: chunk.len() as u64, size_bytes: raw.size() }
+        let bytes = raw.read(offset, chunk.len() as u32).map_err(|_| RangeError {
+            offset_bytes: offset,
+            length_bytes: chunk.len() as u64,
+            size_bytes: raw.size(),
         })?;
         chunk.copy_from_slice(&bytes);
         offset += bytes.len() as u64;

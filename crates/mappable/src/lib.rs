@@ -6,6 +6,7 @@
 //!
 //! ```
 //! use mappable::{MappableCtx, MappableView, Runtime};
+//! use wasmtime::Store;
 //! use wasmtime::component::Linker;
 //!
 //! struct State {
@@ -34,7 +35,7 @@
 //! let mut linker = Linker::new(runtime.engine());
 //! mappable::add_to_linker::<State>(&mut linker)?;
 //!
-//! let mut store = runtime.store(State { mappable: runtime.context() });
+//! let mut store = Store::new(runtime.engine(), State { mappable: runtime.context() });
 //! let instance = linker.instantiate(&mut store, &component)?;
 //! let pass = instance.get_func(&mut store, "pass").unwrap();
 //! let pass = pass.typed::<(mappable::Handle,), (mappable::Handle,)>(&store)?;

@@ -44,7 +44,8 @@ impl Regions {
         let component = runtime.compile(of_size(include_str!("regions.wat"), size).as_bytes())?;
         let mut linker = Linker::new(runtime.engine());
         mappable::add_to_linker::<State>(&mut linker)?;
-        let mut store = runtime.store(State { mappable: runtime.context() });
+        let mut store = Store::new(runtime.engine(), State { mappable: runtime.context() });
+        store.set_hostcall_fuel(usize::try_from(size)?);
         let instance = linker.instantiate(&mut store, &component)?;
         let run = instance.get_typed_func(&mut store, "run")?;
         let region = store.data_mut().mappable.insert(runtime.allocate(size)?)?;

@@ -69,6 +69,8 @@ fn compose(specs: &[Spec]) -> Result<Vec<u8>> {
 }
 
 fn register(graph: &mut CompositionGraph, name: &str, bytes: &[u8]) -> Result<PackageId> {
+    // What is nested too deep for a parser that recurses is refused here.
+    mappable::rewrite::inspect(bytes).map_err(|error| fail(Exit::Load, format!("not a stage: {error}")))?;
     let package = Package::from_bytes(name, None, bytes.to_vec(), graph.types_mut());
     let package = package.map_err(|error| fail(Exit::Load, format!("not a stage: {error:#}")))?;
     graph.register_package(package).map_err(refused)

@@ -78,7 +78,9 @@ impl Host for MappedHost {
         let mut mappable = self.runtime.context();
         mappable.set_limits(Limits { region_bytes: self.limit_bytes, ..Limits::default() });
         let state = State { mappable, limiter: Limiter::new(self.limit_bytes) };
-        let mut store = self.runtime.store(state);
+        let mut store = Store::new(self.runtime.engine(), state);
+        // Placements are lists: as long as a region can be.
+        store.set_hostcall_fuel(usize::try_from(self.limit_bytes)?);
         store.limiter(|state| &mut state.limiter);
         let instance = self.linker.instantiate(&mut store, component).map_err(|error| not_begun(&error))?;
         let run = instance.get_typed_func(&mut store, step).map_err(|error| not_begun(&error))?;

@@ -10,13 +10,15 @@ use crate::table;
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limit_bytes: u64,
-    /// The largest memory asked for and not given.
+    /// What its memories have together.
+    granted_bytes: u64,
+    /// The most asked for and not given.
     refused_bytes: Option<u64>,
 }
 
 impl Limiter {
     pub(crate) fn new(limit_bytes: u64) -> Self {
-        Self { limit_bytes, refused_bytes: None }
+        Self { limit_bytes, granted_bytes: 0, refused_bytes: None }
     }
 
     /// Why a call into the guest ended.
@@ -43,14 +45,14 @@ impl Limiter {
 }
 
 impl ResourceLimiter for Limiter {
-    /// `memory.grow 0`, by which a base is refreshed, comes here too: it asks for no more than there is.
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let over = desired as u64 > self.limit_bytes || maximum.is_some_and(|maximum| desired > maximum);
-        let granted = desired <= current || !over;
-        if !granted {
-            self.refused_bytes = self.refused_bytes.max(Some(desired as u64));
+        let wanted = self.granted_bytes.saturating_add(desired.saturating_sub(current) as u64);
+        if wanted > self.limit_bytes || maximum.is_some_and(|maximum| desired > maximum) {
+            self.refused_bytes = self.refused_bytes.max(Some(wanted));
+            return Ok(false);
         }
-        Ok(granted)
+        self.granted_bytes = wanted;
+        Ok(true)
     }
 
     fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {

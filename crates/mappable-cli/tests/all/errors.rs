@@ -148,6 +148,42 @@ fn components_of_another_world() {
     by_path(&place.file("lacks.wat", lacks), 3, &["no function `run`"]);
 }
 
+/// A component with one type in another, `depth` times, which a parser that recurses would not survive.
+fn nested_types(depth: usize) -> Vec<u8> {
+    let mut types = vec![0x01];
+    (0..depth).for_each(|_| types.extend([0x41, 0x01, 0x01]));
+    types.extend([0x41, 0x00]);
+    let mut component = b"\0asm\x0d\0\x01\0\x07".to_vec();
+    let mut len = types.len();
+    while len >= 0x80 {
+        component.push(len as u8 | 0x80);
+        len >>= 7;
+    }
+    component.push(len as u8);
+    component.extend(types);
+    component
+}
+
+#[test]
+fn components_nested_too_deeply() {
+    let place = small();
+    let path = place.file("deep.wasm", nested_types(5_000));
+    let path = path.to_str().unwrap();
+    for fused in [&[path][..], &["--fused", path]] {
+        pipe(&place, "in.png", fused).fails(3, &["deep.wasm: not a stage: ", "deeper than"]);
+    }
+}
+
+#[test]
+fn inputs_larger_than_a_stage_may_have() {
+    let place = small();
+    fs::File::create(place.path("sparse.png")).unwrap().set_len(1 << 40).unwrap();
+    pipe(&place, "sparse.png", &["blur"]).fails(1, &["sparse.png: ", "--max-memory"]);
+    let done =
+        place.mappable_with(["pipe", "--max-memory", "1", "-i", "-", "-o", "out.png", "blur"], &vec![7; 1 << 21]);
+    done.fails(1, &["stdin: ", "--max-memory"]);
+}
+
 #[test]
 fn arguments_that_a_stage_does_not_take() {
     let place = small();

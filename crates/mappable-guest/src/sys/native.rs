@@ -151,6 +151,7 @@ pub mod types {
     #[allow(missing_docs, reason = "the WIT has them")]
     pub enum AccessError {
         RangeOutsideRegion,
+        ListTooLong,
     }
 
     /// The size of a granule in bytes.

@@ -4,6 +4,7 @@
 //! unmapped, so that a warm map or unmap changes one field, and neither allocates nor frees.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use slab::Slab;
@@ -30,7 +31,8 @@ use crate::view::{Driving, Mount, MountError, Placement, PlacementError, Seat};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let runtime = Runtime::new()?;
-/// let store = runtime.store(MyState { mappable: runtime.context() });
+/// let state = MyState { mappable: runtime.context() };
+/// let store = wasmtime::Store::new(runtime.engine(), state);
 /// # Ok(())
 /// # }
 /// ```
@@ -188,21 +190,23 @@ impl MappableCtx {
         Ok(&entry.ok_or(HandleError::NotHeld(handle.rep()))?.region)
     }
 
-    /// As [`MappableCtx::get`], for writing.
+    /// The bytes of a region of this store, for writing, through a handle that is owned or borrowed. As
+    /// [`Mappable::bytes_mut`].
     ///
     /// # Errors
     ///
-    /// [`HandleError::NotHeld`].
-    pub fn get_mut(&mut self, handle: &Resource<Mappable>) -> Result<&mut Mappable, HandleError> {
+    /// [`HandleError::NotHeld`], as an [`io::Error`], and the operating system's.
+    pub fn bytes_mut(&mut self, handle: &Resource<Mappable>) -> io::Result<&mut [u8]> {
+        // Not the `Mappable` itself: it could be exchanged for another one, behind the context's back.
         let entry = self.entries.get_mut(handle.rep() as usize).filter(|entry| entry.mapped.is_none());
-        Ok(&mut entry.ok_or(HandleError::NotHeld(handle.rep()))?.region)
+        entry.ok_or_else(|| io::Error::other(HandleError::NotHeld(handle.rep())))?.region.bytes_mut()
     }
 
     pub(super) fn allocate(&mut self, size: u64) -> Result<u32, WitAllocateError> {
         // Regions whose mapping was dropped take memory until it is safe to free them.
-        let unowned: u64 = self.seats.iter().map(Seat::unowned_bytes).sum();
-        let bytes = self.held_bytes.saturating_add(unowned).saturating_add(size);
-        if self.entries.len() >= self.limits.regions || bytes > self.limits.region_bytes {
+        let (unowned, unowned_bytes) = self.unowned();
+        let bytes = self.held_bytes.saturating_add(unowned_bytes).saturating_add(size);
+        if self.entries.len() + unowned >= self.limits.regions || bytes > self.limits.region_bytes {
             // A size that is never right is said to be so whatever the quota.
             let never = size == 0 || !size.is_multiple_of(crate::GRANULE);
             return Err(match never {
@@ -242,6 +246,7 @@ impl MappableCtx {
                 self.mapped += 1;
                 Ok(Ok(()))
             }
+            Err(MountError::Foreign) => Err(bug(rep, "of this runtime", line!())),
             Err(error) => answer(error).map(Err),
         }
     }
@@ -276,6 +281,12 @@ impl MappableCtx {
         {
             seat.linger(mount, region);
         }
+    }
+
+    /// How many regions nobody owns any more and are not freed yet, and how many bytes those have together.
+    fn unowned(&self) -> (usize, u64) {
+        let regions = self.seats.iter().flat_map(Seat::unowned);
+        regions.fold((0, 0), |(count, bytes), region| (count + 1, bytes + region.size()))
     }
 
     fn add(&mut self, region: Mappable) -> u32 {
@@ -348,7 +359,7 @@ pub(super) struct List {
 fn answer(error: MountError) -> Result<WitMapError, TrapReason> {
     match error {
         MountError::Overlaps => Ok(WitMapError::PlacementOverlaps),
-        MountError::Unmappable => Ok(WitMapError::PlacementUnmappable),
+        MountError::Unmappable | MountError::Foreign => Ok(WitMapError::PlacementUnmappable),
         MountError::Exhausted(error) => {
             tracing::debug!(%error, "a region was not mapped");
             Ok(WitMapError::MappingsExhausted)

@@ -52,6 +52,8 @@ impl From<AllocateError> for WitAllocateError {
 pub(super) enum WitAccessError {
     #[component(name = "range-outside-region")]
     RangeOutsideRegion,
+    #[component(name = "list-too-long")]
+    ListTooLong,
 }
 
 /// Why a call of a function of `mappable:memory/types` trapped. Found in the chain of the error that the call into
@@ -71,8 +73,8 @@ pub enum TrapReason {
     /// The operating system refused, in the middle of a change that could not be undone.
     #[error("the operating system failed a mapping in a way that could not be undone")]
     Broken(#[source] std::io::Error),
-    /// The region could not be shown to the host, to read or write it.
-    #[error("the region could not be mapped into the host")]
+    /// The region could not be read or written.
+    #[error("the region could not be read or written")]
     Unreadable(#[source] std::io::Error),
     /// The handle's region is not where it must be.
     #[error("handle {rep} stands for no region that is {expected} (a bug in mappable, {file}:{line})")]

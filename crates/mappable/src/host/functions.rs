@@ -4,9 +4,6 @@
 //! the refresh that the rewriter has put behind the call; for the same reason no answer of `map` and `unmap` holds a
 //! list or string, for which the engine would call the guest's `realloc`.
 
-use std::io::ErrorKind;
-use std::ops::Range;
-
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType, WasmList};
 
@@ -18,6 +15,9 @@ use crate::region::{GRANULE, Mappable};
 /// The version of the WIT package that is offered. A component built for an older compatible one links to it too.
 const INTERFACE: &str = "types@0.1.0";
 
+/// The longest list that `read` gives, in bytes: what a guest can have the host allocate for it in one call.
+const MAX_READ: u32 = 16 << 20;
+
 /// What `map` and `unmap` answer: the other handle, or the one that came and why.
 type Swapped<To, From> = (Result<Resource<To>, (Resource<From>, WitMapError)>,);
 
@@ -25,6 +25,12 @@ type Swapped<To, From> = (Result<Resource<To>, (Resource<From>, WitMapError)>,);
 ///
 /// The functions are found under a name that only `compile` gives to a component's import, so a component that was
 /// compiled otherwise, and lacks the refreshes on which isolation rests, is not linked to them.
+///
+/// # Call hooks
+///
+/// A store's call hook (Wasmtime's feature `call-hook`) runs between a change of what is mapped and the refresh of the
+/// memory's base. On `ReturningFromHost` it must not enter the store's components, nor answer an error that somebody
+/// swallows: compiled code would run on a base that is no longer the memory's.
 ///
 /// # Errors
 ///
@@ -77,50 +83,30 @@ fn add_regions<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> 
     types.func_wrap(
         "[method]mappable.read",
         |mut store: StoreContextMut<'_, T>, (this, offset, len): (Resource<Mappable>, u64, u32)| {
-            let region = store.data_mut().mappable().get(&this)?;
-            let Some(range) = range(region, offset, u64::from(len)) else {
+            let pages = store.data_mut().mappable().get(&this)?.extent().pages();
+            if !pages.hold(offset, u64::from(len)) {
                 return Ok((Err(WitAccessError::RangeOutsideRegion),));
-            };
-            let bytes = region.bytes().map_err(TrapReason::Unreadable)?;
-            let mut copy = Vec::new();
-            copy.try_reserve_exact(range.len()).map_err(|_| TrapReason::Unreadable(ErrorKind::OutOfMemory.into()))?;
-            copy.extend_from_slice(&bytes[range]);
-            Ok((Ok(copy),))
+            }
+            if len > MAX_READ {
+                return Ok((Err(WitAccessError::ListTooLong),));
+            }
+            let mut bytes = vec![0; len as usize];
+            pages.read(offset, &mut bytes).map_err(TrapReason::Unreadable)?;
+            Ok((Ok(bytes),))
         },
     )?;
     types.func_wrap(
         "[method]mappable.write",
         |mut store: StoreContextMut<'_, T>, (this, offset, from): (Resource<Mappable>, u64, WasmList<u8>)| {
-            Ok((write(&mut store, &this, offset, &from)?,))
+            let pages = store.data_mut().mappable().get(&this)?.extent().pages();
+            let from = from.as_le_slice(&store);
+            if !pages.hold(offset, from.len() as u64) {
+                return Ok((Err(WitAccessError::RangeOutsideRegion),));
+            }
+            pages.write(offset, from).map_err(TrapReason::Unreadable)?;
+            Ok((Ok(()),))
         },
     )
-}
-
-/// Copies a guest's list into a region, by way of a buffer: both are borrowed from the store, one at a time.
-fn write<T: MappableView + 'static>(
-    store: &mut StoreContextMut<'_, T>,
-    this: &Resource<Mappable>,
-    offset: u64,
-    from: &WasmList<u8>,
-) -> wasmtime::Result<Result<(), WitAccessError>> {
-    let len = from.as_le_slice(&*store).len();
-    let Some(to) = range(store.data_mut().mappable().get(this)?, offset, len as u64) else {
-        return Ok(Err(WitAccessError::RangeOutsideRegion));
-    };
-    let mut buffer = [0; 16 << 10];
-    for at in (0..len).step_by(buffer.len()) {
-        let chunk = &mut buffer[..(len - at).min(16 << 10)];
-        chunk.copy_from_slice(&from.as_le_slice(&*store)[at..at + chunk.len()]);
-        let region = store.data_mut().mappable().get_mut(this)?.bytes_mut().map_err(TrapReason::Unreadable)?;
-        region[to.start + at..][..chunk.len()].copy_from_slice(chunk);
-    }
-    Ok(Ok(()))
-}
-
-/// The `len` bytes of a region at `offset`, if it has them.
-fn range(region: &Mappable, offset: u64, len: u64) -> Option<Range<usize>> {
-    let end = offset.checked_add(len).filter(|&end| end <= region.size())?;
-    Some(usize::try_from(offset).ok()?..usize::try_from(end).ok()?)
 }
 
 /// The representation of a handle that is taken. The engine lets a borrowed one through where an owned one is meant.

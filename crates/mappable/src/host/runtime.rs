@@ -6,12 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use mappable_rewrite::{Gate, RewriteError, rewrite};
 use wasmtime::component::Component;
-use wasmtime::{Config, Engine, Store};
+use wasmtime::{Config, Engine};
 
 use super::context::MappableCtx;
 use super::probe::{self, ProbeError};
 use crate::region::{AllocateError, Backing, Mappable};
-use crate::view::{Creator, Driving, GUARD, Memories, RESERVATION, SPAN};
+use crate::view::{Creator, Driving, GUARD, Memories, RESERVATION};
 
 /// How components' memories are mapped into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum MappingMode {
 #[non_exhaustive]
 pub enum RuntimeError {
     /// The platform has not the means, or refused them.
-    #[error("no memory to lay regions in: {0}")]
+    #[error("no memory to lay regions in")]
     Backing(#[source] io::Error),
     /// Wasmtime refused the configuration.
     #[error("the engine was not made: {0:#}")]
@@ -49,7 +49,7 @@ pub enum CompileError {
     #[error(transparent)]
     Rewrite(#[from] RewriteError),
     /// No key could be drawn for the functions that only compiled components may link to.
-    #[error("no random number from the operating system: {0}")]
+    #[error("no random number from the operating system")]
     Gate(#[source] io::Error),
     /// It is text, and not well-formed.
     #[error("not a component in text: {0:#}")]
@@ -85,10 +85,10 @@ impl RuntimeBuilder {
     /// How many views may be cached, in all and for each memory; 4,096 and 128 unless told. A view takes about five of
     /// the process's mappings (`vm.max_map_count`, 65,530 by default) and 4 GiB of its address space; one that shows
     /// many regions counts as a view for every two. Where no view can be had, regions are mapped by remapping. A
-    /// memory's cache holds three at the least.
+    /// memory's cache holds four at the least.
     pub fn max_views(mut self, in_all: usize, per_memory: usize) -> Self {
         self.max_views = in_all;
-        self.views_per_memory = per_memory.max(3);
+        self.views_per_memory = per_memory.max(4);
         self
     }
 
@@ -215,19 +215,12 @@ impl Runtime {
         Ok(region)
     }
 
-    /// A store of this runtime's engine, in which placements of any size can be named.
+    /// A context for a store of this runtime's engine. A store keeps the one that it began with.
     ///
     /// Wasmtime counts the bytes of every list that a guest passes to the host against an allowance for a call
-    /// ([`Store::set_hostcall_fuel`], 128 MiB by default), and a placement is named by a list, though its bytes are
-    /// never read. This sets the allowance to 4 GiB. In a store made otherwise, mapping a region larger than the
-    /// allowance traps ("too much data is being copied between the host and the guest").
-    pub fn store<T: 'static>(&self, data: T) -> Store<T> {
-        let mut store = Store::new(&self.engine, data);
-        store.set_hostcall_fuel(SPAN as usize);
-        store
-    }
-
-    /// A context for a store of this runtime's engine. A store keeps the one that it began with.
+    /// (`Store::set_hostcall_fuel`, 128 MiB by default), and a placement is named by a list, though its bytes are never
+    /// read. In a store whose guests are to map larger regions, set the allowance to the largest placement; it then
+    /// also bounds no less what they can make other host functions copy.
     pub fn context(&self) -> MappableCtx {
         MappableCtx::new(Arc::clone(&self.backing), self.driving.clone(), self.mapping != MappingMode::Off)
     }

@@ -61,6 +61,11 @@ impl Extent {
         &self.backing.file
     }
 
+    /// The same range, to copy from and to without a view of it.
+    pub(crate) fn pages(&self) -> Pages {
+        Pages { backing: Arc::clone(&self.backing), range: self.range }
+    }
+
     pub(crate) fn backing(&self) -> &Arc<Backing> {
         &self.backing
     }
@@ -68,6 +73,35 @@ impl Extent {
     /// Whether this was taken from `backing`.
     pub(crate) fn is_in(&self, backing: &Arc<Backing>) -> bool {
         Arc::ptr_eq(&self.backing, backing)
+    }
+}
+
+/// Access to the bytes of an extent by copying them. Owns nothing: who has it sees to it that the extent is there.
+pub(crate) struct Pages {
+    backing: Arc<Backing>,
+    range: FileRange,
+}
+
+impl Pages {
+    /// Whether `len` bytes at `offset` lie inside.
+    pub(crate) fn hold(&self, offset: u64, len: u64) -> bool {
+        offset.checked_add(len).is_some_and(|end| end <= self.range.len())
+    }
+
+    /// Copies bytes out, from an offset that [`Pages::hold`] has said to be inside.
+    pub(crate) fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.check(offset, into.len())?;
+        self.backing.file.read(self.range.start() + offset, into)
+    }
+
+    /// Copies bytes in, as [`Pages::read`].
+    pub(crate) fn write(&self, offset: u64, from: &[u8]) -> io::Result<()> {
+        self.check(offset, from.len())?;
+        self.backing.file.write(self.range.start() + offset, from)
+    }
+
+    fn check(&self, offset: u64, len: usize) -> io::Result<()> {
+        if self.hold(offset, len as u64) { Ok(()) } else { Err(io::Error::other("bug: a range outside its region")) }
     }
 }
 

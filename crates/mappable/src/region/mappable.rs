@@ -49,10 +49,10 @@ pub enum AllocateError {
 /// # }
 /// ```
 pub struct Mappable {
-    extent: Extent,
     /// Where the host sees the region, once it has looked. Maps all of `extent` and nothing else, for as long as
-    /// this value lives.
+    /// this value lives; goes before the extent does.
     window: OnceLock<Space>,
+    extent: Extent,
 }
 
 impl fmt::Debug for Mappable {
@@ -68,7 +68,7 @@ impl Mappable {
             return Err(AllocateError::InvalidRegionSize(size));
         }
         let extent = backing.take(size).ok_or(AllocateError::RegionsExhausted(size))?;
-        Ok(Self { extent, window: OnceLock::new() })
+        Ok(Self { window: OnceLock::new(), extent })
     }
 
     /// The size in bytes, a positive multiple of [`GRANULE`].

@@ -1,4 +1,4 @@
-//! Linux: `memfd_create`, `ftruncate`, `fallocate`, `mmap`, `munmap`.
+//! Linux: `memfd_create`, `ftruncate`, `fallocate`, `pread`, `pwrite`, `mmap`, `munmap`, `getrlimit`.
 //!
 //! # Safety
 //!
@@ -14,11 +14,12 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::process::{Resource, getrlimit};
 
 use super::count;
 
@@ -26,16 +27,35 @@ use super::count;
 ///
 /// Its length is set once and never shrinks: an access to a mapped page past the end would be a bus error.
 #[derive(Debug)]
-pub(crate) struct File(OwnedFd);
+pub(crate) struct File(std::fs::File);
 
 impl File {
     /// A file of `len` bytes, all holes.
     pub(crate) fn create(name: &str, len: u64) -> io::Result<Self> {
+        // Over the limit, the kernel would end the process with a signal rather than answer.
+        if let Some(limit) = getrlimit(Resource::Fsize).current
+            && limit < len
+        {
+            let text = format!("the limit on file sizes is {limit} bytes: lift it (ulimit -f unlimited)");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
         count();
         let file = memfd_create(name, MemfdFlags::CLOEXEC)?;
         count();
         ftruncate(&file, len)?;
-        Ok(Self(file))
+        Ok(Self(file.into()))
+    }
+
+    /// Copies bytes out. A hole reads as zero, and stays one.
+    pub(crate) fn read(&self, start: u64, into: &mut [u8]) -> io::Result<()> {
+        count();
+        self.0.read_exact_at(into, start)
+    }
+
+    /// Copies bytes in.
+    pub(crate) fn write(&self, start: u64, from: &[u8]) -> io::Result<()> {
+        count();
+        self.0.write_all_at(from, start)
     }
 
     /// Frees the pages of a range, which reads as zero from then on, through every mapping of it.

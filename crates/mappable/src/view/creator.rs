@@ -24,7 +24,7 @@ const SPAN_64: u64 = 64 << 30;
 /// The memories of a runtime, and how many views they may have.
 #[derive(Debug)]
 pub(crate) struct Memories {
-    /// By the base of their first view, where a memory is until a context adopts it.
+    /// By the base of their first view, which no other memory ever has: it is unmapped with the memory.
     by_base: Mutex<BTreeMap<usize, Weak<Memory>>>,
     views: AtomicUsize,
     max_views: usize,
@@ -35,12 +35,12 @@ impl Memories {
         Arc::new(Self { by_base: Mutex::default(), views: AtomicUsize::new(0), max_views })
     }
 
-    /// The memory that has `address` in its first view, if that view is current.
+    /// The memory that has `address` in its first view. Until a context adopts it, that is the current one.
     pub(crate) fn find(&self, address: usize) -> Option<Arc<Memory>> {
         let by_base = self.lock();
         let (&base, memory) = by_base.range(..=address).next_back()?;
         let memory = memory.upgrade()?;
-        (memory.base() == base && address - base < memory.size()).then_some(memory)
+        (address - base < memory.size()).then_some(memory)
     }
 
     /// Leave to have one more view, of so many mounts, given back on drop. `None` when there is not that much left.
@@ -53,6 +53,7 @@ impl Memories {
         Some(Permit { memories: Arc::clone(self), views })
     }
 
+    /// Forgets a memory that the engine gives up.
     pub(super) fn remove(&self, memory: &Memory) {
         self.lock().remove(&memory.first_base());
     }
@@ -85,9 +86,12 @@ impl Creator {
     fn create(&self, ty: &MemoryType, sizes: Sizes) -> Result<Linear, String> {
         let shape = MemoryShape::from(ty);
         let capacity = if shape.is_64 { sizes.maximum.unwrap_or(SPAN_64).min(SPAN_64) } else { SPAN };
-        let capacity = capacity.max(sizes.minimum).next_multiple_of(GRANULE).max(GRANULE);
+        if sizes.minimum > capacity {
+            return Err(format!("a linear memory may have {capacity} bytes here, and this one begins with more"));
+        }
+        let capacity = capacity.next_multiple_of(GRANULE).max(GRANULE);
         let extent = self.backing.take(capacity).ok_or("there is no room for another linear memory")?;
-        let span = capacity.max(sizes.reservation) + sizes.guard;
+        let span = capacity.max(sizes.reservation).checked_add(sizes.guard).ok_or("the guard is too large")?;
         let heap = Heap { extent, span: usize::try_from(span).map_err(|error| error.to_string())? };
         let memory = Memory::new(heap, strategy_for(&shape), sizes.minimum as usize)
             .map_err(|error| format!("no address space or mapping for another linear memory: {error}"))?;

@@ -83,9 +83,8 @@ pub(crate) struct Heap {
 /// One linear memory.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    heap: Heap,
     strategy: Result<Strategy, Unmappable>,
-    /// The address at which the first view begins. No other memory has it while this one is in the engine's hands.
+    /// The address at which the first view begins. No other memory has it: the first view is never forgotten.
     first_base: usize,
     /// The base of the current view: what the engine is told when it asks. That view is in `views`, and shows the
     /// heap as far as `size`.
@@ -94,6 +93,8 @@ pub(crate) struct Memory {
     size: AtomicUsize,
     /// The views whose base the engine may have: the current one, the one before, and those that are cached.
     views: Mutex<Vec<Arc<View>>>,
+    /// After the views in which it is shown.
+    heap: Heap,
     /// Whether a context drives this memory. At most one ever does.
     adopted: AtomicBool,
     /// Regions that a context left mapped here when it went. Kept while the memory can be looked at.
@@ -104,12 +105,12 @@ impl Memory {
     pub(crate) fn new(heap: Heap, strategy: Result<Strategy, Unmappable>, size: usize) -> io::Result<Self> {
         let first = View::build(&heap, size, &[], None)?;
         Ok(Self {
-            heap,
             strategy,
             first_base: first.base().addr().get(),
             base: AtomicPtr::new(first.base().as_ptr()),
             size: AtomicUsize::new(size),
             views: Mutex::new(vec![Arc::new(first)]),
+            heap,
             adopted: AtomicBool::new(false),
             orphans: Mutex::default(),
         })

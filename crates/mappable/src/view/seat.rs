@@ -17,6 +17,8 @@ use crate::region::Mappable;
 pub(crate) enum MountError {
     /// The placement overlaps one in use.
     Overlaps,
+    /// The region lies in another file than the memory's heap.
+    Foreign,
     /// Nothing is ever mapped into this memory.
     Unmappable,
     /// No address space or mapping to spare.
@@ -69,11 +71,10 @@ impl Seat {
     pub(crate) fn mount(&mut self, at: Placement, region: &Mappable, driving: &Driving) -> Result<Mount, MountError> {
         let strategy = self.strategy.map_err(|_| MountError::Unmappable)?;
         let mount = Mount::new(at, region.range());
-        if self.lingering.is_empty() {
-            if self.views.mounts().iter().any(|other| other.overlaps(&mount)) {
-                return Err(MountError::Overlaps);
-            }
-        } else if self.live_mounts().any(|other| other.overlaps(&mount)) {
+        if !region.extent().is_in(self.memory.heap().backing()) {
+            return Err(MountError::Foreign);
+        }
+        if self.live_mounts().any(|other| other.overlaps(&mount)) {
             return Err(MountError::Overlaps);
         }
         self.toggle(mount, strategy, driving)?;
@@ -91,9 +92,9 @@ impl Seat {
         self.lingering.push((mount, region));
     }
 
-    /// The bytes of regions that nobody owns any more and that are not freed yet.
-    pub(crate) fn unowned_bytes(&self) -> u64 {
-        self.lingering.iter().map(|(_, region)| region).chain(&self.retired).map(Mappable::size).sum()
+    /// Regions that nobody owns any more and that are not freed yet.
+    pub(crate) fn unowned(&self) -> impl Iterator<Item = &Mappable> {
+        self.lingering.iter().map(|(_, region)| region).chain(&self.retired)
     }
 
     /// Leaves all regions that are still shown, and `mapped`, to the memory, for as long as it can be looked at.

@@ -2,7 +2,7 @@
 //! another, and a warm map only follows such an edge.
 //!
 //! The cache is bounded. The least recently used view goes, but never the current one, nor the one before it, whose
-//! base the engine may still have.
+//! base the engine may still have, nor the first.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ struct Cached {
 /// The cached views of a memory. One of them is current.
 pub(super) struct Views {
     cached: Slab<Cached>,
+    /// The memory's first view, which is never forgotten: it is not charged for, and the memory is known by its base.
+    first: ViewId,
     /// The cached views by what they show.
     by_mounts: BTreeMap<Vec<Mount>, ViewId>,
     current: ViewId,
@@ -42,8 +44,8 @@ impl Views {
     /// The cache of a memory whose only view shows the heap.
     pub(super) fn new(first: Arc<View>) -> Self {
         let mut cached = Slab::new();
-        let current = cached.insert(Cached { view: first, mounts: vec![], edges: vec![], used: 0 });
-        Self { cached, by_mounts: BTreeMap::from([(vec![], current)]), current, previous: current, clock: 0 }
+        let first = cached.insert(Cached { view: first, mounts: vec![], edges: vec![], used: 0 });
+        Self { cached, first, by_mounts: BTreeMap::from([(vec![], first)]), current: first, previous: first, clock: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -110,7 +112,7 @@ impl Views {
 
     /// Takes out the least recently used view, if there is one that can go.
     pub(super) fn evict(&mut self) -> Option<Arc<View>> {
-        let kept = [self.current, self.previous];
+        let kept = [self.first, self.current, self.previous];
         let idle = self.cached.iter().filter(|(id, _)| !kept.contains(id));
         let (id, _) = idle.min_by_key(|(_, cached)| cached.used)?;
         self.unlink(id);

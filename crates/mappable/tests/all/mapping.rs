@@ -438,6 +438,36 @@ on_every_setup! {
         read_and_write(&guest, &mut world);
     }
 
+    fn a_read_is_bounded(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let region = guest.allocate(&mut world, 1 << 30).unwrap();
+        let read = |world: &mut World, offset: u64, len: u32| {
+            guest.call::<_, i64>(world, "read", (region, offset, len, 4 * G)).unwrap()
+        };
+        // Error 1 is list-too-long, error 0 range-outside-region.
+        assert_eq!(read(&mut world, 0, (16 << 20) + 1), -2);
+        assert_eq!(read(&mut world, 0, u32::MAX), -1);
+        assert_eq!(read(&mut world, (1 << 30) - 5, 5), 5);
+    }
+
+    fn a_memory_is_mapped_into_whatever_others_did_before(setup) {
+        // A memory is found by its first view, which others that come and go must not take or hide.
+        for _ in 0..3 {
+            let (mut world, guest) = World::with_guest(setup);
+            let mut regions: Vec<_> = (0..12).map(|_| guest.allocate(&mut world, GRANULE).unwrap()).collect();
+            for at in [2 * G, 5 * G] {
+                for region in &mut regions {
+                    let mapping = guest.map(&mut world, *region, at, G).unwrap();
+                    *region = guest.unmap(&mut world, mapping, at, G).unwrap();
+                }
+            }
+            let (mut other, bystander) = World::with_guest(setup);
+            drop(world);
+            let mapping = bystander.mapped(&mut other, 3 * G, 1, 0x44);
+            bystander.unmap(&mut other, mapping, 3 * G, G).unwrap();
+        }
+    }
+
     fn read_and_write_between_regions_one_of_them_mapped(setup) {
         let (mut world, guest) = World::with_guest(setup);
         let other = guest.allocate(&mut world, 2 * GRANULE).unwrap();

@@ -8,7 +8,9 @@ use std::task::{Context, Waker};
 
 use mappable::{GRANULE, Runtime, RuntimeError};
 use wasmtime::component::Linker;
-use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store, Trap};
+use wasmtime::{
+    Config, Instance, InstanceAllocationStrategy, Module, PoolingAllocationConfig, ResourceLimiter, Store, Trap,
+};
 
 use crate::support::{END, Fixture, G, Guest, PAGES, Setup, State, World, linker, on_every_setup, trap_is};
 use crate::wat;
@@ -57,6 +59,24 @@ on_every_setup! {
             let mut config = setup.config();
             change(&mut config);
             works(fixture(setup, config));
+        }
+    }
+
+    fn a_memory_that_begins_with_more_than_there_can_be_is_refused(setup) {
+        let mut config = setup.config();
+        config.wasm_custom_page_sizes(true);
+        let runtime = setup.runtime_with(config);
+        let instantiate = |memory: &str| {
+            let text = format!("(module (memory {memory}) (func (export \"load\") (param i64) (result i32) i32.const 1))");
+            let module = Module::new(runtime.engine(), text).unwrap();
+            Instance::new(&mut Store::new(runtime.engine(), ()), &module, &[]).map(drop)
+        };
+        // Rounded up to granules, this size would be none at all.
+        for memory in ["i64 0xffffffffffffffff (pagesize 1)", "i64 0xfffffffffff00000 (pagesize 1)", "i64 0x100001"] {
+            assert!(instantiate(memory).is_err(), "{memory}");
+        }
+        for memory in ["i64 1", "i64 1 0xffffffffffff", "1 (pagesize 1)", "i64 70000 (pagesize 1)", "0", "0 0"] {
+            instantiate(memory).unwrap_or_else(|error| panic!("{memory}: {error:#}"));
         }
     }
 

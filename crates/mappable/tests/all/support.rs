@@ -175,7 +175,8 @@ impl Fixture {
 
     /// A store in which nothing is yet.
     pub(crate) fn world(&'static self) -> World {
-        let store = self.runtime.store(State::new(&self.runtime));
+        let mut store = Store::new(self.runtime.engine(), State::new(&self.runtime));
+        store.set_hostcall_fuel(4 << 30);
         let own = self.runtime.allocate_from(&[0xc1; 100]).unwrap();
         let mut world = World { fixture: self, store, held: None };
         world.held = Some(world.store.data_mut().mappable.insert(own).unwrap());
@@ -193,7 +194,7 @@ impl Canary {
     fn new(runtime: &Runtime, linker: &Linker<State>, guest: &Component) -> Self {
         let mut host = runtime.allocate(2 * GRANULE).unwrap();
         host.bytes_mut().unwrap().fill(0xc2);
-        let mut store = runtime.store(State::new(runtime));
+        let mut store = Store::new(runtime.engine(), State::new(runtime));
         let guest = Guest::new(linker.instantiate(&mut store, guest).unwrap(), &mut store, None);
         guest.fill(&mut store, 2 * G, 0xc3, 4 * G);
         let handle = guest.allocate(&mut store, 2 * GRANULE).unwrap();

@@ -466,7 +466,7 @@ fn out_of_bounds_on_a_stale_base_is_a_trap() {
     assert!(status.success(), "the process ended: {status}");
 }
 
-/// What `Runtime::store` is for.
+/// What `Runtime::context` warns of.
 #[test]
 fn the_engine_counts_a_lists_bytes_though_they_are_not_read() {
     let mut world = World::new(Setup::Swap);

@@ -15,7 +15,7 @@ pub(crate) fn import_types(name: &str) -> String {
             (export "map-error" (type $map-error (eq $map-error')))
             (type $allocate-error' (enum "invalid-region-size" "region-over-quota" "regions-exhausted"))
             (export "allocate-error" (type $allocate-error (eq $allocate-error')))
-            (type $access-error' (enum "range-outside-region"))
+            (type $access-error' (enum "range-outside-region" "list-too-long"))
             (export "access-error" (type $access-error (eq $access-error')))
             (export "granule" (func (result u32)))
             (export "[static]mappable.allocate"
