@@ -10,10 +10,11 @@ use std::sync::Arc;
 use slab::Slab;
 use wasmtime::component::Resource;
 
-use super::addresses::{Addresses, SeatId};
+use super::addresses::SeatId;
 use super::error::{TrapReason, WitAllocateError, WitMapError};
+use super::seats::Seats;
 use crate::region::{AllocateError, Backing, Mappable};
-use crate::view::{Driving, Mount, MountError, Placement, PlacementError, Seat};
+use crate::view::{Driving, Mount, MountError, Placement, PlacementError};
 
 /// Gives the functions of `mappable:memory/types` the context of a store. Implemented by the store's data.
 ///
@@ -104,17 +105,13 @@ struct Entry {
 /// [`MappableView`]. Dropping it frees the regions.
 pub struct MappableCtx {
     backing: Arc<Backing>,
-    driving: Driving,
     limits: Limits,
     entries: Slab<Entry>,
     /// The sizes of all entries' regions together.
     held_bytes: u64,
     /// How many entries are mapped.
     mapped: usize,
-    seats: Vec<Seat>,
-    addresses: Addresses,
-    /// Whether regions are mapped at all, or every `map` answers `placement-unmappable`.
-    mapping: bool,
+    seats: Seats,
 }
 
 impl fmt::Debug for MappableCtx {
@@ -131,14 +128,11 @@ impl MappableCtx {
     pub(super) fn new(backing: Arc<Backing>, driving: Driving, mapping: bool) -> Self {
         Self {
             backing,
-            driving,
             limits: Limits::default(),
             entries: Slab::new(),
             held_bytes: 0,
             mapped: 0,
-            seats: vec![],
-            addresses: Addresses::default(),
-            mapping,
+            seats: Seats::new(driving, mapping),
         }
     }
 
@@ -204,7 +198,7 @@ impl MappableCtx {
 
     pub(super) fn allocate(&mut self, size: u64) -> Result<u32, WitAllocateError> {
         // Regions whose mapping was dropped take memory until it is safe to free them.
-        let (unowned, unowned_bytes) = self.unowned();
+        let (unowned, unowned_bytes) = self.seats.unowned();
         let bytes = self.held_bytes.saturating_add(unowned_bytes).saturating_add(size);
         if self.entries.len() + unowned >= self.limits.regions || bytes > self.limits.region_bytes {
             // A size that is never right is said to be so whatever the quota.
@@ -220,73 +214,56 @@ impl MappableCtx {
 
     /// Maps the region of a `mappable` handle, which becomes a `mapping` handle of the same representation.
     pub(super) fn map(&mut self, rep: u32, at: List) -> Result<Result<(), WitMapError>, TrapReason> {
-        let entry = self.entries.get(rep as usize).filter(|entry| entry.mapped.is_none());
-        let Some(entry) = entry else { return Err(bug(rep, "unmapped", line!())) };
-        let size = entry.region.size();
+        let entry = self.entries.get_mut(rep as usize).filter(|entry| entry.mapped.is_none());
+        let entry = entry.ok_or_else(|| bug(rep, "unmapped", line!()))?;
         if at.len == 0 {
             return Ok(Err(WitMapError::PlacementMisaligned));
         }
         if self.mapped >= self.limits.mappings {
             return Ok(Err(WitMapError::MappingsExhausted));
         }
-        let Some(seat) = self.locate(at.address)? else { return Ok(Err(WitMapError::PlacementUnmappable)) };
-        let (seats, entries) = (&mut self.seats, &mut self.entries);
-        let (Some(memory), Some(entry)) = (seats.get_mut(seat), entries.get_mut(rep as usize)) else {
-            return Err(bug(rep, "in a memory that is known", line!()));
-        };
-        let offset = memory.offset_of(at.address).ok_or_else(|| bug(rep, "in the memory's current view", line!()))?;
-        let mounted = match Placement::new(offset, at.len, size) {
-            Ok(placement) => memory.mount(placement, &entry.region, &self.driving),
+        let Some(spot) = self.seats.locate(at.address)? else { return Ok(Err(WitMapError::PlacementUnmappable)) };
+        let placement = match Placement::new(spot.offset, at.len, entry.region.size()) {
+            Ok(placement) => placement,
             Err(PlacementError::Misaligned) => return Ok(Err(WitMapError::PlacementMisaligned)),
             Err(PlacementError::TooSmall) => return Ok(Err(WitMapError::PlacementTooSmall)),
         };
-        match mounted {
+        match self.seats.mount(spot.seat, placement, &entry.region) {
             Ok(mount) => {
-                entry.mapped = Some((seat, mount));
+                entry.mapped = Some((spot.seat, mount));
                 self.mapped += 1;
                 Ok(Ok(()))
             }
-            Err(MountError::Foreign) => Err(bug(rep, "of this runtime", line!())),
-            Err(error) => answer(error).map(Err),
+            Err(error) => answer(rep, error).map(Err),
         }
     }
 
     /// Unmaps the region of a `mapping` handle, which becomes a `mappable` handle of the same representation.
     pub(super) fn unmap(&mut self, rep: u32, at: List) -> Result<Result<(), WitMapError>, TrapReason> {
-        let Some(entry) = self.entries.get_mut(rep as usize) else { return Err(bug(rep, "mapped", line!())) };
-        let Some((seat, mount)) = entry.mapped else { return Err(bug(rep, "mapped", line!())) };
+        let entry = self.entries.get_mut(rep as usize).ok_or_else(|| bug(rep, "mapped", line!()))?;
+        let (seat, mount) = entry.mapped.ok_or_else(|| bug(rep, "mapped", line!()))?;
         if at.len == 0 {
             return Ok(Err(WitMapError::PlacementMismatch));
         }
-        let memory = self.seats.get_mut(seat).ok_or_else(|| bug(rep, "in a memory that is known", line!()))?;
-        let offset = memory.offset_of(at.address).ok_or(TrapReason::ForeignMapping)?;
+        let offset = self.seats.offset_in(seat, at.address).ok_or(TrapReason::ForeignMapping)?;
         if offset != mount.offset() {
             return Ok(Err(WitMapError::PlacementMismatch));
         }
-        match memory.unmount(mount, &self.driving) {
+        match self.seats.unmount(seat, mount) {
             Ok(()) => {
                 entry.mapped = None;
                 self.mapped = self.mapped.saturating_sub(1);
                 Ok(Ok(()))
             }
-            Err(error) => answer(error).map(Err),
+            Err(error) => answer(rep, error).map(Err),
         }
     }
 
     /// A handle of either type was dropped.
     pub(super) fn drop_handle(&mut self, rep: u32) {
-        let Some(Entry { region, mapped }) = self.take(rep) else { return };
-        if let Some((seat, mount)) = mapped
-            && let Some(seat) = self.seats.get_mut(seat)
-        {
-            seat.linger(mount, region);
+        if let Some(Entry { region, mapped: Some((seat, mount)) }) = self.take(rep) {
+            self.seats.linger(seat, mount, region);
         }
-    }
-
-    /// How many regions nobody owns any more and are not freed yet, and how many bytes those have together.
-    fn unowned(&self) -> (usize, u64) {
-        let regions = self.seats.iter().flat_map(Seat::unowned);
-        regions.fold((0, 0), |(count, bytes), region| (count + 1, bytes + region.size()))
     }
 
     fn add(&mut self, region: Mappable) -> u32 {
@@ -301,50 +278,16 @@ impl MappableCtx {
         self.mapped = self.mapped.saturating_sub(usize::from(entry.mapped.is_some()));
         Some(entry)
     }
-
-    /// The memory that has `address` in its current view. `None` if nothing can be mapped into it.
-    fn locate(&mut self, address: usize) -> Result<Option<SeatId>, TrapReason> {
-        if let Some(seat) = self.addresses.find(address)
-            && self.seats.get(seat).is_some_and(|seat| seat.offset_of(address).is_some())
-        {
-            return Ok(Some(seat));
-        }
-        self.locate_cold(address)
-    }
-
-    /// The first time that a view of a memory is seen.
-    #[cold]
-    fn locate_cold(&mut self, address: usize) -> Result<Option<SeatId>, TrapReason> {
-        if !self.mapping {
-            return Ok(None);
-        }
-        let known = self.seats.iter().position(|seat| seat.offset_of(address).is_some());
-        let seat = match known {
-            Some(seat) => seat,
-            None => {
-                let Some(memory) = self.driving.memories.find(address) else { return Ok(None) };
-                self.seats.push(Seat::adopt(memory, &self.driving).ok_or(TrapReason::AnotherContext)?);
-                self.seats.len() - 1
-            }
-        };
-        if let Some(found) = self.seats.get(seat) {
-            self.addresses.note(found.memory().base(), seat);
-        }
-        Ok(Some(seat))
-    }
 }
 
 impl Drop for MappableCtx {
     /// Regions that are mapped are still shown: their memories keep them for as long as they can be looked at.
     fn drop(&mut self) {
         for entry in self.entries.drain() {
-            if let Some((seat, _)) = entry.mapped
-                && let Some(seat) = self.seats.get_mut(seat)
-            {
-                seat.abandon([entry.region]);
+            if let Some((seat, _)) = entry.mapped {
+                self.seats.abandon(seat, entry.region);
             }
         }
-        self.seats.iter_mut().for_each(|seat| seat.abandon([]));
     }
 }
 
@@ -356,10 +299,11 @@ pub(super) struct List {
 }
 
 /// What a guest is told of a mount that failed: an error, or a trap if it must not go on.
-fn answer(error: MountError) -> Result<WitMapError, TrapReason> {
+fn answer(rep: u32, error: MountError) -> Result<WitMapError, TrapReason> {
     match error {
         MountError::Overlaps => Ok(WitMapError::PlacementOverlaps),
-        MountError::Unmappable | MountError::Foreign => Ok(WitMapError::PlacementUnmappable),
+        MountError::Unmappable => Ok(WitMapError::PlacementUnmappable),
+        MountError::Foreign => Err(bug(rep, "of the memory's runtime", line!())),
         MountError::Exhausted(error) => {
             tracing::debug!(%error, "a region was not mapped");
             Ok(WitMapError::MappingsExhausted)

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   Runtime           the engine with the settings that mapping needs, the memory that regions lie in, `compile`
-//!    └ MappableCtx    who holds what in one store: the handles of its components, and its memories (`Seat`)
+//!    └ MappableCtx    who holds what in one store: the handles of its components
+//!       ├ Seats       its memories, and which of them an address is in (`Addresses`)
 //!       └ add_to_linker   the functions of `mappable:memory/types`, on the context of the calling store
 //! ```
 //!
@@ -15,6 +16,7 @@ mod error;
 mod functions;
 mod probe;
 mod runtime;
+mod seats;
 
 pub use context::{HandleError, Limits, MappableCtx, MappableView, Mapping};
 pub use error::TrapReason;

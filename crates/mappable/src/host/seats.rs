@@ -1,0 +1,105 @@
+//! The memories of one store: which of them an address is in, and what is mapped in each.
+
+use super::addresses::{Addresses, SeatId};
+use super::error::TrapReason;
+use crate::region::Mappable;
+use crate::view::{Driving, Mount, MountError, Placement, Seat};
+
+/// The memories that a context drives. They are adopted when a guest first names them.
+pub(super) struct Seats {
+    seats: Vec<Seat>,
+    addresses: Addresses,
+    driving: Driving,
+    /// Whether regions are mapped at all.
+    mapping: bool,
+}
+
+/// A place in a memory, as its instance sees it now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    pub(super) seat: SeatId,
+    /// In bytes, inside the memory.
+    pub(super) offset: u64,
+}
+
+impl Seats {
+    pub(super) fn new(driving: Driving, mapping: bool) -> Self {
+        Self { seats: vec![], addresses: Addresses::default(), driving, mapping }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Where `address` is. `None` if nothing can be mapped there.
+    pub(super) fn locate(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
+        if let Some(seat) = self.addresses.find(address)
+            && let Some(offset) = self.offset_in(seat, address)
+        {
+            return Ok(Some(Spot { seat, offset }));
+        }
+        self.locate_cold(address)
+    }
+
+    /// The first time that a view of a memory is seen.
+    #[cold]
+    fn locate_cold(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
+        if !self.mapping {
+            return Ok(None);
+        }
+        let known = (0..self.seats.len()).find(|&seat| self.offset_in(seat, address).is_some());
+        let seat = match known {
+            Some(seat) => seat,
+            None => {
+                let Some(memory) = self.driving.memories.find(address) else { return Ok(None) };
+                self.seats.push(Seat::adopt(memory, &self.driving).ok_or(TrapReason::AnotherContext)?);
+                self.seats.len() - 1
+            }
+        };
+        let spot = self.offset_in(seat, address).map(|offset| Spot { seat, offset });
+        if let (Some(spot), Some(found)) = (spot, self.seats.get(seat)) {
+            self.addresses.note(found.memory().base(), spot.seat);
+        }
+        Ok(spot)
+    }
+
+    /// The offset of `address` in a memory, if it is in its current view.
+    pub(super) fn offset_in(&self, seat: SeatId, address: usize) -> Option<u64> {
+        self.seats.get(seat)?.offset_of(address)
+    }
+
+    pub(super) fn mount(&mut self, seat: SeatId, at: Placement, region: &Mappable) -> Result<Mount, MountError> {
+        self.seats.get_mut(seat).ok_or(MountError::Foreign)?.mount(at, region, &self.driving)
+    }
+
+    pub(super) fn unmount(&mut self, seat: SeatId, mount: Mount) -> Result<(), MountError> {
+        self.seats.get_mut(seat).ok_or(MountError::Foreign)?.unmount(mount, &self.driving)
+    }
+
+    /// A `mapping` was dropped.
+    pub(super) fn linger(&mut self, seat: SeatId, mount: Mount, region: Mappable) {
+        if let Some(seat) = self.seats.get_mut(seat) {
+            seat.linger(mount, region);
+        }
+    }
+
+    /// Regions that nobody owns any more and that are not freed yet: how many, and their bytes together.
+    pub(super) fn unowned(&self) -> (usize, u64) {
+        let regions = self.seats.iter().flat_map(Seat::unowned);
+        regions.fold((0, 0), |(count, bytes), region| (count + 1, bytes + region.size()))
+    }
+
+    /// Leaves a region that is mapped to the memory that shows it.
+    pub(super) fn abandon(&mut self, seat: SeatId, region: Mappable) {
+        if let Some(seat) = self.seats.get_mut(seat) {
+            seat.abandon([region]);
+        }
+    }
+}
+
+impl Drop for Seats {
+    /// What nobody owns any more may still be shown.
+    fn drop(&mut self) {
+        self.seats.iter_mut().for_each(|seat| seat.abandon([]));
+    }
+}
