@@ -7,6 +7,7 @@ mod handover;
 mod limits;
 mod mapping;
 mod settings;
+mod stages;
 mod support;
 mod tripwires;
 mod wat;
