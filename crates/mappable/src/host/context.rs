@@ -65,7 +65,7 @@ pub struct Limits {
     pub region_bytes: u64,
     /// How many regions. `allocate` answers `region-over-quota` beyond.
     pub regions: usize,
-    /// How many regions may be mapped at once. `map` answers `mappings-exhausted` beyond.
+    /// How many regions may be mapped at once, those whose mapping was dropped and that are still shown included. `map` answers `mappings-exhausted` beyond.
     pub mappings: usize,
 }
 
@@ -219,10 +219,10 @@ impl MappableCtx {
         if at.len == 0 {
             return Ok(Err(WitMapError::PlacementMisaligned));
         }
-        if self.mapped >= self.limits.mappings {
+        let Some(spot) = self.seats.locate(at.address)? else { return Ok(Err(WitMapError::PlacementUnmappable)) };
+        if self.mapped + self.seats.lingering_besides(spot.seat) >= self.limits.mappings {
             return Ok(Err(WitMapError::MappingsExhausted));
         }
-        let Some(spot) = self.seats.locate(at.address)? else { return Ok(Err(WitMapError::PlacementUnmappable)) };
         let placement = match Placement::new(spot.offset, at.len, entry.region.size()) {
             Ok(placement) => placement,
             Err(PlacementError::Misaligned) => return Ok(Err(WitMapError::PlacementMisaligned)),

@@ -12,6 +12,8 @@ pub(super) struct Seats {
     driving: Driving,
     /// Whether regions are mapped at all.
     mapping: bool,
+    /// How many regions linger in all memories together.
+    lingering: usize,
 }
 
 /// A place in a memory, as its instance sees it now.
@@ -24,7 +26,7 @@ pub(super) struct Spot {
 
 impl Seats {
     pub(super) fn new(driving: Driving, mapping: bool) -> Self {
-        Self { seats: vec![], addresses: Addresses::default(), driving, mapping }
+        Self { seats: vec![], addresses: Addresses::default(), driving, mapping, lingering: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -69,17 +71,36 @@ impl Seats {
     }
 
     pub(super) fn mount(&mut self, seat: SeatId, at: Placement, region: &Mappable) -> Result<Mount, MountError> {
-        self.seats.get_mut(seat).ok_or(MountError::Foreign)?.mount(at, region, &self.driving)
+        self.change(seat, |seat, driving| seat.mount(at, region, driving))
     }
 
     pub(super) fn unmount(&mut self, seat: SeatId, mount: Mount) -> Result<(), MountError> {
-        self.seats.get_mut(seat).ok_or(MountError::Foreign)?.unmount(mount, &self.driving)
+        self.change(seat, |seat, driving| seat.unmount(mount, driving))
+    }
+
+    /// Changes what a memory shows, after which what lingered there may be gone.
+    fn change<R>(
+        &mut self,
+        seat: SeatId,
+        change: impl FnOnce(&mut Seat, &Driving) -> Result<R, MountError>,
+    ) -> Result<R, MountError> {
+        let seat = self.seats.get_mut(seat).ok_or(MountError::Foreign)?;
+        let before = seat.lingering();
+        let changed = change(seat, &self.driving);
+        self.lingering = self.lingering.saturating_sub(before.saturating_sub(seat.lingering()));
+        changed
+    }
+
+    /// How many regions linger in other memories than this one. What lingers in this one goes with the next change.
+    pub(super) fn lingering_besides(&self, seat: SeatId) -> usize {
+        self.lingering.saturating_sub(self.seats.get(seat).map_or(0, Seat::lingering))
     }
 
     /// A `mapping` was dropped.
     pub(super) fn linger(&mut self, seat: SeatId, mount: Mount, region: Mappable) {
         if let Some(seat) = self.seats.get_mut(seat) {
             seat.linger(mount, region);
+            self.lingering += 1;
         }
     }
 

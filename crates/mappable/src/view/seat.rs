@@ -92,6 +92,11 @@ impl Seat {
         self.lingering.push((mount, region));
     }
 
+    /// How many regions are shown that nobody owns any more.
+    pub(crate) fn lingering(&self) -> usize {
+        self.lingering.len()
+    }
+
     /// Regions that nobody owns any more and that are not freed yet.
     pub(crate) fn unowned(&self) -> impl Iterator<Item = &Mappable> {
         self.lingering.iter().map(|(_, region)| region).chain(&self.retired)

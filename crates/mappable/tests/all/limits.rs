@@ -99,6 +99,25 @@ on_every_setup! {
         assert!(guest.unmap(&mut world, third, 5 * G, G).is_ok());
     }
 
+    fn regions_whose_mapping_was_dropped_are_counted_while_they_are_shown(setup) {
+        let mut world = World::new(setup);
+        let (a, b) = world.pair();
+        let limits = Limits { mappings: 2, ..Limits::default() };
+        world.store.data_mut().mappable.set_limits(limits);
+        for at in [3 * G, 4 * G] {
+            let mapping = a.mapped(&mut world, at, 1, 0x51);
+            if at == 4 * G {
+                a.run(&mut world, "drop-mapping", (mapping,)).unwrap();
+            }
+        }
+        // One is mapped in `a`, one still shown there.
+        let region = b.allocate(&mut world, GRANULE).unwrap();
+        assert_eq!(b.map(&mut world, region, 3 * G, G), Err((region, MapError::Exhausted)));
+        let own = a.mapped(&mut world, 5 * G, 1, 0x52);
+        a.unmap(&mut world, own, 5 * G, G).unwrap();
+        assert!(b.map(&mut world, region, 3 * G, G).is_ok());
+    }
+
     fn one_stores_quota_is_not_anothers(setup) {
         let (mut first, guest) = World::with_guest(setup);
         let (mut second, other) = World::with_guest(setup);
