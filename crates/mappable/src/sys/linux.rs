@@ -101,7 +101,7 @@ impl Space {
 
     /// Shows `len` bytes of `file` from `start` at offset `at`, shared and writable, in place of what was there.
     ///
-    /// An error may leave a hole where the range was: map something over it, or give the space up.
+    /// An error may leave the range inaccessible, but never to others: map something over it, or give the space up.
     pub(crate) fn map(&self, at: usize, file: &File, start: u64, len: usize) -> io::Result<()> {
         if at.checked_add(len).is_none_or(|end| end > self.len) {
             return Err(io::Error::new(
@@ -115,8 +115,20 @@ impl Space {
         let flags = MapFlags::SHARED | MapFlags::FIXED;
         // SAFETY: `at + len <= self.len`, so only pages of our own range are replaced, and nobody holds a reference
         // into them without having argued for it (raw only).
-        unsafe { mmap(address, len, access, flags, &file.0, start) }?;
-        Ok(())
+        let mapped = unsafe { mmap(address, len, access, flags, &file.0, start) };
+        mapped.map(drop).map_err(|error| {
+            self.close_hole(address, len);
+            error.into()
+        })
+    }
+
+    /// Takes a range of ours again if a mapping that failed has given it up. (Kernels before 6.12 unmap what was there
+    /// before they know that the new mapping will be.) Somebody else's memory there would be in a guest's reach.
+    fn close_hole(&self, address: *mut c_void, len: usize) {
+        count();
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
+        // SAFETY: nothing is replaced: where the range is not free, the call fails and there is no hole.
+        let _ = unsafe { mmap_anonymous(address, len, ProtFlags::empty(), flags) };
     }
 }
 
@@ -128,6 +140,35 @@ impl Drop for Space {
         if let Err(error) = unmapped {
             // The range stays taken, which is harmless; nothing can be done about it here.
             tracing::warn!(%error, len = self.len, "an address range was not given back");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEN: usize = 1 << 20;
+
+    #[test]
+    fn a_mapping_that_fails_leaves_the_space_ours() {
+        let file = File::create("test", 1 << 30).unwrap();
+        let space = Space::reserve(LEN).unwrap();
+        let address = space.base().as_ptr().cast::<c_void>();
+        // An offset that is no multiple of a page is refused.
+        assert!(space.map(0, &file, 1, LEN).is_err());
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
+        // SAFETY: replaces nothing; it is to fail.
+        let taken = unsafe { mmap_anonymous(address, LEN, ProtFlags::empty(), flags) };
+        assert_eq!(taken.unwrap_err(), rustix::io::Errno::EXIST);
+    }
+
+    #[test]
+    fn a_mapping_stays_inside_its_space() {
+        let file = File::create("test", 1 << 30).unwrap();
+        let space = Space::reserve(LEN).unwrap();
+        for (at, len) in [(LEN, 65_536), (LEN - 65_536, 131_072), (usize::MAX, 2)] {
+            assert_eq!(space.map(at, &file, 0, len).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         }
     }
 }
