@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use mappable::{GRANULE, Mappable, Runtime};
+use mappable::{Mappable, Runtime};
 
 use crate::failure::{Exit, fail};
 
@@ -43,7 +43,7 @@ pub(crate) fn read(runtime: &Runtime, path: &Path, limit: u64) -> Result<(Mappab
         return collect(runtime, file, limit);
     }
     check(metadata.len(), limit)?;
-    let mut region = allocate(runtime, metadata.len())?;
+    let mut region = runtime.allocate_at_least(metadata.len())?;
     let mut filled = 0;
     let bytes = region.bytes_mut()?;
     while filled < bytes.len() {
@@ -68,9 +68,7 @@ fn collect(runtime: &Runtime, from: impl Read, limit: u64) -> Result<(Mappable, 
     if bytes.is_empty() {
         bail!("there is nothing in it");
     }
-    let mut region = allocate(runtime, bytes.len() as u64)?;
-    region.bytes_mut()?[..bytes.len()].copy_from_slice(&bytes);
-    Ok((region, bytes.len() as u64))
+    Ok((runtime.allocate_from(&bytes)?, bytes.len() as u64))
 }
 
 fn check(bytes: u64, limit: u64) -> Result<()> {
@@ -78,11 +76,6 @@ fn check(bytes: u64, limit: u64) -> Result<()> {
         bail!("it has more bytes than a stage may have (--max-memory, {} MiB)", limit >> 20);
     }
     Ok(())
-}
-
-fn allocate(runtime: &Runtime, bytes: u64) -> Result<Mappable> {
-    let size = bytes.checked_next_multiple_of(GRANULE).context("the file is too large")?;
-    Ok(runtime.allocate(size.max(GRANULE))?)
 }
 
 /// Where a picture goes.

@@ -102,7 +102,7 @@ fn memories(memories: &[Memory]) -> String {
             &memory.memory,
             &memory.pages,
             if memory.mapped_into { "yes" } else { "no" },
-            memory.strategy.unwrap_or("none"),
+            memory.strategy.as_deref().unwrap_or("none"),
             &memory.why,
         ]);
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::failure::{Exit, fail};
 use crate::files::{self, Output};
-use crate::pipeline::{self, Figures};
+use crate::pipeline::{self, Figures, nanos};
 use crate::stage::{BUILTINS, Header, MappedHost, Pixels, Spec, Stage, fuse, load};
 
 /// Run a picture through stages, each a component in a sandbox of its own
@@ -138,10 +138,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         files::print(&serde_json::to_string_pretty(&report)?)?;
     }
     Ok(())
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Of the picture that was encoded. The encoded header says it, or the one before.

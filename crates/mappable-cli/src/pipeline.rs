@@ -13,11 +13,11 @@ pub(crate) struct Figures {
     pub(crate) stage: String,
     pub(crate) args: Vec<String>,
     /// From handing the picture over to having what the stage gave.
-    #[serde(rename = "ns", serialize_with = "nanos")]
+    #[serde(rename = "ns", serialize_with = "serialize_nanos")]
     pub(crate) time: Duration,
     /// Of that, for map, unmap and handing over (or copying): what a stage that does no work takes for a picture of
     /// this size.
-    #[serde(rename = "ns_hand_over", serialize_with = "nanos")]
+    #[serde(rename = "ns_hand_over", serialize_with = "serialize_nanos")]
     pub(crate) hand_over: Duration,
     /// The picture that it was given, and the one that it gave.
     pub(crate) bytes_handed_over: u64,
@@ -29,8 +29,13 @@ pub(crate) struct Figures {
     pub(crate) output: Header,
 }
 
-fn nanos<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+/// As JSON has it.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn serialize_nanos<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(nanos(*time))
 }
 
 /// A picture, and how it came to be.

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::failure::{Exit, fail};
 use crate::files::{self, Output, is_standard};
-use crate::pipeline::{self, Done, Figures, measure_hand_over, median};
+use crate::pipeline::{self, Done, Figures, measure_hand_over, median, nanos};
 use crate::stage::{Header, Host, MappedHost, Spec, Stage, Step, StockHost, load};
 
 /// What the picture goes through.
@@ -157,10 +157,7 @@ impl<'a, H: Host> Rounds<'a, H> {
             figures.time = median(&mut times);
         }
         measure_hand_over(self.host, &mut stages, HOPS)?;
-        let sum = |of: fn(&Figures) -> Duration| -> u64 {
-            let total: Duration = stages.iter().map(of).sum();
-            u64::try_from(total.as_nanos()).unwrap_or(u64::MAX)
-        };
+        let sum = |of: fn(&Figures) -> Duration| -> u64 { nanos(stages.iter().map(of).sum()) };
         Ok(Way {
             method,
             ns: sum(|figures| figures.time),

@@ -43,7 +43,7 @@ pub(super) struct Memory {
     pub(super) pages: String,
     /// Whether a function that changes what is mapped acts on it.
     pub(super) mapped_into: bool,
-    pub(super) strategy: Option<&'static str>,
+    pub(super) strategy: Option<String>,
     pub(super) why: String,
 }
 
@@ -124,13 +124,9 @@ fn module_title(component: &ComponentReport, index: u32) -> String {
 fn memory(component: &ComponentReport, name: String, ty: MemoryType, mapped_into: bool) -> Memory {
     let shape = shape(ty);
     let (strategy, why) = match strategy_for(&shape) {
-        Ok(strategy) => (Some(strategy), reason(strategy, &shape)),
+        Ok(strategy) => (Some(strategy.to_string()), reason(strategy, &shape)),
         Err(unmappable) => (None, format!("{unmappable}: its component reads and writes regions by copy")),
     };
-    let strategy = strategy.map(|strategy| match strategy {
-        Strategy::Swap => "swap",
-        Strategy::Remap => "remap",
-    });
     Memory { component: title(component), memory: name, pages: ty.to_string(), mapped_into, strategy, why }
 }
 

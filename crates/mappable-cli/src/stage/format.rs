@@ -16,7 +16,7 @@ pub(crate) enum Pixels {
     Encoded,
     /// Made by stages only, and lifted.
     #[component(name = "gray8")]
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "only ever lifted")]
     Gray8,
     #[component(name = "rgba8")]
     Rgba8,

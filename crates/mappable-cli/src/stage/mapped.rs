@@ -1,7 +1,7 @@
 //! Stages that are handed regions: world `stage`, on this project's runtime.
 
 use anyhow::{Context, Result};
-use mappable::{GRANULE, Handle, Limits, Mappable, MappableCtx, MappableView, Runtime};
+use mappable::{Handle, Limits, Mappable, MappableCtx, MappableView, Runtime};
 use wasmtime::component::{Component, Linker, TypedFunc};
 use wasmtime::{Config, Store};
 
@@ -88,7 +88,7 @@ impl Host for MappedHost {
     }
 
     fn blank(&self, size: u64) -> Result<Mappable> {
-        Ok(self.runtime.allocate(size.next_multiple_of(GRANULE).max(GRANULE))?)
+        Ok(self.runtime.allocate_at_least(size)?)
     }
 }
 

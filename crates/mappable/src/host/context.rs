@@ -13,7 +13,7 @@ use wasmtime::component::Resource;
 use super::addresses::SeatId;
 use super::error::{TrapReason, WitAllocateError, WitMapError};
 use super::seats::Seats;
-use crate::region::{AllocateError, Backing, Mappable};
+use crate::region::{Backing, Mappable};
 use crate::view::{Driving, Mount, MountError, Placement, PlacementError};
 
 /// Gives the functions of `mappable:memory/types` the context of a store. Implemented by the store's data.
@@ -65,7 +65,8 @@ pub struct Limits {
     pub region_bytes: u64,
     /// How many regions. `allocate` answers `region-over-quota` beyond.
     pub regions: usize,
-    /// How many regions may be mapped at once, those whose mapping was dropped and that are still shown included. `map` answers `mappings-exhausted` beyond.
+    /// How many regions may be mapped at once, those included whose mapping was dropped while they are still shown.
+    /// `map` answers `mappings-exhausted` beyond.
     pub mappings: usize,
 }
 
@@ -197,16 +198,13 @@ impl MappableCtx {
     }
 
     pub(super) fn allocate(&mut self, size: u64) -> Result<u32, WitAllocateError> {
+        // A size that is never right is said to be so whatever the quota.
+        Mappable::check_size(size)?;
         // Regions whose mapping was dropped take memory until it is safe to free them.
         let (unowned, unowned_bytes) = self.seats.unowned();
         let bytes = self.held_bytes.saturating_add(unowned_bytes).saturating_add(size);
         if self.entries.len() + unowned >= self.limits.regions || bytes > self.limits.region_bytes {
-            // A size that is never right is said to be so whatever the quota.
-            let never = size == 0 || !size.is_multiple_of(crate::GRANULE);
-            return Err(match never {
-                true => WitAllocateError::from(AllocateError::InvalidRegionSize(size)),
-                false => WitAllocateError::RegionOverQuota,
-            });
+            return Err(WitAllocateError::RegionOverQuota);
         }
         let region = Mappable::allocate(&self.backing, size)?;
         Ok(self.add(region))

@@ -83,27 +83,20 @@ fn add_regions<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> 
     types.func_wrap(
         "[method]mappable.read",
         |mut store: StoreContextMut<'_, T>, (this, offset, len): (Resource<Mappable>, u64, u32)| {
-            let pages = store.data_mut().mappable().get(&this)?.extent().pages();
-            if !pages.hold(offset, u64::from(len)) {
-                return Ok((Err(WitAccessError::RangeOutsideRegion),));
-            }
+            let part = store.data_mut().mappable().get(&this)?.extent().part(offset, u64::from(len));
+            let Some(part) = part else { return Ok((Err(WitAccessError::RangeOutsideRegion),)) };
             if len > MAX_READ {
                 return Ok((Err(WitAccessError::ListTooLong),));
             }
-            let mut bytes = vec![0; len as usize];
-            pages.read(offset, &mut bytes).map_err(TrapReason::Unreadable)?;
-            Ok((Ok(bytes),))
+            Ok((Ok(part.read().map_err(TrapReason::Unreadable)?),))
         },
     )?;
     types.func_wrap(
         "[method]mappable.write",
         |mut store: StoreContextMut<'_, T>, (this, offset, from): (Resource<Mappable>, u64, WasmList<u8>)| {
-            let pages = store.data_mut().mappable().get(&this)?.extent().pages();
-            let from = from.as_le_slice(&store);
-            if !pages.hold(offset, from.len() as u64) {
-                return Ok((Err(WitAccessError::RangeOutsideRegion),));
-            }
-            pages.write(offset, from).map_err(TrapReason::Unreadable)?;
+            let part = store.data_mut().mappable().get(&this)?.extent().part(offset, from.len() as u64);
+            let Some(part) = part else { return Ok((Err(WitAccessError::RangeOutsideRegion),)) };
+            part.write(from.as_le_slice(&store)).map_err(TrapReason::Unreadable)?;
             Ok((Ok(()),))
         },
     )

@@ -202,14 +202,24 @@ impl Runtime {
         Mappable::allocate(&self.backing, size)
     }
 
+    /// A new region of `size` bytes rounded up to whole granules, one at the least, that reads as zero.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocateError::RegionsExhausted`].
+    pub fn allocate_at_least(&self, size: u64) -> Result<Mappable, AllocateError> {
+        let rounded = size.max(1).checked_next_multiple_of(crate::GRANULE);
+        self.allocate(rounded.ok_or(AllocateError::RegionsExhausted(size))?)
+    }
+
     /// A new region that begins with `bytes`, of as many granules as they take (one at the least). Copies them.
     ///
     /// # Errors
     ///
     /// [`AllocateError`], also where the region can't be mapped into the host.
     pub fn allocate_from(&self, bytes: &[u8]) -> Result<Mappable, AllocateError> {
-        let size = (bytes.len() as u64).next_multiple_of(crate::GRANULE).max(crate::GRANULE);
-        let mut region = self.allocate(size)?;
+        let mut region = self.allocate_at_least(bytes.len() as u64)?;
+        let size = region.size();
         let to = region.bytes_mut().map_err(|_| AllocateError::RegionsExhausted(size))?;
         to[..bytes.len()].copy_from_slice(bytes);
         Ok(region)
@@ -219,8 +229,8 @@ impl Runtime {
     ///
     /// Wasmtime counts the bytes of every list that a guest passes to the host against an allowance for a call
     /// (`Store::set_hostcall_fuel`, 128 MiB by default), and a placement is named by a list, though its bytes are never
-    /// read. In a store whose guests are to map larger regions, set the allowance to the largest placement; it then
-    /// also bounds no less what they can make other host functions copy.
+    /// read. In a store whose guests are to map larger regions, set the allowance to the largest placement; they can then
+    /// have any other host function copy as much.
     pub fn context(&self) -> MappableCtx {
         MappableCtx::new(Arc::clone(&self.backing), self.driving.clone(), self.mapping != MappingMode::Off)
     }

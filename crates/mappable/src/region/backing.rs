@@ -61,9 +61,10 @@ impl Extent {
         &self.backing.file
     }
 
-    /// The same range, to copy from and to without a view of it.
-    pub(crate) fn pages(&self) -> Pages {
-        Pages { backing: Arc::clone(&self.backing), range: self.range }
+    /// The `len` bytes at `offset`, to copy from and to without a view of them. `None` if they are not all inside.
+    pub(crate) fn part(&self, offset: u64, len: u64) -> Option<Part> {
+        let inside = offset.checked_add(len).is_some_and(|end| end <= self.range.len());
+        inside.then(|| Part { backing: Arc::clone(&self.backing), start: self.range.start() + offset, len })
     }
 
     pub(crate) fn backing(&self) -> &Arc<Backing> {
@@ -76,32 +77,28 @@ impl Extent {
     }
 }
 
-/// Access to the bytes of an extent by copying them. Owns nothing: who has it sees to it that the extent is there.
-pub(crate) struct Pages {
+/// Bytes inside an extent. Owns nothing: who has it sees to it that the extent is there.
+pub(crate) struct Part {
     backing: Arc<Backing>,
-    range: FileRange,
+    /// From here, `len` bytes of the file are the extent's: checked by [`Extent::part`].
+    start: u64,
+    len: u64,
 }
 
-impl Pages {
-    /// Whether `len` bytes at `offset` lie inside.
-    pub(crate) fn hold(&self, offset: u64, len: u64) -> bool {
-        offset.checked_add(len).is_some_and(|end| end <= self.range.len())
+impl Part {
+    /// Copies the bytes out.
+    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(self.len).map_err(io::Error::other)?];
+        self.backing.file.read(self.start, &mut bytes)?;
+        Ok(bytes)
     }
 
-    /// Copies bytes out, from an offset that [`Pages::hold`] has said to be inside.
-    pub(crate) fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        self.check(offset, into.len())?;
-        self.backing.file.read(self.range.start() + offset, into)
-    }
-
-    /// Copies bytes in, as [`Pages::read`].
-    pub(crate) fn write(&self, offset: u64, from: &[u8]) -> io::Result<()> {
-        self.check(offset, from.len())?;
-        self.backing.file.write(self.range.start() + offset, from)
-    }
-
-    fn check(&self, offset: u64, len: usize) -> io::Result<()> {
-        if self.hold(offset, len as u64) { Ok(()) } else { Err(io::Error::other("bug: a range outside its region")) }
+    /// Copies as many bytes in.
+    pub(crate) fn write(&self, from: &[u8]) -> io::Result<()> {
+        if from.len() as u64 != self.len {
+            return Err(io::Error::other("bug: another number of bytes than was checked"));
+        }
+        self.backing.file.write(self.start, from)
     }
 }
 

@@ -64,11 +64,17 @@ impl fmt::Debug for Mappable {
 impl Mappable {
     /// A region of `size` bytes, a positive multiple of the granule, that reads as zero.
     pub(crate) fn allocate(backing: &Arc<Backing>, size: u64) -> Result<Self, AllocateError> {
+        Self::check_size(size)?;
+        let extent = backing.take(size).ok_or(AllocateError::RegionsExhausted(size))?;
+        Ok(Self { window: OnceLock::new(), extent })
+    }
+
+    /// Whether there can be a region of `size` bytes at all.
+    pub(crate) fn check_size(size: u64) -> Result<(), AllocateError> {
         if size == 0 || !size.is_multiple_of(GRANULE) {
             return Err(AllocateError::InvalidRegionSize(size));
         }
-        let extent = backing.take(size).ok_or(AllocateError::RegionsExhausted(size))?;
-        Ok(Self { window: OnceLock::new(), extent })
+        Ok(())
     }
 
     /// The size in bytes, a positive multiple of [`GRANULE`].

@@ -17,7 +17,7 @@ use crate::region::Mappable;
 pub(crate) enum MountError {
     /// The placement overlaps one in use.
     Overlaps,
-    /// The region lies in another file than the memory's heap.
+    /// The region lies in another file than the memory's heap, or the memory is not known: our bug.
     Foreign,
     /// Nothing is ever mapped into this memory.
     Unmappable,
