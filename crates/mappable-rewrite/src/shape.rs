@@ -25,6 +25,7 @@ pub const MARK: &[&str] = &[
     "placement-overlaps",
     "placement-mismatch",
     "placement-unmappable",
+    "mapping-over-quota",
     "mappings-exhausted",
 ];
 

@@ -3,7 +3,7 @@
     (instance
       (export (;0;) "mappable" (type (sub resource)))
       (export (;1;) "mapping" (type (sub resource)))
-      (type (;2;) (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+      (type (;2;) (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
       (export (;3;) "map-error" (type (eq 2)))
       (type (;4;) (func (result u32)))
       (export (;0;) "granule" (func (type 4)))

@@ -48,7 +48,7 @@
     (type $mapping' (;1;) (resource (rep i32)))
     (export $mappable (;2;) "mappable" (type $mappable'))
     (export $mapping (;3;) "mapping" (type $mapping'))
-    (type $cases (;4;) (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+    (type $cases (;4;) (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
     (export $map-error (;5;) "map-error" (type $cases))
     (type (;6;) (own $mappable))
     (type (;7;) (list u8))

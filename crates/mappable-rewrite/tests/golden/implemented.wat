@@ -11,7 +11,7 @@
     (type $mapping' (resource (rep i32)))
     (export $mappable "mappable" (type $mappable'))
     (export $mapping "mapping" (type $mapping'))
-    (type $cases (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+    (type $cases (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
     (export $map-error "map-error" (type $cases))
     (type $map (func
       (param "this" (own $mappable)) (param "at" (list u8))

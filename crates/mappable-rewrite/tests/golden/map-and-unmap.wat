@@ -3,7 +3,7 @@
   (import "mappable:memory/types@0.1.0" (instance $types
     (export "mappable" (type $mappable (sub resource)))
     (export "mapping" (type $mapping (sub resource)))
-    (type $cases (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+    (type $cases (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
     (export "map-error" (type $map-error (eq $cases)))
     (export "granule" (func (result u32)))
     (export "[static]mappable.map" (func

@@ -3,7 +3,7 @@
   (import "host" (instance $host
     (export "r" (type $r (sub resource)))
     (export "s" (type $s (sub resource)))
-    (type $cases (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+    (type $cases (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
     (export "map-error" (type $e (eq $cases)))
     (type $record (record (field "a" u8) (field "e" $e)))
     (export "record" (type $rec (eq $record)))

@@ -3,7 +3,7 @@
   (import "host" (instance $host
     (export "r" (type $r (sub resource)))
     (export "s" (type $s (sub resource)))
-    (type $cases (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+    (type $cases (enum "placement-misaligned" "placement-too-small" "placement-overlaps" "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
     (export "map-error" (type $e (eq $cases)))
     (export "f" (func (param "this" (own $r)) (param "at" (list u8)) (result (result (own $r) (error (tuple (own $r) $e))))))
   ))
