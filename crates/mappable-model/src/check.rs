@@ -1,0 +1,200 @@
+//! The rules, as functions of a world, or of two worlds and the step between them.
+
+use std::collections::BTreeMap;
+
+use crate::memory::Mount;
+use crate::quota::Usage;
+use crate::world::{Extent, Handle, Life, Value, World};
+use crate::{GRANULE, Holder, Op, Outcome};
+
+/// A rule of the crate's documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// I1.
+    OneHolder,
+    /// I2.
+    FrozenStays,
+    /// I3.
+    NewIsZero,
+    /// Every granule has one owner, or is freed.
+    Conservation,
+    /// What is shown in a memory is inside it, and does not overlap.
+    Placements,
+    /// What is charged is what is held.
+    Quotas,
+    /// A memory is changed by its instance alone.
+    Isolation,
+    /// What fails has changed nothing.
+    NothingHalfDone,
+}
+
+/// Who has one granule.
+#[derive(Default)]
+struct Having {
+    owners: usize,
+    writers: usize,
+    readers: usize,
+}
+
+/// Where a value is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    Reached,
+    Retired,
+}
+
+impl World {
+    /// The values that are in a store's hands, or if `store` is none, the host's.
+    fn values(&self, store: Option<usize>) -> Vec<(Value, At)> {
+        let mut values = vec![];
+        if store.is_none() {
+            values.extend(self.host.iter().map(|(_, value)| (*value, At::Reached)));
+        }
+        for guest in self.instances.iter().filter(|guest| Some(guest.store) == store) {
+            values.extend(guest.handles.iter().filter_map(|(_, handle)| match handle {
+                Handle::Unmapped(value) => Some((*value, At::Reached)),
+                Handle::Mapped { .. } => None,
+            }));
+            values.extend(guest.memory.mounts.iter().map(|mount| (mount.value, At::Reached)));
+            values.extend(guest.memory.retired.iter().map(|extent| (Value::Region(*extent), At::Retired)));
+        }
+        values
+    }
+
+    fn all_values(&self) -> impl Iterator<Item = (Value, At)> {
+        let holders = (0..self.stores.len()).map(Some).chain([None]);
+        holders.flat_map(|holder| self.values(holder))
+    }
+
+    fn having(&self) -> BTreeMap<(usize, usize), Having> {
+        let mut having: BTreeMap<(usize, usize), Having> = BTreeMap::new();
+        let mut note = |extent: Extent, note: fn(&mut Having)| {
+            (extent.start..extent.start + extent.len)
+                .for_each(|granule| note(having.entry((extent.allocation, granule)).or_default()));
+        };
+        for (value, at) in self.all_values() {
+            match value {
+                Value::Region(extent) => note(extent, |having| having.owners += 1),
+                Value::Frozen { .. } => {}
+            }
+            match (value, at) {
+                (_, At::Retired) => {}
+                (Value::Region(extent), _) => note(extent, |having| having.writers += 1),
+                (Value::Frozen { extent, .. }, _) => note(extent, |having| having.readers += 1),
+            }
+        }
+        self.blocks.iter().for_each(|(_, block)| note(block.extent, |having| having.owners += 1));
+        having
+    }
+
+    /// The rule that the world as it is breaks, if it does.
+    pub fn broken(&self) -> Option<Rule> {
+        [Rule::OneHolder, Rule::Conservation, Rule::Placements, Rule::Quotas]
+            .into_iter()
+            .find(|rule| !self.keeps(*rule))
+    }
+
+    /// Whether the world as it is keeps a rule. Those that are about steps alone, it does.
+    pub fn keeps(&self, rule: Rule) -> bool {
+        match rule {
+            Rule::OneHolder => self.having().values().all(|it| it.writers == 0 || (it.writers == 1 && it.readers == 0)),
+            Rule::Conservation => self.conserves(),
+            Rule::Placements => self.instances.iter().all(|guest| {
+                let end = |mount: &Mount| mount.end();
+                let ordered = guest.memory.mounts.is_sorted_by(|low, high| low.end() <= high.at);
+                ordered && guest.memory.mounts.last().is_none_or(|last| end(last) <= guest.memory.heap.len())
+            }),
+            Rule::Quotas => (0..self.stores.len()).all(|store| self.counted(store) == self.usage(store)),
+            _ => true,
+        }
+    }
+
+    fn conserves(&self) -> bool {
+        let having = self.having();
+        let owned_once = having.iter().all(|(&(allocation, granule), it)| {
+            let live = self.allocations.get(allocation).and_then(|found| *found.granules.get(granule)?);
+            live.is_some() && it.owners == 1
+        });
+        let live = self.allocations.iter().map(|(_, it)| it.granules.iter().flatten().count()).sum::<usize>();
+        let referred = self.blocks.iter().all(|(number, block)| {
+            let to = |value: &Value| matches!(value, Value::Frozen { block, .. } if *block == number);
+            self.all_values().filter(|(value, _)| to(value)).count() == block.references && block.references > 0
+        });
+        owned_once && having.len() == live && referred
+    }
+
+    fn counted(&self, store: usize) -> Usage {
+        let values = self.values(Some(store));
+        let mut blocks = BTreeMap::new();
+        let mut usage = Usage { regions: values.len(), ..Usage::default() };
+        for (value, _) in values {
+            match value {
+                Value::Region(_) => usage.region_bytes += value.bytes(),
+                Value::Frozen { block, extent } => {
+                    let whole = self.blocks.get(block).map_or(extent.len, |block| block.extent.len);
+                    blocks.insert(block, whole as u64 * GRANULE);
+                }
+            }
+        }
+        usage.region_bytes += blocks.values().sum::<u64>();
+        let guests = self.instances.iter().filter(|guest| guest.store == store);
+        for mount in guests.flat_map(|guest| &guest.memory.mounts).filter(|mount| !mount.lingers) {
+            usage.mappings += 1;
+            usage.frozen_mapped_bytes += mount.value.frozen_bytes();
+        }
+        usage
+    }
+}
+
+/// The rule that a step from one world to the next breaks, if it does.
+pub fn step(before: &World, op: &Op, outcome: &Outcome, after: &World) -> Option<Rule> {
+    if outcome.failed() && !same_but_for_life(before, after) {
+        return Some(Rule::NothingHalfDone);
+    }
+    if let (Op::Allocate { by, .. }, Outcome::Handle(handle)) = (op, outcome)
+        && let Some(value) = after.value(*by, *handle)
+        && (0..value.extent().len).any(|granule| after.byte(value.extent(), granule) != 0)
+    {
+        return Some(Rule::NewIsZero);
+    }
+    let frozen_stays = before.blocks.iter().all(|(number, block)| {
+        let extent = block.extent;
+        let same = || (0..extent.len).all(|granule| before.byte(extent, granule) == after.byte(extent, granule));
+        after.blocks.get(number).is_none() || same()
+    });
+    if !frozen_stays {
+        return Some(Rule::FrozenStays);
+    }
+    let isolated = (0..before.instances.len()).all(|instance| {
+        let own = acts_in(op, instance) || after.stores[before.instances[instance].store].life == Life::Dropped;
+        own || before.shown(instance).eq(after.shown(instance))
+    });
+    if isolated { None } else { Some(Rule::Isolation) }
+}
+
+/// Whether an operation may change what an instance's memory shows.
+fn acts_in(op: &Op, instance: usize) -> bool {
+    match *op {
+        Op::Map { by, .. }
+        | Op::Unmap { by, .. }
+        | Op::Store { by, .. }
+        | Op::Deliver { by, .. }
+        | Op::Grow { by, .. } => by == instance,
+        _ => false,
+    }
+}
+
+fn same_but_for_life(before: &World, after: &World) -> bool {
+    let parts = |world: &World| {
+        let usage: Vec<Usage> = world.stores.iter().map(|store| store.usage).collect();
+        (world.allocations.clone(), world.blocks.clone(), world.instances.clone(), world.host.clone(), usage)
+    };
+    parts(before) == parts(after)
+}
+
+impl World {
+    /// The size of what a holder's handle stands for, if it is not mapped.
+    pub fn size(&self, by: Holder, handle: usize) -> Option<u64> {
+        self.value(by, handle).map(Value::bytes)
+    }
+}

@@ -1,0 +1,261 @@
+//! Small worlds, explored exhaustively; and wrong ones, which the exploration must find out.
+
+use std::collections::BTreeSet;
+
+use stateright::{Checker, HasDiscoveries, Model, Property};
+
+use crate::memory::Memory;
+use crate::world::{Handle, Mistake, Value};
+use crate::{GRANULE, Holder, Instance, Limits, Op, Rule, Setup, Way, World, step};
+
+/// A world, and the rule that the step to it broke.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct State {
+    world: World,
+    broken: Option<Rule>,
+}
+
+/// What is explored: where it starts, and what may happen.
+#[derive(Clone)]
+struct Small {
+    setup: Setup,
+    /// Which ops there are.
+    ops: &'static [&'static str],
+    /// The most granules, and values.
+    granules: usize,
+    values: usize,
+    /// The sizes of new regions.
+    sizes: &'static [u64],
+    mistake: Option<Mistake>,
+}
+
+impl Small {
+    fn new(stores: &[usize], ways: &[Way], ops: &'static [&'static str]) -> Self {
+        let count = stores.iter().max().unwrap() + 1;
+        let instance = |(&store, &way)| Instance { store, granules: 2, most: 2, way };
+        let setup = Setup {
+            stores: vec![Limits::default(); count],
+            instances: stores.iter().zip(ways).map(instance).collect(),
+            longest_list: 1 << 20,
+        };
+        Self { setup, ops, granules: 2, values: 3, sizes: &[1], mistake: None }
+    }
+
+    fn has(&self, op: &str) -> bool {
+        self.ops.contains(&op)
+    }
+
+    fn check(&self, floor: usize) {
+        let checker = self.clone().checker().threads(2).spawn_bfs().join();
+        println!("{} states", checker.unique_state_count());
+        checker.assert_properties();
+        assert!(checker.unique_state_count() > floor, "only {} states", checker.unique_state_count());
+    }
+
+    /// The exploration of a wrong world finds that it breaks the rule.
+    fn finds(mut self, mistake: Mistake, rule: &'static str) {
+        self.mistake = Some(mistake);
+        let wanted = HasDiscoveries::AllOf(BTreeSet::from([rule]));
+        let checker = self.checker().finish_when(wanted).spawn_bfs().join();
+        assert!(checker.discovery(rule).is_some(), "{mistake:?} does not break: {rule}");
+    }
+}
+
+fn handles(world: &World, by: Holder) -> Vec<(usize, Option<Value>)> {
+    match by {
+        Holder::Host => world.host.iter().map(|(number, value)| (number, Some(*value))).collect(),
+        Holder::Instance(instance) => {
+            let handles = world.instances[instance].handles.iter();
+            let value = |handle: &Handle| match handle {
+                Handle::Unmapped(value) => Some(*value),
+                Handle::Mapped { .. } => None,
+            };
+            handles.map(|(number, handle)| (number, value(handle))).collect()
+        }
+    }
+}
+
+impl Model for Small {
+    type State = State;
+    type Action = Op;
+
+    fn init_states(&self) -> Vec<State> {
+        let mut world = World::new(&self.setup);
+        world.mistake = self.mistake;
+        vec![State { world, broken: None }]
+    }
+
+    fn actions(&self, State { world, broken }: &State, ops: &mut Vec<Op>) {
+        if broken.is_some() || (self.mistake != Some(Mistake::FreezeKeepsMapping) && world.broken().is_some()) {
+            return;
+        }
+        let mut wanted = vec![];
+        let guests = (0..world.instances.len()).map(Holder::Instance);
+        let holders: Vec<Holder> = guests.chain(self.has("host").then_some(Holder::Host)).collect();
+        for &by in &holders {
+            if by != Holder::Host {
+                wanted.extend(self.sizes.iter().map(|size| ("allocate", Op::Allocate { by, size: size * GRANULE })));
+            }
+            for (handle, value) in handles(world, by) {
+                wanted.push(("drop", Op::Drop { by, handle }));
+                wanted.push(("freeze", Op::Freeze { by, handle }));
+                wanted.push(("thaw", Op::Thaw { by, handle }));
+                wanted.push(("clone", Op::Clone { by, handle }));
+                wanted.push(("copy", Op::Copy { by, handle }));
+                wanted.push(("split", Op::Split { by, handle, at: GRANULE }));
+                for high in handles(world, by) {
+                    wanted.push(("join", Op::Join { by, low: handle, high: high.0 }));
+                }
+                for offset in 0..value.map_or(0, |value| value.extent().len as u64) {
+                    wanted.push(("slice", Op::Slice { by, handle, offset: offset * GRANULE, size: GRANULE }));
+                    let write = Op::Write { by, handle, offset: offset * GRANULE, len: GRANULE, byte: 1 };
+                    wanted.push(("write", write));
+                }
+                for &to in holders.iter().filter(|&&to| to != by) {
+                    wanted.push(("pass", Op::Pass { from: by, handle, to }));
+                }
+            }
+        }
+        for by in 0..world.instances.len() {
+            let Memory { heap, .. } = &world.instances[by].memory;
+            for granule in 0..heap.len() {
+                let (offset, len) = (granule as u64 * GRANULE, (heap.len() - granule) as u64 * GRANULE);
+                wanted.push(("store", Op::Store { by, granule, byte: 1 }));
+                wanted.push(("deliver", Op::Deliver { by, granule, byte: 1 }));
+                for (handle, value) in handles(world, Holder::Instance(by)) {
+                    match value {
+                        Some(_) => wanted.push(("map", Op::Map { by, handle, offset, len })),
+                        None => wanted.push(("unmap", Op::Unmap { by, handle, offset, len })),
+                    }
+                }
+            }
+            wanted.push(("trap", Op::Trap { by }));
+        }
+        wanted.extend((0..world.stores.len()).map(|store| ("end", Op::DropStore { store })));
+        ops.extend(wanted.into_iter().filter(|(name, _)| self.has(name)).map(|(_, op)| op));
+    }
+
+    fn next_state(&self, State { world, .. }: &State, op: Op) -> Option<State> {
+        let mut next = world.clone();
+        let outcome = next.apply(&op);
+        let broken = step(world, &op, &outcome, &next);
+        Some(State { world: next, broken })
+    }
+
+    fn within_boundary(&self, State { world, .. }: &State) -> bool {
+        let granules: usize = world.allocations.iter().map(|(_, it)| it.granules.len()).sum();
+        let values: usize = world.host.iter().count()
+            + world.instances.iter().map(|it| it.handles.iter().count() + it.memory.retired.len()).sum::<usize>()
+            + world.instances.iter().flat_map(|it| &it.memory.mounts).filter(|it| it.lingers).count();
+        granules <= self.granules && values <= self.values
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        fn keeps(state: &State, rule: Rule) -> bool {
+            state.broken != Some(rule) && state.world.keeps(rule)
+        }
+        let mut properties = vec![
+            Property::always("I1", |_, state| keeps(state, Rule::OneHolder)),
+            Property::always("I2", |_, state| keeps(state, Rule::FrozenStays)),
+            Property::always("I3", |_, state| keeps(state, Rule::NewIsZero)),
+            Property::always("conservation", |_, state| keeps(state, Rule::Conservation)),
+            Property::always("placements", |_, state| keeps(state, Rule::Placements)),
+            Property::always("quotas", |_, state| keeps(state, Rule::Quotas)),
+            Property::always("isolation", |_, state| keeps(state, Rule::Isolation)),
+            Property::always("nothing half done", |_, state| keeps(state, Rule::NothingHalfDone)),
+            Property::sometimes("something is mapped in the last instance", |_, state: &State| {
+                state.world.instances.last().is_some_and(|it| !it.memory.mounts.is_empty())
+            }),
+        ];
+        if self.has("freeze") && self.has("clone") {
+            properties.push(Property::sometimes("one block is mapped twice at once", |_, state: &State| {
+                let mounts = state.world.instances.iter().flat_map(|it| &it.memory.mounts);
+                mounts.filter(|mount| mount.value.is_frozen()).count() == 2 && state.world.blocks.iter().count() == 1
+            }));
+        }
+        if self.has("drop") {
+            properties.push(Property::sometimes("a dropped mapping lingers", |_, state: &State| {
+                state.world.instances.iter().any(|it| it.memory.mounts.iter().any(|mount| mount.lingers))
+            }));
+        }
+        if self.has("pass") {
+            properties.push(Property::sometimes("the first gave away what the last has mapped", |_, state: &State| {
+                let (first, last) =
+                    (&state.world.instances[0], &state.world.instances[state.world.instances.len() - 1]);
+                let here = first.handles.iter().next().is_none() && first.memory.mounts.is_empty();
+                let written = last.memory.heap.iter().all(|byte| *byte == 0);
+                here && written && last.memory.mounts.iter().any(|it| state.world.byte(it.value.extent(), 0) == 1)
+            }));
+        }
+        properties
+    }
+}
+
+const HANDING: &[&str] = &["allocate", "map", "unmap", "store", "pass", "drop", "trap", "end"];
+const FROZEN: &[&str] = &["allocate", "map", "unmap", "store", "deliver", "freeze", "clone", "thaw", "pass", "drop"];
+const PARTS: &[&str] = &["allocate", "write", "freeze", "slice", "thaw", "split", "join", "map", "unmap", "drop"];
+
+fn two(stores: [usize; 2], ops: &'static [&'static str]) -> Small {
+    Small::new(&stores, &[Way::Pages, Way::Copies], ops)
+}
+
+fn parts() -> Small {
+    let mut small = Small::new(&[0], &[Way::Pages], PARTS);
+    (small.granules, small.values, small.sizes) = (3, 2, &[3]);
+    small
+}
+
+#[test]
+fn two_instances_of_a_store_hand_over() {
+    let mut small = two([0, 0], HANDING);
+    small.values = 2;
+    small.check(1_000);
+}
+
+#[test]
+fn two_stores_hand_over_through_the_host() {
+    const OPS: &[&str] = &["allocate", "map", "unmap", "store", "pass", "host", "drop", "trap", "end"];
+    let mut small = two([0, 1], OPS);
+    small.values = 2;
+    small.check(1_000);
+}
+
+#[test]
+fn frozen_ones_are_shared() {
+    let mut small = two([0, 0], FROZEN);
+    small.granules = 1;
+    small.values = 2;
+    small.check(1_000);
+}
+
+#[test]
+fn parts_are_values_of_their_own() {
+    parts().check(1_000);
+}
+
+#[test]
+fn every_mistake_is_found() {
+    let handing = || two([0, 0], HANDING);
+    handing().finds(Mistake::AllocateDoesNotZero, "I3");
+    handing().finds(Mistake::UnmapDoesNotHide, "I1");
+    handing().finds(Mistake::PassesMapped, "I1");
+    handing().finds(Mistake::DropOfMappingFreesAtOnce, "conservation");
+    handing().finds(Mistake::ForgetsToDischarge, "quotas");
+    handing().finds(Mistake::MapsOverOthers, "placements");
+    handing().finds(Mistake::FailureLosesHandle, "nothing half done");
+}
+
+#[test]
+fn every_mistake_with_frozen_ones_is_found() {
+    let frozen = || two([0, 0], FROZEN);
+    frozen().finds(Mistake::FreezeKeepsMapping, "I1");
+    frozen().finds(Mistake::FreezeKeepsMapping, "I2");
+    frozen().finds(Mistake::ThawsShared, "I1");
+    frozen().finds(Mistake::StoresIntoFrozen, "I2");
+}
+
+#[test]
+fn every_mistake_with_parts_is_found() {
+    parts().finds(Mistake::ThawKeepsTheRest, "conservation");
+    parts().finds(Mistake::JoinsStrangers, "conservation");
+}

@@ -1,0 +1,75 @@
+//! The semantics of `mappable:memory` as a small state machine. It knows nothing of an engine, of pages or of views, and
+//! is read as a specification, explored exhaustively in small, and compared with the library in large.
+//!
+//! A [`World`] has stores, instances with a memory each, a host, and what they hold. [`World::apply`] does one [`Op`]
+//! and answers the [`Outcome`] that the caller sees. There is no other way to change a world.
+//!
+//! # What is held
+//!
+//! - An *allocation* is a row of granules. A granule has one abstract byte (it stands for the first of its 65,536), or
+//!   is freed.
+//! - A *value* is an extent of an allocation, and either a region, which can be written, or a reference to a frozen
+//!   *block*, an extent that was frozen as one.
+//! - Each value is in exactly one place: behind a handle, in a memory that shows it, retired in a memory, or with the
+//!   host. A handle that is mapped holds no value: it names the placement.
+//!
+//! # The rules
+//!
+//! - **I1.** A granule of a region is reached by one place, and if that place is a memory, by no other memory and no
+//!   handle. A granule that can be written is reached by nobody else to read.
+//! - **I2.** The bytes of a frozen block never change while a reference to it lives.
+//! - **I3.** A region that comes from `allocate` reads as zero.
+//! - **Conservation.** A granule that is not freed has exactly one owner: a region, or a block with references. A freed
+//!   one has none.
+//! - **Placements.** What is shown in a memory is inside it and does not overlap.
+//! - **Quotas.** What a store is charged is what it holds.
+//! - **Isolation.** What one instance's memory shows is changed by nobody but this instance.
+//! - **Nothing half done.** What fails has changed nothing (a trap has ended its store, and nothing else).
+//!
+//! # Dropped mappings
+//!
+//! A mapping that is dropped *lingers*: its bytes are shown (and can be written, if they could) until the next map or
+//! unmap that succeeds in that memory. Its placement is free at once. A frozen reference is then gone; a region is
+//! *retired*, and freed at the change after. Both count as regions until they are freed; a lingering one counts as a
+//! mapping too, except towards a map in its own memory, which would end it.
+//!
+//! # Frozen mappings
+//!
+//! A guest's store there traps where the host maps by pages ([`Way::Pages`]), and is private to the mapping where it
+//! copies ([`Way::Copies`]). What the host is told to write there ([`Op::Deliver`]) is private either way; by pages, the
+//! guest's stores to that mapping are then private too. Private bytes are gone with the mapping; by pages, with any map or
+//! unmap in the memory, from when on stores trap again.
+//!
+//! # Traps
+//!
+//! A trap ends the whole store, as the engine has it: it refuses entry from then on. What it held is kept, charged and
+//! counted for `thaw`, until the store is dropped.
+//!
+//! # Not modelled
+//!
+//! Limits of the operating system (`mappings-exhausted`, `regions-exhausted`), the quota of views (it is never seen), and
+//! `borrow`ed handles. A handle's number is the model's own: the lowest that is free in its table. A handle that comes
+//! back with an error keeps its number here.
+
+#![forbid(unsafe_code)]
+
+mod check;
+#[cfg(test)]
+mod exploration;
+mod handles;
+mod memory;
+mod op;
+mod pick;
+mod quota;
+#[cfg(test)]
+mod rules;
+mod slots;
+mod world;
+
+pub use check::{Rule, step};
+pub use op::{AccessError, AllocateError, Holder, MapError, Op, Outcome, PartError};
+pub use quota::{Limits, Usage};
+pub use world::{Instance, Setup, Way, World};
+
+/// The size of a granule in bytes.
+pub const GRANULE: u64 = 65_536;

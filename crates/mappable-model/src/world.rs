@@ -1,0 +1,403 @@
+//! Who holds what, and how values come, go, and pass on.
+
+use crate::memory::{Memory, Mount};
+use crate::quota::{Limits, Usage};
+use crate::slots::Slots;
+use crate::{GRANULE, Holder, Op, Outcome};
+
+/// Granules of one allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Extent {
+    pub(crate) allocation: usize,
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+}
+
+/// What can be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Value {
+    Region(Extent),
+    Frozen { block: usize, extent: Extent },
+}
+
+impl Value {
+    pub(crate) fn extent(self) -> Extent {
+        let (Self::Region(extent) | Self::Frozen { extent, .. }) = self;
+        extent
+    }
+
+    pub(crate) fn bytes(self) -> u64 {
+        self.extent().len as u64 * GRANULE
+    }
+
+    pub(crate) fn is_frozen(self) -> bool {
+        matches!(self, Self::Frozen { .. })
+    }
+
+    pub(crate) fn frozen_bytes(self) -> u64 {
+        if self.is_frozen() { self.bytes() } else { 0 }
+    }
+}
+
+/// What a handle stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Handle {
+    /// `mappable` or `frozen`.
+    Unmapped(Value),
+    /// `mapping` or `frozen-mapping`: the value is in the memory of the instance that mapped it.
+    Mapped { memory: usize, at: usize },
+}
+
+/// Granules that were allocated at once: a byte each, or freed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Allocation {
+    pub(crate) granules: Vec<Option<u8>>,
+}
+
+/// What was frozen at once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Block {
+    pub(crate) extent: Extent,
+    /// References, wherever.
+    pub(crate) references: usize,
+    /// References that each store is charged for.
+    pub(crate) in_stores: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Life {
+    Alive,
+    /// It trapped.
+    Dead,
+    Dropped,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Store {
+    pub(crate) life: Life,
+    pub(crate) limits: Limits,
+    pub(crate) usage: Usage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Guest {
+    pub(crate) store: usize,
+    pub(crate) memory: Memory,
+    pub(crate) handles: Slots<Handle>,
+}
+
+/// How a memory is mapped into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// By what its pages show: a guest's store into a frozen mapping traps.
+    Pages,
+    /// By copying: a guest's store into a frozen mapping is private to it.
+    Copies,
+    /// Not at all.
+    Never,
+}
+
+/// An instance to begin with.
+#[derive(Clone, Copy, Debug)]
+pub struct Instance {
+    /// The store that it is in.
+    pub store: usize,
+    /// The size of its memory, in granules.
+    pub granules: usize,
+    /// The size that its memory can grow to.
+    pub most: usize,
+    /// How its memory is mapped into.
+    pub way: Way,
+}
+
+/// A world to begin with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The stores' limits.
+    pub stores: Vec<Limits>,
+    /// The instances.
+    pub instances: Vec<Instance>,
+    /// How many bytes `read` gives a guest at once.
+    pub longest_list: u64,
+}
+
+/// Mistakes that the checks are tried on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) enum Mistake {
+    AllocateDoesNotZero,
+    FreezeKeepsMapping,
+    ThawsShared,
+    ThawKeepsTheRest,
+    UnmapDoesNotHide,
+    JoinsStrangers,
+    PassesMapped,
+    DropOfMappingFreesAtOnce,
+    StoresIntoFrozen,
+    MapsOverOthers,
+    FailureLosesHandle,
+    ForgetsToDischarge,
+}
+
+/// All that there is. Two worlds in which the same can happen, numbers included, are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    pub(crate) allocations: Slots<Allocation>,
+    pub(crate) blocks: Slots<Block>,
+    pub(crate) stores: Vec<Store>,
+    pub(crate) instances: Vec<Guest>,
+    pub(crate) host: Slots<Value>,
+    pub(crate) longest_list: u64,
+    #[cfg(test)]
+    pub(crate) mistake: Option<Mistake>,
+}
+
+impl World {
+    /// A world in which nothing is held, and all memories are zero.
+    pub fn new(setup: &Setup) -> Self {
+        let store = |&limits: &Limits| Store { life: Life::Alive, limits, usage: Usage::default() };
+        let guest = |&Instance { store, granules, most, way }: &Instance| Guest {
+            store,
+            memory: Memory::new(granules, most, way),
+            handles: Slots::default(),
+        };
+        Self {
+            allocations: Slots::default(),
+            blocks: Slots::default(),
+            stores: setup.stores.iter().map(store).collect(),
+            instances: setup.instances.iter().map(guest).collect(),
+            host: Slots::default(),
+            longest_list: setup.longest_list,
+            #[cfg(test)]
+            mistake: None,
+        }
+    }
+
+    /// What a store is charged.
+    pub fn usage(&self, store: usize) -> Usage {
+        self.stores[store].usage
+    }
+
+    /// Whether a store can be entered.
+    pub fn is_alive(&self, store: usize) -> bool {
+        self.stores[store].life == Life::Alive
+    }
+
+    /// The store of an instance.
+    pub fn store(&self, instance: usize) -> usize {
+        self.instances[instance].store
+    }
+
+    /// What a handle that is not mapped stands for, a byte for each granule.
+    pub fn contents(&self, by: Holder, handle: usize) -> Option<Vec<u8>> {
+        let extent = self.value(by, handle)?.extent();
+        Some((0..extent.len).map(|granule| self.byte(extent, granule)).collect())
+    }
+
+    /// What an instance's memory shows, a byte for each granule.
+    pub fn shown(&self, instance: usize) -> impl Iterator<Item = u8> {
+        (0..self.instances[instance].memory.heap.len()).filter_map(move |granule| self.shows(instance, granule))
+    }
+
+    /// Does one thing.
+    pub fn apply(&mut self, op: &Op) -> Outcome {
+        match *op {
+            Op::DropStore { store } => self.drop_store(store),
+            Op::Pass { from, handle, to } => self.pass(from, handle, to),
+            Op::Map { by, .. }
+            | Op::Unmap { by, .. }
+            | Op::Load { by, .. }
+            | Op::Store { by, .. }
+            | Op::Deliver { by, .. }
+            | Op::Grow { by, .. }
+            | Op::Trap { by } => {
+                let outcome = if self.lives(by) { self.in_memory(op) } else { Outcome::Refused };
+                self.ended(Holder::Instance(by), outcome)
+            }
+            Op::Allocate { by, .. }
+            | Op::Freeze { by, .. }
+            | Op::Thaw { by, .. }
+            | Op::Clone { by, .. }
+            | Op::Slice { by, .. }
+            | Op::Copy { by, .. }
+            | Op::Split { by, .. }
+            | Op::Join { by, .. }
+            | Op::Read { by, .. }
+            | Op::Write { by, .. }
+            | Op::Drop { by, .. } => {
+                let outcome = if self.acts(by) { self.on_handle(by, op) } else { Outcome::Refused };
+                self.ended(by, outcome)
+            }
+        }
+    }
+
+    pub(crate) fn errs(&self, _mistake: Mistake) -> bool {
+        #[cfg(test)]
+        return self.mistake == Some(_mistake);
+        #[cfg(not(test))]
+        false
+    }
+
+    fn lives(&self, instance: usize) -> bool {
+        self.stores[self.instances[instance].store].life == Life::Alive
+    }
+
+    pub(crate) fn acts(&self, by: Holder) -> bool {
+        match by {
+            Holder::Instance(instance) => self.lives(instance),
+            Holder::Host => true,
+        }
+    }
+
+    /// A trap ends the store. The host has no handles that could be wrong: that does not compile.
+    fn ended(&mut self, by: Holder, outcome: Outcome) -> Outcome {
+        match (by, &outcome) {
+            (Holder::Instance(by), Outcome::Trap) => self.stores[self.instances[by].store].life = Life::Dead,
+            (Holder::Host, Outcome::Trap) => return Outcome::Impossible,
+            _ => {}
+        }
+        outcome
+    }
+
+    pub(crate) fn store_of(&self, by: Holder) -> Option<usize> {
+        match by {
+            Holder::Instance(instance) => Some(self.instances[instance].store),
+            Holder::Host => None,
+        }
+    }
+
+    /// The value of a handle that is not mapped.
+    pub(crate) fn value(&self, by: Holder, handle: usize) -> Option<Value> {
+        match by {
+            Holder::Host => self.host.get(handle).copied(),
+            Holder::Instance(instance) => match self.instances[instance].handles.get(handle)? {
+                Handle::Unmapped(value) => Some(*value),
+                Handle::Mapped { .. } => None,
+            },
+        }
+    }
+
+    /// Gives a value to somebody, and charges for it.
+    pub(crate) fn give(&mut self, to: Holder, value: Value) -> usize {
+        match to {
+            Holder::Host => self.host.insert(value),
+            Holder::Instance(instance) => {
+                self.charge(self.instances[instance].store, value);
+                self.instances[instance].handles.insert(Handle::Unmapped(value))
+            }
+        }
+    }
+
+    /// Takes the value of a handle that [`World::value`] has looked at.
+    pub(crate) fn take(&mut self, from: Holder, handle: usize) {
+        match (from, self.value(from, handle)) {
+            (Holder::Instance(instance), Some(value)) => {
+                self.instances[instance].handles.remove(handle);
+                self.discharge(self.instances[instance].store, value);
+            }
+            _ => _ = self.host.remove(handle),
+        }
+    }
+
+    /// A value goes for good: a region is freed, and a block with its last reference.
+    pub(crate) fn free(&mut self, value: Value) {
+        match value {
+            Value::Region(extent) => self.free_extent(extent),
+            Value::Frozen { block: number, .. } => {
+                let Some(block) = self.blocks.get_mut(number) else { return };
+                block.references = block.references.saturating_sub(1);
+                if block.references == 0 {
+                    let extent = block.extent;
+                    self.blocks.remove(number);
+                    self.free_extent(extent);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn free_extent(&mut self, Extent { allocation, start, len }: Extent) {
+        let Some(found) = self.allocations.get_mut(allocation) else { return };
+        found.granules.iter_mut().skip(start).take(len).for_each(|granule| *granule = None);
+        if found.granules.iter().all(Option::is_none) {
+            self.allocations.remove(allocation);
+        }
+    }
+
+    pub(crate) fn byte(&self, extent: Extent, granule: usize) -> u8 {
+        let allocation = self.allocations.get(extent.allocation);
+        allocation.and_then(|found| *found.granules.get(extent.start + granule)?).unwrap_or(0)
+    }
+
+    pub(crate) fn set_byte(&mut self, extent: Extent, granule: usize, byte: u8) {
+        if let Some(found) = self.allocations.get_mut(extent.allocation)
+            && let Some(granule) = found.granules.get_mut(extent.start + granule)
+        {
+            *granule = Some(byte);
+        }
+    }
+
+    fn pass(&mut self, from: Holder, handle: usize, to: Holder) -> Outcome {
+        if !self.acts(from) || !self.acts(to) {
+            return Outcome::Refused;
+        }
+        let (sender, receiver) = (self.store_of(from), self.store_of(to));
+        if sender.is_some() && receiver.is_some() && sender != receiver {
+            return Outcome::Impossible;
+        }
+        if let Some(value) = self.value(from, handle) {
+            self.take(from, handle);
+            return Outcome::Handle(self.give(to, value));
+        }
+        // A handle of something mapped can be passed to whoever takes such handles. Nobody but who mapped it can use it,
+        // save for dropping it.
+        match (from, to) {
+            (Holder::Instance(sender), Holder::Instance(receiver)) => {
+                let Some(mapped) = self.instances[sender].handles.remove(handle) else {
+                    return self.ended(from, Outcome::Trap);
+                };
+                let passed = match mapped {
+                    Handle::Mapped { memory, at } if self.errs(Mistake::PassesMapped) => {
+                        let mount = self.instances[memory].memory.mount(at).expect("a mapped handle has a mount");
+                        Handle::Unmapped(mount.value)
+                    }
+                    mapped => mapped,
+                };
+                Outcome::Handle(self.instances[receiver].handles.insert(passed))
+            }
+            (Holder::Instance(sender), Holder::Host) if self.instances[sender].handles.get(handle).is_none() => {
+                self.ended(from, Outcome::Trap)
+            }
+            _ => Outcome::Impossible,
+        }
+    }
+
+    fn drop_store(&mut self, store: usize) -> Outcome {
+        if self.stores[store].life == Life::Dropped {
+            return Outcome::Refused;
+        }
+        for instance in 0..self.instances.len() {
+            if self.instances[instance].store != store {
+                continue;
+            }
+            let guest = &mut self.instances[instance];
+            let handles = std::mem::take(&mut guest.handles);
+            let Memory { mounts, retired, heap, .. } = &mut guest.memory;
+            heap.clear();
+            let shown = std::mem::take(mounts).into_iter().map(|Mount { value, .. }| value);
+            let retired = std::mem::take(retired).into_iter().map(Value::Region);
+            let mut values: Vec<Value> = shown.chain(retired).collect();
+            values.extend(handles.iter().filter_map(|(_, handle)| match handle {
+                Handle::Unmapped(value) => Some(*value),
+                Handle::Mapped { .. } => None,
+            }));
+            for value in values {
+                self.discharge(store, value);
+                self.free(value);
+            }
+        }
+        let store = &mut self.stores[store];
+        (store.usage.mappings, store.usage.frozen_mapped_bytes) = (0, 0);
+        store.life = Life::Dropped;
+        Outcome::Done
+    }
+}
