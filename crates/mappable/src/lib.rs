@@ -65,13 +65,21 @@ mod sys;
 mod view;
 
 pub use host::{
-    CompileError, HandleError, Limits, MappableCtx, MappableView, Mapping, MappingMode, ProbeError, Runtime,
-    RuntimeBuilder, RuntimeError, TrapReason, add_to_linker,
+    CompileError, FrozenMapping, HandleError, MappableCtx, MappableView, Mapping, MappingMode, ProbeError, Runtime,
+    RuntimeBuilder, RuntimeError, TrapReason, add_to_linker, externref, install_fault_handler,
 };
 pub use mappable_rewrite as rewrite;
-pub use region::{AllocateError, GRANULE, Mappable};
+pub use region::{
+    AllocateError, FreezeFailed, Frozen, GRANULE, JoinFailed, Limits, Mappable, PartError, SplitFailed, ThawFailed,
+};
 pub use sys::calls as system_calls;
+#[cfg(feature = "fault-injection")]
+#[doc(hidden)]
+pub use sys::injection;
 pub use view::{MemoryShape, Strategy, Unmappable, strategy_for};
 
 /// A handle to a region, as components are passed it and give it: `own<mappable>`, or `borrow<mappable>`.
 pub type Handle = wasmtime::component::Resource<Mappable>;
+
+/// A handle to a reference to a frozen region: `own<frozen>`, or `borrow<frozen>`.
+pub type FrozenHandle = wasmtime::component::Resource<Frozen>;

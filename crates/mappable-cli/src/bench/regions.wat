@@ -5,7 +5,7 @@
     (export "mapping" (type $mapping (sub resource)))
     (type $cases (enum
       "placement-misaligned" "placement-too-small" "placement-overlaps"
-      "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+      "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
     (export "map-error" (type $map-error (eq $cases)))
     (export "[static]mappable.map" (func
       (param "this" (own $mappable)) (param "at" (list u8))
@@ -49,7 +49,7 @@
     (import "mapping" (type $mapping (sub resource)))
     (type $cases (enum
       "placement-misaligned" "placement-too-small" "placement-overlaps"
-      "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+      "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
     (import "map-error" (type $map-error (eq $cases)))
     (import "map" (func $map
       (param "this" (own $mappable)) (param "at" (list u8))
@@ -75,7 +75,7 @@
     (import "mapping" (type $mapping (sub resource)))
     (type $cases (enum
       "placement-misaligned" "placement-too-small" "placement-overlaps"
-      "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+      "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
     (import "map-error" (type $map-error (eq $cases)))
     (import "map" (func $map
       (param "this" (own $mappable)) (param "at" (list u8))

@@ -153,5 +153,6 @@ fn reason(strategy: Strategy, shape: &MemoryShape) -> String {
             let maximum = maximum.unwrap_or(0);
             format!("its maximum of {maximum} pages fits what is reserved, so its base is a constant")
         }
+        (Strategy::Copy, _) => "no pages can be mapped on this platform".to_owned(),
     }
 }

@@ -6,7 +6,7 @@
     (export "mapping" (type $mapping (sub resource)))
     (type $cases (enum
       "placement-misaligned" "placement-too-small" "placement-overlaps"
-      "placement-mismatch" "placement-unmappable" "mappings-exhausted"))
+      "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
     (export "map-error" (type $map-error (eq $cases)))
     (export "[static]mappable.map" (func
       (param "this" (own $mappable)) (param "at" (list u8))

@@ -2,37 +2,43 @@
 //!
 //! A cache, and trusted for nothing: what it answers is checked against the memory itself.
 
-use crate::view::SPAN;
-
 /// An index into a context's memories.
 pub(super) type SeatId = usize;
 
+/// A range of addresses that a memory was seen in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    base: usize,
+    end: usize,
+    seat: SeatId,
+}
+
 #[derive(Default)]
 pub(super) struct Addresses {
-    /// The bases of views, in order, with their memories. No two are closer than a memory's span.
-    bases: Vec<(usize, SeatId)>,
+    /// In order. No two overlap.
+    seen: Vec<Seen>,
     /// The entry that was found last.
     last: usize,
 }
 
 impl Addresses {
-    /// The memory that had a view around `address`, if that was noted.
+    /// The memory that was seen around `address`, if that was noted.
     pub(super) fn find(&mut self, address: usize) -> Option<SeatId> {
-        let holds = |&(base, _): &(usize, SeatId)| address >= base && address - base < SPAN as usize;
-        if let Some(entry) = self.bases.get(self.last).filter(|entry| holds(entry)) {
-            return Some(entry.1);
+        let holds = |seen: &&Seen| (seen.base..seen.end).contains(&address);
+        if let Some(seen) = self.seen.get(self.last).filter(holds) {
+            return Some(seen.seat);
         }
-        let after = self.bases.partition_point(|&(base, _)| base <= address);
+        let after = self.seen.partition_point(|seen| seen.base <= address);
         self.last = after.checked_sub(1)?;
-        self.bases.get(self.last).filter(|entry| holds(entry)).map(|entry| entry.1)
+        self.seen.get(self.last).filter(holds).map(|seen| seen.seat)
     }
 
-    /// Notes that a memory has a view at `base`. Views that were noted there before are gone.
-    pub(super) fn note(&mut self, base: usize, seat: SeatId) {
-        let span = SPAN as usize;
-        let from = self.bases.partition_point(|&(other, _)| other.saturating_add(span) <= base);
-        let to = self.bases.partition_point(|&(other, _)| other < base.saturating_add(span));
-        self.bases.splice(from..to, [(base, seat)]);
+    /// Notes that a memory is seen in the `span` bytes from `base`. What was noted there before is gone.
+    pub(super) fn note(&mut self, base: usize, span: usize, seat: SeatId) {
+        let end = base.saturating_add(span);
+        let from = self.seen.partition_point(|other| other.end <= base);
+        let to = self.seen.partition_point(|other| other.base < end).max(from);
+        self.seen.splice(from..to, [Seen { base, end, seat }]);
     }
 }
 
@@ -40,28 +46,32 @@ impl Addresses {
 mod tests {
     use super::*;
 
-    const SPAN: usize = super::SPAN as usize;
-
     #[test]
-    fn an_address_leads_to_the_view_around_it() {
+    fn an_address_leads_to_the_memory_around_it() {
         let mut addresses = Addresses::default();
-        for (base, seat) in [(5, 0), (1, 1), (9, 2)] {
-            addresses.note(base * SPAN, seat);
+        for (base, span, seat) in [(50, 10, 0), (10, 5, 1), (90, 10, 2)] {
+            addresses.note(base, span, seat);
         }
-        for (address, seat) in [(5, Some(0)), (1, Some(1)), (9, Some(2)), (0, None), (2, None), (10, None)] {
-            assert_eq!(addresses.find(address * SPAN), seat, "at {address}");
-            assert_eq!(addresses.find(address * SPAN + SPAN - 1), seat, "at {address} and a bit");
+        for (address, seat) in
+            [(50, Some(0)), (59, Some(0)), (14, Some(1)), (15, None), (99, Some(2)), (5, None), (100, None)]
+        {
+            assert_eq!(addresses.find(address), seat, "at {address}");
         }
     }
 
     #[test]
-    fn a_new_view_takes_the_place_of_those_it_overlaps() {
+    fn what_is_noted_takes_the_place_of_what_it_overlaps() {
         let mut addresses = Addresses::default();
-        addresses.note(4 * SPAN, 0);
-        addresses.note(5 * SPAN, 1);
-        addresses.note(4 * SPAN + SPAN / 2, 2);
-        assert_eq!(addresses.bases, [(4 * SPAN + SPAN / 2, 2)]);
-        addresses.note(4 * SPAN + SPAN / 2, 3);
-        assert_eq!(addresses.find(5 * SPAN), Some(3));
+        addresses.note(40, 10, 0);
+        addresses.note(50, 10, 1);
+        addresses.note(60, 10, 3);
+        addresses.note(45, 10, 2);
+        let seen: Vec<SeatId> = addresses.seen.iter().map(|seen| seen.seat).collect();
+        assert_eq!(seen, [2, 3]);
+        addresses.note(45, 10, 4);
+        assert_eq!(
+            [44, 45, 54, 55, 60].map(|address| addresses.find(address)),
+            [None, Some(4), Some(4), None, Some(3)]
+        );
     }
 }

@@ -5,16 +5,16 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use slab::Slab;
 use wasmtime::component::Resource;
 
 use super::addresses::SeatId;
-use super::error::{TrapReason, WitAllocateError, WitMapError};
+use super::externref::Dropped;
 use super::seats::Seats;
-use crate::region::{Backing, Mappable};
-use crate::view::{Driving, Mount, MountError, Placement, PlacementError};
+use crate::region::{Account, Backing, Charged, Frozen, FrozenRegion, Held, Limits, Mappable};
+use crate::view::{Driving, Mount};
 
 /// Gives the functions of `mappable:memory/types` the context of a store. Implemented by the store's data.
 ///
@@ -58,24 +58,8 @@ impl<T: ?Sized + MappableView> MappableView for Box<T> {
 /// what is mapped is the business of the guest that mapped it.
 pub enum Mapping {}
 
-/// What the components of one store may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// All regions together, in bytes. `allocate` answers `region-over-quota` beyond.
-    pub region_bytes: u64,
-    /// How many regions. `allocate` answers `region-over-quota` beyond.
-    pub regions: usize,
-    /// How many regions may be mapped at once, those included whose mapping was dropped while they are still shown.
-    /// `map` answers `mappings-exhausted` beyond.
-    pub mappings: usize,
-}
-
-impl Default for Limits {
-    /// 4 GiB in 1,000 regions, 64 of them mapped.
-    fn default() -> Self {
-        Self { region_bytes: 4 << 30, regions: 1_000, mappings: 64 }
-    }
-}
+/// The WIT resource `frozen-mapping`, as [`Mapping`].
+pub enum FrozenMapping {}
 
 /// Why a handle could not be made from a region, or a region had from a handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,14 +74,17 @@ pub enum HandleError {
     /// The handle is borrowed, so the region is not the host's to take.
     #[error("handle {0} is borrowed: the region is not the host's to take")]
     Borrowed(u32),
+    /// The operating system did not show the region in the host's address space.
+    #[error("the region can't be shown in the host's address space: {0}")]
+    NotShown(io::ErrorKind),
 }
 
-/// A region that a component of this store holds.
-struct Entry {
-    region: Mappable,
-    /// Where it is shown. A `mapping` handle stands for an entry that has this, a `mappable` handle for one that has
-    /// not, and there is one handle for each entry.
-    mapped: Option<(SeatId, Mount)>,
+/// What a component of this store holds.
+pub(super) struct Entry {
+    pub(super) held: Charged,
+    /// Where it is shown. A `mapping` (or `frozen-mapping`) handle stands for an entry that has this, a `mappable` (or
+    /// `frozen`) handle for one that has not, and there is one handle for each entry.
+    pub(super) mapped: Option<(SeatId, Mount)>,
 }
 
 /// The regions that the components of one store hold, and where they are mapped.
@@ -105,21 +92,26 @@ struct Entry {
 /// Made by [`Runtime::context`](crate::Runtime::context), kept in the store's data and found through
 /// [`MappableView`]. Dropping it frees the regions.
 pub struct MappableCtx {
-    backing: Arc<Backing>,
-    limits: Limits,
-    entries: Slab<Entry>,
-    /// The sizes of all entries' regions together.
-    held_bytes: u64,
+    pub(super) backing: Arc<Backing>,
+    pub(super) limits: Limits,
+    /// What is held, here or where it still is shown: what limits are about.
+    pub(super) account: Account,
+    pub(super) entries: Slab<Entry>,
     /// How many entries are mapped.
-    mapped: usize,
-    seats: Seats,
+    pub(super) mapped: usize,
+    /// How many bytes of mapped entries are frozen.
+    pub(super) frozen_mapped_bytes: u64,
+    pub(super) seats: Seats,
+    /// What core modules referred to and do no longer.
+    dropped: Dropped,
 }
 
 impl fmt::Debug for MappableCtx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (regions, bytes) = self.held();
         f.debug_struct("MappableCtx")
-            .field("regions", &self.entries.len())
-            .field("bytes", &self.held_bytes)
+            .field("regions", &regions)
+            .field("bytes", &bytes)
             .field("memories", &self.seats.len())
             .finish_non_exhaustive()
     }
@@ -127,24 +119,31 @@ impl fmt::Debug for MappableCtx {
 
 impl MappableCtx {
     pub(super) fn new(backing: Arc<Backing>, driving: Driving, mapping: bool) -> Self {
+        let limits = Limits::default();
+        driving.views.set_max(limits.views);
         Self {
             backing,
-            limits: Limits::default(),
+            limits,
+            account: Account::default(),
             entries: Slab::new(),
-            held_bytes: 0,
             mapped: 0,
+            frozen_mapped_bytes: 0,
             seats: Seats::new(driving, mapping),
+            dropped: Dropped::default(),
         }
     }
 
     /// Sets what the store's components may hold. What they hold already stays.
     pub fn set_limits(&mut self, limits: Limits) {
+        self.seats.set_max_views(limits.views);
         self.limits = limits;
     }
 
-    /// How many regions the store's components hold, and how many bytes those have together.
+    /// How many regions and references to frozen ones count against the store's limits, and how many bytes those have
+    /// together (an allocation that was frozen once, and in full): what components hold, and what is still shown though
+    /// its mapping was dropped.
     pub fn held(&self) -> (usize, u64) {
-        (self.entries.len(), self.held_bytes)
+        self.account.charged()
     }
 
     /// Gives a region to this store: the handle can be passed to a component as `own<mappable>`, or as
@@ -155,10 +154,7 @@ impl MappableCtx {
     ///
     /// [`HandleError::AnotherRuntime`].
     pub fn insert(&mut self, region: Mappable) -> Result<Resource<Mappable>, HandleError> {
-        if !region.extent().is_in(&self.backing) {
-            return Err(HandleError::AnotherRuntime);
-        }
-        Ok(Resource::new_own(self.add(region)))
+        self.insert_held(Held::Mappable(region)).map(Resource::new_own)
     }
 
     /// Takes a region out of this store: the handle came from a component as `own<mappable>`, or from
@@ -168,11 +164,15 @@ impl MappableCtx {
     ///
     /// [`HandleError::Borrowed`] and [`HandleError::NotHeld`].
     pub fn remove(&mut self, handle: Resource<Mappable>) -> Result<Mappable, HandleError> {
+        let rep = handle.rep();
         if !handle.owned() {
-            return Err(HandleError::Borrowed(handle.rep()));
+            return Err(HandleError::Borrowed(rep));
         }
         self.get(&handle)?;
-        self.take(handle.rep()).map(|entry| entry.region).ok_or(HandleError::NotHeld(handle.rep()))
+        match self.take(rep).map(|entry| entry.held.release()) {
+            Some(Held::Mappable(region)) => Ok(region),
+            _ => Err(HandleError::NotHeld(rep)),
+        }
     }
 
     /// Looks at a region of this store, through a handle that is owned or borrowed.
@@ -181,8 +181,10 @@ impl MappableCtx {
     ///
     /// [`HandleError::NotHeld`].
     pub fn get(&self, handle: &Resource<Mappable>) -> Result<&Mappable, HandleError> {
-        let entry = self.entries.get(handle.rep() as usize).filter(|entry| entry.mapped.is_none());
-        Ok(&entry.ok_or(HandleError::NotHeld(handle.rep()))?.region)
+        match self.unmapped(handle.rep()) {
+            Some(Held::Mappable(region)) => Ok(region),
+            _ => Err(HandleError::NotHeld(handle.rep())),
+        }
     }
 
     /// The bytes of a region of this store, for writing, through a handle that is owned or borrowed. As
@@ -193,88 +195,82 @@ impl MappableCtx {
     /// [`HandleError::NotHeld`], as an [`io::Error`], and the operating system's.
     pub fn bytes_mut(&mut self, handle: &Resource<Mappable>) -> io::Result<&mut [u8]> {
         // Not the `Mappable` itself: it could be exchanged for another one, behind the context's back.
-        let entry = self.entries.get_mut(handle.rep() as usize).filter(|entry| entry.mapped.is_none());
-        entry.ok_or_else(|| io::Error::other(HandleError::NotHeld(handle.rep())))?.region.bytes_mut()
+        let not_held = || io::Error::other(HandleError::NotHeld(handle.rep()));
+        self.region_mut(handle.rep()).ok_or_else(not_held)?.bytes_mut()
     }
 
-    pub(super) fn allocate(&mut self, size: u64) -> Result<u32, WitAllocateError> {
-        // A size that is never right is said to be so whatever the quota.
-        Mappable::check_size(size)?;
-        // Regions whose mapping was dropped take memory until it is safe to free them.
-        let (unowned, unowned_bytes) = self.seats.unowned();
-        let bytes = self.held_bytes.saturating_add(unowned_bytes).saturating_add(size);
-        if self.entries.len() + unowned >= self.limits.regions || bytes > self.limits.region_bytes {
-            return Err(WitAllocateError::RegionOverQuota);
-        }
-        let region = Mappable::allocate(&self.backing, size)?;
-        Ok(self.add(region))
+    /// Gives a reference to frozen bytes to this store, as [`MappableCtx::insert`] does a region: the handle can be passed
+    /// as `own<frozen>` or `borrow<frozen>`.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::AnotherRuntime`].
+    pub fn insert_frozen(&mut self, frozen: Frozen) -> Result<Resource<Frozen>, HandleError> {
+        self.insert_held(Held::Frozen(frozen.into_region())).map(Resource::new_own)
     }
 
-    /// Maps the region of a `mappable` handle, which becomes a `mapping` handle of the same representation.
-    pub(super) fn map(&mut self, rep: u32, at: List) -> Result<Result<(), WitMapError>, TrapReason> {
-        let entry = self.entries.get_mut(rep as usize).filter(|entry| entry.mapped.is_none());
-        let entry = entry.ok_or_else(|| bug(rep, "unmapped", line!()))?;
-        if at.len == 0 {
-            return Ok(Err(WitMapError::PlacementMisaligned));
+    /// Takes a reference out of this store, as [`MappableCtx::remove`] does a region.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Borrowed`] and [`HandleError::NotHeld`]; [`HandleError::NotShown`], and the store still holds it.
+    pub fn remove_frozen(&mut self, handle: Resource<Frozen>) -> Result<Frozen, HandleError> {
+        if !handle.owned() {
+            return Err(HandleError::Borrowed(handle.rep()));
         }
-        let Some(spot) = self.seats.locate(at.address)? else { return Ok(Err(WitMapError::PlacementUnmappable)) };
-        if self.mapped + self.seats.lingering_besides(spot.seat) >= self.limits.mappings {
-            return Ok(Err(WitMapError::MappingsExhausted));
-        }
-        let placement = match Placement::new(spot.offset, at.len, entry.region.size()) {
-            Ok(placement) => placement,
-            Err(PlacementError::Misaligned) => return Ok(Err(WitMapError::PlacementMisaligned)),
-            Err(PlacementError::TooSmall) => return Ok(Err(WitMapError::PlacementTooSmall)),
-        };
-        match self.seats.mount(spot.seat, placement, &entry.region) {
-            Ok(mount) => {
-                entry.mapped = Some((spot.seat, mount));
-                self.mapped += 1;
-                Ok(Ok(()))
-            }
-            Err(error) => answer(rep, error).map(Err),
-        }
+        let frozen = self.get_frozen(&handle)?;
+        drop(self.take(handle.rep()));
+        Ok(frozen)
     }
 
-    /// Unmaps the region of a `mapping` handle, which becomes a `mappable` handle of the same representation.
-    pub(super) fn unmap(&mut self, rep: u32, at: List) -> Result<Result<(), WitMapError>, TrapReason> {
-        let entry = self.entries.get_mut(rep as usize).ok_or_else(|| bug(rep, "mapped", line!()))?;
-        let (seat, mount) = entry.mapped.ok_or_else(|| bug(rep, "mapped", line!()))?;
-        if at.len == 0 {
-            return Ok(Err(WitMapError::PlacementMismatch));
-        }
-        let offset = self.seats.offset_in(seat, at.address).ok_or(TrapReason::ForeignMapping)?;
-        if offset != mount.offset() {
-            return Ok(Err(WitMapError::PlacementMismatch));
-        }
-        match self.seats.unmount(seat, mount) {
-            Ok(()) => {
-                entry.mapped = None;
-                self.mapped = self.mapped.saturating_sub(1);
-                Ok(Ok(()))
-            }
-            Err(error) => answer(rep, error).map(Err),
+    /// Another reference to frozen bytes of this store, through a handle that is owned or borrowed.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::NotHeld`] and [`HandleError::NotShown`].
+    pub fn get_frozen(&self, handle: &Resource<Frozen>) -> Result<Frozen, HandleError> {
+        let region = self.frozen(handle.rep()).ok_or(HandleError::NotHeld(handle.rep()))?;
+        Frozen::of(region.clone()).map_err(|error| HandleError::NotShown(error.kind()))
+    }
+
+    pub(super) fn dropped(&self) -> Dropped {
+        Arc::clone(&self.dropped)
+    }
+
+    /// Drops what core modules no longer refer to.
+    pub(super) fn drop_unreferenced(&mut self) {
+        let dropped = std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner));
+        dropped.into_iter().for_each(|rep| self.drop_handle(rep));
+    }
+
+    /// What is held behind a handle and not mapped.
+    fn unmapped(&self, rep: u32) -> Option<&Held> {
+        self.entries.get(rep as usize).filter(|entry| entry.mapped.is_none()).map(|entry| &*entry.held)
+    }
+
+    pub(super) fn region_mut(&mut self, rep: u32) -> Option<&mut Mappable> {
+        let entry = self.entries.get_mut(rep as usize).filter(|entry| entry.mapped.is_none())?;
+        match &mut *entry.held {
+            Held::Mappable(region) => Some(region),
+            Held::Frozen(_) => None,
         }
     }
 
-    /// A handle of either type was dropped.
-    pub(super) fn drop_handle(&mut self, rep: u32) {
-        if let Some(Entry { region, mapped: Some((seat, mount)) }) = self.take(rep) {
-            self.seats.linger(seat, mount, region);
+    pub(super) fn frozen(&self, rep: u32) -> Option<&FrozenRegion> {
+        match self.unmapped(rep) {
+            Some(Held::Frozen(region)) => Some(region),
+            _ => None,
         }
     }
 
-    fn add(&mut self, region: Mappable) -> u32 {
-        self.held_bytes = self.held_bytes.saturating_add(region.size());
-        // Far fewer than 2^32: each has at least a granule of the backing file.
-        self.entries.insert(Entry { region, mapped: None }) as u32
+    fn insert_held(&mut self, held: Held) -> Result<u32, HandleError> {
+        if held.is_in(&self.backing) { Ok(self.add(held)) } else { Err(HandleError::AnotherRuntime) }
     }
 
-    fn take(&mut self, rep: u32) -> Option<Entry> {
-        let entry = self.entries.try_remove(rep as usize)?;
-        self.held_bytes = self.held_bytes.saturating_sub(entry.region.size());
-        self.mapped = self.mapped.saturating_sub(usize::from(entry.mapped.is_some()));
-        Some(entry)
+    pub(super) fn add(&mut self, held: Held) -> u32 {
+        let held = self.account.charge(held);
+        // Far fewer than 2^32: each takes more than a byte of the host's memory.
+        self.entries.insert(Entry { held, mapped: None }) as u32
     }
 }
 
@@ -283,33 +279,8 @@ impl Drop for MappableCtx {
     fn drop(&mut self) {
         for entry in self.entries.drain() {
             if let Some((seat, _)) = entry.mapped {
-                self.seats.abandon(seat, entry.region);
+                self.seats.abandon(seat, entry.held);
             }
         }
     }
-}
-
-/// A list that a guest passed, as addresses of the host.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct List {
-    pub(super) address: usize,
-    pub(super) len: u64,
-}
-
-/// What a guest is told of a mount that failed: an error, or a trap if it must not go on.
-fn answer(rep: u32, error: MountError) -> Result<WitMapError, TrapReason> {
-    match error {
-        MountError::Overlaps => Ok(WitMapError::PlacementOverlaps),
-        MountError::Unmappable => Ok(WitMapError::PlacementUnmappable),
-        MountError::Foreign => Err(bug(rep, "of the memory's runtime", line!())),
-        MountError::Exhausted(error) => {
-            tracing::debug!(%error, "a region was not mapped");
-            Ok(WitMapError::MappingsExhausted)
-        }
-        MountError::Broken(error) => Err(TrapReason::Broken(error)),
-    }
-}
-
-fn bug(rep: u32, expected: &'static str, line: u32) -> TrapReason {
-    TrapReason::Bug { rep, expected, file: file!(), line }
 }

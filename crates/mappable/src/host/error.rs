@@ -2,7 +2,7 @@
 
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-use crate::region::AllocateError;
+use crate::region::{AllocateError, PartError};
 
 /// The WIT enum `map-error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
@@ -19,6 +19,8 @@ pub(super) enum WitMapError {
     PlacementMismatch,
     #[component(name = "placement-unmappable")]
     PlacementUnmappable,
+    #[component(name = "mapping-over-quota")]
+    MappingOverQuota,
     #[component(name = "mappings-exhausted")]
     MappingsExhausted,
 }
@@ -45,6 +47,29 @@ impl From<AllocateError> for WitAllocateError {
     }
 }
 
+/// The WIT enum `part-error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum WitPartError {
+    #[component(name = "part-misaligned")]
+    PartMisaligned,
+    #[component(name = "part-outside-region")]
+    PartOutsideRegion,
+    #[component(name = "region-over-quota")]
+    RegionOverQuota,
+}
+
+impl From<PartError> for WitPartError {
+    fn from(error: PartError) -> Self {
+        match error {
+            PartError::Misaligned => Self::PartMisaligned,
+            PartError::OutsideRegion => Self::PartOutsideRegion,
+            PartError::RegionsExhausted => Self::RegionOverQuota,
+        }
+    }
+}
+
 /// The WIT enum `access-error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
 #[component(enum)]
@@ -67,6 +92,19 @@ pub enum TrapReason {
     /// A borrowed handle came where an owned one is taken.
     #[error("a borrowed handle was passed where an owned one is needed")]
     Borrowed,
+    /// A core module named no region: null, a reference to something else, or to a region that the host has taken out.
+    #[error("the reference is to no region that this store holds")]
+    NoRegion,
+    /// A core module mapped a region that is mapped.
+    #[error("the region is mapped already")]
+    Mapped,
+    /// A core module unmapped a region that is not mapped.
+    #[error("the region is not mapped")]
+    NotMapped,
+    /// The engine did not let a memory grow by nothing, without which its base can't be refreshed (our bug, with this
+    /// version of the engine).
+    #[error("the memory's base was not refreshed: nothing more is mapped in it (a bug in mappable)")]
+    NotRefreshed(#[source] wasmtime::Error),
     /// The memory is driven by the context of another store.
     #[error("the memory's mappings belong to another MappableCtx: a store keeps the one that it began with")]
     AnotherContext,

@@ -3,8 +3,11 @@
 //! ```text
 //!   Runtime           the engine with the settings that mapping needs, the memory that regions lie in, `compile`
 //!    └ MappableCtx    who holds what in one store: the handles of its components
+//!       │  ├ mapping     map and unmap
+//!       │  └ values      freeze, thaw, split, join, slice, clone, copy
 //!       ├ Seats       its memories, and which of them an address is in (`Addresses`)
-//!       └ add_to_linker   the functions of `mappable:memory/types`, on the context of the calling store
+//!       ├ add_to_linker   the functions of `mappable:memory/types`, on the context of the calling store
+//!       └ externref   the same for core modules
 //! ```
 //!
 //! What a handle's index means is the engine's business (it checks that it is the caller's, of the right type, and
@@ -13,13 +16,17 @@
 mod addresses;
 mod context;
 mod error;
+pub mod externref;
+mod files;
 mod functions;
+mod mapping;
 mod probe;
 mod runtime;
 mod seats;
+mod values;
 
-pub use context::{HandleError, Limits, MappableCtx, MappableView, Mapping};
+pub use context::{FrozenMapping, HandleError, MappableCtx, MappableView, Mapping};
 pub use error::TrapReason;
 pub use functions::add_to_linker;
 pub use probe::ProbeError;
-pub use runtime::{CompileError, MappingMode, Runtime, RuntimeBuilder, RuntimeError};
+pub use runtime::{CompileError, MappingMode, Runtime, RuntimeBuilder, RuntimeError, install_fault_handler};

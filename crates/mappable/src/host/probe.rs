@@ -1,6 +1,6 @@
 //! Tries on an engine what mapping rests on, before any guest does: that a base that has been moved is taken in by
 //! `memory.grow 0`, and by nothing in compiled code before; that memories are ours; that an access past the end is a
-//! trap in every view.
+//! trap in every view; that no store into a frozen mapping reaches the frozen bytes.
 //!
 //! All that the library takes for granted of the engine's internals stands here, once. A version or setting for which
 //! one of these is not so makes no [`Runtime`](crate::Runtime).
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use wasmtime::{Engine, Instance, Memory as WasmMemory, Module, Store, Trap, TypedFunc};
 
+use crate::region::{Backing, FrozenRegion, GRANULE, Held, Mappable};
 use crate::view::{Driving, Memories, Memory, Placement, Seat, Strategy};
-use crate::{GRANULE, Mappable};
 
 /// What an engine does not do that mapping rests on.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum ProbeError {
     /// An access past the end was not a trap.
     #[error("an access past a memory's end was not a trap")]
     NoTrap,
+    /// A store into a frozen mapping changed the frozen bytes.
+    #[error("a store into a frozen mapping changed what was frozen")]
+    FrozenChanged,
     /// The probe itself failed.
     #[error("it could not be tried: {0:#}")]
     Failed(wasmtime::Error),
@@ -49,19 +52,29 @@ const PROBE: &str = r#"(module
 const FIXED: &str = "(module (memory (export \"memory\") 2 4))";
 const FIXED_SIZE: &str = "(module (memory (export \"memory\") 2 2))";
 
-/// Runs the probe on an engine whose memories `memories` should know.
-pub(super) fn run(engine: &Engine, memories: &Arc<Memories>) -> Result<(), ProbeError> {
+/// Runs the probe on an engine whose memories `driving` should know. Answers whether a guest's store into a frozen
+/// mapping traps; if not, it has gone to the mapping's own copy.
+pub(super) fn run(engine: &Engine, backing: &Arc<Backing>, driving: &Driving) -> Result<bool, ProbeError> {
+    let (able, fixed) = match backing.is_in_file() {
+        true => (Strategy::Swap, Strategy::Remap),
+        false => (Strategy::Copy, Strategy::Copy),
+    };
+    let memories = &driving.memories;
     let mut guest = Guest::new(engine)?;
     let memory = find(memories, &guest.memory, &guest.store)?;
-    swap(&mut guest, memory, memories)?;
+    if memory.strategy() != Ok(able) {
+        return Err(ProbeError::Movability("no maximum", able));
+    }
+    let driving = Driving { remap_only: false, views_per_memory: 4, ..driving.clone() };
+    let stores_trap = map(&mut guest, memory, backing, &driving)?;
     for (text, what) in [(FIXED, "a maximum"), (FIXED_SIZE, "one size")] {
         let mut store = Store::new(engine, ());
         let memory = instantiate(engine, &mut store, text)?.1;
-        if find(memories, &memory, &store)?.strategy() != Ok(Strategy::Remap) {
-            return Err(ProbeError::Movability(what, Strategy::Remap));
+        if find(memories, &memory, &store)?.strategy() != Ok(fixed) {
+            return Err(ProbeError::Movability(what, fixed));
         }
     }
-    Ok(())
+    Ok(stores_trap)
 }
 
 /// An instance of the probe.
@@ -90,6 +103,10 @@ impl Guest {
         Ok(self.load.call(&mut self.store, address.cast_signed())?)
     }
 
+    fn store(&mut self, address: u32, byte: i32) -> Result<(), ProbeError> {
+        Ok(self.write.call(&mut self.store, (address.cast_signed(), byte))?)
+    }
+
     fn refresh(&mut self) -> Result<(), ProbeError> {
         match self.refresh.call(&mut self.store, ())? {
             3 => Ok(()),
@@ -114,30 +131,49 @@ impl Guest {
     }
 }
 
-/// Maps a region under the second granule and takes it away again, as `map` and `unmap` would.
-fn swap(guest: &mut Guest, memory: Arc<Memory>, memories: &Arc<Memories>) -> Result<(), ProbeError> {
-    if memory.strategy() != Ok(Strategy::Swap) {
-        return Err(ProbeError::Movability("no maximum", Strategy::Swap));
-    }
+/// Maps a region over the second granule, freezes it, maps it again, and takes it away, as a guest would. Answers
+/// whether a store into the frozen mapping was a trap.
+fn map(guest: &mut Guest, memory: Arc<Memory>, backing: &Arc<Backing>, driving: &Driving) -> Result<bool, ProbeError> {
+    let failed = |error| ProbeError::Failed(wasmtime::Error::msg(format!("{error:?}")));
     let at = GRANULE as u32;
-    guest.write.call(&mut guest.store, (at.cast_signed(), 7))?;
-    let mut region = Mappable::allocate(memory.heap().backing(), GRANULE).map_err(wasmtime::Error::new)?;
+    guest.store(at, 7)?;
+    let mut region = Mappable::allocate(backing, GRANULE).map_err(wasmtime::Error::new)?;
     region.bytes_mut().map_err(wasmtime::Error::new)?[0] = 9;
-    let driving = Driving { memories: Arc::clone(memories), remap_only: false, views_per_memory: 3 };
-    let mut seat = Seat::adopt(memory, &driving).ok_or(ProbeError::ForeignMemory)?;
+    let mut held = Held::Mappable(region);
+    let mut seat = Seat::adopt(memory, driving).ok_or(ProbeError::ForeignMemory)?;
     let placement = Placement::new(GRANULE, GRANULE, GRANULE).map_err(|_| ProbeError::StaleBase)?;
 
     guest.expect(at, 7)?;
     guest.expect_traps()?;
-    let failed = |error| ProbeError::Failed(wasmtime::Error::msg(format!("{error:?}")));
-    let mount = seat.mount(placement, &region, &driving).map_err(failed)?;
+    let mount = seat.mount(placement, &mut held, driving).map_err(failed)?;
     guest.refresh()?;
     guest.expect(at, 9)?;
     guest.expect(0, 0)?;
     guest.expect_traps()?;
-    seat.unmount(mount, &driving).map_err(failed)?;
+    seat.unmount(mount, &mut held, driving).map_err(failed)?;
     guest.refresh()?;
-    guest.expect(at, 7)
+    guest.expect(at, 7)?;
+
+    let Held::Mappable(region) = held else { return Err(ProbeError::StaleBase) };
+    let mut held = Held::Frozen(FrozenRegion::new(region));
+    let mount = seat.mount(placement, &mut held, driving).map_err(failed)?;
+    guest.refresh()?;
+    guest.expect(at, 9)?;
+    let stores_trap = match guest.store(at, 5) {
+        Ok(()) => false,
+        Err(ProbeError::Failed(error)) if error.downcast_ref::<Trap>() == Some(&Trap::MemoryOutOfBounds) => true,
+        Err(error) => return Err(error),
+    };
+    seat.unmount(mount, &mut held, driving).map_err(failed)?;
+    guest.refresh()?;
+    guest.expect(at, 7)?;
+    let mut byte = [0];
+    let Held::Frozen(frozen) = held else { return Err(ProbeError::FrozenChanged) };
+    frozen.read(0, &mut byte).map_err(wasmtime::Error::new)?;
+    if byte != [9] {
+        return Err(ProbeError::FrozenChanged);
+    }
+    Ok(stores_trap)
 }
 
 fn instantiate(engine: &Engine, store: &mut Store<()>, text: &str) -> Result<(Instance, WasmMemory), ProbeError> {

@@ -11,17 +11,23 @@ use wasmtime::{Config, Engine};
 use super::context::MappableCtx;
 use super::probe::{self, ProbeError};
 use crate::region::{AllocateError, Backing, Mappable};
-use crate::view::{Creator, Driving, GUARD, Memories, RESERVATION};
+use crate::view::{
+    Allowance, Creator, Driving, GUARD, Memories, MemoryShape, RESERVATION, Strategy, Unmappable, strategy_for,
+};
 
 /// How components' memories are mapped into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MappingMode {
-    /// By swapping views where the memory can be, by remapping where not.
+    /// By swapping views where the memory can be, by remapping where not; by copying where the platform has not the
+    /// means for either.
     #[default]
     Auto,
     /// By remapping always: a system call each time, and no view but the first.
     Remap,
+    /// By copying always, on any platform: the bytes are moved into the memory and out of it, and the engine checks every
+    /// access to a memory. A store into a frozen mapping does not trap; it is gone with the mapping.
+    Copy,
     /// Not at all: every `map` answers `placement-unmappable`, and guests read and write by copy.
     Off,
 }
@@ -33,6 +39,9 @@ pub enum RuntimeError {
     /// The platform has not the means, or refused them.
     #[error("no memory to lay regions in")]
     Backing(#[source] io::Error),
+    /// The operating system did not take the handler without which frozen regions can't be mapped.
+    #[error("no handler for faults in frozen mappings")]
+    FaultHandler(#[source] io::Error),
     /// Wasmtime refused the configuration.
     #[error("the engine was not made: {0:#}")]
     Engine(wasmtime::Error),
@@ -99,27 +108,64 @@ impl RuntimeBuilder {
     /// If the engine can't be made, or does not behave so: the settings don't go together with mapping (the pooling
     /// allocator, say), or this version of Wasmtime is not one that mapping was made for.
     pub fn build(self) -> Result<Runtime, RuntimeError> {
-        let backing = Backing::new().map_err(RuntimeError::Backing)?;
+        let backing = backing(self.mapping).map_err(RuntimeError::Backing)?;
+        if backing.is_in_file() {
+            install_fault_handler().map_err(RuntimeError::FaultHandler)?;
+        }
         let memories = Memories::new(self.max_views);
         let creator = Creator { backing: Arc::clone(&backing), memories: Arc::clone(&memories) };
         let engine = Engine::new(&fit(self.config, creator)).map_err(RuntimeError::Engine)?;
-        probe::run(&engine, &memories)?;
         let remap_only = self.mapping == MappingMode::Remap;
-        let driving = Driving { memories, remap_only, views_per_memory: self.views_per_memory };
-        Ok(Runtime { engine, backing, driving, mapping: self.mapping })
+        let (views_per_memory, views) = (self.views_per_memory, Allowance::new(usize::MAX));
+        let driving = Driving { memories, remap_only, views_per_memory, views };
+        let frozen_stores_trap = probe::run(&engine, &backing, &driving)?;
+        Ok(Runtime { engine, backing, driving, mapping: self.mapping, frozen_stores_trap })
+    }
+}
+
+/// Memory to lay regions in: pages where the platform has them and they are wanted, or blocks of the heap.
+fn backing(mapping: MappingMode) -> io::Result<Arc<Backing>> {
+    if mapping == MappingMode::Copy {
+        return Ok(Backing::in_blocks());
+    }
+    match Backing::in_file() {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported && mapping != MappingMode::Remap => {
+            tracing::info!(%error, "regions are mapped by copying");
+            Ok(Backing::in_blocks())
+        }
+        backing => backing,
     }
 }
 
 /// Sets over a configuration what mapping needs. Each is tried by [`probe`].
 fn fit(mut config: Config, creator: Creator) -> Config {
+    let (reservation, guard) = if creator.backing.is_in_file() { (RESERVATION, GUARD) } else { (0, 0) };
     config
         .with_host_memory(Arc::new(creator))
         .memory_may_move(true)
-        .memory_reservation(RESERVATION)
-        .memory_guard_size(GUARD)
+        .memory_reservation(reservation)
+        .memory_guard_size(guard)
         .memory_reservation_for_growth(0)
         .memory_init_cow(false);
+    if guard == 0 {
+        config.gc_heap_may_move(true).gc_heap_reservation(0).gc_heap_guard_size(0);
+    }
     config
+}
+
+/// Installs, once for the process, the handler by which a host's write into a frozen mapping harms nobody. A program that
+/// makes engines of its own calls this before it makes the first, so that their handler is asked before this one; where
+/// it is not, a guest's store into a frozen mapping does not trap, but goes to a copy of the mapping's own
+/// ([`Runtime::frozen_stores_trap`]). [`RuntimeBuilder::build`] calls it.
+///
+/// The handler is for `SIGSEGV`, and leaves every fault outside of frozen mappings to the handler that was there before.
+/// Who installs another one later must pass on what is not theirs, as Wasmtime does.
+///
+/// # Errors
+///
+/// The operating system's; [`io::ErrorKind::Unsupported`] where regions are mapped by copying.
+pub fn install_fault_handler() -> io::Result<()> {
+    crate::sys::install_fault_handler()
 }
 
 /// A Wasmtime engine whose components can map regions.
@@ -139,6 +185,7 @@ pub struct Runtime {
     backing: Arc<Backing>,
     driving: Driving,
     mapping: MappingMode,
+    frozen_stores_trap: bool,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -179,6 +226,26 @@ impl Runtime {
     /// The engine, for stores and linkers.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Whether a guest's store into a frozen mapping traps. If not it goes to a copy that is the mapping's own, and gone
+    /// with it: where regions are mapped by copying, and where an engine was made in this process before the first
+    /// runtime, without [`install_fault_handler`] before it.
+    pub fn frozen_stores_trap(&self) -> bool {
+        self.frozen_stores_trap
+    }
+
+    /// How regions get into a memory of this shape, in this runtime.
+    ///
+    /// # Errors
+    ///
+    /// Why they can't be mapped into it at all; its component still has `read` and `write`.
+    pub fn strategy_for(&self, shape: &MemoryShape) -> Result<Strategy, Unmappable> {
+        strategy_for(shape).map(|able| match able {
+            _ if !self.backing.is_in_file() => Strategy::Copy,
+            Strategy::Swap if self.mapping == MappingMode::Remap => Strategy::Remap,
+            able => able,
+        })
     }
 
     /// Compiles a component, in binary or text, with the refreshes that mapping needs. A component that maps nothing
@@ -232,7 +299,13 @@ impl Runtime {
     /// read. In a store whose guests are to map larger regions, set the allowance to the largest placement; they can then
     /// have any other host function copy as much.
     pub fn context(&self) -> MappableCtx {
-        MappableCtx::new(Arc::clone(&self.backing), self.driving.clone(), self.mapping != MappingMode::Off)
+        let views = Allowance::new(usize::MAX);
+        let driving = Driving { views, ..self.driving.clone() };
+        MappableCtx::new(Arc::clone(&self.backing), driving, self.mapping != MappingMode::Off)
+    }
+
+    pub(super) fn backing(&self) -> &Arc<Backing> {
+        &self.backing
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::addresses::{Addresses, SeatId};
 use super::error::TrapReason;
-use crate::region::Mappable;
+use crate::region::{Charged, Held};
 use crate::view::{Driving, Mount, MountError, Placement, Seat};
 
 /// The memories that a context drives. They are adopted when a guest first names them.
@@ -60,7 +60,8 @@ impl Seats {
         };
         let spot = self.offset_in(seat, address).map(|offset| Spot { seat, offset });
         if let (Some(spot), Some(found)) = (spot, self.seats.get(seat)) {
-            self.addresses.note(found.memory().base(), spot.seat);
+            let memory = found.memory();
+            self.addresses.note(memory.base(), memory.span(), spot.seat);
         }
         Ok(spot)
     }
@@ -70,12 +71,17 @@ impl Seats {
         self.seats.get(seat)?.offset_of(address)
     }
 
-    pub(super) fn mount(&mut self, seat: SeatId, at: Placement, region: &Mappable) -> Result<Mount, MountError> {
-        self.change(seat, |seat, driving| seat.mount(at, region, driving))
+    /// Whether anything can be mapped in a memory.
+    pub(super) fn is_mappable(&self, seat: SeatId) -> bool {
+        self.seats.get(seat).is_some_and(|seat| seat.strategy().is_ok())
     }
 
-    pub(super) fn unmount(&mut self, seat: SeatId, mount: Mount) -> Result<(), MountError> {
-        self.change(seat, |seat, driving| seat.unmount(mount, driving))
+    pub(super) fn mount(&mut self, seat: SeatId, at: Placement, held: &mut Held) -> Result<Mount, MountError> {
+        self.change(seat, |seat, driving| seat.mount(at, held, driving))
+    }
+
+    pub(super) fn unmount(&mut self, seat: SeatId, mount: Mount, held: &mut Held) -> Result<(), MountError> {
+        self.change(seat, |seat, driving| seat.unmount(mount, held, driving))
     }
 
     /// Changes what a memory shows, after which what lingered there may be gone.
@@ -84,37 +90,51 @@ impl Seats {
         seat: SeatId,
         change: impl FnOnce(&mut Seat, &Driving) -> Result<R, MountError>,
     ) -> Result<R, MountError> {
-        let seat = self.seats.get_mut(seat).ok_or(MountError::Foreign)?;
-        let before = seat.lingering();
+        let seat = self.seats.get_mut(seat).ok_or(MountError::Unknown)?;
+        let before = seat.lingering().len();
         let changed = change(seat, &self.driving);
-        self.lingering = self.lingering.saturating_sub(before.saturating_sub(seat.lingering()));
+        self.lingering = self.lingering.saturating_sub(before.saturating_sub(seat.lingering().len()));
         changed
     }
 
-    /// How many regions linger in other memories than this one. What lingers in this one goes with the next change.
-    pub(super) fn lingering_besides(&self, seat: SeatId) -> usize {
-        self.lingering.saturating_sub(self.seats.get(seat).map_or(0, Seat::lingering))
+    /// How many regions linger in other memories than this one, and how many bytes of them are frozen. What lingers in
+    /// this one goes with the next change.
+    pub(super) fn lingering_besides(&self, seat: SeatId) -> (usize, u64) {
+        if self.lingering == 0 {
+            return (0, 0);
+        }
+        let others = self.seats.iter().enumerate().filter(|(id, _)| *id != seat);
+        others
+            .flat_map(|(_, seat)| seat.lingering())
+            .fold((0, 0), |(count, bytes), held| (count + 1, bytes + if held.is_frozen() { held.size() } else { 0 }))
     }
 
     /// A `mapping` was dropped.
-    pub(super) fn linger(&mut self, seat: SeatId, mount: Mount, region: Mappable) {
+    pub(super) fn linger(&mut self, seat: SeatId, mount: Mount, region: Charged) {
         if let Some(seat) = self.seats.get_mut(seat) {
             seat.linger(mount, region);
             self.lingering += 1;
         }
     }
 
-    /// Regions that nobody owns any more and that are not freed yet: how many, and their bytes together.
-    pub(super) fn unowned(&self) -> (usize, u64) {
-        let regions = self.seats.iter().flat_map(Seat::unowned);
-        regions.fold((0, 0), |(count, bytes), region| (count + 1, bytes + region.size()))
-    }
-
     /// Leaves a region that is mapped to the memory that shows it.
-    pub(super) fn abandon(&mut self, seat: SeatId, region: Mappable) {
+    pub(super) fn abandon(&mut self, seat: SeatId, region: Charged) {
         if let Some(seat) = self.seats.get_mut(seat) {
             seat.abandon([region]);
         }
+    }
+
+    /// As [`Seat::strand`].
+    pub(super) fn strand(&mut self, seat: SeatId, region: Charged) {
+        if let Some(seat) = self.seats.get_mut(seat) {
+            self.lingering = self.lingering.saturating_sub(seat.lingering().len());
+            seat.strand(region);
+        }
+    }
+
+    /// Sets how many views the store may have.
+    pub(super) fn set_max_views(&self, max: usize) {
+        self.driving.views.set_max(max);
     }
 }
 

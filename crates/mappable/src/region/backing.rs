@@ -1,11 +1,15 @@
-//! The memory that everything lies in: one sparse file, and the extents of it that are in use.
+//! The memory that everything lies in, and the extents of it that are in use.
 //!
-//! Descriptors are scarce (1,024 by default), so regions and the heaps of linear memories share one. Invariant I3
-//! (a region that comes from `allocate` reads as zero) stands on one rule: a range is free only while it is a hole.
+//! Where pages can be mapped it is one sparse file: descriptors are scarce (1,024 by default), so regions and the heaps
+//! of linear memories share one. Where they can't, each extent is a block of the process's heap, and ranges only tell
+//! extents apart. Invariant I3 (a region that comes from `allocate` reads as zero) stands on one rule: a range is free
+//! only while it is a hole, and a block comes zeroed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::ranges::{FileRange, Ranges};
 use crate::sys::File;
@@ -14,42 +18,119 @@ use crate::sys::File;
 /// of 4 GiB, and well under the largest offset that the kernel takes.
 const FILE_LEN: u64 = 1 << 50;
 
-/// One sparse file, from which extents are taken.
+/// What extents are taken from.
 pub(crate) struct Backing {
-    file: File,
+    /// `None` where extents are blocks of the process's heap.
+    file: Option<File>,
     /// Every range that is free here is a hole in `file`.
     free: Mutex<Ranges>,
+    /// Files of others that are shown, by what tells them apart in a [`Source`].
+    foreign: Mutex<BTreeMap<FileId, Weak<File>>>,
+    /// What the next allocation, or foreign file, is told apart by.
+    next: AtomicU64,
 }
+
+/// A file that is shown: the backing's own, or one of others. Never used again for another file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FileId(u64);
+
+impl FileId {
+    /// The backing's own file.
+    const OWN: Self = Self(0);
+}
+
+/// Bytes that can be shown: a range of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Source {
+    pub(crate) file: FileId,
+    pub(crate) range: FileRange,
+}
+
+/// What one `allocate` gave: only its parts can be joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct AllocationId(u64);
 
 impl fmt::Debug for Backing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backing").finish_non_exhaustive()
+        f.debug_struct("Backing").field("mapped", &self.file.is_some()).finish_non_exhaustive()
     }
 }
 
 impl Backing {
-    pub(crate) fn new() -> io::Result<Arc<Self>> {
-        let file = File::create("mappable", FILE_LEN)?;
-        Ok(Arc::new(Self { file, free: Mutex::new(Ranges::new(FILE_LEN)) }))
+    /// A sparse file, of which pages can be mapped.
+    pub(crate) fn in_file() -> io::Result<Arc<Self>> {
+        Ok(Self::new(Some(File::create("mappable", FILE_LEN)?)))
+    }
+
+    /// Blocks of the process's heap, for any platform. Nothing of it can be mapped.
+    pub(crate) fn in_blocks() -> Arc<Self> {
+        Self::new(None)
+    }
+
+    fn new(file: Option<File>) -> Arc<Self> {
+        let free = Mutex::new(Ranges::new(FILE_LEN));
+        Arc::new(Self { file, free, foreign: Mutex::default(), next: AtomicU64::new(FileId::OWN.0 + 1) })
+    }
+
+    /// Whether pages of it can be mapped.
+    pub(crate) fn is_in_file(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Takes `len` bytes, a positive multiple of the granule, that read as zero. `None` when there is no room.
     pub(crate) fn take(self: &Arc<Self>, len: u64) -> Option<Extent> {
+        let block = match &self.file {
+            Some(_) => None,
+            None => Some(block(len)?),
+        };
         let range = self.ranges().take(len)?;
-        Some(Extent { backing: Arc::clone(self), range })
+        Some(Extent { backing: Arc::clone(self), allocation: AllocationId(self.next()), range, block })
     }
 
-    fn ranges(&self) -> std::sync::MutexGuard<'_, Ranges> {
+    /// Makes a file of others one that can be shown.
+    pub(crate) fn admit(&self, file: File) -> (FileId, Arc<File>) {
+        let (id, file) = (FileId(self.next()), Arc::new(file));
+        let mut foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
+        foreign.retain(|_, file| file.strong_count() > 0);
+        foreign.insert(id, Arc::downgrade(&file));
+        (id, file)
+    }
+
+    /// Calls `show` with the file of that identity. An error if it is no longer there.
+    pub(crate) fn with_file<R>(&self, id: FileId, show: impl FnOnce(&File) -> io::Result<R>) -> io::Result<R> {
+        let gone = || io::Error::other("bug: a file that is to be shown is gone");
+        if id == FileId::OWN {
+            return show(self.file.as_ref().ok_or_else(gone)?);
+        }
+        let foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner).get(&id).and_then(Weak::upgrade);
+        let file = foreign.ok_or_else(gone)?;
+        show(&file)
+    }
+
+    fn ranges(&self) -> MutexGuard<'_, Ranges> {
         // The arithmetic does not panic half way; were it to, going on is no worse than stopping.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// A number that no other call gives.
+    pub(super) fn next(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
-/// A range of the backing file that belongs to this value. On drop its pages are freed.
+/// `len` bytes of the process's heap that read as zero.
+fn block(len: u64) -> Option<Box<[u8]>> {
+    bytemuck::allocation::try_zeroed_slice_box(usize::try_from(len).ok()?).ok()
+}
+
+/// A part of the backing that belongs to this value. On drop its memory is freed.
 #[derive(Debug)]
 pub(crate) struct Extent {
     backing: Arc<Backing>,
+    allocation: AllocationId,
     range: FileRange,
+    /// The bytes, as many as the range has, where the backing is no file.
+    block: Option<Box<[u8]>>,
 }
 
 impl Extent {
@@ -57,14 +138,8 @@ impl Extent {
         self.range
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.backing.file
-    }
-
-    /// The `len` bytes at `offset`, to copy from and to without a view of them. `None` if they are not all inside.
-    pub(crate) fn part(&self, offset: u64, len: u64) -> Option<Part> {
-        let inside = offset.checked_add(len).is_some_and(|end| end <= self.range.len());
-        inside.then(|| Part { backing: Arc::clone(&self.backing), start: self.range.start() + offset, len })
+    pub(crate) fn source(&self) -> Source {
+        Source { file: FileId::OWN, range: self.range }
     }
 
     pub(crate) fn backing(&self) -> &Arc<Backing> {
@@ -75,36 +150,95 @@ impl Extent {
     pub(crate) fn is_in(&self, backing: &Arc<Backing>) -> bool {
         Arc::ptr_eq(&self.backing, backing)
     }
-}
 
-/// Bytes inside an extent. Owns nothing: who has it sees to it that the extent is there.
-pub(crate) struct Part {
-    backing: Arc<Backing>,
-    /// From here, `len` bytes of the file are the extent's: checked by [`Extent::part`].
-    start: u64,
-    len: u64,
-}
-
-impl Part {
-    /// Copies the bytes out.
-    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(self.len).map_err(io::Error::other)?];
-        self.backing.file.read(self.start, &mut bytes)?;
-        Ok(bytes)
+    /// The bytes, where the backing is no file.
+    pub(crate) fn block(&self) -> Option<&[u8]> {
+        self.block.as_deref()
     }
 
-    /// Copies as many bytes in.
-    pub(crate) fn write(&self, from: &[u8]) -> io::Result<()> {
-        if from.len() as u64 != self.len {
-            return Err(io::Error::other("bug: another number of bytes than was checked"));
+    pub(crate) fn block_mut(&mut self) -> Option<&mut [u8]> {
+        self.block.as_deref_mut()
+    }
+
+    /// Copies bytes out, from `offset`, without a view of them.
+    pub(crate) fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        let (start, offset) = self.inside(offset, into.len())?;
+        match &self.block {
+            None => self.backing.with_file(FileId::OWN, |file| file.read(start, into)),
+            Some(block) => {
+                into.copy_from_slice(&block[offset..offset + into.len()]);
+                Ok(())
+            }
         }
-        self.backing.file.write(self.start, from)
+    }
+
+    /// Copies bytes in, at `offset`, without a view of them.
+    pub(crate) fn write(&mut self, offset: u64, from: &[u8]) -> io::Result<()> {
+        let (start, offset) = self.inside(offset, from.len())?;
+        match &mut self.block {
+            None => self.backing.with_file(FileId::OWN, |file| file.write(start, from)),
+            Some(block) => {
+                block[offset..offset + from.len()].copy_from_slice(from);
+                Ok(())
+            }
+        }
+    }
+
+    /// Where `len` bytes at `offset` lie in the file, and in the block.
+    fn inside(&self, offset: u64, len: usize) -> io::Result<(u64, usize)> {
+        if offset.checked_add(len as u64).is_none_or(|end| end > self.range.len()) {
+            return Err(io::Error::other("bug: bytes past the end of an extent"));
+        }
+        Ok((self.range.start() + offset, usize::try_from(offset).map_err(io::Error::other)?))
+    }
+
+    /// Keeps the first `at` bytes and gives the rest. `None`, and all is as it was, if one of them would be no range, or
+    /// there is no memory for their blocks.
+    pub(crate) fn split_off(&mut self, at: u64) -> Option<Extent> {
+        let (low, high) = self.range.split(at)?;
+        let mut block_high = None;
+        if let Some(all) = &self.block {
+            let (first, rest) = all.split_at(usize::try_from(at).ok()?);
+            let [mut low, mut high] = [block(low.len())?, block(high.len())?];
+            low.copy_from_slice(first);
+            high.copy_from_slice(rest);
+            (self.block, block_high) = (Some(low), Some(high));
+        }
+        self.range = low;
+        let backing = Arc::clone(&self.backing);
+        Some(Extent { backing, allocation: self.allocation, range: high, block: block_high })
+    }
+
+    /// Takes in `high`, which must be the neighbour in the same allocation, or is given back (as it is when there is no
+    /// memory for a block of both).
+    pub(crate) fn append(&mut self, mut high: Extent) -> Result<(), Extent> {
+        let siblings = Arc::ptr_eq(&self.backing, &high.backing) && self.allocation == high.allocation;
+        let Some(range) = self.range.joined(high.range).filter(|_| siblings) else { return Err(high) };
+        if let (Some(first), Some(rest)) = (&self.block, &high.block) {
+            let Some(mut both) = block(range.len()) else { return Err(high) };
+            let (low, high) = both.split_at_mut(first.len());
+            low.copy_from_slice(first);
+            high.copy_from_slice(rest);
+            self.block = Some(both);
+        }
+        self.range = range;
+        high.disown();
+        Ok(())
+    }
+
+    /// Drops this without freeing its range, which another extent has.
+    fn disown(&mut self) {
+        self.range = FileRange::default();
     }
 }
 
 impl Drop for Extent {
     fn drop(&mut self) {
-        match self.backing.file.punch(self.range.start(), self.range.len()) {
+        if self.range == FileRange::default() {
+            return;
+        }
+        let (start, len) = (self.range.start(), self.range.len());
+        match self.backing.file.as_ref().map_or(Ok(()), |file| file.punch(start, len)) {
             Ok(()) => self.backing.ranges().give(self.range),
             // Not a hole, so not free: better to lose the range than to show its bytes to the next owner.
             Err(error) => tracing::warn!(%error, range = ?self.range, "freed memory was not given back"),
@@ -116,27 +250,65 @@ impl Drop for Extent {
 mod tests {
     use super::*;
     use crate::region::GRANULE;
-    use crate::sys::Space;
 
     /// Reads the first byte of an extent, then writes `byte` to it.
-    #[allow(unsafe_code)]
-    fn swap_first_byte(extent: &Extent, byte: u8) -> u8 {
-        let space = Space::reserve(GRANULE as usize).unwrap();
-        space.map(0, extent.file(), extent.range().start(), GRANULE as usize).unwrap();
-        // SAFETY: the space is mapped for its whole length, and nobody else has it.
-        unsafe { space.base().as_ptr().replace(byte) }
+    fn swap_first_byte(extent: &mut Extent, byte: u8) -> u8 {
+        let mut found = [0];
+        extent.read(0, &mut found).unwrap();
+        extent.write(0, &[byte]).unwrap();
+        found[0]
+    }
+
+    fn backings() -> [Arc<Backing>; 2] {
+        [Backing::in_file().unwrap(), Backing::in_blocks()]
     }
 
     #[test]
     fn a_range_that_is_reused_reads_as_zero() {
-        let backing = Backing::new().unwrap();
-        let first = backing.take(GRANULE).unwrap();
-        let range = first.range();
-        assert_eq!(swap_first_byte(&first, 0xa5), 0);
-        assert_eq!(swap_first_byte(&first, 0xa5), 0xa5);
-        drop(first);
-        let second = backing.take(GRANULE).unwrap();
-        assert_eq!(second.range(), range, "the test means to see the same range again");
-        assert_eq!(swap_first_byte(&second, 0), 0);
+        for backing in backings() {
+            let mut first = backing.take(GRANULE).unwrap();
+            let range = first.range();
+            assert_eq!(swap_first_byte(&mut first, 0xa5), 0);
+            assert_eq!(swap_first_byte(&mut first, 0xa5), 0xa5);
+            drop(first);
+            let mut second = backing.take(GRANULE).unwrap();
+            assert_eq!(second.range(), range, "the test means to see the same range again");
+            assert_eq!(swap_first_byte(&mut second, 0), 0);
+        }
+    }
+
+    #[test]
+    fn parts_keep_their_bytes_and_only_siblings_are_joined() {
+        for backing in backings() {
+            let mut low = backing.take(3 * GRANULE).unwrap();
+            let stranger = backing.take(GRANULE).unwrap();
+            for granule in 0..3 {
+                low.write(granule * GRANULE, &[granule as u8 + 1]).unwrap();
+            }
+            assert!(low.split_off(3 * GRANULE).is_none() && low.split_off(0).is_none() && low.split_off(1).is_none());
+            let mut high = low.split_off(GRANULE).unwrap();
+            assert_eq!((swap_first_byte(&mut low, 7), swap_first_byte(&mut high, 8)), (1, 2));
+            // The stranger's range follows, but it is of another allocation.
+            assert_eq!(high.range().end(), stranger.range().start());
+            let stranger = high.append(stranger).unwrap_err();
+            let low = high.append(low).unwrap_err();
+            drop(stranger);
+            let mut low = low;
+            low.append(high).unwrap();
+            let mut bytes = vec![0; 3 * GRANULE as usize];
+            low.read(0, &mut bytes).unwrap();
+            assert_eq!([0, 1, 2].map(|granule| bytes[granule * GRANULE as usize]), [7, 8, 3]);
+        }
+    }
+
+    #[test]
+    fn bytes_past_the_end_are_refused() {
+        for backing in backings() {
+            let mut extent = backing.take(GRANULE).unwrap();
+            for offset in [GRANULE, GRANULE - 1, u64::MAX] {
+                assert!(extent.read(offset, &mut [0; 2]).is_err());
+                assert!(extent.write(offset, &[0; 2]).is_err());
+            }
+        }
     }
 }

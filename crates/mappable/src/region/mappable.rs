@@ -15,20 +15,11 @@ use std::io;
 use std::slice;
 use std::sync::{Arc, OnceLock};
 
-use super::{Backing, Extent, FileRange, GRANULE};
-use crate::sys::Space;
-
-/// Why no region was allocated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AllocateError {
-    /// The size is zero, or not a multiple of [`GRANULE`].
-    #[error("a region can't have {0} bytes: its size is a positive multiple of {GRANULE}")]
-    InvalidRegionSize(u64),
-    /// There is no room for it.
-    #[error("there is no room for a region of {0} bytes")]
-    RegionsExhausted(u64),
-}
+use super::frozen::FrozenRegion;
+use super::{
+    AllocateError, Backing, Extent, FreezeFailed, Frozen, GRANULE, JoinFailed, PartError, Source, SplitFailed,
+};
+use crate::sys::{Access, Space};
 
 /// A region of memory that the holder of this value owns.
 ///
@@ -42,15 +33,23 @@ pub enum AllocateError {
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let runtime = mappable::Runtime::new()?;
-/// let mut region = runtime.allocate(mappable::GRANULE)?;
+/// let mut region = runtime.allocate(2 * mappable::GRANULE)?;
 /// assert!(region.bytes()?.iter().all(|&byte| byte == 0));
 /// region.bytes_mut()?[..5].copy_from_slice(b"hello");
+///
+/// // Cut in two, one part is read by everybody while the other is still written.
+/// let (low, mut high) = region.split(mappable::GRANULE)?;
+/// let greeting = low.freeze()?;
+/// high.bytes_mut()?.fill(1);
+/// assert_eq!(&greeting.clone()[..5], b"hello");
+/// let whole = greeting.thaw()?.join(high)?;
+/// assert_eq!(whole.size(), 2 * mappable::GRANULE);
 /// # Ok(())
 /// # }
 /// ```
 pub struct Mappable {
     /// Where the host sees the region, once it has looked. Maps all of `extent` and nothing else, for as long as
-    /// this value lives; goes before the extent does.
+    /// this value has that extent; goes before the extent does. Not set where the extent is a block of the heap.
     window: OnceLock<Space>,
     extent: Extent,
 }
@@ -66,7 +65,7 @@ impl Mappable {
     pub(crate) fn allocate(backing: &Arc<Backing>, size: u64) -> Result<Self, AllocateError> {
         Self::check_size(size)?;
         let extent = backing.take(size).ok_or(AllocateError::RegionsExhausted(size))?;
-        Ok(Self { window: OnceLock::new(), extent })
+        Ok(Self::of(extent))
     }
 
     /// Whether there can be a region of `size` bytes at all.
@@ -77,6 +76,19 @@ impl Mappable {
         Ok(())
     }
 
+    fn of(extent: Extent) -> Self {
+        Self { window: OnceLock::new(), extent }
+    }
+
+    /// The region that a window, if there is one, shows all of.
+    pub(super) fn from_parts(window: OnceLock<Space>, extent: Extent) -> Self {
+        Self { window, extent }
+    }
+
+    pub(super) fn into_parts(self) -> (OnceLock<Space>, Extent) {
+        (self.window, self.extent)
+    }
+
     /// The size in bytes, a positive multiple of [`GRANULE`].
     pub fn size(&self) -> u64 {
         self.extent.range().len()
@@ -85,12 +97,15 @@ impl Mappable {
     /// The region's bytes.
     ///
     /// The first look maps the region into the host's address space (one or two system calls, kept until the region
-    /// is dropped); from then on it costs nothing.
+    /// is dropped, split or joined); from then on it costs nothing.
     ///
     /// # Errors
     ///
     /// The operating system's, when there is no address space or mapping left.
     pub fn bytes(&self) -> io::Result<&[u8]> {
+        if let Some(block) = self.extent.block() {
+            return Ok(block);
+        }
         let window = self.window()?;
         // SAFETY: the window maps all of the region's pages, whose file never shrinks, and lives as long as `self`.
         // Nobody writes to them meanwhile: the host holds the region (I1) and lends it shared.
@@ -99,26 +114,97 @@ impl Mappable {
 
     /// The region's bytes, for writing. As [`Mappable::bytes`].
     pub fn bytes_mut(&mut self) -> io::Result<&mut [u8]> {
-        let window = self.window()?;
-        // SAFETY: as in `bytes`; the borrow of `self` is exclusive, so this is the only slice.
-        Ok(unsafe { slice::from_raw_parts_mut(window.base().as_ptr(), window.len()) })
+        if self.extent.block().is_none() {
+            let window = self.window()?;
+            // SAFETY: as in `bytes`; the borrow of `self` is exclusive, so this is the only slice.
+            return Ok(unsafe { slice::from_raw_parts_mut(window.base().as_ptr(), window.len()) });
+        }
+        self.extent.block_mut().ok_or_else(|| io::Error::other("bug: a block that was there is gone"))
+    }
+
+    /// Splits the region into its first `at` bytes and the rest: two regions, each owned, mapped, frozen, handed over
+    /// and freed on its own. `at` is a multiple of [`GRANULE`] inside the region. Where the platform can map, the cost
+    /// does not depend on the size.
+    ///
+    /// # Errors
+    ///
+    /// [`SplitFailed`], which gives the region back.
+    pub fn split(mut self, at: u64) -> Result<(Self, Self), SplitFailed> {
+        if let Err(reason) = self.check_split(at) {
+            return Err(SplitFailed { region: self, reason });
+        }
+        match self.extent.split_off(at) {
+            Some(high) => Ok((Self::of(self.extent), Self::of(high))),
+            None => Err(SplitFailed { region: self, reason: PartError::RegionsExhausted }),
+        }
+    }
+
+    /// Whether `at` is where the region can be split.
+    pub(crate) fn check_split(&self, at: u64) -> Result<(), PartError> {
+        check_part(self.size(), 0, at)?;
+        check_part(self.size(), at, self.size() - at)
+    }
+
+    /// Joins two regions into one: this one's bytes, then `high`'s. They must be neighbours in one allocation, as
+    /// [`Mappable::split`] leaves them. Where the platform can map, the cost does not depend on the size.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinFailed`], which gives both back.
+    #[expect(clippy::result_large_err, reason = "two regions come back, without an allocation that could fail")]
+    pub fn join(mut self, high: Self) -> Result<Self, JoinFailed> {
+        let (window, high) = high.into_parts();
+        match self.extent.append(high) {
+            Ok(()) => Ok(Self::of(self.extent)),
+            Err(high) => Err(JoinFailed { low: self, high: Self::from_parts(window, high) }),
+        }
+    }
+
+    /// Makes the region a value that is only read, and that can be cloned, sliced, sent to other threads, and mapped by
+    /// many components at once. Copies nothing; one or two system calls if the host has not looked at the bytes yet.
+    ///
+    /// # Errors
+    ///
+    /// [`FreezeFailed`], which gives the region back, where it can't be shown in the host's address space.
+    pub fn freeze(self) -> Result<Frozen, FreezeFailed> {
+        match self.bytes() {
+            Ok(_) => Ok(Frozen::of_shown(FrozenRegion::new(self))),
+            Err(source) => Err(FreezeFailed { region: self, source }),
+        }
     }
 
     pub(crate) fn extent(&self) -> &Extent {
         &self.extent
     }
 
-    pub(crate) fn range(&self) -> FileRange {
-        self.extent.range()
+    pub(crate) fn extent_mut(&mut self) -> &mut Extent {
+        &mut self.extent
     }
 
     fn window(&self) -> io::Result<&Space> {
         if let Some(window) = self.window.get() {
             return Ok(window);
         }
-        let len = usize::try_from(self.size()).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let window = Space::reserve(len)?;
-        window.map(0, self.extent.file(), self.range().start(), len)?;
+        let window = window(self.extent.backing(), self.extent.source(), Access::Write)?;
         Ok(self.window.get_or_init(|| window))
     }
+}
+
+/// A range of the host's address space that shows `source` and nothing else.
+pub(super) fn window(backing: &Backing, source: Source, access: Access) -> io::Result<Space> {
+    let len = usize::try_from(source.range.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let window = Space::reserve(len)?;
+    backing.with_file(source.file, |file| window.map(0, file, source.range.start(), len, access))?;
+    Ok(window)
+}
+
+/// Whether the `len` bytes at `offset` are a part of a region of `size` bytes.
+pub(crate) fn check_part(size: u64, offset: u64, len: u64) -> Result<(), PartError> {
+    if !offset.is_multiple_of(GRANULE) || !len.is_multiple_of(GRANULE) {
+        return Err(PartError::Misaligned);
+    }
+    if len == 0 || offset.checked_add(len).is_none_or(|end| end > size) {
+        return Err(PartError::OutsideRegion);
+    }
+    Ok(())
 }

@@ -1,23 +1,33 @@
 //! What is owned: regions, and the memory that they lie in.
 //!
 //! ```text
-//!   Mappable          one region, owned by whoever holds the value; the host's side of the WIT resource
-//!      └ Extent       a range of the backing file, punched out and given back on drop
-//!          └ Backing  one sparse file for a runtime; regions and the heaps of linear memories are ranges of it
-//!              └ Ranges   which ranges are free: arithmetic alone
+//!   Charged             what a handle stands for, charged to a store's account (`Limits`)
+//!    ├ Mappable         one region, owned by whoever holds the value; the host's side of the WIT resource
+//!    │  └ Extent        a part of the backing, freed on drop
+//!    └ Frozen           a reference to bytes that do not change; the host's side of the WIT resource
+//!       └ Allocation    an extent that was frozen, or a file of others
+//!   Backing             one sparse file for a runtime (or, where there are no such, blocks of the heap); regions and the
+//!    └ Ranges           heaps of linear memories are ranges of it; which are free is arithmetic alone
 //! ```
 //!
 //! Where a region is seen is [`view`](crate::view)'s business, who holds which handle is [`host`](crate::host)'s.
 
 mod backing;
+mod error;
+mod frozen;
+mod held;
 mod mappable;
 mod ranges;
 
-pub(crate) use backing::{Backing, Extent};
-pub use mappable::{AllocateError, Mappable};
+pub(crate) use backing::{Backing, Extent, FileId, Source};
+pub use error::{AllocateError, FreezeFailed, JoinFailed, PartError, SplitFailed, ThawFailed};
+pub use frozen::Frozen;
+pub(crate) use frozen::FrozenRegion;
+pub use held::Limits;
+pub(crate) use held::{Account, Charged, Held};
+pub use mappable::Mappable;
+pub(crate) use mappable::check_part;
 pub(crate) use ranges::FileRange;
-#[cfg(test)]
-pub(crate) use ranges::Ranges;
 
 /// The size of a granule in bytes: one page of WebAssembly. Region sizes and placements are multiples of it, so
 /// that no two regions share a page of the host.

@@ -6,21 +6,49 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::GRANULE;
 
-/// A range of the backing file, in bytes: a positive multiple of the granule, granule-aligned, and not past the
-/// largest file offset. Made by [`Ranges`] alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A range of a file, in bytes: a positive multiple of the granule, granule-aligned, and not past the largest file
+/// offset. Made by [`Ranges`], and by cutting and joining what it made; or of a whole file by [`FileRange::whole`].
+/// The default is empty, and stands for a range that another value has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileRange {
     start: u64,
     len: u64,
 }
 
 impl FileRange {
+    /// All of a file of `len` bytes, rounded up to whole granules. `None` for an empty file, or one too long.
+    pub(crate) fn whole(len: u64) -> Option<Self> {
+        let len = len.checked_next_multiple_of(GRANULE).filter(|&len| len > 0 && i64::try_from(len).is_ok())?;
+        Some(Self { start: 0, len })
+    }
+
     pub(crate) fn start(self) -> u64 {
         self.start
     }
 
     pub(crate) fn len(self) -> u64 {
         self.len
+    }
+
+    pub(crate) fn end(self) -> u64 {
+        self.start + self.len
+    }
+
+    /// The `len` bytes at `offset`. `None` if they are none, not whole granules, or not all inside.
+    pub(crate) fn part(self, offset: u64, len: u64) -> Option<Self> {
+        let whole = len > 0 && len.is_multiple_of(GRANULE) && offset.is_multiple_of(GRANULE);
+        let inside = offset.checked_add(len).is_some_and(|end| end <= self.len);
+        (whole && inside).then(|| Self { start: self.start + offset, len })
+    }
+
+    /// The first `at` bytes and the rest, each a [`FileRange::part`].
+    pub(crate) fn split(self, at: u64) -> Option<(Self, Self)> {
+        Some((self.part(0, at)?, self.part(at, self.len.checked_sub(at)?)?))
+    }
+
+    /// This range and `next`, which must begin where this one ends.
+    pub(crate) fn joined(self, next: Self) -> Option<Self> {
+        (self.end() == next.start).then_some(Self { start: self.start, len: self.len + next.len })
     }
 }
 
@@ -138,6 +166,48 @@ mod tests {
             taken.drain(..).for_each(|range| ranges.give(range));
             prop_assert_eq!(ranges.take(FILE), Some(FileRange { start: 0, len: FILE }));
         }
+    }
+
+    proptest! {
+        #[test]
+        fn a_range_is_split_where_both_parts_are_ranges_and_joined_again(granules in 1u64..9, at in 0u64..10 * GRANULE) {
+            let range = Ranges::new(FILE).take(granules * GRANULE).unwrap();
+            for at in [at, at / GRANULE * GRANULE] {
+                let split = range.split(at);
+                prop_assert_eq!(split.is_some(), at.is_multiple_of(GRANULE) && at > 0 && at < range.len());
+                if let Some((low, high)) = split {
+                    prop_assert_eq!((low.start(), low.len(), high.len()), (range.start(), at, range.len() - at));
+                    prop_assert_eq!(low.joined(high), Some(range));
+                    prop_assert_eq!(high.joined(low), None);
+                }
+            }
+        }
+
+        #[test]
+        fn parts_of_a_range_can_be_given_back_one_by_one(cuts in prop::collection::vec(1u64..8, 0..6)) {
+            let mut ranges = Ranges::new(FILE);
+            let whole = ranges.take(8 * GRANULE).unwrap();
+            let mut parts = vec![whole];
+            for cut in cuts {
+                let pick = parts.pop().unwrap();
+                match pick.split(cut * GRANULE) {
+                    Some((low, high)) => parts.extend([high, low]),
+                    None => parts.push(pick),
+                }
+            }
+            while let Some(part) = parts.pop() {
+                ranges.give(part);
+                check(&ranges, &parts);
+            }
+        }
+    }
+
+    #[test]
+    fn a_whole_file_is_rounded_up() {
+        for (len, rounded) in [(1, GRANULE), (GRANULE, GRANULE), (GRANULE + 1, 2 * GRANULE)] {
+            assert_eq!(FileRange::whole(len).map(FileRange::len), Some(rounded));
+        }
+        assert_eq!([0, i64::MAX as u64, u64::MAX].map(FileRange::whole), [None; 3]);
     }
 
     #[test]

@@ -1,20 +1,60 @@
 //! Every system call of the library, and nothing else: one sparse file in memory ([`File`]) and ranges of the
 //! address space into which parts of that file are mapped ([`Space`]).
 //!
+//! What is shown for reading alone has a [`Guard`], without which the host's own writes there would end the process.
+//!
 //! Which part of the file belongs to whom is decided in [`region`](crate::region), what is shown where in
 //! [`view`](crate::view). Platforms without the means get [`unsupported`], with the same signatures.
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod linux;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-pub(crate) use linux::{File, Space};
+pub(crate) use linux::{File, Guard, Space, faults, install_fault_handler};
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 mod unsupported;
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-pub(crate) use unsupported::{File, Space};
+pub(crate) use unsupported::{File, Guard, Space, faults, install_fault_handler};
+
+#[cfg(feature = "fault-injection")]
+pub mod injection;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What may be done to bytes that are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// A system call that may fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(all(target_os = "linux", target_pointer_width = "64")), expect(dead_code))]
+#[cfg_attr(not(feature = "fault-injection"), expect(unreachable_pub))]
+pub enum Call {
+    /// `memfd_create`
+    Create,
+    /// `ftruncate`
+    Truncate,
+    /// `pread`
+    Read,
+    /// `pwrite`
+    Write,
+    /// `fallocate`
+    Punch,
+    /// `mmap` of fresh addresses
+    Reserve,
+    /// `mmap` over addresses of our own
+    Map,
+    /// `mprotect`
+    Protect,
+    /// `sigaction`
+    Sigaction,
+    /// The engine's growth by nothing, for a core module. No system call, but it is to be seen what comes of it, too.
+    #[cfg(feature = "fault-injection")]
+    Refresh,
+}
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
@@ -29,4 +69,14 @@ pub fn calls() -> u64 {
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn count() {
     CALLS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Counts one system call that may fail. An error stands for the call, which is then not to be made: tests have it fail.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+fn enter(call: Call) -> std::io::Result<()> {
+    count();
+    #[cfg(feature = "fault-injection")]
+    injection::enter(call)?;
+    let _ = call;
+    Ok(())
 }

@@ -1,9 +1,12 @@
-//! The twin of `linux` for platforms on which regions can't be mapped yet: every constructor answers
-//! [`io::ErrorKind::Unsupported`], so that nothing else can be reached.
+//! The twin of `linux` for platforms on which pages can't be mapped yet: every constructor answers
+//! [`io::ErrorKind::Unsupported`], so that nothing else can be reached. Regions are mapped by copying there.
 
 use std::convert::Infallible;
 use std::io;
+use std::ops::Range;
 use std::ptr::NonNull;
+
+use super::Access;
 
 /// Never exists here.
 #[derive(Debug)]
@@ -12,6 +15,14 @@ pub(crate) struct File(Infallible);
 impl File {
     pub(crate) fn create(_name: &str, _len: u64) -> io::Result<Self> {
         Err(unsupported())
+    }
+
+    pub(crate) fn of(_file: &std::fs::File) -> io::Result<Self> {
+        Err(unsupported())
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        match self.0 {}
     }
 
     pub(crate) fn read(&self, _start: u64, _into: &mut [u8]) -> io::Result<()> {
@@ -44,9 +55,35 @@ impl Space {
         match self.0 {}
     }
 
-    pub(crate) fn map(&self, _at: usize, _file: &File, _start: u64, _len: usize) -> io::Result<()> {
+    pub(crate) fn discard(&self, _at: usize, _len: usize) -> io::Result<()> {
         match self.0 {}
     }
+
+    pub(crate) fn map(&self, _at: usize, _file: &File, _start: u64, _len: usize, _access: Access) -> io::Result<()> {
+        match self.0 {}
+    }
+}
+
+/// Guards nothing: there is no `Space` to show anything in.
+#[derive(Debug)]
+pub(crate) struct Guard;
+
+impl Guard {
+    pub(crate) fn new(_range: Range<usize>) -> Self {
+        Self
+    }
+
+    pub(crate) fn is_dirty(&self) -> bool {
+        false
+    }
+}
+
+pub(crate) fn faults() -> u64 {
+    0
+}
+
+pub(crate) fn install_fault_handler() -> io::Result<()> {
+    Err(unsupported())
 }
 
 fn unsupported() -> io::Error {

@@ -3,18 +3,19 @@
 //! # Safety
 //!
 //! `MemoryCreator` asks for zeroed memory with the reservation and guard that it names. A [`Heap`]'s extent is fresh,
-//! so it reads as zero, and its span is at least what was asked for.
+//! so it reads as zero, and its span is at least what was asked for; a block reads as zero, and is made only where
+//! nothing was asked for.
 
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
-use super::memory::{Heap, Linear};
-use super::{Memory, MemoryShape, SPAN, strategy_for};
+use super::memory::Linear;
+use super::paged::Heap;
+use super::{Allowance, Memory, MemoryShape, SPAN, strategy_for};
 use crate::GRANULE;
 use crate::region::Backing;
 
@@ -24,55 +25,40 @@ const SPAN_64: u64 = 64 << 30;
 /// The memories of a runtime, and how many views they may have.
 #[derive(Debug)]
 pub(crate) struct Memories {
-    /// By the base of their first view, which no other memory ever has: it is unmapped with the memory.
-    by_base: Mutex<BTreeMap<usize, Weak<Memory>>>,
-    views: AtomicUsize,
-    max_views: usize,
+    /// By [`Memory::key`].
+    by_key: Mutex<BTreeMap<usize, Weak<Memory>>>,
+    pub(super) views: Arc<Allowance>,
 }
 
 impl Memories {
     pub(crate) fn new(max_views: usize) -> Arc<Self> {
-        Arc::new(Self { by_base: Mutex::default(), views: AtomicUsize::new(0), max_views })
+        Arc::new(Self { by_key: Mutex::default(), views: Allowance::new(max_views) })
     }
 
-    /// The memory that has `address` in its first view. Until a context adopts it, that is the current one.
+    /// The memory that has `address` in its first view, or its block. Until a context adopts it, that is the current one.
     pub(crate) fn find(&self, address: usize) -> Option<Arc<Memory>> {
-        let by_base = self.lock();
-        let (&base, memory) = by_base.range(..=address).next_back()?;
+        let by_key = self.lock();
+        let (&key, memory) = by_key.range(..=address).next_back()?;
         let memory = memory.upgrade()?;
-        (address - base < memory.size()).then_some(memory)
+        (address - key < memory.size()).then_some(memory)
     }
 
-    /// Leave to have one more view, of so many mounts, given back on drop. `None` when there is not that much left.
-    ///
-    /// A mount takes two of the process's mappings, so every two count as a view.
-    pub(crate) fn permit(self: &Arc<Self>, mounts: usize) -> Option<Permit> {
-        let views = mounts.div_ceil(2).max(1);
-        let more = |live: usize| live.checked_add(views).filter(|&live| live <= self.max_views);
-        self.views.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Permit { memories: Arc::clone(self), views })
+    /// Notes that a memory that had `key` may have another one.
+    pub(super) fn moved(&self, key: usize, memory: &Arc<Memory>) {
+        if memory.key() != key {
+            let mut by_key = self.lock();
+            by_key.remove(&key);
+            by_key.insert(memory.key(), Arc::downgrade(memory));
+        }
     }
 
     /// Forgets a memory that the engine gives up.
     pub(super) fn remove(&self, memory: &Memory) {
-        self.lock().remove(&memory.first_base());
+        self.lock().remove(&memory.key());
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Weak<Memory>>> {
-        self.by_base.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One view's share of a runtime's limit on views.
-#[derive(Debug)]
-pub(crate) struct Permit {
-    memories: Arc<Memories>,
-    views: usize,
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.memories.views.fetch_sub(self.views, Ordering::Relaxed);
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,15 +75,26 @@ impl Creator {
         if sizes.minimum > capacity {
             return Err(format!("a linear memory may have {capacity} bytes here, and this one begins with more"));
         }
+        let memory = if self.backing.is_in_file() {
+            self.in_pages(capacity, &shape, &sizes)?
+        } else if sizes.reservation == 0 && sizes.guard == 0 {
+            let size = usize::try_from(sizes.minimum).map_err(|error| error.to_string())?;
+            Memory::in_block(strategy_for(&shape), size).map_err(|_| "there is no room for another linear memory")?
+        } else {
+            return Err("a linear memory with a guard can't be made here".to_owned());
+        };
+        let memory = Arc::new(memory);
+        self.memories.lock().insert(memory.key(), Arc::downgrade(&memory));
+        Ok(Linear { memory, memories: Arc::clone(&self.memories) })
+    }
+
+    fn in_pages(&self, capacity: u64, shape: &MemoryShape, sizes: &Sizes) -> Result<Memory, String> {
         let capacity = capacity.next_multiple_of(GRANULE).max(GRANULE);
         let extent = self.backing.take(capacity).ok_or("there is no room for another linear memory")?;
         let span = capacity.max(sizes.reservation).checked_add(sizes.guard).ok_or("the guard is too large")?;
         let heap = Heap { extent, span: usize::try_from(span).map_err(|error| error.to_string())? };
-        let memory = Memory::new(heap, strategy_for(&shape), sizes.minimum as usize)
-            .map_err(|error| format!("no address space or mapping for another linear memory: {error}"))?;
-        let memory = Arc::new(memory);
-        self.memories.lock().insert(memory.first_base(), Arc::downgrade(&memory));
-        Ok(Linear { memory, memories: Arc::clone(&self.memories) })
+        Memory::in_pages(heap, strategy_for(shape), sizes.minimum as usize)
+            .map_err(|error| format!("no address space or mapping for another linear memory: {error}"))
     }
 }
 

@@ -1,126 +1,90 @@
-//! One linear memory: its heap, its views, and which of them compiled code is to use.
+//! One linear memory: its bytes, its size, and the base that compiled code is to use.
 //!
 //! # Safety
 //!
 //! The engine's contract (`LinearMemory` in `wasmtime`, `src/runtime/memory.rs`) is that `as_ptr` is the start of
 //! `byte_size` accessible bytes, followed by inaccessible ones up to the reservation and guard, and that they stay so
-//! while the engine uses them. Every view meets it ([`View::show_heap_to`] maps exactly the heap's size), and views
-//! are kept, in [`Memory::views`], for as long as the engine could have their base.
+//! while the engine uses them. Every view meets it ([`View`] shows exactly the heap's size), and views are kept for as
+//! long as the engine could have their base. A [`Block`] meets it where reservation and guard are nothing; the engine
+//! takes its new base after each growth.
+//!
+//! [`Memory::exchange`], [`Memory::copy_in`] and [`Memory::copy_out`] access a block's bytes. They are called by the
+//! context that drives the memory, in a host call of the store that the memory is in: compiled code does not run.
 
 #![allow(unsafe_code)]
 
 use std::io;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::LinearMemory;
 
-use super::creator::{Memories, Permit};
+use super::allowance::Permit;
+use super::block::Block;
+use super::creator::Memories;
+use super::paged::{Heap, Paged, RemapError, View};
 use super::{Mount, Strategy, Unmappable};
-use crate::GRANULE;
-use crate::Mappable;
-use crate::region::Extent;
-use crate::sys::Space;
+use crate::region::Charged;
 
-/// An address range that shows a memory's heap and, at their placements, regions.
+/// Where a memory's bytes are.
 #[derive(Debug)]
-pub(crate) struct View {
-    space: Space,
-    /// How much of the heap is shown, in bytes: whole granules. Beyond it nothing is accessible.
-    heap_shown: AtomicUsize,
-    /// Held by every view but a memory's first.
-    _permit: Option<Permit>,
-}
-
-impl View {
-    fn build(heap: &Heap, heap_len: usize, mounts: &[Mount], permit: Option<Permit>) -> io::Result<Self> {
-        let space = Space::reserve(heap.span)?;
-        let view = Self { space, heap_shown: AtomicUsize::new(0), _permit: permit };
-        view.show_heap_to(heap, heap_len)?;
-        mounts.iter().try_for_each(|mount| view.show(heap, mount))?;
-        Ok(view)
-    }
-
-    pub(crate) fn base(&self) -> NonNull<u8> {
-        self.space.base()
-    }
-
-    /// Shows the heap as far as `len` bytes, if it is not shown so far already.
-    fn show_heap_to(&self, heap: &Heap, len: usize) -> io::Result<()> {
-        let shown = self.heap_shown.load(Ordering::Relaxed);
-        let len = len.next_multiple_of(GRANULE as usize);
-        if len > shown {
-            let start = heap.extent.range().start() + shown as u64;
-            self.space.map(shown, heap.extent.file(), start, len - shown)?;
-            self.heap_shown.store(len, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// Shows a region in place of the heap.
-    fn show(&self, heap: &Heap, mount: &Mount) -> io::Result<()> {
-        let range = mount.range();
-        self.space.map(mount.offset() as usize, heap.extent.file(), range.start(), range.len() as usize)
-    }
-
-    /// Shows the heap again in place of a region.
-    fn hide(&self, heap: &Heap, mount: &Mount) -> io::Result<()> {
-        let start = heap.extent.range().start() + mount.offset();
-        self.space.map(mount.offset() as usize, heap.extent.file(), start, mount.range().len() as usize)
-    }
-}
-
-/// The pages of a linear memory itself, which every view of it shows.
-#[derive(Debug)]
-pub(crate) struct Heap {
-    /// As long as the memory can ever get; in the file all holes until touched.
-    pub(crate) extent: Extent,
-    /// The length of a view's address range in bytes, guard included.
-    pub(crate) span: usize,
+enum Body {
+    Paged(Paged),
+    Block(Mutex<Block>),
 }
 
 /// One linear memory.
 #[derive(Debug)]
 pub(crate) struct Memory {
     strategy: Result<Strategy, Unmappable>,
-    /// The address at which the first view begins. No other memory has it: the first view is never forgotten.
-    first_base: usize,
-    /// The base of the current view: what the engine is told when it asks. That view is in `views`, and shows the
-    /// heap as far as `size`.
+    /// What the engine is told when it asks: the base of the current view, which is kept and shows the heap as far as
+    /// `size`, or of the block.
     base: AtomicPtr<u8>,
     /// The memory's size in bytes, as the guest sees it.
     size: AtomicUsize,
-    /// The views whose base the engine may have: the current one, the one before, and those that are cached.
-    views: Mutex<Vec<Arc<View>>>,
-    /// After the views in which it is shown.
-    heap: Heap,
+    /// Before the regions that it shows.
+    body: Body,
     /// Whether a context drives this memory. At most one ever does.
     adopted: AtomicBool,
     /// Regions that a context left mapped here when it went. Kept while the memory can be looked at.
-    orphans: Mutex<Vec<Mappable>>,
+    orphans: Mutex<Vec<Charged>>,
 }
 
 impl Memory {
-    pub(crate) fn new(heap: Heap, strategy: Result<Strategy, Unmappable>, size: usize) -> io::Result<Self> {
-        let first = View::build(&heap, size, &[], None)?;
-        Ok(Self {
+    /// A memory in pages, with one view.
+    pub(super) fn in_pages(heap: Heap, strategy: Result<Strategy, Unmappable>, size: usize) -> io::Result<Self> {
+        let (paged, base) = Paged::new(heap, size)?;
+        Ok(Self::new(Body::Paged(paged), base, strategy, size))
+    }
+
+    /// A memory in a block, into which regions are copied if they can be mapped at all.
+    pub(super) fn in_block(strategy: Result<Strategy, Unmappable>, size: usize) -> io::Result<Self> {
+        let block = Block::new(size)?;
+        let base = block.base();
+        Ok(Self::new(Body::Block(Mutex::new(block)), base, strategy.map(|_| Strategy::Copy), size))
+    }
+
+    fn new(body: Body, base: NonNull<u8>, strategy: Result<Strategy, Unmappable>, size: usize) -> Self {
+        Self {
             strategy,
-            first_base: first.base().addr().get(),
-            base: AtomicPtr::new(first.base().as_ptr()),
+            base: AtomicPtr::new(base.as_ptr()),
             size: AtomicUsize::new(size),
-            views: Mutex::new(vec![Arc::new(first)]),
-            heap,
+            body,
             adopted: AtomicBool::new(false),
             orphans: Mutex::default(),
-        })
+        }
     }
 
-    pub(crate) fn first_base(&self) -> usize {
-        self.first_base
+    /// An address that no other memory has: of the first view, or of the block.
+    pub(super) fn key(&self) -> usize {
+        match &self.body {
+            Body::Paged(paged) => paged.first_base,
+            Body::Block(_) => self.base(),
+        }
     }
 
-    /// The address at which the current view begins.
+    /// The address at which compiled code sees the memory.
     pub(crate) fn base(&self) -> usize {
         self.base.load(Ordering::Relaxed).addr()
     }
@@ -129,101 +93,125 @@ impl Memory {
         self.size.load(Ordering::Relaxed)
     }
 
+    /// How many addresses from the base on are this memory's and no other's.
+    pub(crate) fn span(&self) -> usize {
+        match &self.body {
+            Body::Paged(paged) => paged.heap.span,
+            Body::Block(_) => self.size(),
+        }
+    }
+
     pub(crate) fn strategy(&self) -> Result<Strategy, Unmappable> {
         self.strategy
     }
 
-    pub(crate) fn heap(&self) -> &Extent {
-        &self.heap.extent
+    /// Claims the memory for a context, which drives it from then on. `false` if another one does.
+    pub(super) fn adopt(&self) -> bool {
+        !self.adopted.swap(true, Ordering::Relaxed)
     }
 
-    /// Claims the memory for a context, which drives it from then on. `None` if another one does.
-    pub(crate) fn adopt(&self) -> Option<Arc<View>> {
-        if self.adopted.swap(true, Ordering::Relaxed) {
-            return None;
+    /// The view that shows the heap alone, of a memory in pages.
+    pub(super) fn first_view(&self) -> Option<Arc<View>> {
+        match &self.body {
+            Body::Paged(paged) => paged.first(),
+            Body::Block(_) => None,
         }
-        self.views().first().cloned()
     }
 
     /// Builds a view of the heap and `mounts`, and keeps it until [`Memory::forget`].
-    pub(crate) fn build_view(&self, mounts: &[Mount], permit: Permit) -> io::Result<Arc<View>> {
-        let view = Arc::new(View::build(&self.heap, self.size(), mounts, Some(permit))?);
-        self.views().push(Arc::clone(&view));
-        Ok(view)
+    pub(super) fn build_view(&self, mounts: &[Mount], permits: [Permit; 2]) -> io::Result<Arc<View>> {
+        self.paged()?.build_view(self.size(), mounts, permits)
     }
 
     /// Lets go of a view that is not current and whose base the engine no longer has.
-    pub(crate) fn forget(&self, view: &Arc<View>) {
+    pub(super) fn forget(&self, view: &Arc<View>) {
         debug_assert_ne!(view.base().addr().get(), self.base(), "the current view is kept");
-        self.views().retain(|kept| !Arc::ptr_eq(kept, view));
+        if let Body::Paged(paged) = &self.body {
+            paged.forget(view);
+        }
     }
 
     /// Makes a view of this memory current. Compiled code must refresh its base before it goes on.
-    pub(crate) fn make_current(&self, view: &View) -> io::Result<()> {
-        view.show_heap_to(&self.heap, self.size())?;
+    pub(super) fn make_current(&self, view: &View) -> io::Result<()> {
+        let heap = &self.paged()?.heap;
+        view.discard_writes(heap)?;
+        view.show_heap_to(heap, self.size())?;
         self.base.store(view.base().as_ptr(), Ordering::Relaxed);
         Ok(())
     }
 
-    /// Changes what a view shows: `hide` goes, `show` comes. Undoes what it did when it fails.
-    ///
-    /// # Errors
-    ///
-    /// [`RemapError::Undone`] if nothing has changed, [`RemapError::Broken`] if the view is no longer whole.
-    pub(crate) fn remap(&self, view: &View, hide: &[Mount], show: Option<&Mount>) -> Result<(), RemapError> {
-        for (done, mount) in hide.iter().enumerate() {
-            if let Err(error) = view.hide(&self.heap, mount) {
-                return Err(self.undo(error, || hide[..=done].iter().try_for_each(|m| view.show(&self.heap, m))));
-            }
+    /// As [`Paged::remap`].
+    pub(super) fn remap(&self, view: &View, hide: &[Mount], show: Option<&Mount>) -> Result<(), RemapError> {
+        self.paged().map_err(RemapError::Undone)?.remap(view, hide, show)
+    }
+
+    fn paged(&self) -> io::Result<&Paged> {
+        match &self.body {
+            Body::Paged(paged) => Ok(paged),
+            Body::Block(_) => Err(io::Error::other("bug: a memory in a block has no views")),
         }
-        if let Some(mount) = show
-            && let Err(error) = view.show(&self.heap, mount)
-        {
-            return Err(self.undo(error, || {
-                view.hide(&self.heap, mount)?;
-                hide.iter().try_for_each(|m| view.show(&self.heap, m))
-            }));
-        }
+    }
+
+    /// Exchanges bytes of a memory in a block with others.
+    pub(super) fn exchange(&self, offset: u64, with: &mut [u8]) -> io::Result<()> {
+        let at = self.part_of_block(offset, with.len())?;
+        // SAFETY: `part_of_block` gives as many bytes as `with` has, which is an allocation of its own. Nobody else
+        // accesses them (the module's).
+        unsafe { ptr::swap_nonoverlapping(at.as_ptr(), with.as_mut_ptr(), with.len()) };
         Ok(())
     }
 
-    fn undo(&self, error: io::Error, undo: impl FnOnce() -> io::Result<()>) -> RemapError {
-        match undo() {
-            Ok(()) => RemapError::Undone(error),
-            Err(_) => RemapError::Broken(error),
+    /// Copies bytes into a memory in a block.
+    pub(super) fn copy_in(&self, offset: u64, from: &[u8]) -> io::Result<()> {
+        let at = self.part_of_block(offset, from.len())?;
+        // SAFETY: as in `exchange`.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), at.as_ptr(), from.len()) };
+        Ok(())
+    }
+
+    /// Copies bytes out of a memory in a block.
+    pub(super) fn copy_out(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        let at = self.part_of_block(offset, into.len())?;
+        // SAFETY: as in `exchange`.
+        unsafe { ptr::copy_nonoverlapping(at.as_ptr(), into.as_mut_ptr(), into.len()) };
+        Ok(())
+    }
+
+    /// Where `len` bytes at `offset` are in the memory's block.
+    fn part_of_block(&self, offset: u64, len: usize) -> io::Result<NonNull<u8>> {
+        let bug = |what: &str| io::Error::other(format!("bug: {what}"));
+        let Body::Block(block) = &self.body else { return Err(bug("a memory in pages is not copied into")) };
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        if offset.checked_add(len).is_none_or(|end| end > self.size()) {
+            return Err(bug("bytes past the end of a memory"));
         }
+        let base = block.lock().unwrap_or_else(PoisonError::into_inner).base();
+        // SAFETY: the block has at least the memory's size, and `offset` is within that.
+        Ok(unsafe { base.add(offset) })
     }
 
     /// Keeps regions that are still shown when their context goes.
-    pub(crate) fn keep(&self, regions: impl IntoIterator<Item = Mappable>) {
+    pub(super) fn keep(&self, regions: impl IntoIterator<Item = Charged>) {
         self.orphans.lock().unwrap_or_else(PoisonError::into_inner).extend(regions);
     }
 
-    fn grow_to(&self, size: usize) -> io::Result<()> {
-        if size as u64 > self.heap.extent.range().len() {
-            return Err(io::ErrorKind::OutOfMemory.into());
+    /// Makes the memory larger. Answers a block that it no longer uses.
+    fn grow_to(&self, size: usize) -> io::Result<Option<Block>> {
+        let mut left = None;
+        match &self.body {
+            Body::Paged(paged) => paged.grow_to(self.base(), size)?,
+            Body::Block(block) => {
+                let mut block = block.lock().unwrap_or_else(PoisonError::into_inner);
+                if size > block.len() {
+                    let grown = block.grown(size, self.size())?;
+                    self.base.store(grown.base().as_ptr(), Ordering::Relaxed);
+                    left = Some(std::mem::replace(&mut *block, grown));
+                }
+            }
         }
-        let base = self.base();
-        let views = self.views();
-        let current = views.iter().find(|view| view.base().addr().get() == base);
-        let current = current.ok_or_else(|| io::Error::other("bug: a memory's current view is not kept"))?;
-        current.show_heap_to(&self.heap, size)?;
         self.size.store(size, Ordering::Relaxed);
-        Ok(())
+        Ok(left)
     }
-
-    fn views(&self) -> MutexGuard<'_, Vec<Arc<View>>> {
-        self.views.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Why a view was not changed in place.
-#[derive(Debug)]
-pub(crate) enum RemapError {
-    /// The system call's error; the view shows what it did before.
-    Undone(io::Error),
-    /// The system call's error; the view may have a hole, and must not be used again.
-    Broken(io::Error),
 }
 
 /// A [`Memory`] in the engine's hands.
@@ -233,19 +221,28 @@ pub(crate) struct Linear {
 }
 
 // SAFETY: as the module says. The base that `as_ptr` answers is that of the current view, which is kept, shows the
-// heap as far as `byte_size`, and has nothing accessible from there to the end of reservation and guard.
+// heap as far as `byte_size`, and has nothing accessible from there to the end of reservation and guard; or that of the
+// block, which has at least `byte_size` bytes.
 unsafe impl LinearMemory for Linear {
     fn byte_size(&self) -> usize {
         self.memory.size()
     }
 
     fn byte_capacity(&self) -> usize {
-        // Growth never moves the base (swapping does), so all that the memory can ever have.
-        self.memory.heap.extent.range().len() as usize
+        match &self.memory.body {
+            // Growth never moves the base (swapping does), so all that the memory can ever have.
+            Body::Paged(paged) => paged.heap.extent.range().len() as usize,
+            Body::Block(block) => block.lock().unwrap_or_else(PoisonError::into_inner).len(),
+        }
     }
 
     fn grow_to(&mut self, new_size: usize) -> wasmtime::Result<()> {
-        Ok(self.memory.grow_to(new_size)?)
+        let key = self.memory.key();
+        let left = self.memory.grow_to(new_size)?;
+        // Before its addresses can be another memory's.
+        self.memories.moved(key, &self.memory);
+        drop(left);
+        Ok(())
     }
 
     fn as_ptr(&self) -> *mut u8 {

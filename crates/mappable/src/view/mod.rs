@@ -3,11 +3,14 @@
 //!
 //! ```text
 //!   Creator          gives the engine its memories (`MemoryCreator`)
-//!    └ Memory        one linear memory: its heap, its size, and the base that compiled code is to use
-//!       └ View       one address range that shows the heap and, at the placements, the mapped regions
-//!   Seat             a memory as its store's context drives it: maps and unmaps by switching or changing views
-//!    └ Views         the cached views of a memory, and which leads to which
-//!       └ Mount      a file range at a placement: arithmetic alone
+//!    └ Memory        one linear memory: its size, and the base that compiled code is to use
+//!       ├ Paged      its bytes as pages: the heap, and the views of it
+//!       │  └ View    one address range that shows the heap and, at the placements, the mapped regions
+//!       └ Block      its bytes as a block of the process's heap, where pages can't be mapped
+//!   Seat             a memory as its store's context drives it: maps and unmaps by switching or changing views, or by copying
+//!    ├ Views         the cached views of a memory, and which leads to which
+//!    ├ Copies        what is mapped in a memory that has no views
+//!    └ Mount         bytes at a placement: arithmetic alone
 //! ```
 //!
 //! What everything here rests on: compiled code takes a memory's base anew when `memory.grow` of that memory runs, and
@@ -17,13 +20,18 @@
 //!
 //! Who may map what is [`host`](crate::host)'s business; what is owned, [`region`](crate::region)'s.
 
+mod allowance;
+mod block;
+mod copies;
 mod creator;
 mod memory;
 mod mount;
+mod paged;
 mod seat;
 mod strategy;
 mod views;
 
+pub(crate) use allowance::Allowance;
 pub(crate) use creator::{Creator, Memories};
 pub(crate) use memory::Memory;
 pub(crate) use mount::{Mount, Placement, PlacementError};

@@ -1,7 +1,8 @@
 //! Where a region is in a memory: arithmetic on placements and on sets of mounts.
 
 use crate::GRANULE;
-use crate::region::FileRange;
+use crate::region::{Held, Source};
+use crate::sys::Access;
 
 /// A range of a linear memory: granule-aligned, not empty, and long enough for the region that it was checked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,31 +30,42 @@ impl Placement {
     }
 }
 
-/// A file range at a placement. Compares by what is physically shown where, so a view stays true to its mounts
-/// whoever owns the range.
+/// Bytes at a placement. Compares by what is physically shown where, and for what, so a view stays true to its mounts
+/// whoever owns the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Mount {
     /// The offset in the linear memory, in bytes: a multiple of the granule.
     offset: u64,
-    range: FileRange,
+    source: Source,
+    access: Access,
 }
 
 impl Mount {
-    pub(crate) fn new(at: Placement, range: FileRange) -> Self {
-        Self { offset: at.offset, range }
+    /// Regions are shown for writing, frozen ones for reading.
+    pub(crate) fn new(at: Placement, region: &Held) -> Self {
+        let access = if region.is_frozen() { Access::Read } else { Access::Write };
+        Self { offset: at.offset, source: region.source(), access }
     }
 
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    pub(crate) fn range(&self) -> FileRange {
-        self.range
+    pub(crate) fn len(&self) -> u64 {
+        self.source.range.len()
+    }
+
+    pub(crate) fn source(&self) -> Source {
+        self.source
+    }
+
+    pub(crate) fn access(&self) -> Access {
+        self.access
     }
 
     /// Whether the two cover a common byte of the memory.
     pub(crate) fn overlaps(&self, other: &Mount) -> bool {
-        self.offset < other.offset + other.range.len() && other.offset < self.offset + self.range.len()
+        self.offset < other.offset + other.len() && other.offset < self.offset + self.len()
     }
 }
 
@@ -70,10 +82,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::region::Ranges;
+    use crate::region::{Backing, FrozenRegion, Mappable};
 
-    fn range(granules: u64) -> FileRange {
-        Ranges::new(1 << 30).take(granules * GRANULE).unwrap()
+    fn mount(at: u64, granules: u64) -> Mount {
+        let region = Mappable::allocate(&Backing::in_blocks(), granules * GRANULE).unwrap();
+        Mount::new(Placement { offset: at * GRANULE }, &Held::Mappable(region))
+    }
+
+    #[test]
+    fn what_is_frozen_is_mounted_for_reading() {
+        let region = || Mappable::allocate(&Backing::in_blocks(), GRANULE).unwrap();
+        let at = Placement { offset: GRANULE };
+        let [owned, frozen] = [Held::Mappable(region()), Held::Frozen(FrozenRegion::new(region()))];
+        assert_eq!(Mount::new(at, &owned).access(), Access::Write);
+        assert_eq!(Mount::new(at, &frozen).access(), Access::Read);
     }
 
     #[test]
@@ -91,7 +113,6 @@ mod tests {
     proptest! {
         #[test]
         fn mounts_overlap_when_they_share_a_granule(a in 0u64..12, a_len in 1u64..5, b in 0u64..12, b_len in 1u64..5) {
-            let mount = |at, len| Mount { offset: at * GRANULE, range: range(len) };
             let shared = (a..a + a_len).any(|granule| (b..b + b_len).contains(&granule));
             prop_assert_eq!(mount(a, a_len).overlaps(&mount(b, b_len)), shared);
         }
@@ -99,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_changed_set_is_in_order_and_free_of_what_was_taken_out() {
-        let [a, b, c] = [1, 2, 3].map(|at| Mount { offset: at * GRANULE, range: range(1) });
+        let [a, b, c] = [1, 2, 3].map(|at| mount(at, 1));
         assert_eq!(changed(&[a, c], &[], Some(b)), [a, b, c]);
         assert_eq!(changed(&[a, b, c], &[b], None), [a, c]);
         assert_eq!(changed(&[a, b], &[a], Some(c)), [b, c]);

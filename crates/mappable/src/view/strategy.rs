@@ -15,6 +15,9 @@ pub enum Strategy {
     /// The region's pages are mapped into the one view: one system call, and page faults on first touch. For
     /// memories whose base can't move.
     Remap,
+    /// The region's bytes are exchanged with what they hide, or copied in if it is frozen. For memories of a runtime that
+    /// has no pages to map: another platform, or [`MappingMode::Copy`](crate::MappingMode::Copy).
+    Copy,
 }
 
 impl fmt::Display for Strategy {
@@ -22,6 +25,7 @@ impl fmt::Display for Strategy {
         f.write_str(match self {
             Self::Swap => "swap",
             Self::Remap => "remap",
+            Self::Copy => "copy",
         })
     }
 }
@@ -68,7 +72,8 @@ impl From<&MemoryType> for MemoryShape {
     }
 }
 
-/// How regions get into a memory of this shape.
+/// How regions get into a memory of this shape, where pages can be mapped. (Where they can't, they are copied into the
+/// same memories.)
 ///
 /// A memory is swapped only if the engine holds that its base may move, or else compiled code takes the base for a
 /// constant. That is so for a memory whose maximum exceeds the reservation and is not its minimum; the rule is the

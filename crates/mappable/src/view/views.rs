@@ -10,7 +10,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::Mount;
-use super::memory::View;
+use super::paged::View;
 
 /// A view in the cache of its memory.
 pub(super) type ViewId = usize;
@@ -59,6 +59,15 @@ impl Views {
 
     pub(super) fn current_view(&self) -> &Arc<View> {
         &self.cached[self.current].view
+    }
+
+    pub(super) fn is_current(&self, id: ViewId) -> bool {
+        self.current == id
+    }
+
+    /// The view that was current before.
+    pub(super) fn previous(&self) -> ViewId {
+        self.previous
     }
 
     pub(super) fn view(&self, id: ViewId) -> &Arc<View> {

@@ -1,4 +1,5 @@
-//! Linux: `memfd_create`, `ftruncate`, `fallocate`, `pread`, `pwrite`, `mmap`, `munmap`, `getrlimit`.
+//! Linux: `memfd_create`, `ftruncate`, `fallocate`, `pread`, `pwrite`, `mmap`, `munmap`, `getrlimit`, and in [`fault`]
+//! `sigaction` and `mprotect`.
 //!
 //! # Safety
 //!
@@ -18,16 +19,23 @@ use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
-use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use rustix::process::{Resource, getrlimit};
 
-use super::count;
+use super::{Access, Call, count, enter};
 
-/// A sparse file in memory. Pages that were never touched, or were punched out, read as zero and take no memory.
-///
-/// Its length is set once and never shrinks: an access to a mapped page past the end would be a bus error.
+mod fault;
+pub(crate) use fault::{Guard, faults, install as install_fault_handler};
+
+/// A file whose pages are mapped: one of our own, sparse and in memory, in which pages that were never touched, or were
+/// punched out, read as zero and take no memory; or one of others.
 #[derive(Debug)]
-pub(crate) struct File(std::fs::File);
+pub(crate) struct File {
+    file: std::fs::File,
+    /// Never less than this, or an access to a mapped page past the end would be a bus error. Our own are set to it once;
+    /// for those of others it is the word of who brought them.
+    len: u64,
+}
 
 impl File {
     /// A file of `len` bytes, all holes.
@@ -39,30 +47,48 @@ impl File {
             let text = format!("the limit on file sizes is {limit} bytes: lift it (ulimit -f unlimited)");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
         }
-        count();
+        enter(Call::Create)?;
         let file = memfd_create(name, MemfdFlags::CLOEXEC)?;
-        count();
+        enter(Call::Truncate)?;
         ftruncate(&file, len)?;
-        Ok(Self(file.into()))
+        Ok(Self { file: file.into(), len })
     }
 
-    /// Copies bytes out. A hole reads as zero, and stays one.
+    /// A file of others, which must stay as it is.
+    pub(crate) fn of(file: &std::fs::File) -> io::Result<Self> {
+        Ok(Self { file: file.try_clone()?, len: file.metadata()?.len() })
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Copies bytes out. A hole reads as zero, and stays one; so does what is past the end.
     pub(crate) fn read(&self, start: u64, into: &mut [u8]) -> io::Result<()> {
-        count();
-        self.0.read_exact_at(into, start)
+        enter(Call::Read)?;
+        let inside = self.len.saturating_sub(start).min(into.len() as u64) as usize;
+        let (inside, past) = into.split_at_mut(inside);
+        past.fill(0);
+        self.file.read_exact_at(inside, start)
     }
 
     /// Copies bytes in.
     pub(crate) fn write(&self, start: u64, from: &[u8]) -> io::Result<()> {
-        count();
-        self.0.write_all_at(from, start)
+        enter(Call::Write)?;
+        self.file.write_all_at(from, start)
     }
 
     /// Frees the pages of a range, which reads as zero from then on, through every mapping of it.
     pub(crate) fn punch(&self, start: u64, len: u64) -> io::Result<()> {
-        count();
+        enter(Call::Punch)?;
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(fallocate(&self.0, flags, start, len)?)
+        Ok(fallocate(&self.file, flags, start, len)?)
+    }
+
+    /// How many of the `len` bytes from `start` lie on pages of the file, the last of which may be there in part.
+    fn mappable(&self, start: u64, len: usize) -> usize {
+        let pages = self.len.next_multiple_of(rustix::param::page_size() as u64);
+        pages.saturating_sub(start).min(len as u64) as usize
     }
 }
 
@@ -83,7 +109,7 @@ unsafe impl Sync for Space {}
 impl Space {
     /// Reserves `len` bytes of address space. Costs no memory.
     pub(crate) fn reserve(len: usize) -> io::Result<Self> {
-        count();
+        enter(Call::Reserve)?;
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: with no address given, the kernel picks a range that nobody uses.
         let base = unsafe { mmap_anonymous(ptr::null_mut(), len, ProtFlags::empty(), flags) }?;
@@ -99,24 +125,64 @@ impl Space {
         self.len
     }
 
-    /// Shows `len` bytes of `file` from `start` at offset `at`, shared and writable, in place of what was there.
+    /// Shows `len` bytes of `file` from `start` at offset `at`, in place of what was there; past the file's end, zeroes.
+    /// [`Access::Write`] shows the pages themselves, [`Access::Read`] private ones that follow the file until they are
+    /// written to.
     ///
     /// An error may leave the range inaccessible, but never to others: map something over it, or give the space up.
-    pub(crate) fn map(&self, at: usize, file: &File, start: u64, len: usize) -> io::Result<()> {
+    pub(crate) fn map(&self, at: usize, file: &File, start: u64, len: usize, access: Access) -> io::Result<()> {
         if at.checked_add(len).is_none_or(|end| end > self.len) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!("bug: mapping {len} bytes at {at} leaves a space of {} bytes", self.len),
             ));
         }
+        let (rights, sharing) = match access {
+            Access::Write => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED),
+            Access::Read => (ProtFlags::READ, MapFlags::PRIVATE | MapFlags::NORESERVE),
+        };
+        let mapped = file.mappable(start, len);
+        if mapped > 0 {
+            let address = self.base.as_ptr().wrapping_add(at).cast::<c_void>();
+            self.replace(address, mapped, || {
+                // SAFETY: `at + mapped <= self.len`, so only pages of our own range are replaced, and nobody holds a
+                // reference into them without having argued for it (raw only).
+                unsafe { mmap(address, mapped, rights, sharing | MapFlags::FIXED, &file.file, start) }
+            })?;
+        }
+        if mapped < len {
+            let (address, rest) = (self.base.as_ptr().wrapping_add(at + mapped).cast::<c_void>(), len - mapped);
+            self.replace(address, rest, || {
+                let sharing = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+                // SAFETY: `at + len <= self.len`, and as above.
+                unsafe { mmap_anonymous(address, rest, rights, sharing) }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Frees the private pages of a range that is shown for reading: it shows the file again, but may be written to until
+    /// it is mapped anew.
+    pub(crate) fn discard(&self, at: usize, len: usize) -> io::Result<()> {
+        if at.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "bug: a range leaves its space"));
+        }
         count();
         let address = self.base.as_ptr().wrapping_add(at).cast::<c_void>();
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        let flags = MapFlags::SHARED | MapFlags::FIXED;
-        // SAFETY: `at + len <= self.len`, so only pages of our own range are replaced, and nobody holds a reference
-        // into them without having argued for it (raw only).
-        let mapped = unsafe { mmap(address, len, access, flags, &file.0, start) };
-        mapped.map(drop).map_err(|error| {
+        // SAFETY: `at + len <= self.len`, so only pages of our own range lose what was written to them, and nobody holds
+        // a reference into them without having argued for it (raw only).
+        Ok(unsafe { madvise(address, len, Advice::LinuxDontNeed) }?)
+    }
+
+    /// Calls `mmap` for a range of ours.
+    fn replace(
+        &self,
+        address: *mut c_void,
+        len: usize,
+        mmap: impl FnOnce() -> rustix::io::Result<*mut c_void>,
+    ) -> io::Result<()> {
+        enter(Call::Map)?;
+        mmap().map(drop).map_err(|error| {
             self.close_hole(address, len);
             error.into()
         })
@@ -156,7 +222,7 @@ mod tests {
         let space = Space::reserve(LEN).unwrap();
         let address = space.base().as_ptr().cast::<c_void>();
         // An offset that is no multiple of a page is refused.
-        assert!(space.map(0, &file, 1, LEN).is_err());
+        assert!(space.map(0, &file, 1, LEN, Access::Write).is_err());
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE;
         // SAFETY: replaces nothing; it is to fail.
         let taken = unsafe { mmap_anonymous(address, LEN, ProtFlags::empty(), flags) };
@@ -168,7 +234,7 @@ mod tests {
         let file = File::create("test", 1 << 30).unwrap();
         let space = Space::reserve(LEN).unwrap();
         for (at, len) in [(LEN, 65_536), (LEN - 65_536, 131_072), (usize::MAX, 2)] {
-            assert_eq!(space.map(at, &file, 0, len).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(space.map(at, &file, 0, len, Access::Write).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         }
     }
 }

@@ -1,0 +1,64 @@
+//! The functions of `mappable:memory/types`, on the context of the calling store.
+//!
+//! All are plain synchronous typed host functions, so that nothing of the guest's runs between a change of view and
+//! the refresh that the rewriter has put behind the call; for the same reason no answer of `map` and `unmap` holds a
+//! list or string, for which the engine would call the guest's `realloc`.
+
+mod frozen;
+mod mappable;
+mod swapping;
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource, ResourceType};
+
+use super::context::{FrozenMapping, MappableView, Mapping};
+use super::error::TrapReason;
+use super::runtime::gate;
+use crate::region::{Frozen, GRANULE, Mappable};
+
+/// The version of the WIT package that is offered. A component built for an older compatible one links to it too.
+const INTERFACE: &str = "types@0.1.0";
+
+/// The longest list that `read` gives, in bytes: what a guest can have the host allocate for it in one call.
+const MAX_READ: u32 = 16 << 20;
+
+/// Adds `mappable:memory/types` to a linker, for components compiled by [`Runtime::compile`](crate::Runtime::compile).
+///
+/// The functions are found under a name that only `compile` gives to a component's import, so a component that was
+/// compiled otherwise, and lacks the refreshes on which isolation rests, is not linked to them.
+///
+/// # Call hooks
+///
+/// A store's call hook (Wasmtime's feature `call-hook`) runs between a change of what is mapped and the refresh of the
+/// memory's base. On `ReturningFromHost` it must not enter the store's components, nor answer an error that somebody
+/// swallows: compiled code would run on a base that is no longer the memory's.
+///
+/// # Errors
+///
+/// The linker's, if it has the interface already.
+pub fn add_to_linker<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    let mut types = linker.instance(&gate()?.import_name(INTERFACE))?;
+    types.resource("mappable", ResourceType::host::<Mappable>(), drop_handle::<T>)?;
+    types.resource("mapping", ResourceType::host::<Mapping>(), drop_handle::<T>)?;
+    types.resource("frozen", ResourceType::host::<Frozen>(), drop_handle::<T>)?;
+    types.resource("frozen-mapping", ResourceType::host::<FrozenMapping>(), drop_handle::<T>)?;
+    types.func_wrap("granule", |_: StoreContextMut<'_, T>, (): ()| Ok((GRANULE as u32,)))?;
+    swapping::add(&mut types)?;
+    mappable::add(&mut types)?;
+    frozen::add(&mut types)
+}
+
+fn drop_handle<T: MappableView + 'static>(mut store: StoreContextMut<'_, T>, rep: u32) -> wasmtime::Result<()> {
+    store.data_mut().mappable().drop_handle(rep);
+    Ok(())
+}
+
+/// The representation of a handle that is taken. The engine lets a borrowed one through where an owned one is meant.
+fn owned<R: 'static>(handle: &Resource<R>) -> Result<u32, TrapReason> {
+    if handle.owned() { Ok(handle.rep()) } else { Err(TrapReason::Borrowed) }
+}
+
+/// A handle that is given.
+fn give<R: 'static>(rep: u32) -> Resource<R> {
+    Resource::new_own(rep)
+}

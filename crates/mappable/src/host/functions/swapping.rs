@@ -1,0 +1,54 @@
+//! The functions that change what is mapped.
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{LinkerInstance, Resource, WasmList};
+
+use super::super::context::{FrozenMapping, MappableView, Mapping};
+use super::super::error::WitMapError;
+use super::super::mapping::{Kind, List};
+use super::{give, owned};
+use crate::region::{Frozen, Mappable};
+
+/// What `map` and `unmap` answer: the other handle, or the one that came and why.
+type Swapped<To, From> = (Result<Resource<To>, (Resource<From>, WitMapError)>,);
+
+pub(super) fn add<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    add_map::<T, Mappable, Mapping>(types, "[static]mappable.map", Kind::Mappable)?;
+    add_unmap::<T, Mapping, Mappable>(types, "[static]mapping.unmap", Kind::Mappable)?;
+    add_map::<T, Frozen, FrozenMapping>(types, "[static]frozen.map", Kind::Frozen)?;
+    add_unmap::<T, FrozenMapping, Frozen>(types, "[static]frozen-mapping.unmap", Kind::Frozen)
+}
+
+fn add_map<T, From, To>(types: &mut LinkerInstance<'_, T>, name: &str, kind: Kind) -> wasmtime::Result<()>
+where
+    T: MappableView + 'static,
+    From: 'static,
+    To: 'static,
+{
+    types.func_wrap(name, move |mut store: StoreContextMut<'_, T>, (this, at): (Resource<From>, WasmList<u8>)| {
+        let (rep, at) = (owned(&this)?, list(&at, &store));
+        let answer = store.data_mut().mappable().map(rep, kind, at)?;
+        let answer: Swapped<To, From> = (answer.map(|_| give(rep)).map_err(|error| (this, error)),);
+        Ok(answer)
+    })
+}
+
+fn add_unmap<T, From, To>(types: &mut LinkerInstance<'_, T>, name: &str, kind: Kind) -> wasmtime::Result<()>
+where
+    T: MappableView + 'static,
+    From: 'static,
+    To: 'static,
+{
+    types.func_wrap(name, move |mut store: StoreContextMut<'_, T>, (this, at): (Resource<From>, WasmList<u8>)| {
+        let (rep, at) = (owned(&this)?, list(&at, &store));
+        let answer = store.data_mut().mappable().unmap(rep, kind, at)?;
+        let answer: Swapped<To, From> = (answer.map(|_| give(rep)).map_err(|error| (this, error)),);
+        Ok(answer)
+    })
+}
+
+/// Where a list is, without reading it.
+fn list<T: 'static>(list: &WasmList<u8>, store: &StoreContextMut<'_, T>) -> List {
+    let bytes = list.as_le_slice(store);
+    List { address: bytes.as_ptr().addr(), len: bytes.len() as u64 }
+}

@@ -1,0 +1,142 @@
+//! Mapping and unmapping what the handles of a store stand for. A warm one changes a few fields: it takes no lock,
+//! allocates nothing and hashes nothing.
+
+use super::addresses::SeatId;
+use super::context::{Entry, MappableCtx};
+use super::error::{TrapReason, WitMapError};
+use crate::region::Held;
+use crate::view::{MountError, Placement, PlacementError};
+
+/// A list that a guest passed, as addresses of the host.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct List {
+    pub(super) address: usize,
+    pub(super) len: u64,
+}
+
+/// What kind of handle a function takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Mappable,
+    Frozen,
+}
+
+impl MappableCtx {
+    /// Maps what a `mappable` or `frozen` handle stands for. It becomes a `mapping` or `frozen-mapping` handle of the same
+    /// representation. Answers the memory, whose base is to be refreshed.
+    pub(super) fn map(&mut self, rep: u32, kind: Kind, at: List) -> Result<Result<SeatId, WitMapError>, TrapReason> {
+        let Some(entry) = self.entries.get_mut(rep as usize).filter(|entry| entry.mapped.is_none() && is(entry, kind))
+        else {
+            return Err(bug(rep, "unmapped", line!()));
+        };
+        if at.len == 0 {
+            return Ok(Err(WitMapError::PlacementMisaligned));
+        }
+        let spot = self.seats.locate(at.address)?.filter(|spot| self.seats.is_mappable(spot.seat));
+        let Some(spot) = spot else { return Ok(Err(WitMapError::PlacementUnmappable)) };
+        let frozen_bytes = frozen_bytes(&entry.held);
+        let (lingering, lingering_bytes) = self.seats.lingering_besides(spot.seat);
+        let frozen_mapped = self.frozen_mapped_bytes.saturating_add(lingering_bytes).saturating_add(frozen_bytes);
+        let over = kind == Kind::Frozen && frozen_mapped > self.limits.frozen_mapped_bytes;
+        if over || self.mapped + lingering >= self.limits.mappings {
+            return Ok(Err(WitMapError::MappingOverQuota));
+        }
+        let placement = match Placement::new(spot.offset, at.len, entry.held.size()) {
+            Ok(placement) => placement,
+            Err(PlacementError::Misaligned) => return Ok(Err(WitMapError::PlacementMisaligned)),
+            Err(PlacementError::TooSmall) => return Ok(Err(WitMapError::PlacementTooSmall)),
+        };
+        match self.seats.mount(spot.seat, placement, &mut entry.held) {
+            Ok(mount) => {
+                entry.mapped = Some((spot.seat, mount));
+                self.mapped += 1;
+                self.frozen_mapped_bytes += frozen_bytes;
+                Ok(Ok(spot.seat))
+            }
+            Err(error) => answer(rep, error).map(Err),
+        }
+    }
+
+    /// Unmaps what a `mapping` or `frozen-mapping` handle stands for. It becomes a `mappable` or `frozen` handle of the
+    /// same representation.
+    pub(super) fn unmap(&mut self, rep: u32, kind: Kind, at: List) -> Result<Result<SeatId, WitMapError>, TrapReason> {
+        let entry = self.entries.get_mut(rep as usize).filter(|entry| is(entry, kind));
+        let entry = entry.ok_or_else(|| bug(rep, "mapped", line!()))?;
+        let (seat, mount) = entry.mapped.ok_or_else(|| bug(rep, "mapped", line!()))?;
+        if at.len == 0 {
+            return Ok(Err(WitMapError::PlacementMismatch));
+        }
+        let offset = self.seats.offset_in(seat, at.address).ok_or(TrapReason::ForeignMapping)?;
+        if offset != mount.offset() {
+            return Ok(Err(WitMapError::PlacementMismatch));
+        }
+        match self.seats.unmount(seat, mount, &mut entry.held) {
+            Ok(()) => {
+                entry.mapped = None;
+                let frozen_bytes = frozen_bytes(&entry.held);
+                self.note_unmapped(frozen_bytes);
+                Ok(Ok(seat))
+            }
+            Err(error) => answer(rep, error).map(Err),
+        }
+    }
+
+    /// A handle of any type was dropped. What is mapped stays as it is, for no refresh would follow.
+    pub(super) fn drop_handle(&mut self, rep: u32) {
+        if let Some(Entry { held, mapped: Some((seat, mount)) }) = self.take(rep) {
+            self.seats.linger(seat, mount, held);
+        }
+    }
+
+    pub(super) fn is_mapped(&self, rep: u32) -> bool {
+        self.entries.get(rep as usize).is_some_and(|entry| entry.mapped.is_some())
+    }
+
+    /// Leaves a region, and all else that a memory shows or has shown, to that memory, which is not changed any more:
+    /// compiled code has not taken in what was changed last.
+    pub(super) fn strand(&mut self, rep: u32, seat: SeatId) {
+        if let Some(entry) = self.take(rep) {
+            self.seats.strand(seat, entry.held);
+        }
+    }
+
+    /// Takes an entry out. What was mapped counts as lingering from here on, or not at all.
+    pub(super) fn take(&mut self, rep: u32) -> Option<Entry> {
+        let entry = self.entries.try_remove(rep as usize)?;
+        if entry.mapped.is_some() {
+            self.note_unmapped(frozen_bytes(&entry.held));
+        }
+        Some(entry)
+    }
+
+    fn note_unmapped(&mut self, frozen_bytes: u64) {
+        self.mapped = self.mapped.saturating_sub(1);
+        self.frozen_mapped_bytes = self.frozen_mapped_bytes.saturating_sub(frozen_bytes);
+    }
+}
+
+fn is(entry: &Entry, kind: Kind) -> bool {
+    entry.held.is_frozen() == (kind == Kind::Frozen)
+}
+
+fn frozen_bytes(held: &Held) -> u64 {
+    if held.is_frozen() { held.size() } else { 0 }
+}
+
+/// What a guest is told of a mount that failed: an error, or a trap if it must not go on.
+fn answer(rep: u32, error: MountError) -> Result<WitMapError, TrapReason> {
+    match error {
+        MountError::Overlaps => Ok(WitMapError::PlacementOverlaps),
+        MountError::Unmappable => Ok(WitMapError::PlacementUnmappable),
+        MountError::Unknown => Err(bug(rep, "in a memory of this store", line!())),
+        MountError::Exhausted(error) => {
+            tracing::debug!(%error, "a region was not mapped");
+            Ok(WitMapError::MappingsExhausted)
+        }
+        MountError::Broken(error) => Err(TrapReason::Broken(error)),
+    }
+}
+
+pub(super) fn bug(rep: u32, expected: &'static str, line: u32) -> TrapReason {
+    TrapReason::Bug { rep, expected, file: file!(), line }
+}

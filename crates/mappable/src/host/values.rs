@@ -1,0 +1,108 @@
+//! What the components of a store do with regions and references that are not mapped: make, freeze, cut, join, copy.
+//! What fails has changed nothing, and gives back what it took.
+
+use super::context::MappableCtx;
+use super::error::{TrapReason, WitAllocateError, WitPartError};
+use super::mapping::bug;
+use crate::region::{FrozenRegion, Held, Mappable, check_part};
+
+/// Handles, by their representations: the new ones, or the one that came, and why.
+type Given<To, E> = Result<Result<To, (u32, E)>, TrapReason>;
+
+impl MappableCtx {
+    pub(super) fn allocate(&mut self, size: u64) -> Result<u32, WitAllocateError> {
+        // A size that is never right is said to be so whatever the quota.
+        Mappable::check_size(size)?;
+        self.charge_for(size)?;
+        let region = Mappable::allocate(&self.backing, size)?;
+        Ok(self.add(Held::Mappable(region)))
+    }
+
+    pub(super) fn freeze(&mut self, rep: u32) -> Result<u32, TrapReason> {
+        let region = self.take_region(rep)?;
+        Ok(self.add(Held::Frozen(FrozenRegion::new(region))))
+    }
+
+    /// Answers the region's handle, or the reference's that came.
+    pub(super) fn thaw(&mut self, rep: u32) -> Result<Result<u32, u32>, TrapReason> {
+        let frozen = self.take_frozen(rep)?;
+        Ok(match frozen.thaw() {
+            Ok(region) => Ok(self.add(Held::Mappable(region))),
+            Err(frozen) => Err(self.add(Held::Frozen(frozen))),
+        })
+    }
+
+    pub(super) fn split(&mut self, rep: u32, at: u64) -> Given<(u32, u32), WitPartError> {
+        let region = self.region_mut(rep).ok_or_else(|| bug(rep, "held and not mapped", line!()))?;
+        if let Err(error) = region.check_split(at) {
+            return Ok(Err((rep, error.into())));
+        }
+        if !self.account.has_room(0, &self.limits) {
+            return Ok(Err((rep, WitPartError::RegionOverQuota)));
+        }
+        Ok(match self.take_region(rep)?.split(at) {
+            Ok((low, high)) => Ok((self.add(Held::Mappable(low)), self.add(Held::Mappable(high)))),
+            Err(failed) => Err((self.add(Held::Mappable(failed.region)), failed.reason.into())),
+        })
+    }
+
+    /// Answers the handle of both, or those that came.
+    pub(super) fn join(&mut self, low: u32, high: u32) -> Result<Result<u32, (u32, u32)>, TrapReason> {
+        let low = self.take_region(low)?;
+        let high = self.take_region(high)?;
+        Ok(match low.join(high) {
+            Ok(region) => Ok(self.add(Held::Mappable(region))),
+            Err(failed) => Err((self.add(Held::Mappable(failed.low)), self.add(Held::Mappable(failed.high)))),
+        })
+    }
+
+    pub(super) fn clone_frozen(&mut self, rep: u32) -> Result<Result<u32, WitAllocateError>, TrapReason> {
+        let frozen = self.known_frozen(rep)?.clone();
+        Ok(self.charge_for(0).map(|()| self.add(Held::Frozen(frozen))))
+    }
+
+    pub(super) fn slice(&mut self, rep: u32, offset: u64, size: u64) -> Result<Result<u32, WitPartError>, TrapReason> {
+        let frozen = self.known_frozen(rep)?;
+        if let Err(error) = check_part(frozen.size(), offset, size) {
+            return Ok(Err(error.into()));
+        }
+        if !self.account.has_room(0, &self.limits) {
+            return Ok(Err(WitPartError::RegionOverQuota));
+        }
+        let slice = frozen.slice(offset, size);
+        Ok(slice.map(|slice| self.add(Held::Frozen(slice))).map_err(WitPartError::from))
+    }
+
+    pub(super) fn copy(&mut self, rep: u32) -> Result<Result<u32, WitAllocateError>, TrapReason> {
+        let frozen = self.known_frozen(rep)?.clone();
+        if let Err(error) = self.charge_for(frozen.size()) {
+            return Ok(Err(error));
+        }
+        Ok(frozen.copy().map(|region| self.add(Held::Mappable(region))).map_err(WitAllocateError::from))
+    }
+
+    /// Whether the quota has room for one region more, of `bytes`.
+    fn charge_for(&self, bytes: u64) -> Result<(), WitAllocateError> {
+        if self.account.has_room(bytes, &self.limits) { Ok(()) } else { Err(WitAllocateError::RegionOverQuota) }
+    }
+
+    pub(super) fn known_frozen(&self, rep: u32) -> Result<&FrozenRegion, TrapReason> {
+        self.frozen(rep).ok_or_else(|| bug(rep, "frozen and not mapped", line!()))
+    }
+
+    fn take_region(&mut self, rep: u32) -> Result<Mappable, TrapReason> {
+        self.region_mut(rep).ok_or_else(|| bug(rep, "held and not mapped", line!()))?;
+        match self.take(rep).map(|entry| entry.held.release()) {
+            Some(Held::Mappable(region)) => Ok(region),
+            _ => Err(bug(rep, "held and not mapped", line!())),
+        }
+    }
+
+    fn take_frozen(&mut self, rep: u32) -> Result<FrozenRegion, TrapReason> {
+        self.known_frozen(rep)?;
+        match self.take(rep).map(|entry| entry.held.release()) {
+            Some(Held::Frozen(region)) => Ok(region),
+            _ => Err(bug(rep, "frozen and not mapped", line!())),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What a handle of a guest's can stand for, and what a store is charged for it.
+//!
+//! A store's components are bounded by its [`Limits`]. What counts against them is what keeps memory: a [`Charged`] value
+//! counts from when it is made to when it is dropped, wherever it is meanwhile: held, mapped, or still shown after its
+//! mapping was dropped.
+
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::frozen::{AllocationKey, FrozenRegion};
+use super::{Backing, Mappable, Source};
+
+/// What the components of one store may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The bytes of all regions, and of all allocations that frozen references keep (each once, and in full), together.
+    /// `allocate`, `copy` and the like answer `region-over-quota` beyond.
+    pub region_bytes: u64,
+    /// How many regions and references to frozen ones, mapped or not. What makes one more answers `region-over-quota`
+    /// beyond.
+    pub regions: usize,
+    /// How many may be mapped at once, those included whose mapping was dropped while they are still shown. `map`
+    /// answers `mapping-over-quota` beyond.
+    pub mappings: usize,
+    /// How many bytes of frozen regions may be mapped at once: as many as a guest can have copied for itself, by having
+    /// the host write to them. `map` answers `mapping-over-quota` beyond.
+    pub frozen_mapped_bytes: u64,
+    /// How many views of its memories the store may have in the cache, beyond the first of each. No error: beyond, the
+    /// least recently used one goes, or regions are mapped by remapping.
+    pub views: usize,
+}
+
+impl Default for Limits {
+    /// 4 GiB in 1,000 regions, 64 of them mapped, 4 GiB of those frozen; 1,024 views.
+    fn default() -> Self {
+        Self { region_bytes: 4 << 30, regions: 1_000, mappings: 64, frozen_mapped_bytes: 4 << 30, views: 1_024 }
+    }
+}
+
+/// What stands behind a handle.
+#[derive(Debug)]
+pub(crate) enum Held {
+    Mappable(Mappable),
+    Frozen(FrozenRegion),
+}
+
+impl Held {
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::Mappable(region) => region.size(),
+            Self::Frozen(region) => region.size(),
+        }
+    }
+
+    /// What to show to map it.
+    pub(crate) fn source(&self) -> Source {
+        match self {
+            Self::Mappable(region) => region.extent().source(),
+            Self::Frozen(region) => region.source(),
+        }
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        matches!(self, Self::Frozen(_))
+    }
+
+    /// Whether its memory is of `backing`, or admitted to it.
+    pub(crate) fn is_in(&self, backing: &Arc<Backing>) -> bool {
+        match self {
+            Self::Mappable(region) => region.extent().is_in(backing),
+            Self::Frozen(region) => Arc::ptr_eq(region.backing(), backing),
+        }
+    }
+}
+
+/// What one store is charged for.
+#[derive(Debug, Default)]
+struct Usage {
+    regions: usize,
+    bytes: u64,
+    /// How many references there are to each frozen allocation, whose bytes are charged once.
+    references: BTreeMap<AllocationKey, usize>,
+}
+
+/// One store's account. Clones are the same account.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Account(Arc<Mutex<Usage>>);
+
+impl Account {
+    /// How many regions and references are charged, and for how many bytes together.
+    pub(crate) fn charged(&self) -> (usize, u64) {
+        let usage = self.usage();
+        (usage.regions, usage.bytes)
+    }
+
+    /// Whether there may be one region more, of `bytes` that are not charged yet.
+    pub(crate) fn has_room(&self, bytes: u64, limits: &Limits) -> bool {
+        let (regions, charged) = self.charged();
+        regions < limits.regions
+            && (bytes == 0 || charged.checked_add(bytes).is_some_and(|bytes| bytes <= limits.region_bytes))
+    }
+
+    /// Charges for what is held from here on. Limits are asked about before, with [`Account::has_room`].
+    pub(crate) fn charge(&self, held: Held) -> Charged {
+        let (bytes, frozen) = match &held {
+            Held::Mappable(region) => (region.size(), None),
+            Held::Frozen(region) => (region.allocation_size(), Some(region.key())),
+        };
+        let mut usage = self.usage();
+        usage.regions += 1;
+        let references = frozen.map(|key| usage.references.entry(key).or_default());
+        let first = references.is_none_or(|references| {
+            *references += 1;
+            *references == 1
+        });
+        if first {
+            usage.bytes = usage.bytes.saturating_add(bytes);
+        }
+        drop(usage);
+        Charged { charge: Charge { account: self.clone(), bytes, frozen }, held }
+    }
+
+    fn usage(&self) -> MutexGuard<'_, Usage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is held, and charged for while it is.
+#[derive(Debug)]
+pub(crate) struct Charged {
+    charge: Charge,
+    held: Held,
+}
+
+impl Charged {
+    /// What was held, no longer charged for.
+    pub(crate) fn release(self) -> Held {
+        let Self { charge, held } = self;
+        drop(charge);
+        held
+    }
+}
+
+impl Deref for Charged {
+    type Target = Held;
+
+    fn deref(&self) -> &Held {
+        &self.held
+    }
+}
+
+impl DerefMut for Charged {
+    fn deref_mut(&mut self) -> &mut Held {
+        &mut self.held
+    }
+}
+
+/// One region's or reference's share of an account, given back on drop.
+#[derive(Debug)]
+struct Charge {
+    account: Account,
+    bytes: u64,
+    /// The allocation, of a reference: the bytes are charged while any reference to it is.
+    frozen: Option<AllocationKey>,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let mut usage = self.account.usage();
+        usage.regions = usage.regions.saturating_sub(1);
+        if let Some(key) = self.frozen {
+            let references = usage.references.get(&key).copied().unwrap_or(0);
+            if references > 1 {
+                usage.references.insert(key, references - 1);
+                return;
+            }
+            usage.references.remove(&key);
+        }
+        usage.bytes = usage.bytes.saturating_sub(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::region::GRANULE;
+
+    fn region(backing: &Arc<Backing>, granules: u64) -> Mappable {
+        Mappable::allocate(backing, granules * GRANULE).unwrap()
+    }
+
+    #[test]
+    fn a_frozen_allocation_is_charged_once_and_in_full() {
+        let (backing, account) = (Backing::in_blocks(), Account::default());
+        let owned = account.charge(Held::Mappable(region(&backing, 2)));
+        let frozen = FrozenRegion::new(region(&backing, 4));
+        let slice = frozen.slice(GRANULE, GRANULE).unwrap();
+        let other = FrozenRegion::new(region(&backing, 1));
+        let [slice, frozen, other] = [slice, frozen, other].map(|region| account.charge(Held::Frozen(region)));
+        assert_eq!(account.charged(), (4, 7 * GRANULE));
+        drop(frozen);
+        assert_eq!(account.charged(), (3, 7 * GRANULE));
+        assert!(matches!(owned.release(), Held::Mappable(_)));
+        drop(other);
+        assert_eq!(account.charged(), (1, 4 * GRANULE));
+        drop(slice);
+        assert_eq!(account.charged(), (0, 0));
+    }
+
+    #[test]
+    fn there_is_room_up_to_the_limits() {
+        let (backing, account) = (Backing::in_blocks(), Account::default());
+        let limits = Limits { regions: 2, region_bytes: 3 * GRANULE, ..Limits::default() };
+        let _first = account.charge(Held::Mappable(region(&backing, 1)));
+        assert!(account.has_room(2 * GRANULE, &limits) && !account.has_room(2 * GRANULE + 1, &limits));
+        assert!(!account.has_room(u64::MAX, &limits));
+        let _second = account.charge(Held::Mappable(region(&backing, 1)));
+        assert!(!account.has_room(0, &limits));
+    }
+}

@@ -1,0 +1,246 @@
+//! Writes by the host into pages that are shown for reading alone.
+//!
+//! A guest chooses where the host writes: a return area, or what its `realloc` answers. Aimed at a frozen mapping, such a
+//! write faults in host code, which would end the process. So the pages of frozen mappings are private ones, and a
+//! handler makes them writable when the host has faulted there: the write lands in a copy of the mapping's own. A
+//! guest's own store faults in compiled code, which is the engine's to turn into a trap, before it gets here: Wasmtime's
+//! handler passes on what is not compiled code's to the handler that was there before, so this one must be installed
+//! first. Where it was not (an engine was made before the first runtime), guests' stores land here too and are made
+//! private ones, which harms as little; `host/probe.rs` finds out which it is.
+//!
+//! ```text
+//!   Guard       a range that is shown for reading, and whether it was written to since
+//!    └ Slot     the same as the handler sees it: in memory that is never freed, read without a lock
+//! ```
+//!
+//! # Safety
+//!
+//! A handler may interrupt anything, so [`on_fault`] does nothing but load atomics and make system calls, neither of
+//! which takes a lock or allocates. Slots are leaked, so that it never sees one freed. It changes only pages inside a
+//! range that a [`Guard`] covers, and only to private ones of the same content; who makes a `Guard` owns that range.
+
+use std::ffi::c_void;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use libc::{SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGSEGV, sigaction, siginfo_t};
+use rustix::mm::{MprotectFlags, mprotect};
+
+use crate::sys::{Call, enter};
+
+/// The kernel's word for a fault on a page that is there, but not for this kind of access.
+const SEGV_ACCERR: i32 = 2;
+
+/// How many slots are leaked at once.
+const SLOTS: usize = 256;
+
+/// A range that is shown for reading, as the handler sees it.
+struct Slot {
+    /// Odd while `start` and `end` change, and another number after.
+    version: AtomicUsize,
+    start: AtomicUsize,
+    /// Zero in a slot that is not used.
+    end: AtomicUsize,
+    dirty: AtomicBool,
+}
+
+impl Slot {
+    const fn empty() -> Self {
+        Self {
+            version: AtomicUsize::new(0),
+            start: AtomicUsize::new(0),
+            end: AtomicUsize::new(0),
+            dirty: AtomicBool::new(false),
+        }
+    }
+
+    /// By its owner alone.
+    fn set(&self, range: Range<usize>) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.start.store(range.start, Ordering::Relaxed);
+        self.end.store(range.end, Ordering::Relaxed);
+        self.dirty.store(false, Ordering::Relaxed);
+        self.version.store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    /// The range, if `address` is in it. A slot that changes meanwhile is that of another range.
+    fn around(&self, address: usize) -> Option<Range<usize>> {
+        let version = self.version.load(Ordering::Acquire);
+        let range = self.start.load(Ordering::Relaxed)..self.end.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        let same = version.is_multiple_of(2) && version == self.version.load(Ordering::Relaxed);
+        (same && range.contains(&address)).then_some(range)
+    }
+}
+
+/// Slots, and where more of them are.
+struct Chunk {
+    slots: [Slot; SLOTS],
+    next: AtomicPtr<Chunk>,
+}
+
+static CHUNKS: AtomicPtr<Chunk> = AtomicPtr::new(ptr::null_mut());
+static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
+/// How often pages were made private, in the whole process.
+static FAULTS: AtomicU64 = AtomicU64::new(0);
+/// Who is asked about faults that are none of ours.
+static PREVIOUS: OnceLock<sigaction> = OnceLock::new();
+
+/// Says that a range is shown for reading, until this is dropped. The range is the caller's alone.
+pub(crate) struct Guard(&'static Slot);
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Guard").field(&self.is_dirty()).finish()
+    }
+}
+
+impl Guard {
+    pub(crate) fn new(range: Range<usize>) -> Self {
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.is_empty() {
+            let next = AtomicPtr::new(CHUNKS.load(Ordering::Relaxed));
+            let chunk = Box::leak(Box::new(Chunk { slots: [const { Slot::empty() }; SLOTS], next }));
+            CHUNKS.store(chunk, Ordering::Release);
+            free.extend(chunk.slots.iter());
+        }
+        let slot = free.pop().expect("slots were added where there were none");
+        slot.set(range);
+        Self(slot)
+    }
+
+    /// Whether pages of the range have been made private and may differ from what was shown.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.0.dirty.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.set(0..0);
+        FREE.lock().unwrap_or_else(PoisonError::into_inner).push(self.0);
+    }
+}
+
+/// How often pages under any [`Guard`] were made private: as long as it stays the same, none got dirty.
+pub(crate) fn faults() -> u64 {
+    FAULTS.load(Ordering::Relaxed)
+}
+
+/// Installs the handler, once for the process.
+pub(crate) fn install() -> io::Result<()> {
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*installed {
+        enter(Call::Sigaction)?;
+        PREVIOUS.get_or_init(current);
+        set(on_fault as *const () as usize, SA_SIGINFO | SA_ONSTACK | SA_NODEFER)?;
+        *installed = true;
+    }
+    Ok(())
+}
+
+/// What is done about a fault now.
+fn current() -> sigaction {
+    let mut action = MaybeUninit::<sigaction>::zeroed();
+    // SAFETY: asks only, and the kernel writes no more than one `sigaction`.
+    unsafe { libc::sigaction(SIGSEGV, ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: all zeroes is a valid one (the default action, no flags), and so is what the kernel wrote.
+    unsafe { action.assume_init() }
+}
+
+fn set(handler: usize, flags: i32) -> io::Result<()> {
+    let mut action = current();
+    action.sa_sigaction = handler;
+    action.sa_flags = flags;
+    // SAFETY: the mask is written to, and nothing else.
+    unsafe { libc::sigemptyset(&raw mut action.sa_mask) };
+    // SAFETY: `handler` is the default action, or a function of the type that `flags` promise, which may run at any
+    // time (the module's).
+    let answer = unsafe { libc::sigaction(SIGSEGV, &raw const action, ptr::null_mut()) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+extern "C" fn on_fault(signal: i32, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel, or the handler that passes the fault on, gives a valid `siginfo_t`.
+    let fault = unsafe { &*info };
+    // SAFETY: for this signal the address is set.
+    let address = unsafe { fault.si_addr() }.addr();
+    if fault.si_code == SEGV_ACCERR && find(address).is_some_and(|(slot, range)| make_private(slot, range, address)) {
+        return;
+    }
+    pass_on(signal, info, context);
+}
+
+fn find(address: usize) -> Option<(&'static Slot, Range<usize>)> {
+    let mut next = CHUNKS.load(Ordering::Acquire);
+    // SAFETY: a chunk is never freed, and was written before its address was published.
+    while let Some(chunk) = unsafe { next.as_ref() } {
+        if let Some(found) = chunk.slots.iter().find_map(|slot| Some((slot, slot.around(address)?))) {
+            return Some(found);
+        }
+        next = chunk.next.load(Ordering::Relaxed);
+    }
+    None
+}
+
+/// Makes the pages of a range, which are mapped privately, writable. All at once: one by one they would each become a
+/// mapping of their own, of which a process has not many.
+fn make_private(slot: &Slot, range: Range<usize>, address: usize) -> bool {
+    slot.dirty.store(true, Ordering::Relaxed);
+    FAULTS.fetch_add(1, Ordering::Relaxed);
+    // A system that promises no more memory than it has may not promise a copy of the whole range, but of one page.
+    let page = rustix::param::page_size();
+    let start = address / page * page;
+    [range, start..start + page].into_iter().any(|pages| {
+        let access = MprotectFlags::READ | MprotectFlags::WRITE;
+        if enter(Call::Protect).is_err() {
+            return false;
+        }
+        // SAFETY: the pages are in a range that a `Guard` covers, so mapped, private, and its owner's.
+        unsafe { mprotect(ptr::with_exposed_provenance_mut(pages.start), pages.len(), access) }.is_ok()
+    })
+}
+
+/// Does what would have been done without us.
+fn pass_on(signal: i32, info: *mut siginfo_t, context: *mut c_void) {
+    let previous = PREVIOUS.get().filter(|action| ![SIG_DFL, SIG_IGN].contains(&action.sa_sigaction));
+    match previous {
+        // The fault comes again when we return, and then ends the process.
+        None => drop(set(SIG_DFL, 0)),
+        Some(action) if action.sa_flags & SA_SIGINFO != 0 => {
+            type Handler = extern "C" fn(i32, *mut siginfo_t, *mut c_void);
+            // SAFETY: with that flag it is a function of this type.
+            let handler = unsafe { std::mem::transmute::<usize, Handler>(action.sa_sigaction) };
+            handler(signal, info, context);
+        }
+        Some(action) => {
+            // SAFETY: without the flag it is a function of this type.
+            let handler = unsafe { std::mem::transmute::<usize, extern "C" fn(i32)>(action.sa_sigaction) };
+            handler(signal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_found_while_it_is_guarded() {
+        let far = usize::MAX / 2;
+        let guards: Vec<Guard> = (0..2 * SLOTS).map(|n| Guard::new(far + 10 * n..far + 10 * n + 5)).collect();
+        for (n, guard) in guards.iter().enumerate() {
+            assert!(find(far + 10 * n + 4).is_some_and(|(slot, _)| ptr::eq(slot, guard.0)));
+            assert!(find(far + 10 * n + 5).is_none());
+        }
+        drop(guards);
+        assert!((0..2 * SLOTS).all(|n| find(far + 10 * n).is_none()));
+    }
+}
