@@ -38,7 +38,7 @@ sources=(
     guests/image-ops/Cargo.toml guests/image-ops/src
     guests/stage-kit/Cargo.toml guests/stage-kit/src
     guests/componentize/Cargo.toml guests/componentize/src
-    guests/stages guests/tests-guests
+    guests/stages guests/portable guests/tests-guests
 )
 
 # Settings of the caller's own build have no say in this one.
@@ -91,7 +91,7 @@ cargo_guests() {
 # The guests that have a feature, by directory.
 guests_with() {
     local manifest
-    for manifest in "$here"/stages/*/Cargo.toml "$here"/tests-guests/*/Cargo.toml; do
+    for manifest in "$here"/stages/*/Cargo.toml "$here"/portable/Cargo.toml "$here"/tests-guests/*/Cargo.toml; do
         if grep -q "^$1 = " "$manifest"; then basename "$(dirname "$manifest")"; fi
     done
 }

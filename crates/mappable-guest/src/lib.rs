@@ -8,6 +8,8 @@
 //! | --- | --- | --- |
 //! | [`Mappable`] | a region that this component owns and that is mapped nowhere | frees the region |
 //! | [`Mapped`] | a region that is mapped: a `[u8]` | takes the region out of the memory and frees it |
+//! | [`Frozen`] | a reference to a region that is only read | drops the reference; the last one frees the region |
+//! | [`MappedFrozen`] | one that is mapped: a `[u8]` that can't be changed | takes it out of the memory and drops it |
 //!
 //! ```
 //! use mappable_guest::Mappable;
@@ -27,6 +29,32 @@
 //! # let region: Mappable = handle.into();
 //! # let bytes = region.map()?;
 //! # assert_eq!(&bytes[..12], b"hello\0\0\0\x07\0\0\0");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A region is *frozen* to be read by many at once, and *thawed* by whoever has the last reference; it is *split* into
+//! parts that go their own ways, and *joined* again. None of this copies.
+//!
+//! ```
+//! use mappable_guest::Mappable;
+//!
+//! let region = Mappable::allocate(3 * 65_536)?;
+//! region.write(65_536, b"hello")?;
+//! let (head, body) = region.split(65_536)?;
+//!
+//! // `body` is read at two placements, while `head` is written.
+//! let body = body.freeze();
+//! let (one, two) = (body.slice(0, 65_536)?.map()?, body.try_clone()?.map()?);
+//! let mut head = head.map()?;
+//! head.fill(1);
+//! assert_eq!((&one[..5], &two[..5]), (&b"hello"[..], &b"hello"[..]));
+//!
+//! // There are three references, so it is not thawed; and then one.
+//! let body = body.thaw().unwrap_err();
+//! drop((one, two));
+//! let body = body.thaw().unwrap();
+//! let region = Mappable::join(head.unmap(), body)?;
+//! # assert_eq!(region.size_bytes(), 3 * 65_536);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -74,6 +102,13 @@
 //! let other = region.clone(); // error: there is no `clone`
 //! ```
 //!
+//! Writing to what is frozen:
+//!
+//! ```compile_fail,E0594
+//! let mut bytes = mappable_guest::Mappable::allocate(65536).unwrap().freeze().map().unwrap();
+//! bytes[0] = 1; // error: a `MappedFrozen` is only read
+//! ```
+//!
 //! # Placements
 //!
 //! A region is mapped over a range of this component's own memory, its *placement*. Placements come from growing the
@@ -84,9 +119,12 @@
 //!
 //! # Hosts that can't map
 //!
-//! On a host that can't map regions into this memory, or has no mapping to spare, [`Mappable::map`] works all the
-//! same: it copies the region's bytes into the placement, and [`Mapped::unmap`] copies them back.
-//! [`Mapped::is_by_copy`] tells. It costs a copy of the whole region each way, in pieces of at most 1 MiB.
+//! On a host that can't map regions into this memory, or has no mapping to spare, [`Mappable::map`] and
+//! [`Frozen::map`] work all the same: they copy the region's bytes into the placement, and [`Mapped::unmap`] copies
+//! them back. [`Mapped::is_by_copy`] tells. It costs a copy of the whole region each way, in pieces of at most 1 MiB.
+//! A host that has said that it can't map into this memory at all is not asked again.
+//!
+//! A quota is no such case: the host has said how much this component may map, so going over it is an error.
 //!
 //! # Components
 //!
@@ -112,13 +150,21 @@ extern crate alloc;
 extern crate std;
 
 pub mod bindings;
+mod error;
+mod frozen;
+mod handle;
+mod held;
 mod lock;
+mod mapped;
 mod placement;
 mod pool;
 mod region;
 mod sys;
 
-pub use region::{AllocateError, MapFailed, MapReason, Mappable, Mapped, RangeError, UnmapFailed};
+pub use error::{AllocateError, JoinFailed, MapFailed, MapReason, PartError, RangeError, SplitFailed, UnmapFailed};
+pub use frozen::Frozen;
+pub use mapped::{Mapped, MappedFrozen};
+pub use region::Mappable;
 
 /// The size of a granule in bytes, one page of WebAssembly: sizes of regions are multiples of it.
 pub const GRANULE_BYTES: usize = 65_536;

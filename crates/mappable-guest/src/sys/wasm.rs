@@ -1,22 +1,22 @@
-//! Growing memory, and the two imports that change what is mapped.
+//! Growing memory, and the four imports that change what is mapped.
 //!
-//! The two are imported by hand and not through the generated bindings: those take the placement as a `&[u8]`, and
+//! The four are imported by hand and not through the generated bindings: those take the placement as a `&[u8]`, and
 //! bytes that a shared reference covers may not change while it lives, which is just what these calls do to them.
 //! Here the placement is a raw pointer. The component's type comes from the generated bindings all the same.
 //!
 //! # Safety
 //!
-//! The signatures are the canonical ABI's lowering of `mappable.map` and `mapping.unmap`, both
+//! The signatures are the canonical ABI's lowering of `mappable.map`, `mapping.unmap` and the two of `frozen`, all
 //! `(own<r>, list<u8>) -> result<own<s>, tuple<own<r>, map-error>>`: handle, address, length, return area. A handle
 //! that is passed is consumed; the one in the answer is this component's. The host reads the placement's address and
 //! length, not its bytes, and writes [`Answer`] alone. What mapping does to the bytes at the placement is sound
-//! because the caller has the sole use of them (see `region.rs`).
+//! because the caller has the sole use of them (see `held.rs`).
 #![allow(unsafe_code)]
 
 use core::mem::MaybeUninit;
 
 use crate::GRANULE_BYTES;
-use crate::bindings::types::{MapError, Mappable, Mapping};
+use crate::bindings::types::{Frozen, FrozenMapping, MapError, Mappable, Mapping};
 use crate::pool::Placement;
 
 #[link(wasm_import_module = "mappable:memory/types@0.1.0")]
@@ -25,6 +25,10 @@ unsafe extern "C" {
     fn import_map(this: u32, at: *mut u8, at_bytes: usize, answer: *mut Answer);
     #[link_name = "[static]mapping.unmap"]
     fn import_unmap(this: u32, at: *mut u8, at_bytes: usize, answer: *mut Answer);
+    #[link_name = "[static]frozen.map"]
+    fn import_map_frozen(this: u32, at: *mut u8, at_bytes: usize, answer: *mut Answer);
+    #[link_name = "[static]frozen-mapping.unmap"]
+    fn import_unmap_frozen(this: u32, at: *mut u8, at_bytes: usize, answer: *mut Answer);
 }
 
 /// `result<own<s>, tuple<own<r>, map-error>>` as the canonical ABI lays it out: 12 bytes, aligned to 4.
@@ -50,6 +54,7 @@ impl Answer {
             2 => MapError::PlacementOverlaps,
             3 => MapError::PlacementMismatch,
             4 => MapError::PlacementUnmappable,
+            5 => MapError::MappingOverQuota,
             // The canonical ABI lets no other value through.
             _ => MapError::MappingsExhausted,
         }
@@ -67,39 +72,54 @@ pub(crate) fn grow(pages: usize) -> Option<usize> {
     (first != usize::MAX).then_some(first)
 }
 
-/// Maps `region`, of `size_bytes`, at `placement`.
-pub(crate) fn map(region: Mappable, placement: &Placement, size_bytes: usize) -> Result<Mapping, (Mappable, MapError)> {
+/// A swapping function, as the canonical ABI lowers it.
+type Import = unsafe extern "C" fn(u32, *mut u8, usize, *mut Answer);
+
+/// Calls a swapping function with a handle that is given up. Answers with a handle that is the caller's.
+///
+/// # Safety
+///
+/// `this` is of the kind that `import` consumes, and the caller has the sole use of the placement's bytes.
+unsafe fn swap(import: Import, this: u32, at: &Placement, size_bytes: usize) -> Result<u32, (u32, MapError)> {
     let mut answer = EMPTY_ANSWER;
-    // SAFETY: the module's: the canonical ABI's signature, a handle given up, a placement that is the caller's alone.
-    unsafe { import_map(region.take_handle(), placement_pointer(placement), size_bytes, &raw mut answer) };
-    if answer.tag == 0 {
-        // SAFETY: the host has just given this component the handle, and it is used once.
-        Ok(unsafe { Mapping::from_handle(answer.handle) })
-    } else {
-        // SAFETY: the host has just given the handle back, and it is used once.
-        let region = unsafe { Mappable::from_handle(answer.handle) };
-        Err((region, answer.map_error()))
-    }
+    // SAFETY: the canonical ABI's signature; the rest is the caller's word.
+    unsafe { import(this, placement_pointer(at), size_bytes, &raw mut answer) };
+    if answer.tag == 0 { Ok(answer.handle) } else { Err((answer.handle, answer.map_error())) }
 }
 
-/// Takes `mapping` out of `placement`, where it was mapped with `size_bytes`.
-pub(crate) fn unmap(
-    mapping: Mapping,
-    placement: &Placement,
-    size_bytes: usize,
-) -> Result<Mappable, (Mapping, MapError)> {
-    let mut answer = EMPTY_ANSWER;
-    // SAFETY: the module's: the canonical ABI's signature, a handle given up, a placement that is the caller's alone.
-    unsafe { import_unmap(mapping.take_handle(), placement_pointer(placement), size_bytes, &raw mut answer) };
-    if answer.tag == 0 {
-        // SAFETY: the host has just given this component the handle, and it is used once.
-        Ok(unsafe { Mappable::from_handle(answer.handle) })
-    } else {
-        // SAFETY: the host has just given the handle back, and it is used once.
-        let mapping = unsafe { Mapping::from_handle(answer.handle) };
-        Err((mapping, answer.map_error()))
-    }
+/// A swapping function with the types of its handles.
+macro_rules! swapping {
+    ($(#[$doc:meta])* $name:ident: $import:ident, $from:ident -> $to:ident) => {
+        $(#[$doc])*
+        pub(crate) fn $name(this: $from, at: &Placement, size_bytes: usize) -> Result<$to, ($from, MapError)> {
+            // SAFETY: the module's: a handle of this kind that is given up, a placement that is the caller's alone.
+            let answer = unsafe { swap($import, this.take_handle(), at, size_bytes) };
+            match answer {
+                // SAFETY: the host has just given this component the handle, of this kind, and it is used once.
+                Ok(handle) => Ok(unsafe { $to::from_handle(handle) }),
+                // SAFETY: the host has just given the handle back, and it is used once.
+                Err((handle, error)) => Err((unsafe { $from::from_handle(handle) }, error)),
+            }
+        }
+    };
 }
+
+swapping!(
+    /// Maps a region of `size_bytes` at `at`.
+    map: import_map, Mappable -> Mapping
+);
+swapping!(
+    /// Takes a region out of `at`, where it was mapped with `size_bytes`.
+    unmap: import_unmap, Mapping -> Mappable
+);
+swapping!(
+    /// As [`map`], to be read.
+    map_frozen: import_map_frozen, Frozen -> FrozenMapping
+);
+swapping!(
+    /// As [`unmap`].
+    unmap_frozen: import_unmap_frozen, FrozenMapping -> Frozen
+);
 
 fn placement_pointer(placement: &Placement) -> *mut u8 {
     core::ptr::with_exposed_provenance_mut(placement.address())

@@ -1,37 +1,9 @@
-//! Regions on the native host: mapped, and by copy on a host that can't map.
-//!
-//! One test at a time: what the host answers is a setting of the process, and regions are counted.
+//! Regions that can be written.
 
-#![cfg(not(target_family = "wasm"))]
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use mappable_guest::bindings::types::{MapError, live_regions, refuse_to_map};
+use mappable_guest::bindings::types::{MapError, live_regions, map_calls, refuse_to_map};
 use mappable_guest::{AllocateError, GRANULE_BYTES, MapReason, Mappable};
 
-const GRANULE: u64 = GRANULE_BYTES as u64;
-
-/// The host to oneself, as it answers from here on, and empty again in the end.
-struct Host(#[allow(dead_code, reason = "held")] MutexGuard<'static, ()>);
-
-fn host(refusal: Option<MapError>) -> Host {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    refuse_to_map(refusal);
-    Host(guard)
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        refuse_to_map(None);
-        if !std::thread::panicking() {
-            assert_eq!(live_regions(), 0, "every region was freed");
-        }
-    }
-}
-
-/// The host that maps, and those that can't.
-const HOSTS: [Option<MapError>; 3] = [None, Some(MapError::PlacementUnmappable), Some(MapError::MappingsExhausted)];
+use crate::{GRANULE, HOSTS, host};
 
 #[test]
 fn what_is_written_while_mapped_stays() {
@@ -104,6 +76,34 @@ fn a_refusal_that_is_no_limit_gives_the_region_back() {
     assert_eq!(failed.to_string(), "the host refused to map the region: PlacementOverlaps");
     refuse_to_map(None);
     assert!(failed.region.map().is_ok());
+}
+
+#[test]
+fn a_quota_for_mappings_gives_the_region_back() {
+    let _host = host(Some(MapError::MappingOverQuota));
+    let failed = Mappable::allocate(GRANULE).unwrap().map().unwrap_err();
+    assert_eq!(failed.reason, MapReason::OverQuota { size_bytes: GRANULE });
+    assert_eq!(failed.to_string(), "mapping a region of 65536 bytes is over the quota that the host has set");
+    refuse_to_map(None);
+    assert!(!failed.region.map().unwrap().is_by_copy());
+}
+
+#[test]
+fn a_host_that_cannot_map_at_all_is_asked_once() {
+    let map_thrice = || {
+        let before = map_calls();
+        for _ in 0..2 {
+            assert!(Mappable::allocate(GRANULE).unwrap().map().unwrap().is_by_copy());
+        }
+        assert!(Mappable::allocate(GRANULE).unwrap().freeze().map().unwrap().is_by_copy());
+        map_calls() - before
+    };
+    {
+        let _host = host(Some(MapError::PlacementUnmappable));
+        assert_eq!(map_thrice(), 1);
+    }
+    let _host = host(Some(MapError::MappingsExhausted));
+    assert_eq!(map_thrice(), 3, "a host that has no mapping to spare now may have one later");
 }
 
 #[test]

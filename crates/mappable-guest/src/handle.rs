@@ -1,0 +1,134 @@
+//! What the two kinds of region have in common, one that can be written and one that is frozen: bytes that are read
+//! and that are mapped. Each is told apart by its handle's type, so that the code around mapping is there once.
+
+use alloc::vec::Vec;
+use core::cell::Cell;
+use core::fmt;
+
+use crate::bindings::types;
+use crate::error::RangeError;
+use crate::pool::Placement;
+use crate::sys;
+
+/// How much is copied at once: what bounds the memory that copying takes, and no host gives less.
+pub(crate) const COPY_CHUNK_BYTES: usize = 1 << 20;
+
+/// A handle of a region that is mapped nowhere.
+pub(crate) trait Handle: Sized + fmt::Debug {
+    /// What the handle becomes while the region is mapped.
+    type Mapping: fmt::Debug;
+
+    fn size(&self) -> u64;
+    fn read(&self, offset: u64, len: u32) -> Result<Vec<u8>, types::AccessError>;
+    fn map(self, at: &Placement, size: usize) -> Result<Self::Mapping, (Self, types::MapError)>;
+    fn unmap(mapping: Self::Mapping, at: &Placement, size: usize) -> Result<Self, (Self::Mapping, types::MapError)>;
+
+    /// Has the bytes at a placement, a copy, be those of the region: nothing to do for one that can't be written.
+    fn write_back(&self, copy: &[u8]);
+}
+
+impl Handle for types::Mappable {
+    type Mapping = types::Mapping;
+
+    fn size(&self) -> u64 {
+        types::Mappable::size(self)
+    }
+
+    fn read(&self, offset: u64, len: u32) -> Result<Vec<u8>, types::AccessError> {
+        types::Mappable::read(self, offset, len)
+    }
+
+    fn map(self, at: &Placement, size: usize) -> Result<types::Mapping, (Self, types::MapError)> {
+        sys::map(self, at, size)
+    }
+
+    fn unmap(mapping: types::Mapping, at: &Placement, size: usize) -> Result<Self, (types::Mapping, types::MapError)> {
+        sys::unmap(mapping, at, size)
+    }
+
+    fn write_back(&self, copy: &[u8]) {
+        let mut offset = 0;
+        for chunk in copy.chunks(COPY_CHUNK_BYTES) {
+            self.write(offset, chunk).expect("the host writes what is inside a region");
+            offset += chunk.len() as u64;
+        }
+    }
+}
+
+impl Handle for types::Frozen {
+    type Mapping = types::FrozenMapping;
+
+    fn size(&self) -> u64 {
+        types::Frozen::size(self)
+    }
+
+    fn read(&self, offset: u64, len: u32) -> Result<Vec<u8>, types::AccessError> {
+        types::Frozen::read(self, offset, len)
+    }
+
+    fn map(self, at: &Placement, size: usize) -> Result<types::FrozenMapping, (Self, types::MapError)> {
+        sys::map_frozen(self, at, size)
+    }
+
+    fn unmap(
+        mapping: types::FrozenMapping,
+        at: &Placement,
+        size: usize,
+    ) -> Result<Self, (types::FrozenMapping, types::MapError)> {
+        sys::unmap_frozen(mapping, at, size)
+    }
+
+    fn write_back(&self, _copy: &[u8]) {}
+}
+
+/// A handle, and the region's size once it is known: it never changes, and asking costs a call of the host.
+#[derive(Debug)]
+pub(crate) struct Owned<H> {
+    pub(crate) raw: H,
+    /// In bytes; 0 is not known yet.
+    size_bytes: Cell<u64>,
+}
+
+impl<H: Handle> Owned<H> {
+    pub(crate) fn new(raw: H, size_bytes: u64) -> Owned<H> {
+        Owned { raw, size_bytes: Cell::new(size_bytes) }
+    }
+
+    pub(crate) fn of_unknown_size(raw: H) -> Owned<H> {
+        Owned::new(raw, 0)
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        if self.size_bytes.get() == 0 {
+            self.size_bytes.set(self.raw.size());
+        }
+        self.size_bytes.get()
+    }
+
+    pub(crate) fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<(), RangeError> {
+        let end = offset_bytes.checked_add(into.len() as u64);
+        if end.is_none_or(|end| end > self.size_bytes()) {
+            return Err(self.range_error(offset_bytes, into.len()));
+        }
+        read(&self.raw, offset_bytes, into)
+    }
+
+    pub(crate) fn range_error(&self, offset_bytes: u64, length: usize) -> RangeError {
+        RangeError { offset_bytes, length_bytes: length as u64, size_bytes: self.size_bytes() }
+    }
+}
+
+/// Copies bytes out of a region in pieces, since the host gives each as a vector. None is too long for a host.
+pub(crate) fn read<H: Handle>(raw: &H, offset_bytes: u64, into: &mut [u8]) -> Result<(), RangeError> {
+    let mut offset = offset_bytes;
+    for chunk in into.chunks_mut(COPY_CHUNK_BYTES) {
+        let bytes = raw.read(offset, chunk.len() as u32).map_err(|_| RangeError {
+            offset_bytes: offset,
+            length_bytes: chunk.len() as u64,
+            size_bytes: raw.size(),
+        })?;
+        chunk.copy_from_slice(&bytes);
+        offset += bytes.len() as u64;
+    }
+    Ok(())
+}

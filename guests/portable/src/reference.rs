@@ -1,0 +1,66 @@
+//! References to parts that are frozen.
+
+use core::ops::Range;
+use std::rc::Rc;
+
+use crate::allocation::{GRANULE_BYTES, Part};
+
+/// A reference to a frozen part, or to a slice of it. The part is given back with the last one.
+pub(crate) struct Reference {
+    whole: Rc<Part>,
+    /// In granules of `whole`.
+    range: Range<usize>,
+}
+
+impl Reference {
+    /// The first reference to a part that is frozen now.
+    pub(crate) fn new(part: Part) -> Reference {
+        let range = 0..part.granules();
+        Reference { whole: Rc::new(part), range }
+    }
+
+    /// The part, of which this refers to [`size_bytes`](Reference::size_bytes) from
+    /// [`start_bytes`](Reference::start_bytes) on.
+    pub(crate) fn whole(&self) -> &Part {
+        &self.whole
+    }
+
+    pub(crate) fn start_bytes(&self) -> u64 {
+        self.range.start as u64 * GRANULE_BYTES as u64
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.range.len() as u64 * GRANULE_BYTES as u64
+    }
+
+    pub(crate) fn another(&self) -> Reference {
+        Reference { whole: Rc::clone(&self.whole), range: self.range.clone() }
+    }
+
+    /// The `size` bytes from byte `offset` on, whole granules inside this reference.
+    pub(crate) fn slice_of(&self, offset: u64, size: u64) -> Reference {
+        let granules = |bytes: u64| (bytes / GRANULE_BYTES as u64) as usize;
+        let start = self.range.start + granules(offset);
+        Reference { whole: Rc::clone(&self.whole), range: start..start + granules(size) }
+    }
+
+    /// The part, narrowed to what this refers to, if this is the last reference to it.
+    pub(crate) fn thaw(self) -> Result<Part, Reference> {
+        let Reference { whole, range } = self;
+        match Rc::try_unwrap(whole) {
+            Ok(part) => Ok(part.narrow(range)),
+            Err(whole) => Err(Reference { whole, range }),
+        }
+    }
+
+    /// A new allocation with the same bytes; `None` if there is no room.
+    pub(crate) fn copied(&self) -> Option<Part> {
+        let copy = Part::allocate(self.range.len())?;
+        let mut granule = vec![0; GRANULE_BYTES];
+        for offset in (0..self.size_bytes()).step_by(GRANULE_BYTES) {
+            self.whole.read_at(self.start_bytes() + offset, &mut granule);
+            copy.write_at(offset, &granule);
+        }
+        Some(copy)
+    }
+}

@@ -1,0 +1,46 @@
+//! A stage that does with its region all that regions are for: adds the first granule's bytes to those of every other.
+//!
+//! The first granule is split off and frozen, and mapped twice at once: as a clone, and as a slice. The rest is written
+//! meanwhile. Then the two are one region again, which is the answer. A host where anything of this goes wrong gets an
+//! error that says what.
+
+use mappable_guest::bindings::types;
+use mappable_guest::{GRANULE_BYTES, Mappable};
+use stage_kit::bindings;
+use stage_kit::bindings::exports::mappable::stage::step::{Guest, Header};
+
+struct Sharing;
+
+impl Guest for Sharing {
+    fn run(
+        region: types::Mappable,
+        header: Header,
+        _arguments: Vec<String>,
+    ) -> Result<(types::Mappable, Header), String> {
+        let region = add_first_granule(region.into()).map_err(|error| error.to_string())?;
+        Ok((region.into(), header))
+    }
+}
+
+fn add_first_granule(region: Mappable) -> Result<Mappable, Box<dyn core::error::Error>> {
+    let granule = GRANULE_BYTES as u64;
+    let (first, rest) = region.split(granule)?;
+    let first = first.freeze();
+    let slice = first.slice(0, granule)?.map()?;
+    let clone = first.try_clone()?.map()?;
+    let mut rest = rest.map()?;
+    if slice[..] != clone[..] {
+        return Err("two mappings of one frozen region differ".into());
+    }
+    for (at, byte) in rest.iter_mut().enumerate() {
+        *byte = byte.wrapping_add(if at % 2 == 0 { slice[at % GRANULE_BYTES] } else { clone[at % GRANULE_BYTES] });
+    }
+    drop(slice);
+    let Err(first) = first.thaw() else { return Err("thawed with a clone mapped".into()) };
+    let clone = clone.unmap();
+    drop(first);
+    let Ok(first) = clone.thaw() else { return Err("the last reference does not thaw".into()) };
+    Ok(Mappable::join(first, rest.unmap())?)
+}
+
+bindings::export!(Sharing);
