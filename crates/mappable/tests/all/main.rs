@@ -1,14 +1,19 @@
 //! The rules of mapping, shown on components: one module for each topic, one test for each rule and each way of
 //! mapping.
 
-mod differential;
+mod core_modules;
+mod frozen;
 mod gate;
 mod handover;
+mod hostile;
 mod limits;
 mod mapping;
+mod parts;
+mod private;
 mod settings;
 mod stages;
 mod support;
+mod threat_model;
 mod tripwires;
 mod wat;
 mod wit;

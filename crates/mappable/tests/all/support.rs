@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use mappable::{GRANULE, Handle, Mappable, MappableCtx, MappableView, Mapping, MappingMode, Runtime, TrapReason};
+use mappable::{
+    FrozenHandle, GRANULE, Handle, Mappable, MappableCtx, MappableView, Mapping, MappingMode, Runtime, RuntimeBuilder,
+    TrapReason,
+};
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Linker, Lower, Resource, WasmList,
 };
-use wasmtime::{Config, Store, StoreContextMut, Trap};
+use wasmtime::{Config, ResourceLimiterAsync, Store, StoreContextMut, Trap};
 
 use crate::wat;
 
@@ -36,10 +39,21 @@ pub(crate) enum Setup {
     NoViews,
     /// With as few views for each memory as there may be.
     FewViews,
+    /// By copying.
+    Copy,
 }
 
 impl Setup {
-    pub(crate) const COUNT: usize = 7;
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Swap,
+        Self::SwapConcurrent,
+        Self::Remap,
+        Self::RemapConcurrent,
+        Self::Fixed,
+        Self::NoViews,
+        Self::FewViews,
+        Self::Copy,
+    ];
 
     pub(crate) fn memory(self) -> &'static str {
         if self == Self::Fixed { "16 64" } else { "16" }
@@ -56,14 +70,25 @@ impl Setup {
     }
 
     pub(crate) fn runtime_with(self, config: Config) -> Runtime {
+        self.builder(config).build().unwrap()
+    }
+
+    pub(crate) fn builder(self, config: Config) -> RuntimeBuilder {
+        // Before any engine of a test's own: the order decides whether guests' stores into frozen mappings trap.
+        mappable::install_fault_handler().unwrap();
         let builder = Runtime::builder().config(config);
-        let builder = match self {
+        match self {
             Self::Swap | Self::SwapConcurrent | Self::Fixed => builder,
             Self::Remap | Self::RemapConcurrent => builder.mapping(MappingMode::Remap),
             Self::NoViews => builder.max_views(0, 3),
             Self::FewViews => builder.max_views(1000, 0),
-        };
-        builder.build().unwrap()
+            Self::Copy => builder.mapping(MappingMode::Copy),
+        }
+    }
+
+    /// Whether a guest's store into a frozen mapping traps; if not it is the mapping's own, and gone with it.
+    pub(crate) fn frozen_stores_trap(self) -> bool {
+        self != Self::Copy
     }
 
     /// Whether a warm map makes no system call.
@@ -73,7 +98,7 @@ impl Setup {
 
     /// What all tests of these settings share: one runtime, so that each test's regions lie among those of others.
     pub(crate) fn fixture(self) -> &'static Fixture {
-        static FIXTURES: [OnceLock<Fixture>; Setup::COUNT] = [const { OnceLock::new() }; Setup::COUNT];
+        static FIXTURES: [OnceLock<Fixture>; Setup::ALL.len()] = [const { OnceLock::new() }; Setup::ALL.len()];
         FIXTURES[self as usize].get_or_init(|| Fixture::new(self, self.runtime()))
     }
 }
@@ -92,6 +117,7 @@ macro_rules! on_every_setup {
             #[test] fn fixed_memory() { rule(Setup::Fixed) }
             #[test] fn no_views() { rule(Setup::NoViews) }
             #[test] fn few_views() { rule(Setup::FewViews) }
+            #[test] fn copy() { rule(Setup::Copy) }
         }
     )* };
 }
@@ -106,6 +132,8 @@ pub(crate) struct State {
     pub(crate) call_back: Option<CallBack>,
     /// Where the lists that `sum` was given lay in the host.
     pub(crate) lists: Vec<usize>,
+    /// The limiter of a test that has one.
+    pub(crate) limiter: Option<Box<dyn ResourceLimiterAsync + Send + Sync>>,
 }
 
 impl MappableView for State {
@@ -116,7 +144,7 @@ impl MappableView for State {
 
 impl State {
     pub(crate) fn new(runtime: &Runtime) -> Self {
-        Self { mappable: runtime.context(), call_back: None, lists: vec![] }
+        Self { mappable: runtime.context(), call_back: None, lists: vec![], limiter: None }
     }
 }
 
@@ -173,6 +201,11 @@ impl Fixture {
         component
     }
 
+    /// Looks at what no test has any business with.
+    pub(crate) fn check_canary(&self) {
+        self.canary.lock().unwrap_or_else(|e| e.into_inner()).check();
+    }
+
     /// A store in which nothing is yet.
     pub(crate) fn world(&'static self) -> World {
         let mut store = Store::new(self.runtime.engine(), State::new(&self.runtime));
@@ -205,7 +238,7 @@ impl Canary {
 
     fn check(&mut self) {
         let Self { host, store, guest } = self;
-        assert!(host.bytes().unwrap().iter().all(|&byte| byte == 0xc2), "the host's canary was touched");
+        assert!(all_are(host.bytes().unwrap(), 0xc2), "the host's canary was touched");
         guest.expect(store, 2 * G, G, 0xc3);
         guest.expect(store, 3 * G, 2 * G, 0xc4);
         guest.expect(store, 5 * G, G, 0xc3);
@@ -308,9 +341,9 @@ impl Drop for World {
         let held = self.held.take().unwrap();
         let region = self.store.data_mut().mappable.remove(held).unwrap();
         let bytes = region.bytes().unwrap();
-        assert!(bytes[..100].iter().all(|&byte| byte == 0xc1), "a canary was touched");
-        assert!(bytes[100..].iter().all(|&byte| byte == 0), "a canary was touched");
-        self.fixture.canary.lock().unwrap_or_else(|e| e.into_inner()).check();
+        assert!(all_are(&bytes[..100], 0xc1), "a canary was touched");
+        assert!(all_are(&bytes[100..], 0), "a canary was touched");
+        self.fixture.check_canary();
     }
 }
 
@@ -322,18 +355,60 @@ pub(crate) enum MapError {
     Overlaps,
     Mismatch,
     Unmappable,
+    OverQuota,
     Exhausted,
 }
 
 impl MapError {
-    const ALL: [Self; 6] =
-        [Self::Misaligned, Self::TooSmall, Self::Overlaps, Self::Mismatch, Self::Unmappable, Self::Exhausted];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Misaligned,
+        Self::TooSmall,
+        Self::Overlaps,
+        Self::Mismatch,
+        Self::Unmappable,
+        Self::OverQuota,
+        Self::Exhausted,
+    ];
+}
+
+/// The WIT enums `allocate-error` and `part-error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AllocateError {
+    InvalidSize,
+    OverQuota,
+    Exhausted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartError {
+    Misaligned,
+    Outside,
+    OverQuota,
+}
+
+impl AllocateError {
+    pub(crate) const ALL: [Self; 3] = [Self::InvalidSize, Self::OverQuota, Self::Exhausted];
+}
+
+impl PartError {
+    pub(crate) const ALL: [Self; 3] = [Self::Misaligned, Self::Outside, Self::OverQuota];
+}
+
+/// A new handle, or the error of that number.
+pub(crate) fn made<E: Copy>(answer: i64, errors: [E; 3]) -> Result<u32, E> {
+    u32::try_from(answer).map_err(|_| errors[(-1 - answer) as usize])
+}
+
+/// Two numbers; an error if the highest bit says so.
+pub(crate) fn both(answer: u64) -> Result<(u32, u32), (u32, u32)> {
+    let numbers = (answer as u32, (answer >> 32) as u32 & 0x7fff_ffff);
+    if answer >> 63 == 0 { Ok(numbers) } else { Err(numbers) }
 }
 
 /// What `map` and `unmap` answer: the other handle, or the one that came and why.
 pub(crate) type Swapped = Result<u32, (u32, MapError)>;
 
-fn swapped(answer: u64) -> Swapped {
+pub(crate) fn swapped(answer: u64) -> Swapped {
     let handle = answer as u32;
     match answer >> 32 {
         0 => Ok(handle),
@@ -428,6 +503,61 @@ impl Guest {
         self.call(store, "give-mapping", (handle,))
     }
 
+    pub(crate) fn freeze(&self, store: &mut Store<State>, handle: u32) -> u32 {
+        self.call(store, "freeze", (handle,)).unwrap()
+    }
+
+    /// The region's handle, or the reference's.
+    pub(crate) fn thaw(&self, store: &mut Store<State>, handle: u32) -> Result<u32, u32> {
+        both(self.call(store, "thaw", (handle,)).unwrap()).map(|(region, _)| region).map_err(|(frozen, _)| frozen)
+    }
+
+    /// Both parts, or the region and why.
+    pub(crate) fn split(&self, store: &mut Store<State>, handle: u32, at: u64) -> Result<(u32, u32), (u32, PartError)> {
+        let answer = both(self.call(store, "split", (handle, at)).unwrap());
+        answer.map_err(|(region, error)| (region, PartError::ALL[error as usize]))
+    }
+
+    /// The region, or both parts.
+    pub(crate) fn join(&self, store: &mut Store<State>, low: u32, high: u32) -> Result<u32, (u32, u32)> {
+        both(self.call(store, "join", (low, high)).unwrap()).map(|(region, _)| region)
+    }
+
+    pub(crate) fn clone_frozen(&self, store: &mut Store<State>, handle: u32) -> Result<u32, AllocateError> {
+        made(self.call(store, "clone", (handle,)).unwrap(), AllocateError::ALL)
+    }
+
+    pub(crate) fn slice(&self, s: &mut Store<State>, handle: u32, offset: u64, size: u64) -> Result<u32, PartError> {
+        made(self.call(s, "slice", (handle, offset, size)).unwrap(), PartError::ALL)
+    }
+
+    pub(crate) fn copy_frozen(&self, store: &mut Store<State>, handle: u32) -> Result<u32, AllocateError> {
+        made(self.call(store, "copy-frozen", (handle,)).unwrap(), AllocateError::ALL)
+    }
+
+    pub(crate) fn map_frozen(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
+        self.call(store, "map-frozen", (handle, at, len)).map(swapped).unwrap()
+    }
+
+    pub(crate) fn unmap_frozen(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
+        self.call(store, "unmap-frozen", (handle, at, len)).map(swapped).unwrap()
+    }
+
+    /// A frozen region, all of one byte.
+    pub(crate) fn frozen(&self, store: &mut Store<State>, at: u32, granules: u32, byte: u8) -> u32 {
+        let mapping = self.mapped(store, at, granules, byte);
+        let region = self.unmap(store, mapping, at, granules * G).unwrap();
+        self.freeze(store, region)
+    }
+
+    pub(crate) fn take_frozen(&self, store: &mut Store<State>, handle: FrozenHandle) -> wasmtime::Result<u32> {
+        self.call(store, "take-frozen", (handle,))
+    }
+
+    pub(crate) fn give_frozen(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<FrozenHandle> {
+        self.call(store, "give-frozen", (handle,))
+    }
+
     pub(crate) fn load(&self, store: &mut Store<State>, at: u32) -> u8 {
         self.call::<_, u32>(store, "load8", (at,)).unwrap() as u8
     }
@@ -453,6 +583,12 @@ impl Guest {
             panic!("{found:#x} at {:#x}, where {byte:#x} is meant", at + same);
         }
     }
+}
+
+/// Whether all bytes are this one: quick without optimisation, too.
+pub(crate) fn all_are(bytes: &[u8], byte: u8) -> bool {
+    let same = [byte; 4096];
+    bytes.chunks(same.len()).all(|chunk| chunk == &same[..chunk.len()])
 }
 
 /// A call that should have trapped, as the engine tells it.

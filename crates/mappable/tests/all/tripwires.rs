@@ -490,7 +490,7 @@ fn the_engine_is_the_one_that_these_facts_were_learnt_about() {
 #[test]
 fn a_memory_error_has_a_number_of_its_own() {
     // The harness tells the cases apart by number; the mark is their order.
-    let order = ["misaligned", "too-small", "overlaps", "mismatch", "unmappable", "exhausted"];
+    let order = ["misaligned", "too-small", "overlaps", "mismatch", "unmappable", "over-quota", "exhausted"];
     assert_eq!(mappable::rewrite::MARK.len(), order.len());
     assert!(mappable::rewrite::MARK.iter().zip(order).all(|(mark, end)| mark.ends_with(end)));
     assert_eq!(MapError::Exhausted as usize, order.len() - 1);
