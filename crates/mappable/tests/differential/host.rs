@@ -1,0 +1,166 @@
+//! The host's own side of the library: operations of the model, done with `Mappable` and `Frozen`.
+
+use std::collections::BTreeMap;
+
+use mappable::{Frozen, GRANULE, Mappable, Runtime};
+use mappable_model::{AccessError, AllocateError, Op, Outcome, PartError};
+
+/// What the host holds.
+pub(crate) enum Item {
+    Region(Mappable),
+    Frozen(Frozen),
+}
+
+impl Item {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Region(region) => region.bytes().unwrap(),
+            Self::Frozen(frozen) => frozen,
+        }
+    }
+
+    /// Whether it is these bytes and no other.
+    pub(crate) fn holds(&self, granules: &[u8], whole: bool) -> bool {
+        let bytes = self.bytes();
+        let is = |(granule, &byte): (&[u8], &u8)| {
+            let rest = if whole { byte } else { 0 };
+            // To compare with the neighbour is quicker than byte by byte.
+            granule[0] == byte && granule[1] == rest && granule[1..granule.len() - 1] == granule[2..]
+        };
+        bytes.len() == granules.len() * GRANULE as usize && bytes.chunks_exact(GRANULE as usize).zip(granules).all(is)
+    }
+}
+
+/// The host's items by the model's numbers.
+pub(crate) struct Host {
+    pub(crate) items: BTreeMap<usize, Item>,
+    pub(crate) runtime: &'static Runtime,
+    pub(crate) whole: bool,
+}
+
+impl Host {
+    /// Does what the host does. The model has looked whether it can.
+    pub(crate) fn perform(&mut self, op: &Op, expected: &Outcome) -> Outcome {
+        match *op {
+            Op::Allocate { size, .. } => match self.runtime.allocate(size) {
+                Ok(region) => self.keep(Item::Region(region), expected),
+                Err(error) => allocate(&error),
+            },
+            Op::Freeze { handle, .. } => {
+                let frozen = self.region(handle).freeze().unwrap();
+                self.keep(Item::Frozen(frozen), expected)
+            }
+            Op::Thaw { handle, .. } => match self.frozen(handle).thaw() {
+                Ok(region) => self.keep(Item::Region(region), expected),
+                Err(error) => self.back([(handle, Item::Frozen(error.frozen))], Outcome::GivenBack),
+            },
+            Op::Clone { handle, .. } => {
+                let clone = self.look(handle).clone();
+                self.keep(Item::Frozen(clone), expected)
+            }
+            Op::Slice { handle, offset, size, .. } => match self.look(handle).slice(offset..offset + size) {
+                Ok(slice) => self.keep(Item::Frozen(slice), expected),
+                Err(error) => part(&error),
+            },
+            Op::Copy { handle, .. } => match self.look(handle).copy() {
+                Ok(region) => self.keep(Item::Region(region), expected),
+                Err(error) => allocate(&error),
+            },
+            Op::Split { handle, at, .. } => match (self.region(handle).split(at), expected) {
+                (Ok((low, high)), &Outcome::Handles(first, second)) => {
+                    self.items.extend([(first, Item::Region(low)), (second, Item::Region(high))]);
+                    Outcome::Handles(first, second)
+                }
+                (Ok(_), _) => Outcome::Handles(usize::MAX, usize::MAX),
+                (Err(error), _) => self.back([(handle, Item::Region(error.region))], part(&error.reason)),
+            },
+            Op::Join { low, high, .. } => {
+                let (first, second) = (self.region(low), self.region(high));
+                match first.join(second) {
+                    Ok(region) => self.keep(Item::Region(region), expected),
+                    Err(error) => self
+                        .back([(low, Item::Region(error.low)), (high, Item::Region(error.high))], Outcome::GivenBack),
+                }
+            }
+            Op::Read { handle, offset, len, .. } => {
+                let bytes = self.items[&handle].bytes().get(offset as usize..(offset + len) as usize);
+                let outside = Outcome::Access(AccessError::RangeOutsideRegion);
+                bytes.map_or(outside, |it| Outcome::Bytes(it.iter().step_by(GRANULE as usize).copied().collect()))
+            }
+            Op::Write { handle, offset, len, byte, .. } => self.write(handle, offset, len, byte),
+            Op::Drop { handle, .. } => {
+                self.items.remove(&handle).unwrap();
+                Outcome::Done
+            }
+            Op::Pass { handle, .. } => {
+                let item = self.items.remove(&handle).unwrap();
+                self.keep(item, expected)
+            }
+            _ => unreachable!("{op:?} is not the host's"),
+        }
+    }
+
+    fn write(&mut self, handle: usize, offset: u64, len: u64, byte: u8) -> Outcome {
+        let Some(Item::Region(region)) = self.items.get_mut(&handle) else { panic!("no region {handle}") };
+        let len = if self.whole { len.next_multiple_of(GRANULE) } else { len };
+        let bytes = region.bytes_mut().unwrap().get_mut(offset as usize..(offset + len) as usize);
+        let Some(bytes) = bytes else { return Outcome::Access(AccessError::RangeOutsideRegion) };
+        if self.whole {
+            bytes.fill(byte);
+        } else {
+            bytes.iter_mut().step_by(GRANULE as usize).for_each(|it| *it = byte);
+        }
+        Outcome::Done
+    }
+
+    pub(crate) fn keep(&mut self, item: Item, expected: &Outcome) -> Outcome {
+        match *expected {
+            Outcome::Handle(number) => {
+                self.items.insert(number, item);
+                Outcome::Handle(number)
+            }
+            _ => Outcome::Handle(usize::MAX),
+        }
+    }
+
+    fn back<const N: usize>(&mut self, items: [(usize, Item); N], outcome: Outcome) -> Outcome {
+        self.items.extend(items);
+        outcome
+    }
+
+    fn region(&mut self, handle: usize) -> Mappable {
+        match self.items.remove(&handle) {
+            Some(Item::Region(region)) => region,
+            _ => panic!("the host has no region {handle}"),
+        }
+    }
+
+    fn frozen(&mut self, handle: usize) -> Frozen {
+        match self.items.remove(&handle) {
+            Some(Item::Frozen(frozen)) => frozen,
+            _ => panic!("the host has no frozen region {handle}"),
+        }
+    }
+
+    fn look(&self, handle: usize) -> &Frozen {
+        match self.items.get(&handle) {
+            Some(Item::Frozen(frozen)) => frozen,
+            _ => panic!("the host has no frozen region {handle}"),
+        }
+    }
+}
+
+fn allocate(error: &mappable::AllocateError) -> Outcome {
+    match error {
+        mappable::AllocateError::InvalidRegionSize(_) => Outcome::Allocate(AllocateError::InvalidRegionSize),
+        other => panic!("{other}"),
+    }
+}
+
+fn part(error: &mappable::PartError) -> Outcome {
+    match error {
+        mappable::PartError::Misaligned => Outcome::Part(PartError::PartMisaligned),
+        mappable::PartError::OutsideRegion => Outcome::Part(PartError::PartOutsideRegion),
+        other => panic!("{other}"),
+    }
+}

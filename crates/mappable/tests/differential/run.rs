@@ -1,0 +1,393 @@
+//! The model and the library side by side: each operation is done on both, and what is seen compared.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use mappable::GRANULE;
+use mappable_model::{Holder, Limits, Op, Outcome, Way};
+
+use crate::guest::{Actor, GRANULES, Index, Instance, Kind, MOST, Passed, trap};
+use crate::host::{Host, Item};
+use crate::support::{Setup, World};
+
+/// After how many operations everything is compared, not only what was touched.
+const COMPARE_ALL: u64 = 64;
+
+/// What a program is run on.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) setup: Setup,
+    /// Of each store, how many instances it has: one, or two that are linked.
+    pub(crate) stores: Vec<usize>,
+    pub(crate) limits: Limits,
+    /// Whether all bytes of a granule are written, or the first alone (and the others stay zero).
+    pub(crate) whole: bool,
+}
+
+impl Plan {
+    pub(crate) fn model(&self) -> mappable_model::World {
+        let way = if self.setup.frozen_stores_trap() { Way::Pages } else { Way::Copies };
+        let instances = self.stores.iter().enumerate().flat_map(|(store, &count)| {
+            let instance = mappable_model::Instance { store, granules: GRANULES, most: MOST, way };
+            std::iter::repeat_n(instance, count)
+        });
+        mappable_model::World::new(&mappable_model::Setup {
+            stores: vec![self.limits; self.stores.len()],
+            instances: instances.collect(),
+            longest_list: 1 << 20,
+        })
+    }
+
+    /// The instances of a store, by the model's numbers.
+    pub(crate) fn instances(&self, store: usize) -> std::ops::Range<usize> {
+        let first = self.stores[..store].iter().sum();
+        first..first + self.stores[store]
+    }
+}
+
+/// What the threads that run a program have in common.
+pub(crate) struct Common {
+    /// Whether a reference is the last one is the one thing that is seen of what other threads do: a `thaw` excludes all
+    /// else.
+    gate: RwLock<()>,
+    shared: Mutex<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) model: mappable_model::World,
+    pub(crate) host: Host,
+}
+
+impl Common {
+    pub(crate) fn new(plan: &Plan) -> Arc<Self> {
+        let runtime = &plan.setup.fixture().runtime;
+        let host = Host { items: BTreeMap::new(), runtime, whole: plan.whole };
+        Arc::new(Self { gate: RwLock::new(()), shared: Mutex::new(Shared { model: plan.model(), host }) })
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where model and library disagree.
+pub(crate) struct Disagreement(String);
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn disagree(text: impl fmt::Display) -> Result<(), Disagreement> {
+    Err(Disagreement(text.to_string()))
+}
+
+/// A store of the library's.
+struct Side {
+    world: World,
+    instances: BTreeMap<usize, Instance>,
+}
+
+impl Side {
+    fn new(plan: &Plan, store: usize) -> Self {
+        let mut world = World::new(plan.setup);
+        let limits = mappable::Limits {
+            // The canary counts too.
+            region_bytes: plan.limits.region_bytes.saturating_add(GRANULE),
+            regions: plan.limits.regions.saturating_add(1),
+            mappings: plan.limits.mappings,
+            frozen_mapped_bytes: plan.limits.frozen_mapped_bytes,
+            ..mappable::Limits::default()
+        };
+        world.store.data_mut().mappable.set_limits(limits);
+        let guests = match plan.stores[store] {
+            1 => vec![world.guest()],
+            _ => <[_; 2]>::from(world.pair()).into(),
+        };
+        let instances = plan.instances(store).zip(guests.into_iter().map(Instance::new)).collect();
+        Self { world, instances }
+    }
+}
+
+/// One thread's stores of a program, and the program's model.
+pub(crate) struct Run {
+    plan: Plan,
+    common: Arc<Common>,
+    /// The stores that are not dropped.
+    sides: BTreeMap<usize, Side>,
+    instances: Vec<usize>,
+    /// How many operations were done on both.
+    pub(crate) done: u64,
+}
+
+impl Run {
+    /// With all stores of a plan.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self::with(plan, &Common::new(plan), 0..plan.stores.len())
+    }
+
+    /// With some of the stores.
+    pub(crate) fn with(plan: &Plan, common: &Arc<Common>, stores: std::ops::Range<usize>) -> Self {
+        let instances = stores.clone().flat_map(|store| plan.instances(store)).collect();
+        let sides = stores.map(|store| (store, Side::new(plan, store))).collect();
+        Self { plan: plan.clone(), common: Arc::clone(common), sides, instances, done: 0 }
+    }
+
+    /// Whether no store is left to do anything in.
+    pub(crate) fn is_over(&self) -> bool {
+        self.sides.is_empty()
+    }
+
+    /// Does one operation on both. It is chosen for the instances of this run.
+    pub(crate) fn step(
+        &mut self,
+        choose: impl FnOnce(&mappable_model::World, &[usize]) -> Op,
+    ) -> Result<(), Disagreement> {
+        let common = Arc::clone(&self.common);
+        let mut reading = Some(common.gate.read().unwrap_or_else(PoisonError::into_inner));
+        let mut shared = common.shared();
+        let op = choose(&shared.model, &self.instances);
+        let mut _alone = None;
+        if matches!(op, Op::Thaw { .. }) {
+            drop(shared);
+            drop(reading.take());
+            _alone = Some(common.gate.write().unwrap_or_else(PoisonError::into_inner));
+            shared = common.shared();
+        }
+        let expected = shared.model.apply(&op);
+        if matches!(expected, Outcome::Refused | Outcome::Impossible) {
+            return Ok(());
+        }
+        let found = if is_with_host(&op) {
+            let found = self.perform_with_host(&op, &expected, &mut shared.host);
+            drop(shared);
+            found
+        } else {
+            drop(shared);
+            self.perform(&op, &expected)
+        };
+        if found != expected {
+            return disagree(format_args!("{op:?}: {found:?}, where the model has {expected:?}"));
+        }
+        self.done += 1;
+        if expected == Outcome::Trap {
+            self.expect_refusal(&op)?;
+        }
+        self.compare_touched(&op)?;
+        if self.done.is_multiple_of(COMPARE_ALL) { self.compare(false) } else { Ok(()) }
+    }
+
+    fn actor(&mut self, instance: usize) -> Option<Actor<'_>> {
+        let whole = self.plan.whole;
+        let side = self.sides.values_mut().find(|side| side.instances.contains_key(&instance))?;
+        Some(Actor { instance: side.instances.get_mut(&instance)?, world: &mut side.world, whole })
+    }
+
+    /// What the host has no part in.
+    fn perform(&mut self, op: &Op, expected: &Outcome) -> Outcome {
+        if let Op::DropStore { store } = op {
+            self.sides.remove(store).unwrap();
+            return Outcome::Done;
+        }
+        let answer = match *op {
+            Op::Pass { from: Holder::Instance(from), handle, to: Holder::Instance(to) } => {
+                self.pass(from, handle, to, expected)
+            }
+            _ => self.actor(caller(op).unwrap()).unwrap().perform(op, expected),
+        };
+        answer.unwrap_or_else(|error| trap(&error))
+    }
+
+    fn perform_with_host(&mut self, op: &Op, expected: &Outcome, host: &mut Host) -> Outcome {
+        match *op {
+            Op::Pass { from: Holder::Instance(from), handle, to: Holder::Host } => {
+                let mut actor = self.actor(from).unwrap();
+                let index = actor.instance.take(handle);
+                let given = actor.give(index);
+                let ctx = &mut actor.world.store.data_mut().mappable;
+                let item = match given {
+                    Ok(Passed::Region(handle)) => Item::Region(ctx.remove(handle).unwrap()),
+                    Ok(Passed::Frozen(handle)) => Item::Frozen(ctx.remove_frozen(handle).unwrap()),
+                    Ok(_) => unreachable!("the host takes no mappings"),
+                    Err(error) => return trap(&error),
+                };
+                host.keep(item, expected)
+            }
+            Op::Pass { from: Holder::Host, handle, to: Holder::Instance(to) } => {
+                let mut actor = self.actor(to).unwrap();
+                let ctx = &mut actor.world.store.data_mut().mappable;
+                let passed = match host.items.remove(&handle).unwrap() {
+                    Item::Region(region) => Passed::Region(ctx.insert(region).unwrap()),
+                    Item::Frozen(frozen) => Passed::Frozen(ctx.insert_frozen(frozen).unwrap()),
+                };
+                actor.accept(passed, expected).unwrap_or_else(|error| trap(&error))
+            }
+            _ => host.perform(op, expected),
+        }
+    }
+
+    /// Between instances of one store: by a call of the first to the second where there is one for it, or by way of the
+    /// host, which only passes it on.
+    fn pass(&mut self, from: usize, handle: usize, to: usize, expected: &Outcome) -> wasmtime::Result<Outcome> {
+        let index = self.actor(from).unwrap().instance.take(handle);
+        let Index { at, kind } = index;
+        let called = match (from < to, from > to, kind) {
+            (true, _, Kind::Region) => Some((from, "pass")),
+            (true, _, Kind::Frozen) => Some((from, "pass-frozen")),
+            (true, _, Kind::Mapping) => Some((from, "pass-mapping")),
+            (true, _, Kind::FrozenMapping) => Some((from, "pass-frozen-mapping")),
+            (_, true, Kind::Region) => Some((to, "fetch")),
+            (_, true, Kind::Frozen) => Some((to, "fetch-frozen")),
+            _ => None,
+        };
+        if let Some((caller, name)) = called {
+            let at: u32 = self.actor(caller).unwrap().call(name, (at,))?;
+            return Ok(self.actor(to).unwrap().instance.keep(at, kind, expected));
+        }
+        let passed = self.actor(from).unwrap().give(index)?;
+        self.actor(to).unwrap().accept(passed, expected)
+    }
+
+    /// After a trap nobody in the store can be called.
+    fn expect_refusal(&mut self, op: &Op) -> Result<(), Disagreement> {
+        let store = self.common.shared().model.store(caller(op).unwrap());
+        for instance in self.plan.instances(store) {
+            let mut actor = self.actor(instance).unwrap();
+            if actor.call::<_, u32>("load8", (0u32,)).is_ok() {
+                return disagree(format_args!("{instance} can be entered after {op:?} has trapped"));
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_touched(&mut self, op: &Op) -> Result<(), Disagreement> {
+        match *op {
+            Op::Map { by, .. }
+            | Op::Unmap { by, .. }
+            | Op::Store { by, .. }
+            | Op::Deliver { by, .. }
+            | Op::Grow { by, .. } => self.compare_shown(by)?,
+            _ => {}
+        }
+        self.sides.keys().copied().collect::<Vec<_>>().into_iter().try_for_each(|store| self.compare_usage(store))
+    }
+
+    fn compare_usage(&self, store: usize) -> Result<(), Disagreement> {
+        let usage = self.common.shared().model.usage(store);
+        let (expected, found) = ((usage.regions, usage.region_bytes), self.sides[&store].world.held());
+        if found == expected {
+            return Ok(());
+        }
+        disagree(format_args!("store {store} is charged {found:?}, where the model has {expected:?}"))
+    }
+
+    fn is_alive(&self, instance: usize) -> bool {
+        let shared = self.common.shared();
+        shared.model.is_alive(shared.model.store(instance))
+    }
+
+    fn compare_shown(&mut self, instance: usize) -> Result<(), Disagreement> {
+        if !self.is_alive(instance) {
+            return Ok(());
+        }
+        let expected: Vec<u8> = self.common.shared().model.shown(instance).collect();
+        let found = self.actor(instance).unwrap().shown(expected.len());
+        if found == expected {
+            return Ok(());
+        }
+        disagree(format_args!("{instance}'s memory shows {found:?}, where the model has {expected:?}"))
+    }
+
+    /// Compares all that is held and shown. `memories`: all their bytes too.
+    fn compare(&mut self, memories: bool) -> Result<(), Disagreement> {
+        for store in self.sides.keys().copied().collect::<Vec<_>>() {
+            self.compare_usage(store)?;
+            for instance in self.plan.instances(store) {
+                self.compare_instance(instance, memories)?;
+            }
+        }
+        let shared = self.common.shared();
+        for (&number, item) in &shared.host.items {
+            let expected = shared.model.contents(Holder::Host, number).unwrap();
+            if !item.holds(&expected, self.plan.whole) {
+                return disagree(format_args!("the host's {number} is not {expected:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_instance(&mut self, instance: usize, memory: bool) -> Result<(), Disagreement> {
+        if !self.is_alive(instance) {
+            return Ok(());
+        }
+        self.compare_shown(instance)?;
+        let common = Arc::clone(&self.common);
+        let contents = |number: usize| common.shared().model.contents(Holder::Instance(instance), number);
+        let shown: Vec<u8> = common.shared().model.shown(instance).collect();
+        let mut actor = self.actor(instance).unwrap();
+        for number in actor.instance.handles.keys().copied().collect::<Vec<_>>() {
+            if let Some(expected) = contents(number)
+                && !actor.holds(number, &expected)
+            {
+                return disagree(format_args!("{instance}'s {number} is not {expected:?}"));
+            }
+        }
+        if memory && !actor.shows(&shown) {
+            return disagree(format_args!("{instance}'s memory is not {shown:?} in every byte"));
+        }
+        Ok(())
+    }
+
+    /// Compares every byte, lets the host take what the guests hold, compares that, and ends the stores.
+    pub(crate) fn finish(&mut self) -> Result<(), Disagreement> {
+        self.compare(true)?;
+        for instance in self.instances.clone() {
+            let Some(actor) = self.actor(instance) else { continue };
+            for handle in actor.instance.handles.keys().copied().collect::<Vec<_>>() {
+                let from = Holder::Instance(instance);
+                self.step(|_, _| Op::Pass { from, handle, to: Holder::Host })?;
+            }
+        }
+        self.compare(true)?;
+        for store in self.sides.keys().copied().collect::<Vec<_>>() {
+            self.step(|_, _| Op::DropStore { store })?;
+        }
+        Ok(())
+    }
+}
+
+fn caller(op: &Op) -> Option<usize> {
+    let by = match *op {
+        Op::Map { by, .. }
+        | Op::Unmap { by, .. }
+        | Op::Load { by, .. }
+        | Op::Store { by, .. }
+        | Op::Deliver { by, .. }
+        | Op::Grow { by, .. }
+        | Op::Trap { by } => return Some(by),
+        Op::Allocate { by, .. }
+        | Op::Freeze { by, .. }
+        | Op::Thaw { by, .. }
+        | Op::Clone { by, .. }
+        | Op::Slice { by, .. }
+        | Op::Copy { by, .. }
+        | Op::Split { by, .. }
+        | Op::Join { by, .. }
+        | Op::Read { by, .. }
+        | Op::Write { by, .. }
+        | Op::Drop { by, .. } => by,
+        Op::Pass { from, .. } => from,
+        Op::DropStore { .. } => return None,
+    };
+    match by {
+        Holder::Instance(instance) => Some(instance),
+        Holder::Host => None,
+    }
+}
+
+fn is_with_host(op: &Op) -> bool {
+    let to_host = matches!(op, Op::Pass { to: Holder::Host, .. });
+    to_host || (caller(op).is_none() && !matches!(op, Op::DropStore { .. }))
+}
