@@ -1,0 +1,46 @@
+//! What the fuzz targets share. The targets are in `tests/`, one file each; `README.md` says how to run them.
+//!
+//! - [`corpus`]: real components to begin from, and [`mutate`]: how one becomes another.
+//! - [`grammar`]: valid components with marked functions in many shapes, that run.
+//! - [`reading`]: a second reader of components, which shares nothing with the rewriter but `wasmparser`.
+//! - [`soundness`]: what holds of each component that was rewritten.
+//! - [`machine`]: runs a component on a stock engine, on a host that only keeps a record.
+
+pub mod corpus;
+pub mod grammar;
+pub mod machine;
+pub mod mutate;
+pub mod reading;
+pub mod soundness;
+
+use std::time::Duration;
+
+use bolero::ValueGenerator;
+
+/// Inputs of up to `most` bytes. (bolero's own for a slice have 64 at most under `cargo test`.)
+pub fn inputs(most: usize) -> impl ValueGenerator<Output = Vec<u8>> {
+    bolero::produce::<Vec<u8>>().with().len(0..=most)
+}
+
+/// How long a target runs under `cargo test`: `MAPPABLE_FUZZ_SECONDS`, or 5.
+///
+/// # Panics
+///
+/// If the variable is not a number.
+pub fn time() -> Duration {
+    let seconds = std::env::var("MAPPABLE_FUZZ_SECONDS").ok();
+    let seconds = seconds.map(|text| text.parse().expect("MAPPABLE_FUZZ_SECONDS is a number of seconds"));
+    Duration::from_secs(seconds.unwrap_or(5))
+}
+
+/// So many bytes that look random, always the same for a seed: for tests of the grammar itself.
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let step = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    std::iter::repeat_with(step).take(len).collect()
+}

@@ -1,0 +1,69 @@
+//! Programs of operations: the library does what the model of the semantics does, on every setup.
+
+#[path = "../../crates/mappable/tests/differential/guest.rs"]
+mod guest;
+#[path = "../../crates/mappable/tests/differential/host.rs"]
+mod host;
+#[path = "../../crates/mappable/tests/differential/run.rs"]
+#[allow(dead_code, reason = "shared with the differential test")]
+mod run;
+#[path = "../../crates/mappable/tests/all/support.rs"]
+#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the library's tests")]
+mod support;
+#[path = "../../crates/mappable/tests/all/wat.rs"]
+#[allow(dead_code, reason = "shared with the library's tests")]
+mod wat;
+
+use mappable::GRANULE;
+use mappable_model::{Limits, Op};
+use run::{Disagreement, Plan, Run};
+use support::Setup;
+
+/// The choices that an input stands for, one or two bytes each.
+struct Choices<'a>(&'a [u8]);
+
+impl Choices<'_> {
+    fn below(&mut self, end: usize) -> usize {
+        let (taken, rest) = self.0.split_at((if end > 256 { 2 } else { 1 }).min(self.0.len()));
+        self.0 = rest;
+        taken.iter().fold(0, |number, &byte| number << 8 | usize::from(byte)) % end
+    }
+}
+
+fn plan(choices: &mut Choices<'_>) -> Plan {
+    let setup = Setup::ALL[choices.below(Setup::ALL.len())];
+    let stores: [&[usize]; 4] = [&[1], &[2], &[1, 1], &[2, 1]];
+    let stores = stores[choices.below(4)].to_vec();
+    let limits = match choices.below(2) {
+        0 => Limits { regions: 5, region_bytes: 9 * GRANULE, mappings: 2, frozen_mapped_bytes: 3 * GRANULE },
+        _ => Limits { regions: 1 << 20, region_bytes: u64::MAX, mappings: 1 << 20, frozen_mapped_bytes: u64::MAX },
+    };
+    Plan { setup, stores, limits, whole: choices.below(4) == 0 }
+}
+
+/// Runs the program that the bytes stand for. Answers how many operations were done on both.
+fn program(bytes: &[u8]) -> Result<u64, Disagreement> {
+    let mut choices = Choices(bytes);
+    let mut run = Run::new(&plan(&mut choices));
+    while !choices.0.is_empty() && !run.is_over() {
+        run.step(|model, instances| Op::pick(model, instances, &mut |end| choices.below(end)))?;
+    }
+    run.finish()?;
+    Ok(run.done)
+}
+
+#[test]
+fn operations() {
+    let target = bolero::check!().with_test_time(mappable_fuzz::time());
+    target.with_generator(mappable_fuzz::inputs(2048)).for_each(|bytes: &Vec<u8>| {
+        if let Err(disagreement) = program(bytes) {
+            panic!("{disagreement}");
+        }
+    });
+}
+
+#[test]
+fn inputs_become_programs() {
+    let done = |seed| program(&mappable_fuzz::noise(seed, 1024)).map_err(|it| it.to_string()).unwrap();
+    assert!((0..20).map(done).sum::<u64>() > 20 * 20);
+}

@@ -1,0 +1,61 @@
+//! Any valid component: what has no mark is given back byte for byte, and what has is all behind refreshes and else the
+//! same. A second reader, that shares nothing with the rewriter, says so.
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use mappable_fuzz::grammar;
+use mappable_fuzz::reading::Tree;
+use mappable_fuzz::soundness::{Form, check};
+use mappable_rewrite::RewriteError;
+
+/// A component of our grammar can always be rewritten.
+fn ours(u: &mut Unstructured<'_>) -> Result<()> {
+    let made = grammar::component(u)?;
+    let rewritten = check(&made.bytes, Form::Canonical).unwrap_or_else(|error| panic!("{error}\n{}", made.text));
+    assert_eq!(rewritten.report.lowers().count(), made.lowers, "{}", made.text);
+    assert!(rewritten.changed());
+    Ok(())
+}
+
+/// A component that nobody made for us has nothing to rewrite.
+fn foreign(u: Unstructured<'_>) -> Result<()> {
+    let bytes = wasm_smith::Component::arbitrary_take_rest(u)?.to_bytes();
+    // Not all that wasm-smith makes is valid.
+    if Tree::read(&bytes).is_ok() {
+        match check(&bytes, Form::Canonical) {
+            Ok(rewritten) => assert!(!rewritten.changed()),
+            Err(error) => assert!(matches!(error, RewriteError::ImportedComponent { .. }), "{error}"),
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn rewriter_components() {
+    let target = bolero::check!().with_test_time(mappable_fuzz::time());
+    target.with_generator(mappable_fuzz::inputs(2048)).for_each(|bytes: &Vec<u8>| {
+        let mut u = Unstructured::new(bytes);
+        let _ = match u.ratio(1, 4) {
+            Ok(true) => foreign(u),
+            _ => ours(&mut u),
+        };
+    });
+}
+
+/// The grammar has what it is for: lowers in plenty, nested, of each kind.
+#[test]
+fn components_of_the_grammar_have_many_shapes() {
+    let (mut lowers, mut most) = (0, 0);
+    let shapes = ["$implementation", "$shim", "$bundle", "$pass", "alias outer 1 $libc", "dtor", "\"raw\"", "\"m1\""];
+    let shapes = shapes.into_iter().chain(["PLACEMENT", "$child", "$main1", "string-encoding=utf16"]);
+    let mut seen: Vec<_> = shapes.map(|shape| (shape, 0)).collect();
+    for seed in 0..100 {
+        let made = grammar::component(&mut Unstructured::new(&mappable_fuzz::noise(seed, 1000))).unwrap();
+        lowers += made.lowers;
+        most = most.max(made.lowers);
+        for (shape, count) in &mut seen {
+            *count += usize::from(made.text.contains(*shape));
+        }
+    }
+    assert!(lowers > 300 && most > 8, "{lowers} lowers, {most} at most");
+    assert!(seen.iter().all(|(_, count)| *count > 4), "{seen:?}");
+}
