@@ -8,6 +8,7 @@ use mappable::MappingMode;
 use serde::Serialize;
 
 use super::method::{Lists, Memcpy, Method, Regions};
+use super::size;
 use crate::table;
 
 /// What is compared.
@@ -56,7 +57,7 @@ impl Kind {
   mappable bench hop --json > hop.json")]
 pub(crate) struct Args {
     /// Sizes to hand over: bytes, or with KiB, MiB or GiB
-    #[arg(long, value_delimiter = ',', value_parser = parse_size, default_value =
+    #[arg(long, value_delimiter = ',', value_parser = size::parse, default_value =
         "1KiB,2KiB,4KiB,16KiB,64KiB,256KiB,1MiB,4MiB,16MiB,64MiB,256MiB,1GiB")]
     sizes: Vec<u64>,
 
@@ -167,7 +168,7 @@ fn measure(args: &Args) -> Result<Figures> {
     for &bytes in &args.sizes {
         ensure!((64..=1 << 30).contains(&bytes), "sizes are from 64 bytes to 1 GiB, which {bytes} is not");
         let rows = measure_at(bytes, args, &mut figures.swap_hop_syscalls);
-        figures.rows.extend(rows.with_context(|| format!("at {}", human_size(bytes)))?);
+        figures.rows.extend(rows.with_context(|| format!("at {}", size::human(bytes)))?);
         progress.inc(1);
     }
     progress.finish_and_clear();
@@ -196,7 +197,7 @@ fn print(figures: &Figures, methods: &[Kind]) {
     titles.extend(copies.iter().map(|(_, kind)| format!(">{} ÷ swap", kind.name())));
     let mut table = table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());
     for rows in figures.rows.chunks(methods.len()) {
-        let mut cells = vec![human_size(rows[0].bytes)];
+        let mut cells = vec![size::human(rows[0].bytes)];
         cells.extend(rows.iter().map(|row| table::time(Duration::from_nanos(row.ns as u64))));
         let swap = swap.map_or(f64::NAN, |index| rows[index].ns);
         cells.extend(copies.iter().map(|&(index, _)| table::ratio(rows[index].ns / swap)));
@@ -206,27 +207,5 @@ fn print(figures: &Figures, methods: &[Kind]) {
     println!("Time a hop, medians. list-u8 is Wasmtime with default settings.");
     if swap.is_some() {
         println!("System calls by mappable in all warm hops by swapping: {}", figures.swap_hop_syscalls);
-    }
-}
-
-fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        unit => return Err(format!("`{unit}` is no unit; take B, KiB, MiB or GiB")),
-    };
-    let number: u64 = digits.parse().map_err(|error| format!("`{digits}` is no number of bytes: {error}"))?;
-    number.checked_mul(unit).ok_or_else(|| "too large".into())
-}
-
-fn human_size(bytes: u64) -> String {
-    match bytes {
-        0..0x400 => format!("{bytes} B"),
-        0x400..0x10_0000 => format!("{} KiB", bytes >> 10),
-        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
-        _ => format!("{} GiB", bytes >> 30),
     }
 }

@@ -1,7 +1,11 @@
 //! `mappable bench`: measurements, each within one run and against what a user would have had.
 
+mod access;
+mod figures;
 mod hop;
 mod method;
+mod share;
+mod size;
 
 use anyhow::Result;
 use clap::{Args as ClapArgs, Subcommand};
@@ -16,11 +20,15 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Hop(hop::Args),
+    Access(access::Args),
+    Share(share::Args),
 }
 
 /// Runs one benchmark and prints its table, or its figures as JSON.
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.what {
         What::Hop(args) => hop::run(&args),
+        What::Access(args) => access::run(&args),
+        What::Share(args) => share::run(&args),
     }
 }

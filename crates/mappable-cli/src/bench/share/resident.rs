@@ -1,0 +1,54 @@
+//! How much memory this process has, as the operating system tells.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+/// Bytes of memory.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Resident {
+    /// Pages that this process has, each counted once however often it is mapped (`Pss_Anon` and `Pss_Shmem`). Pages of
+    /// program files are left out: their share changes as others run the same program.
+    pub(super) resident: u64,
+    /// The same, but each page counted once for every mapping of it that was touched (`RssAnon` and `RssShmem`).
+    pub(super) mapped: u64,
+    /// Page tables (`VmPTE`).
+    pub(super) page_tables: u64,
+}
+
+impl Resident {
+    pub(super) fn now() -> Result<Self> {
+        let read = |path| fs::read_to_string(path).with_context(|| format!("resident memory is read from {path}"));
+        let (pages, status) = (read("/proc/self/smaps_rollup")?, read("/proc/self/status")?);
+        Ok(Self {
+            resident: field(&pages, "Pss_Anon")? + field(&pages, "Pss_Shmem")?,
+            mapped: field(&status, "RssAnon")? + field(&status, "RssShmem")?,
+            page_tables: field(&status, "VmPTE")?,
+        })
+    }
+}
+
+/// A line as the kernel writes it, `Name:   123 kB`, in bytes.
+fn field(text: &str, name: &str) -> Result<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().strip_suffix(" kB"));
+    let kib: u64 = value.with_context(|| format!("the operating system does not tell {name}"))?.parse()?;
+    Ok(kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_touched_is_seen() {
+        let before = Resident::now().unwrap();
+        let bytes = std::hint::black_box(vec![1_u8; 64 << 20]);
+        let after = Resident::now().unwrap();
+        assert!(after.resident - before.resident > 48 << 20, "{before:?} {after:?}");
+        assert!(after.mapped - before.mapped > 48 << 20, "{before:?} {after:?}");
+        drop(bytes);
+        assert!(field("Pss_Dirty:  1 kB\nPss:   3 kB", "Pss").unwrap() == 3 << 10);
+        assert!(field("Pss_Dirty:  1 kB", "Pss").is_err());
+    }
+}
