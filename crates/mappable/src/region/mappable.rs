@@ -151,7 +151,7 @@ impl Mappable {
     /// # Errors
     ///
     /// [`JoinFailed`], which gives both back.
-    #[expect(clippy::result_large_err, reason = "two regions come back, without an allocation that could fail")]
+    #[allow(clippy::result_large_err, reason = "two regions come back, without an allocation that could fail")]
     pub fn join(mut self, high: Self) -> Result<Self, JoinFailed> {
         let (window, high) = high.into_parts();
         match self.extent.append(high) {

@@ -30,7 +30,7 @@ pub(crate) enum Access {
 
 /// A system call that may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(all(target_os = "linux", target_pointer_width = "64")), expect(dead_code))]
+#[cfg_attr(not(all(target_os = "linux", target_pointer_width = "64")), allow(dead_code))]
 #[cfg_attr(not(feature = "fault-injection"), expect(unreachable_pub))]
 pub enum Call {
     /// `memfd_create`
