@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use slab::Slab;
 use wasmtime::component::Resource;
@@ -103,7 +103,7 @@ pub struct MappableCtx {
     pub(super) frozen_mapped_bytes: u64,
     pub(super) seats: Seats,
     /// What core modules referred to and do no longer.
-    dropped: Dropped,
+    dropped: Arc<Dropped>,
 }
 
 impl fmt::Debug for MappableCtx {
@@ -129,7 +129,7 @@ impl MappableCtx {
             mapped: 0,
             frozen_mapped_bytes: 0,
             seats: Seats::new(driving, mapping),
-            dropped: Dropped::default(),
+            dropped: Arc::default(),
         }
     }
 
@@ -233,14 +233,13 @@ impl MappableCtx {
         Frozen::of(region.clone()).map_err(|error| HandleError::NotShown(error.kind()))
     }
 
-    pub(super) fn dropped(&self) -> Dropped {
+    pub(super) fn dropped(&self) -> Arc<Dropped> {
         Arc::clone(&self.dropped)
     }
 
     /// Drops what core modules no longer refer to.
     pub(super) fn drop_unreferenced(&mut self) {
-        let dropped = std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner));
-        dropped.into_iter().for_each(|rep| self.drop_handle(rep));
+        self.dropped.take().into_iter().for_each(|rep| self.drop_handle(rep));
     }
 
     /// What is held behind a handle and not mapped.

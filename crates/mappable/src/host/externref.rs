@@ -65,11 +65,30 @@ use wasmtime::{AsContext, AsContextMut, Caller, Extern, ExternRef, Linker, Memor
 use super::addresses::SeatId;
 use super::context::{MappableCtx, MappableView};
 use super::error::{TrapReason, WitMapError};
-use super::mapping::{Kind, List};
+use super::mapping::{Changed, Kind, List};
 use crate::region::{Frozen, Mappable};
 
 /// The representations of references that nobody has any more: their entries are dropped with the next call.
-pub(super) type Dropped = Arc<Mutex<Vec<u32>>>;
+#[derive(Default)]
+pub(super) struct Dropped {
+    /// Whether there are any: asked with each call, without the lock.
+    any: AtomicBool,
+    reps: Mutex<Vec<u32>>,
+}
+
+impl Dropped {
+    fn push(&self, rep: u32) {
+        self.reps.lock().unwrap_or_else(PoisonError::into_inner).push(rep);
+        self.any.store(true, Ordering::Release);
+    }
+
+    pub(super) fn take(&self) -> Vec<u32> {
+        if !self.any.load(Ordering::Relaxed) || !self.any.swap(false, Ordering::Acquire) {
+            return vec![];
+        }
+        std::mem::take(&mut self.reps.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// What a reference is to.
 struct Referent {
@@ -78,13 +97,13 @@ struct Referent {
     kind: Kind,
     /// Whether the host has taken the region out, or the memory has kept it.
     taken: AtomicBool,
-    dropped: Dropped,
+    dropped: Arc<Dropped>,
 }
 
 impl Drop for Referent {
     fn drop(&mut self) {
         if !*self.taken.get_mut() {
-            self.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(self.rep);
+            self.dropped.push(self.rep);
         }
     }
 }
@@ -117,7 +136,7 @@ fn change<T: MappableView + 'static>(
     caller: &mut Caller<'_, T>,
     region: Reference,
     (at, len): (u32, u32),
-    change: impl FnOnce(&mut MappableCtx, u32, Kind, List) -> Result<Result<SeatId, WitMapError>, TrapReason>,
+    change: impl FnOnce(&mut MappableCtx, u32, Kind, List) -> Changed,
 ) -> wasmtime::Result<u32> {
     let Some(memory) = caller.get_export("memory").and_then(Extern::into_memory) else {
         return Ok(number(WitMapError::PlacementUnmappable));

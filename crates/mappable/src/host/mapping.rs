@@ -21,10 +21,13 @@ pub(super) enum Kind {
     Frozen,
 }
 
+/// What a change answers: the memory whose base is to be refreshed, what a guest is told, or why it traps.
+pub(super) type Changed = Result<Result<SeatId, WitMapError>, TrapReason>;
+
 impl MappableCtx {
     /// Maps what a `mappable` or `frozen` handle stands for. It becomes a `mapping` or `frozen-mapping` handle of the same
-    /// representation. Answers the memory, whose base is to be refreshed.
-    pub(super) fn map(&mut self, rep: u32, kind: Kind, at: List) -> Result<Result<SeatId, WitMapError>, TrapReason> {
+    /// representation.
+    pub(super) fn map(&mut self, rep: u32, kind: Kind, at: List) -> Changed {
         let Some(entry) = self.entries.get_mut(rep as usize).filter(|entry| entry.mapped.is_none() && is(entry, kind))
         else {
             return Err(bug(rep, "unmapped", line!()));
@@ -59,7 +62,7 @@ impl MappableCtx {
 
     /// Unmaps what a `mapping` or `frozen-mapping` handle stands for. It becomes a `mappable` or `frozen` handle of the
     /// same representation.
-    pub(super) fn unmap(&mut self, rep: u32, kind: Kind, at: List) -> Result<Result<SeatId, WitMapError>, TrapReason> {
+    pub(super) fn unmap(&mut self, rep: u32, kind: Kind, at: List) -> Changed {
         let entry = self.entries.get_mut(rep as usize).filter(|entry| is(entry, kind));
         let entry = entry.ok_or_else(|| bug(rep, "mapped", line!()))?;
         let (seat, mount) = entry.mapped.ok_or_else(|| bug(rep, "mapped", line!()))?;

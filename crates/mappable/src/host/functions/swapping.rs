@@ -3,9 +3,9 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
-use super::super::context::{FrozenMapping, MappableView, Mapping};
+use super::super::context::{FrozenMapping, MappableCtx, MappableView, Mapping};
 use super::super::error::WitMapError;
-use super::super::mapping::{Kind, List};
+use super::super::mapping::{Changed, Kind, List};
 use super::{give, owned};
 use crate::region::{Frozen, Mappable};
 
@@ -13,13 +13,19 @@ use crate::region::{Frozen, Mappable};
 type Swapped<To, From> = (Result<Resource<To>, (Resource<From>, WitMapError)>,);
 
 pub(super) fn add<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
-    add_map::<T, Mappable, Mapping>(types, "[static]mappable.map", Kind::Mappable)?;
-    add_unmap::<T, Mapping, Mappable>(types, "[static]mapping.unmap", Kind::Mappable)?;
-    add_map::<T, Frozen, FrozenMapping>(types, "[static]frozen.map", Kind::Frozen)?;
-    add_unmap::<T, FrozenMapping, Frozen>(types, "[static]frozen-mapping.unmap", Kind::Frozen)
+    add_change::<T, Mappable, Mapping>(types, "[static]mappable.map", Kind::Mappable, MappableCtx::map)?;
+    add_change::<T, Mapping, Mappable>(types, "[static]mapping.unmap", Kind::Mappable, MappableCtx::unmap)?;
+    add_change::<T, Frozen, FrozenMapping>(types, "[static]frozen.map", Kind::Frozen, MappableCtx::map)?;
+    add_change::<T, FrozenMapping, Frozen>(types, "[static]frozen-mapping.unmap", Kind::Frozen, MappableCtx::unmap)
 }
 
-fn add_map<T, From, To>(types: &mut LinkerInstance<'_, T>, name: &str, kind: Kind) -> wasmtime::Result<()>
+/// Adds a function that takes one kind of handle and gives the other, of the same representation.
+fn add_change<T, From, To>(
+    types: &mut LinkerInstance<'_, T>,
+    name: &str,
+    kind: Kind,
+    change: impl Fn(&mut MappableCtx, u32, Kind, List) -> Changed + Send + Sync + 'static,
+) -> wasmtime::Result<()>
 where
     T: MappableView + 'static,
     From: 'static,
@@ -27,21 +33,7 @@ where
 {
     types.func_wrap(name, move |mut store: StoreContextMut<'_, T>, (this, at): (Resource<From>, WasmList<u8>)| {
         let (rep, at) = (owned(&this)?, list(&at, &store));
-        let answer = store.data_mut().mappable().map(rep, kind, at)?;
-        let answer: Swapped<To, From> = (answer.map(|_| give(rep)).map_err(|error| (this, error)),);
-        Ok(answer)
-    })
-}
-
-fn add_unmap<T, From, To>(types: &mut LinkerInstance<'_, T>, name: &str, kind: Kind) -> wasmtime::Result<()>
-where
-    T: MappableView + 'static,
-    From: 'static,
-    To: 'static,
-{
-    types.func_wrap(name, move |mut store: StoreContextMut<'_, T>, (this, at): (Resource<From>, WasmList<u8>)| {
-        let (rep, at) = (owned(&this)?, list(&at, &store));
-        let answer = store.data_mut().mappable().unmap(rep, kind, at)?;
+        let answer = change(store.data_mut().mappable(), rep, kind, at)?;
         let answer: Swapped<To, From> = (answer.map(|_| give(rep)).map_err(|error| (this, error)),);
         Ok(answer)
     })
