@@ -20,8 +20,8 @@ pub struct Limits {
     /// How many regions and references to frozen ones, mapped or not. What makes one more answers `region-over-quota`
     /// beyond.
     pub regions: usize,
-    /// How many may be mapped at once, those included whose mapping was dropped while they are still shown. `map`
-    /// answers `mapping-over-quota` beyond.
+    /// How many may be mapped at once, those included whose mapping was dropped while they are still shown (but for those
+    /// in the memory that is mapped into, which go with that call). `map` answers `mapping-over-quota` beyond.
     pub mappings: usize,
     /// How many bytes of frozen regions may be mapped at once: as many as a guest can have copied for itself, by having
     /// the host write to them. `map` answers `mapping-over-quota` beyond.
