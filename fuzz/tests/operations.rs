@@ -7,7 +7,7 @@ mod host;
 #[path = "../../crates/mappable/tests/differential/run.rs"]
 #[allow(dead_code, reason = "shared with the differential test")]
 mod run;
-#[path = "../../crates/mappable/tests/all/support.rs"]
+#[path = "../../crates/mappable/tests/all/support/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with the library's tests")]
 mod support;
 #[path = "../../crates/mappable/tests/all/wat.rs"]

@@ -1,48 +1,19 @@
 //! What a process has for a while it gives back: mappings, descriptors, pages. In a process of its own, one test at a
 //! time, since all is counted for the whole process.
 
-#[path = "all/support.rs"]
-#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "process/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of faults")]
+mod process;
+#[path = "all/support/mod.rs"]
+#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]
 mod support;
 #[path = "all/wat.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared with the other tests")]
 mod wat;
 
-use std::os::linux::fs::MetadataExt;
-use std::sync::{Mutex, MutexGuard};
-
 use mappable::GRANULE;
+use process::{alone, had};
 use support::{G, Guest, Setup, World};
-
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(|error| error.into_inner())
-}
-
-/// What the process has: mappings of our files, descriptors, and blocks of our files.
-#[derive(Debug, PartialEq, Eq)]
-struct Had {
-    mappings: usize,
-    descriptors: usize,
-    blocks: u64,
-}
-
-fn had() -> Had {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let mappings = maps.lines().filter(|line| line.contains("memfd:mappable")).count();
-    let mut blocks = 0;
-    let mut descriptors = 0;
-    for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
-        let path = entry.unwrap().path();
-        let Ok(link) = std::fs::read_link(&path) else { continue };
-        descriptors += 1;
-        if link.to_string_lossy().contains("memfd:mappable") {
-            blocks += std::fs::metadata(&path).unwrap().st_blocks();
-        }
-    }
-    Had { mappings, descriptors, blocks }
-}
 
 /// Everything that takes something: views, growth, dropped handles, regions left mapped, traps.
 fn use_and_leave(setup: Setup, round: u32) {

@@ -6,6 +6,7 @@ mod frozen;
 mod gate;
 mod handover;
 mod hostile;
+mod image;
 mod limits;
 mod mapping;
 mod parts;

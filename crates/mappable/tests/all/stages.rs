@@ -1,35 +1,13 @@
 //! Built guests, by the SDK, on every setup: the same bytes come out, also where nothing can be mapped.
 
 use mappable::{GRANULE, Handle, Mappable, MappingMode, Runtime};
-use wasmtime::component::{ComponentType, Lift, Lower};
 use wasmtime::{Config, Store};
 
+use crate::image::{Header, Pixels};
 use crate::support::{Setup, State, linker};
 
 const BLUR: &[u8] = include_bytes!("../../../../guests/built/blur.wasm");
 const RESIZE: &[u8] = include_bytes!("../../../../guests/built/resize.wasm");
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(enum)]
-#[repr(u8)]
-#[allow(dead_code, reason = "named for their order")]
-enum Pixels {
-    #[component(name = "encoded")]
-    Encoded,
-    #[component(name = "gray8")]
-    Gray8,
-    #[component(name = "rgba8")]
-    Rgba8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(record)]
-struct Header {
-    pixels: Pixels,
-    width: u32,
-    height: u32,
-    size: u64,
-}
 
 const PICTURE: Header = Header { pixels: Pixels::Gray8, width: 512, height: 300, size: 512 * 300 };
 

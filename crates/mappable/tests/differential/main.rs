@@ -9,7 +9,7 @@ mod host;
 mod machine;
 mod programs;
 mod run;
-#[path = "../all/support.rs"]
+#[path = "../all/support/mod.rs"]
 #[allow(dead_code, reason = "shared with the other tests")]
 mod support;
 #[path = "../all/wat.rs"]

@@ -10,6 +10,8 @@ macro_rules! built {
 }
 
 mod composition;
+#[path = "../all/image.rs"]
+mod image;
 mod regions;
 mod stages;
 mod stock;

@@ -1,7 +1,8 @@
 //! The image stages, as they are built for a host with regions, on a host without.
 
 use crate::composition::Composition;
-use crate::stock::{Header, Pixels, Stock};
+use crate::image::{Header, Pixels};
+use crate::stock::Stock;
 use crate::{GRANULE, STEP};
 
 /// A stage, as it is built for regions and for lists, with arguments.

@@ -4,31 +4,10 @@ use anyhow::{Context, Result};
 use wasmtime::component::{Component, ComponentNamedList, ComponentType, Instance, Lift, Linker, Lower, ResourceAny};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
+use crate::image::Header;
 use crate::{GRANULE, STEP, TYPES};
 
 const COPYING_STEP: &str = "mappable:stage/copying-step@0.1.0";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(enum)]
-#[repr(u8)]
-#[allow(dead_code, reason = "named for their order")]
-pub(crate) enum Pixels {
-    #[component(name = "encoded")]
-    Encoded,
-    #[component(name = "gray8")]
-    Gray8,
-    #[component(name = "rgba8")]
-    Rgba8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(record)]
-pub(crate) struct Header {
-    pub(crate) pixels: Pixels,
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) size: u64,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
 #[component(enum)]

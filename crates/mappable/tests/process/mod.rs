@@ -1,0 +1,52 @@
+//! What this process has, for tests that count it: one at a time, since all is counted for the whole process.
+
+use std::os::linux::fs::MetadataExt;
+use std::sync::{Mutex, MutexGuard};
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(|error| error.into_inner())
+}
+
+/// What the process has: mappings of our files, descriptors, blocks of our files, and bytes of address space.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Had {
+    pub(crate) mappings: usize,
+    pub(crate) descriptors: usize,
+    pub(crate) blocks: u64,
+    pub(crate) reserved: u64,
+}
+
+impl Had {
+    /// The same but for blocks. Of address space: what is less than a view has is also the allocator's.
+    pub(crate) fn is_but_for_blocks(&self, other: &Self) -> bool {
+        self.mappings == other.mappings
+            && self.descriptors == other.descriptors
+            && self.reserved.abs_diff(other.reserved) < 4 << 30
+    }
+}
+
+impl PartialEq for Had {
+    fn eq(&self, other: &Self) -> bool {
+        self.blocks == other.blocks && self.is_but_for_blocks(other)
+    }
+}
+
+pub(crate) fn had() -> Had {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mappings = maps.lines().filter(|line| line.contains("memfd:mappable")).count();
+    let mut blocks = 0;
+    let mut descriptors = 0;
+    for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(link) = std::fs::read_link(&path) else { continue };
+        descriptors += 1;
+        if link.to_string_lossy().contains("memfd:mappable") {
+            blocks += std::fs::metadata(&path).unwrap().st_blocks();
+        }
+    }
+    let sizes = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = sizes.split(' ').next().unwrap().parse().unwrap();
+    Had { mappings, descriptors, blocks, reserved: pages * 4096 }
+}
