@@ -1,0 +1,152 @@
+//! What lies where in a store's ledger: the one memory that all trusted modules of a store share.
+//!
+//! Trusted modules ([`modules`](super::modules)) and the host (crate `mappable`, `ledger`) read and write it; no guest
+//! can. All words are 32 bits, little-endian, aligned. Offsets and sizes are in bytes from the ledger's start.
+//!
+//! ```text
+//!        0  header     counts, the flight's bounds, what a list is aimed at
+//!   FLIGHT  items      region and kind of each handle that is between two components
+//!  REGIONS  records    by region number: what it shows, and where it is mapped
+//!   TABLES  records    by table number: where the handle table of a component instance is
+//!    SEATS  records    by seat number: selector and cached transitions of a guest's memory
+//!   CHUNKS  entries    the handle tables themselves
+//!   BOUNCE  bytes      a list that is returned, on its way
+//! ```
+
+/// The ledger's size in pages of 64 KiB where pages can be had: all that 32 bits reach, less one page.
+pub const PAGES: u32 = 0xffff;
+/// Where regions are copied there are no lists by window, so no bounce: the ledger ends there.
+pub const PAGES_WITHOUT_BOUNCE: u32 = BOUNCE / 0x1_0000;
+
+/// How many items of [`FLIGHT`] are in flight.
+pub const FLIGHT_LEN: u32 = 4;
+/// How many of them have been claimed.
+pub const FLIGHT_NEXT: u32 = 8;
+/// How many regions are mapped in the store.
+pub const MAPPED: u32 = 16;
+/// How many may be. Written by the host alone.
+pub const MAX_MAPPINGS: u32 = 20;
+/// While it is not 0 nothing is mapped or unmapped without the host, in the whole store. Written by the host alone, which
+/// has no need of it: a memory that shows a region whose mapping was dropped, or did until the last change, has selector 0,
+/// and each such region takes one from [`MAX_MAPPINGS`].
+pub const LINGERING: u32 = 24;
+/// Length in bytes of the list in the bounce.
+pub const BOUNCE_LEN: u32 = 28;
+/// The seat number of the memory that lists of the current call are taken from.
+pub const SENDER: u32 = 32;
+/// Counts, in 64 bits, how often something was put in flight or into the bounce: whoever finds it changed was interrupted.
+/// (Numbers of 32 bits could be had to come round.)
+pub const FLIGHT_SEQ: u32 = 40;
+
+/// Items of [`FLIGHT_ITEM`] bytes: region number, then kind with or without [`BORROWED`].
+pub const FLIGHT: u32 = 0x1000;
+/// How long one item is.
+pub const FLIGHT_ITEM: u32 = 8;
+/// More handles than this in one call are a trap.
+pub const MAX_FLIGHT: u32 = 0x1_0000;
+
+/// The flag of a flight item or table entry that is a borrowed handle.
+pub const BORROWED: u32 = 0x10;
+
+/// Records of [`REGION`] bytes, by region number. A region's number is its representation in the store's context.
+pub const REGIONS: u32 = 0x10_0000;
+/// How long a record is.
+pub const REGION: u32 = 32;
+/// How many records there may be.
+pub const MAX_REGIONS: u32 = 0x1_0000;
+/// Which bytes of the backing file it is: the granule at which they begin, and how many granules. [`NO_SOURCE`] where
+/// nothing is to be cached of it (frozen, or in a block). Written by the host alone.
+pub const REGION_SOURCE: u32 = 0;
+/// How many granules they are.
+pub const REGION_GRANULES: u32 = 4;
+/// In place of [`REGION_SOURCE`]: nothing is to be cached of it.
+pub const NO_SOURCE: u32 = u32::MAX;
+/// Where it is mapped: offset in the ledger of the seat's record (0: not mapped), offset in the memory and length of the
+/// placement.
+pub const REGION_SEAT: u32 = 8;
+/// Offset of the placement in that memory.
+pub const REGION_AT: u32 = 12;
+/// Length of the placement in bytes.
+pub const REGION_LEN: u32 = 16;
+
+/// Records of [`TABLE`] bytes, by table number. Number 0 is nobody's.
+pub const TABLES: u32 = 0x30_0000;
+/// How long a record is.
+pub const TABLE: u32 = 32;
+/// How many records there may be, the first included.
+pub const MAX_TABLES: u32 = 0x8000;
+/// Offset in the ledger of its entries, and how many there is room for. Written by the host alone.
+pub const TABLE_CHUNK: u32 = 0;
+/// How many entries there is room for. Written by the host alone.
+pub const TABLE_CAPACITY: u32 = 4;
+/// The first free entry's index, or 0; and how many entries have ever been used, the first (which is never valid) included.
+pub const TABLE_FREE: u32 = 8;
+/// How many entries have ever been used, the first included.
+pub const TABLE_USED: u32 = 12;
+/// The seat number of the memory that the window of this component instance is to show, while it is refreshed; 0 at any
+/// other time. (The engine then has the window at addresses of its own, and the guest's memory where it is: no two have an
+/// address in common when it looks for the one in which an access faulted.)
+pub const TABLE_AIM: u32 = 16;
+/// How many borrowed handles of the current call are left.
+pub const TABLE_BORROWS: u32 = 20;
+
+/// Entries of a handle table: a tag (0: free; else a kind, with or without [`BORROWED`], and above
+/// [`LENDS_SHIFT`] not 0 while it is lent in the current call: the handle that was lent before it, or all ones) and the
+/// region number (of a free one: the next free one).
+pub const ENTRY: u32 = 8;
+/// Where an entry's tag is.
+pub const ENTRY_TAG: u32 = 0;
+/// Where its region number, or the next free one, is.
+pub const ENTRY_REGION: u32 = 4;
+/// How many bits of the tag are the kind and [`BORROWED`].
+pub const LENDS_SHIFT: u32 = 8;
+/// How many entries a table begins with. The host doubles that as needed.
+pub const FIRST_CAPACITY: u32 = 32;
+
+/// Records of [`SEAT`] bytes, by seat number. Number 0 is nobody's.
+pub const SEATS: u32 = 0x40_0000;
+/// How long a record is.
+pub const SEAT: u32 = 0x1000;
+/// How many records there may be, the first included.
+pub const MAX_SEATS: u32 = 0x1000;
+/// Which view is current: 0 for whichever the host has made so, `n` for the host's slot `n - 1`.
+pub const SEAT_SELECTOR: u32 = 0;
+/// Counts, in 64 bits, how often the host has changed the memory's base or size, other than by the selector.
+pub const SEAT_VERSION: u32 = 8;
+/// A cached transition of another generation is void. Counts, in 64 bits, how often slots were given anew, or the memory
+/// grew.
+pub const SEAT_GENERATION: u32 = 16;
+/// The cached transitions: [`LINES`] of [`LINE`] bytes each.
+pub const SEAT_LINES: u32 = 0x40;
+/// How many there are.
+pub const LINES: u32 = 64;
+/// How long each is.
+pub const LINE: u32 = 32;
+/// From this view (a selector that is not 0) ...
+pub const LINE_FROM: u32 = 0;
+/// ... in this generation, of 64 bits ...
+pub const LINE_GENERATION: u32 = 8;
+/// ... mapping these bytes (source and granules) at this placement (offset and length), or unmapping them (length 0), ...
+pub const LINE_SOURCE: u32 = 16;
+/// How many granules they are.
+pub const LINE_GRANULES: u32 = 20;
+/// Offset of the placement.
+pub const LINE_AT: u32 = 24;
+/// Length of the placement in bytes; 0 where they are unmapped.
+pub const LINE_LEN: u32 = 28;
+/// ... leads to that view.
+pub const LINE_TO: u32 = 4;
+
+/// Where handle tables lie.
+pub const CHUNKS: u32 = 0x140_0000;
+/// Where a returned list is put while `post-return` runs.
+pub const BOUNCE: u32 = 0x400_0000;
+
+const _: () = {
+    assert!(FLIGHT + FLIGHT_ITEM * MAX_FLIGHT <= REGIONS);
+    assert!(REGIONS + REGION * MAX_REGIONS <= TABLES);
+    assert!(TABLES + TABLE * MAX_TABLES <= SEATS);
+    assert!(SEATS + SEAT * MAX_SEATS <= CHUNKS);
+    assert!(SEAT_LINES + LINE * LINES <= SEAT);
+    assert!(CHUNKS < BOUNCE && BOUNCE.is_multiple_of(0x1_0000));
+};

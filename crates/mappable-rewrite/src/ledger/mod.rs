@@ -1,0 +1,24 @@
+//! The ledger tier: a closed tree's handles in tables of our own, warm maps without the host, lists by window.
+//!
+//! ```text
+//!   facts ── analysis   what joins which; which functions are closed; what stands in the way
+//!             │
+//!             ├ signature   a closed function's type, as the canonical ABI lays it out
+//!             ├ modules     the trusted core modules that such functions need
+//!             │ emit        the tree with `u32` for each handle, and trusted modules at each boundary
+//!             ▼
+//!   bytes ── check      nobody but trusted instances reaches trusted functions, memories and the host interface
+//! ```
+//!
+//! [`layout`] and [`interface`] are the contract with the host.
+
+pub(crate) mod analysis;
+pub(crate) mod check;
+pub(crate) mod emit;
+pub mod interface;
+pub mod layout;
+pub(crate) mod modules;
+pub mod obstacle;
+pub(crate) mod signature;
+
+pub use signature::Kind;

@@ -1,0 +1,227 @@
+//! Functions' types as the canonical ABI sees them: what trusted modules need to know to find each handle and list.
+//!
+//! Source: *Canonical ABI*, `alignment`, `elem_size`, `flatten_functype`.
+
+use wasm_encoder::ValType;
+
+/// What a handle of ours stands for. The numbers are those of table entries and flight items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    /// `mappable`.
+    Mappable = 1,
+    /// `mapping`.
+    Mapping = 2,
+    /// `frozen`.
+    Frozen = 3,
+    /// `frozen-mapping`.
+    FrozenMapping = 4,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Kind; 4] = [Kind::Mappable, Kind::Mapping, Kind::Frozen, Kind::FrozenMapping];
+
+    /// What the package calls the resource type.
+    pub(crate) fn package_name(self) -> &'static str {
+        match self {
+            Kind::Mappable => "mappable",
+            Kind::Mapping => "mapping",
+            Kind::Frozen => "frozen",
+            Kind::FrozenMapping => "frozen-mapping",
+        }
+    }
+}
+
+/// A value's type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Value {
+    Bool,
+    U8,
+    S8,
+    U16,
+    S16,
+    U32,
+    S32,
+    U64,
+    S64,
+    F32,
+    F64,
+    Char,
+    String,
+    /// `own` of a resource of ours.
+    Own(Kind),
+    /// `borrow` of a resource of ours.
+    Borrow(Kind),
+    /// A handle of somebody else's resource.
+    OtherHandle,
+    List(Box<Value>),
+    /// A record or tuple.
+    Record(Vec<Value>),
+    /// A variant, enum, option or result: each case's payload.
+    Variant(Vec<Option<Value>>),
+    /// Of so many labels.
+    Flags(u32),
+}
+
+/// A function's type, names left out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Signature {
+    pub(crate) params: Vec<Value>,
+    pub(crate) result: Option<Value>,
+}
+
+/// As in the canonical ABI.
+pub(crate) const MAX_FLAT_PARAMS: usize = 16;
+pub(crate) const MAX_FLAT_RESULTS: usize = 1;
+
+impl Value {
+    /// In bytes, as an element of a list or a field.
+    pub(crate) fn size(&self) -> u32 {
+        match self {
+            Self::Bool | Self::U8 | Self::S8 => 1,
+            Self::U16 | Self::S16 => 2,
+            Self::U32 | Self::S32 | Self::F32 | Self::Char => 4,
+            Self::Own(_) | Self::Borrow(_) | Self::OtherHandle => 4,
+            Self::U64 | Self::S64 | Self::F64 | Self::String | Self::List(_) => 8,
+            Self::Record(fields) => {
+                let end = fields.iter().fold(0, |end, field| align_to(end, field.align()) + field.size());
+                align_to(end, self.align())
+            }
+            Self::Variant(cases) => {
+                let payload = cases.iter().flatten().map(Value::size).max().unwrap_or(0);
+                align_to(payload_offset(cases) + payload, self.align())
+            }
+            Self::Flags(labels) => match labels {
+                0..=8 => 1,
+                9..=16 => 2,
+                more => more.div_ceil(32) * 4,
+            },
+        }
+    }
+
+    /// In bytes.
+    pub(crate) fn align(&self) -> u32 {
+        match self {
+            Self::String | Self::List(_) => 4,
+            Self::Record(fields) => fields.iter().map(Value::align).max().unwrap_or(1),
+            Self::Variant(cases) => {
+                let payload = cases.iter().flatten().map(Value::align).max().unwrap_or(1);
+                payload.max(discriminant_size(cases.len()))
+            }
+            Self::Flags(labels) if *labels > 16 => 4,
+            scalar => scalar.size(),
+        }
+    }
+
+    /// Appends what the value is in core parameters.
+    pub(crate) fn flatten(&self, flat: &mut Vec<ValType>) {
+        match self {
+            Self::U64 | Self::S64 => flat.push(ValType::I64),
+            Self::F32 => flat.push(ValType::F32),
+            Self::F64 => flat.push(ValType::F64),
+            Self::String | Self::List(_) => flat.extend([ValType::I32; 2]),
+            Self::Record(fields) => fields.iter().for_each(|field| field.flatten(flat)),
+            Self::Variant(cases) => {
+                flat.push(ValType::I32);
+                let begin = flat.len();
+                for case in cases.iter().flatten() {
+                    let mut payload = Vec::new();
+                    case.flatten(&mut payload);
+                    for (index, ty) in payload.into_iter().enumerate() {
+                        match flat.get_mut(begin + index) {
+                            Some(joined) => *joined = join(*joined, ty),
+                            None => flat.push(ty),
+                        }
+                    }
+                }
+            }
+            Self::Flags(labels) => flat.extend((0..labels.div_ceil(32).max(1)).map(|_| ValType::I32)),
+            _ => flat.push(ValType::I32),
+        }
+    }
+
+    /// Whether a handle of ours may be in it.
+    pub(crate) fn has_handles(&self) -> bool {
+        match self {
+            Self::Own(_) | Self::Borrow(_) => true,
+            Self::List(element) => element.has_handles(),
+            Self::Record(fields) => fields.iter().any(Value::has_handles),
+            Self::Variant(cases) => cases.iter().flatten().any(Value::has_handles),
+            _ => false,
+        }
+    }
+
+    /// Whether any bytes are a value of it, so that a list of it can be copied without a look: integers, floats (which
+    /// keep their bits), and records of such.
+    pub(crate) fn is_plain(&self) -> bool {
+        match self {
+            Self::U8 | Self::S8 | Self::U16 | Self::S16 | Self::U32 | Self::S32 => true,
+            Self::U64 | Self::S64 | Self::F32 | Self::F64 => true,
+            Self::Record(fields) => fields.iter().all(Value::is_plain),
+            _ => false,
+        }
+    }
+
+    /// Whether it is a list that goes by window: the value itself is a list of plain data.
+    pub(crate) fn is_plain_list(&self) -> bool {
+        matches!(self, Self::List(element) if element.is_plain())
+    }
+}
+
+impl Signature {
+    /// The flat parameters as a lowered function takes them and a lifted one does, and whether they are spilled.
+    pub(crate) fn flat_params(&self) -> (Vec<ValType>, bool) {
+        let mut flat = Vec::new();
+        self.params.iter().for_each(|param| param.flatten(&mut flat));
+        if flat.len() > MAX_FLAT_PARAMS { (vec![ValType::I32], true) } else { (flat, false) }
+    }
+
+    /// The flat results, and whether they are spilled to a return area.
+    pub(crate) fn flat_results(&self) -> (Vec<ValType>, bool) {
+        let mut flat = Vec::new();
+        self.result.iter().for_each(|result| result.flatten(&mut flat));
+        let spilled = flat.len() > MAX_FLAT_RESULTS;
+        (flat, spilled)
+    }
+
+    /// Whether a handle of ours may be in it.
+    pub(crate) fn has_handles(&self) -> bool {
+        self.params.iter().chain(&self.result).any(Value::has_handles)
+    }
+
+    /// Whether its lists go by window: it has plain ones, and no such parameter is spilled. What is spilled lies in the
+    /// receiver's memory while its `realloc` runs, which could have any of the sender's memory read.
+    pub(crate) fn has_plain_lists(&self) -> bool {
+        let sent = self.params.iter().any(Value::is_plain_list);
+        let returned = self.result.as_ref().is_some_and(Value::is_plain_list);
+        if sent { !self.flat_params().1 } else { returned }
+    }
+}
+
+/// Where a variant's payload begins.
+pub(crate) fn payload_offset(cases: &[Option<Value>]) -> u32 {
+    let align = cases.iter().flatten().map(Value::align).max().unwrap_or(1);
+    align_to(discriminant_size(cases.len()), align)
+}
+
+/// In bytes.
+pub(crate) fn discriminant_size(cases: usize) -> u32 {
+    match cases {
+        0..=0x100 => 1,
+        0x101..=0x1_0000 => 2,
+        _ => 4,
+    }
+}
+
+/// As the canonical ABI joins the payloads of two cases.
+fn join(a: ValType, b: ValType) -> ValType {
+    match (a, b) {
+        _ if a == b => a,
+        (ValType::I32, ValType::F32) | (ValType::F32, ValType::I32) => ValType::I32,
+        _ => ValType::I64,
+    }
+}
+
+pub(crate) fn align_to(offset: u32, align: u32) -> u32 {
+    offset.next_multiple_of(align)
+}
