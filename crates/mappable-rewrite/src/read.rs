@@ -9,20 +9,24 @@
 //! behind a refresh [`crate::verify`]'s.
 
 mod depth;
-mod lower;
+pub(crate) mod lower;
+mod plain;
 mod scope;
 
 use std::collections::HashMap;
 
+use wasmparser::types::{Types, TypesRef};
 use wasmparser::{
-    Encoding, FuncValidatorAllocations, Instance, KnownCustom, Name, Parser, Payload, ValidPayload, Validator,
-    WasmFeatures,
+    Encoding, FuncType, FuncValidatorAllocations, Instance, KnownCustom, Name, Parser, Payload, ValidPayload,
+    Validator, WasmFeatures,
 };
 
 use crate::error::{RewriteError, broken};
 use crate::refresh;
 use crate::report::{ComponentPath, MemoryType, ModuleReport};
 use crate::shape::Marks;
+
+pub(crate) use plain::Plain;
 
 /// All that some configuration of Wasmtime 48 takes (`features_known_to_wasmtime` in its `config.rs`): what is not
 /// valid with these, no engine of ours runs.
@@ -81,6 +85,14 @@ pub(crate) struct ComponentFacts<'a> {
     pub(crate) func_users: HashMap<u32, Vec<FuncUser>>,
     /// Every use of a core instance.
     pub(crate) instance_users: HashMap<u32, Vec<InstanceUser>>,
+    /// How many canonical functions it has.
+    pub(crate) canons: usize,
+    /// Its types, by index: which are plain data, or lists of it.
+    pub(crate) plain: Vec<Plain>,
+    /// The type of each core function that is a `realloc` or `post-return` of something.
+    pub(crate) called_back: HashMap<u32, FuncType>,
+    /// The type of each core function that leaves the component: lowers, and drops of resources.
+    pub(crate) leaving: HashMap<u32, FuncType>,
 }
 
 /// A lower of a swapping function.
@@ -122,8 +134,36 @@ pub(crate) enum InstanceUser {
     Alias,
 }
 
+/// Who is shown each section of each component, as the validator has taken it in.
+pub(crate) trait Visit<'a> {
+    /// A component begins.
+    fn begin(&mut self, path: &ComponentPath);
+    /// A section of the component that is the last to have begun and not ended.
+    fn section(&mut self, types: TypesRef<'_>, payload: &Payload<'a>) -> Result<(), RewriteError>;
+    /// That component ends.
+    fn end(&mut self);
+}
+
+/// Nobody.
+impl Visit<'_> for () {
+    fn begin(&mut self, _: &ComponentPath) {}
+    fn section(&mut self, _: TypesRef<'_>, _: &Payload<'_>) -> Result<(), RewriteError> {
+        Ok(())
+    }
+    fn end(&mut self) {}
+}
+
 /// Validates and reads a tree of components.
 pub(crate) fn read(bytes: &[u8], bodies: Bodies) -> Result<Facts<'_>, RewriteError> {
+    Ok(read_with(bytes, bodies, &mut ())?.0)
+}
+
+/// As [`read`], with somebody who sees it all. Gives the validator's types too, of all components.
+pub(crate) fn read_with<'a>(
+    bytes: &'a [u8],
+    bodies: Bodies,
+    visitor: &mut impl Visit<'a>,
+) -> Result<(Facts<'a>, Types), RewriteError> {
     if !Parser::is_component(bytes) {
         return Err(RewriteError::NotAComponent { found: what_instead(bytes) });
     }
@@ -132,6 +172,7 @@ pub(crate) fn read(bytes: &[u8], bodies: Bodies) -> Result<Facts<'_>, RewriteErr
     let mut validator = Validator::new_with_features(FEATURES);
     let mut allocations = FuncValidatorAllocations::default();
     let mut reader = Reader::new(bytes);
+    let mut types = None;
 
     for payload in parser.parse_all(bytes) {
         let payload = payload.map_err(RewriteError::Invalid)?;
@@ -139,14 +180,50 @@ pub(crate) fn read(bytes: &[u8], bodies: Bodies) -> Result<Facts<'_>, RewriteErr
             depth::check(bytes, section)?;
         }
         let valid = validator.payload(&payload).map_err(RewriteError::Invalid)?;
-        if let (ValidPayload::Func(func, body), Bodies::Validate) = (valid, bodies) {
-            let mut func = func.into_validator(allocations);
-            func.validate(&body).map_err(RewriteError::Invalid)?;
-            allocations = func.into_allocations();
+        match (valid, bodies) {
+            (ValidPayload::Func(func, body), Bodies::Validate) => {
+                let mut func = func.into_validator(allocations);
+                func.validate(&body).map_err(RewriteError::Invalid)?;
+                allocations = func.into_allocations();
+            }
+            (ValidPayload::End(ended), _) => types = Some(ended),
+            _ => {}
         }
-        reader.payload(&validator, payload)?;
+        reader.payload(&validator, payload, visitor)?;
     }
-    Ok(reader.facts)
+    // The outermost component ends last.
+    let types = types.ok_or_else(|| broken!("a component that does not end is valid"))?;
+    Ok((reader.facts, types))
+}
+
+/// The first component, and its name, that has a core module of these bytes. `bytes` are what `facts` are of.
+pub(crate) fn place_of_module(
+    bytes: &[u8],
+    facts: &Facts<'_>,
+    module: &[u8],
+) -> Result<(ComponentPath, Option<String>), RewriteError> {
+    let (mut begun, mut open) = (0, Vec::new());
+    let mut parser = Parser::new(0);
+    parser.set_features(FEATURES);
+    for payload in parser.parse_all(bytes) {
+        match payload.map_err(RewriteError::Invalid)? {
+            Payload::Version { encoding: Encoding::Component, .. } => {
+                open.push(Some(begun));
+                begun += 1;
+            }
+            Payload::Version { .. } => open.push(None),
+            Payload::End(_) => {
+                open.pop();
+            }
+            Payload::ModuleSection { unchecked_range, .. } if bytes.get(unchecked_range.clone()) == Some(module) => {
+                let component = open.last().copied().flatten().and_then(|nth| facts.components.get(nth));
+                let component = component.ok_or_else(|| broken!("a core module in no component"))?;
+                return Ok((component.path.clone(), component.name.map(str::to_owned)));
+            }
+            _ => {}
+        }
+    }
+    Err(broken!("a core module that is nowhere"))
 }
 
 fn what_instead(bytes: &[u8]) -> &'static str {
@@ -166,6 +243,7 @@ struct Reader<'a> {
     bytes: &'a [u8],
     facts: Facts<'a>,
     marks: Marks,
+    plains: plain::Plains,
     open: Vec<Open<'a>>,
 }
 
@@ -176,27 +254,42 @@ enum Open<'a> {
 
 impl<'a> Reader<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Reader { bytes, facts: Facts::default(), marks: Marks::default(), open: Vec::new() }
+        Reader {
+            bytes,
+            facts: Facts::default(),
+            marks: Marks::default(),
+            plains: plain::Plains::default(),
+            open: Vec::new(),
+        }
     }
 
-    fn payload(&mut self, validator: &Validator, payload: Payload<'a>) -> Result<(), RewriteError> {
+    fn payload(
+        &mut self,
+        validator: &Validator,
+        payload: Payload<'a>,
+        visitor: &mut impl Visit<'a>,
+    ) -> Result<(), RewriteError> {
         match (self.open.last_mut(), payload) {
-            (_, Payload::Version { encoding, .. }) => self.begin(encoding),
-            (_, Payload::End(_)) => self.end(),
+            (_, Payload::Version { encoding, .. }) => self.begin(encoding, visitor),
+            (_, Payload::End(_)) => self.end(visitor),
             (Some(Open::Module(module)), payload) => {
                 note_module(module, payload);
                 Ok(())
             }
             (Some(Open::Component(scope)), payload) => {
                 let types = validator.types(0).ok_or_else(|| broken!("the validator has no types for a component"))?;
-                let facts = &mut self.facts;
-                scope.payload(types, &mut self.marks, facts, payload)
+                visitor.section(types, &payload)?;
+                scope.payload(types, &mut self.marks, &mut self.facts, payload)?;
+                let component = self.facts.components.get_mut(scope.component);
+                let component = component.ok_or_else(|| broken!("a component without facts"))?;
+                self.plains.note(types, &mut component.plain);
+                Ok(())
             }
             (None, _) => Err(broken!("a section outside of any component")),
         }
     }
 
-    fn begin(&mut self, encoding: Encoding) -> Result<(), RewriteError> {
+    fn begin(&mut self, encoding: Encoding, visitor: &mut impl Visit<'a>) -> Result<(), RewriteError> {
         let outer = match self.open.last() {
             None => None,
             Some(Open::Component(scope)) => Some(scope),
@@ -211,6 +304,7 @@ impl<'a> Reader<'a> {
                     None => scope::Scope::root(self.bytes.len()),
                     Some(outer) => outer.nested(self.facts.components.len())?,
                 };
+                visitor.begin(scope.path());
                 self.facts.components.push(ComponentFacts { path: scope.path().clone(), ..ComponentFacts::default() });
                 self.open.push(Open::Component(Box::new(scope)));
             }
@@ -231,8 +325,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), RewriteError> {
+    fn end(&mut self, visitor: &mut impl Visit<'a>) -> Result<(), RewriteError> {
         let Some(Open::Module(module)) = self.open.pop() else {
+            visitor.end();
             return Ok(());
         };
         let component = match self.open.last() {

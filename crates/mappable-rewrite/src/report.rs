@@ -6,6 +6,8 @@ use wasmparser::Instance;
 
 use crate::error::{RewriteError, broken};
 use crate::gate;
+use crate::ledger::analysis::{Analysis, CanonRole};
+use crate::ledger::obstacle::Obstacle;
 use crate::plan::{ComponentPlan, Plan};
 use crate::read::{ComponentFacts, Facts, Lower};
 use crate::verify::Guard;
@@ -31,12 +33,62 @@ pub struct Report {
     pub components: Vec<ComponentReport>,
     /// The outermost component's imports of our package.
     pub gated_imports: Vec<GatedImport>,
+    /// By which tier it can run.
+    pub tier: TierReport,
+}
+
+/// By which tier a tree can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TierReport {
+    /// Its handles can be kept, and its lists passed, by the ledger.
+    Ledger {
+        /// How many of its lifts and lowers would get a wrapper, those of the package's functions aside.
+        wrapped: usize,
+        /// How many of its lowers are of the package's functions and take or give handles.
+        builtins: usize,
+    },
+    /// Only as it is, with refreshes.
+    Baseline {
+        /// What stands in the way of the ledger. None if there is nothing that the ledger could do for it.
+        obstacle: Option<Obstacle>,
+    },
+}
+
+impl Default for TierReport {
+    fn default() -> Self {
+        TierReport::Baseline { obstacle: None }
+    }
+}
+
+impl From<Result<Analysis, Obstacle>> for TierReport {
+    fn from(analysis: Result<Analysis, Obstacle>) -> Self {
+        match analysis {
+            Err(obstacle) => TierReport::Baseline { obstacle: Some(obstacle) },
+            Ok(analysis) if analysis.is_identity() => TierReport::default(),
+            Ok(analysis) => {
+                let count = |of: fn(&CanonRole) -> bool| analysis.roles().filter(|role| of(role)).count();
+                TierReport::Ledger {
+                    wrapped: count(|role| matches!(role, CanonRole::Lower { .. } | CanonRole::Lift { .. })),
+                    builtins: count(|role| matches!(role, CanonRole::Builtin { .. })),
+                }
+            }
+        }
+    }
 }
 
 impl Report {
     /// All marked lowers of the tree, each with the component that holds it.
     pub fn lowers(&self) -> impl Iterator<Item = (&ComponentReport, &LowerReport)> {
         self.components.iter().flat_map(|component| component.lowers.iter().map(move |lower| (component, lower)))
+    }
+
+    /// Notes the tier that was taken: the ledger's puts in no refreshes.
+    pub(crate) fn take_tier(&mut self, tier: TierReport) {
+        if let TierReport::Ledger { .. } = tier {
+            let lowers = self.components.iter_mut().flat_map(|component| &mut component.lowers);
+            lowers.for_each(|lower| lower.refresh = RefreshReport::Ledger);
+        }
+        self.tier = tier;
     }
 
     /// Whether the tree calls any swapping function, or imports our package.
@@ -109,6 +161,8 @@ pub enum RefreshReport {
         /// Index of the refresh's instance in the component as given.
         core_instance: u32,
     },
+    /// None: the ledger's wrapper does what it does.
+    Ledger,
     /// It was, or would be, put in.
     Inserted {
         /// Index of the refresh's instance in the rewritten component.
@@ -168,6 +222,7 @@ pub(crate) fn report(facts: &Facts<'_>, guards: &[Vec<Guard>], plan: &Plan) -> R
             .map(|((facts, guards), plan)| component(facts, guards, plan))
             .collect::<Result<_, _>>()?,
         gated_imports: imports.map(|name| GatedImport { name: (*name).to_owned() }).collect(),
+        tier: TierReport::default(),
     })
 }
 

@@ -79,7 +79,7 @@ fn is_mark(ty: &Defined) -> bool {
 }
 
 /// Calls `visit` with the types that `ty` is directly made of.
-fn for_each_part(ty: &Defined, mut visit: impl FnMut(&ComponentValType)) {
+pub(crate) fn for_each_part(ty: &Defined, mut visit: impl FnMut(&ComponentValType)) {
     match ty {
         Defined::Primitive(_) | Defined::Flags(_) | Defined::Enum(_) | Defined::Own(_) | Defined::Borrow(_) => {}
         Defined::Record(record) => record.fields.values().for_each(visit),

@@ -90,7 +90,7 @@ fn check_core_type(types: TypesRef<'_>, core_func: u32, site: &impl Fn() -> Site
 }
 
 /// The canonical options of any canonical function.
-pub(super) fn options(canon: &CanonicalFunction) -> &[CanonicalOption] {
+pub(crate) fn options(canon: &CanonicalFunction) -> &[CanonicalOption] {
     use CanonicalFunction as Canon;
     match canon {
         Canon::Lift { options, .. }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use wasmparser::types::TypesRef;
 use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentName,
-    ComponentOuterAliasKind, ComponentType, ExternalKind, Instance, KnownCustom, Payload,
+    ComponentOuterAliasKind, ComponentType, CompositeInnerType, ExternalKind, FuncType, Instance, KnownCustom, Payload,
 };
 
 use super::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, lower};
@@ -331,7 +331,12 @@ impl<'a> Scope<'a> {
         canon: CanonicalFunction,
     ) -> Result<(), RewriteError> {
         let index = take(&mut self.counts.canons);
+        facts.canons += 1;
         for option in lower::options(&canon) {
+            if let CanonicalOption::Realloc(func) | CanonicalOption::PostReturn(func) = *option {
+                let ty = core_func_type(types, func)?;
+                facts.called_back.entry(func).or_insert_with(|| ty.clone());
+            }
             match *option {
                 CanonicalOption::Realloc(func)
                 | CanonicalOption::PostReturn(func)
@@ -352,6 +357,9 @@ impl<'a> Scope<'a> {
         }
         // All others define a core function.
         let core_func = take(&mut self.counts.core_funcs);
+        if let CanonicalFunction::Lower { .. } | CanonicalFunction::ResourceDrop { .. } = canon {
+            facts.leaving.insert(core_func, core_func_type(types, core_func)?.clone());
+        }
         if let CanonicalFunction::Lower { func_index, options } = &canon {
             let site = || Site {
                 component: self.path.clone(),
@@ -376,4 +384,15 @@ impl<'a> Scope<'a> {
 
 fn use_func(facts: &mut ComponentFacts<'_>, func: u32, user: FuncUser) {
     facts.func_users.entry(func).or_default().push(user);
+}
+
+/// The type of a core function.
+fn core_func_type(types: TypesRef<'_>, func: u32) -> Result<&FuncType, RewriteError> {
+    if func >= types.function_count() {
+        return Err(broken!("a core function is named that does not exist"));
+    }
+    match types.get(types.core_function_at(func)).map(|ty| &ty.composite_type.inner) {
+        Some(CompositeInnerType::Func(ty)) => Ok(ty),
+        _ => Err(broken!("a core function without a type")),
+    }
 }

@@ -1,0 +1,117 @@
+//! Which functions and types of a tree are the ledger's: what joins which, and what stands in the way.
+//!
+//! [`walk`] follows, with the one pass that reads the tree, what each component's functions, instances and components
+//! are, and joins what is passed to what it is passed as ([`graph`]): each static component once, however often it is
+//! instantiated. When the tree has been read, [`judge`] tells closed classes of functions from open ones, by their types
+//! ([`convert`]), and says what becomes of each canonical function, or why the tree stays at baseline.
+
+mod canon;
+mod class;
+mod component;
+mod convert;
+mod graph;
+mod instantiate;
+mod judge;
+mod resources;
+mod walk;
+
+use std::collections::BTreeMap;
+
+pub(crate) use walk::Walker;
+
+use super::signature::{Kind, Signature};
+
+/// What is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Whether lists of plain data go by window.
+    pub(crate) lists: bool,
+}
+
+/// What is to become of a tree, component by component, in the order of the facts (in which they begin).
+#[derive(Debug, Default)]
+pub(crate) struct Analysis {
+    pub(crate) components: Vec<ComponentRoles>,
+}
+
+/// What is to become of one component of the tree.
+#[derive(Debug, Default)]
+pub(crate) struct ComponentRoles {
+    /// What traps call it: its name, or its path (`root/2/0`).
+    pub(crate) name: String,
+    /// Each canonical function's role, by its number among the component's canonical functions.
+    pub(crate) canons: Vec<CanonRole>,
+    /// By index in the component's space of functions: which version the function's type is (the type that it is imported,
+    /// exported or lifted as).
+    pub(crate) closed_funcs: Vec<Version>,
+    /// By index in the component's space of types, for each type there that is an instance's and is used as the type of an
+    /// import (or an export): which of its function exports have a closed version of their type. The others have the
+    /// original.
+    pub(crate) closed_exports: BTreeMap<u32, BTreeMap<String, Version>>,
+    /// By index in the component's space of types: those that are a resource of ours.
+    pub(crate) kinds: BTreeMap<u32, Kind>,
+    /// By index in the component's space of types, for each instance's type there: which of its type exports are a
+    /// resource of ours, by name.
+    pub(crate) instance_kinds: BTreeMap<u32, BTreeMap<String, Kind>>,
+    /// By number among the component's instantiations of components (`instantiate`, not inline exports): which component of
+    /// the tree is instantiated, if it is one of the tree.
+    pub(crate) instantiates: Vec<Option<usize>>,
+    /// Whether it imports the ledger's host interface: it has a role for a canonical function that is not `Untouched`, or
+    /// instantiates one that needs it.
+    pub(crate) needs_ledger: bool,
+}
+
+/// Which version of a function's type is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// As it was.
+    #[default]
+    Original,
+    /// With `u32` for handles of ours.
+    Closed {
+        /// And with a pair of `u32` for each parameter that is a list of plain data, and the result if it is one.
+        lists: bool,
+    },
+}
+
+/// What becomes of a canonical function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CanonRole {
+    /// It stays, indices aside.
+    Untouched,
+    /// `resource.drop` of one of ours: the table's.
+    Drop(Kind),
+    /// A lower of one of the package's functions whose type has handles: of the ledger's host function of that name.
+    Builtin {
+        /// As [`super::interface::Builtin`] names it.
+        builtin: super::interface::Builtin,
+        signature: Signature,
+    },
+    /// A lower of a closed function with handles or plain lists.
+    Lower {
+        signature: Signature,
+        /// Whether its lists go by window.
+        lists: bool,
+    },
+    /// A lift of one.
+    Lift {
+        signature: Signature,
+        /// Whether its lists go by window.
+        lists: bool,
+    },
+}
+
+impl Analysis {
+    /// Whether nothing is to be done.
+    pub(crate) fn is_identity(&self) -> bool {
+        self.roles().all(|role| *role == CanonRole::Untouched)
+    }
+
+    /// The roles of all canonical functions of the tree.
+    pub(crate) fn roles(&self) -> impl Iterator<Item = &CanonRole> {
+        self.components.iter().flat_map(|component| &component.canons)
+    }
+}
+
+#[cfg(test)]
+mod tests;

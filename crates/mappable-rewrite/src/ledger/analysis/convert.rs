@@ -1,0 +1,185 @@
+//! The validator's types as signatures, and whether they mention ours.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use wasmparser::PrimitiveValType as Primitive;
+use wasmparser::component_types::{
+    ComponentDefinedType as Defined, ComponentDefinedTypeId, ComponentFuncTypeId, ComponentValType, ResourceId,
+};
+use wasmparser::types::TypesRef;
+
+use crate::ledger::signature::{Kind, Signature, Value};
+use crate::shape::for_each_part;
+
+/// How many types within types are looked at for one function, and for all.
+const MAX_NODES: usize = 10_000;
+const MAX_ALL_NODES: usize = 1 << 22;
+
+/// How deep types may be nested.
+const MAX_DEPTH: usize = 100;
+const TOO_LARGE: &str = "is of a type that is too large";
+
+/// What a function's type is to the ledger.
+#[derive(Clone, Debug)]
+pub(super) struct Converted {
+    /// The signature, or why there is none.
+    pub(super) signature: Result<Rc<Signature>, &'static str>,
+    /// A kind of handle of ours that is in it.
+    pub(super) mentions: Option<Kind>,
+}
+
+/// Converts types, each once.
+pub(super) struct Converter<'t, K> {
+    types: TypesRef<'t>,
+    /// Which resources are ours.
+    kind: K,
+    funcs: HashMap<ComponentFuncTypeId, Converted>,
+    /// Types in which ours don't occur.
+    unmentioned: HashSet<ComponentDefinedTypeId>,
+    /// How many more types are looked at, for this function and for all.
+    left: usize,
+    depth: usize,
+    all_left: usize,
+}
+
+impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
+    pub(super) fn new(types: TypesRef<'t>, kind: K) -> Self {
+        let (funcs, unmentioned) = (HashMap::new(), HashSet::new());
+        Converter { types, kind, funcs, unmentioned, left: 0, depth: 0, all_left: MAX_ALL_NODES }
+    }
+
+    pub(super) fn exhausted(&self) -> bool {
+        self.all_left == 0
+    }
+
+    pub(super) fn func(&mut self, id: ComponentFuncTypeId) -> Converted {
+        if let Some(known) = self.funcs.get(&id) {
+            return known.clone();
+        }
+        let converted = match self.types.get(id) {
+            Some(ty) => {
+                let mut mentions = None;
+                for ty in ty.params.iter().map(|(_, ty)| ty).chain(&ty.result) {
+                    mentions = mentions.or_else(|| self.mentioned(ty));
+                }
+                self.left = MAX_NODES.min(self.all_left);
+                let before = self.left;
+                let params = ty.params.iter().map(|(_, ty)| self.value(ty)).collect();
+                let result = ty.result.as_ref().map(|ty| self.value(ty)).transpose();
+                self.all_left -= before - self.left;
+                let signature = match (ty.async_, params, result) {
+                    (true, _, _) => Err("is of an async type"),
+                    (_, Ok(params), Ok(result)) => Ok(Rc::new(Signature { params, result })),
+                    (_, Err(why), _) | (_, _, Err(why)) => Err(why),
+                };
+                Converted { signature, mentions }
+            }
+            None => Converted { signature: Err("is of an unknown type"), mentions: None },
+        };
+        self.funcs.insert(id, converted.clone());
+        converted
+    }
+
+    fn value(&mut self, ty: &ComponentValType) -> Result<Value, &'static str> {
+        if self.depth >= MAX_DEPTH {
+            return Err(TOO_LARGE);
+        }
+        self.depth += 1;
+        let value = self.shallow_value(ty);
+        self.depth -= 1;
+        value
+    }
+
+    fn shallow_value(&mut self, ty: &ComponentValType) -> Result<Value, &'static str> {
+        self.left = self.left.checked_sub(1).ok_or(TOO_LARGE)?;
+        let id = match ty {
+            ComponentValType::Primitive(primitive) => return scalar(*primitive),
+            ComponentValType::Type(id) => *id,
+        };
+        Ok(match self.types.get(id).ok_or("is of an unknown type")? {
+            Defined::Primitive(primitive) => scalar(*primitive)?,
+            Defined::Record(record) => Value::Record(self.values(record.fields.values())?),
+            Defined::Tuple(tuple) => Value::Record(self.values(tuple.types.iter())?),
+            Defined::Variant(variant) => {
+                Value::Variant(self.cases(variant.cases.values().map(|case| case.ty.as_ref()))?)
+            }
+            Defined::Enum(cases) => Value::Variant(self.cases(cases.iter().map(|_| None))?),
+            Defined::Option { ty, .. } => Value::Variant(self.cases([None, Some(ty)].into_iter())?),
+            Defined::Result { ok, err, .. } => Value::Variant(self.cases([ok.as_ref(), err.as_ref()].into_iter())?),
+            Defined::List { element, .. } => Value::List(Box::new(self.value(element)?)),
+            Defined::Flags(labels) => Value::Flags(labels.len() as u32),
+            Defined::Own(id) => (self.kind)(id.resource()).map_or(Value::OtherHandle, Value::Own),
+            Defined::Borrow(id) => (self.kind)(id.resource()).map_or(Value::OtherHandle, Value::Borrow),
+            Defined::FixedLengthList { .. } => return Err("has a list of fixed length in its type"),
+            Defined::Map { .. } => return Err("has a map in its type"),
+            Defined::Future { .. } => return Err("has a future in its type"),
+            Defined::Stream { .. } => return Err("has a stream in its type"),
+        })
+    }
+
+    fn values<'v>(&mut self, all: impl Iterator<Item = &'v ComponentValType>) -> Result<Vec<Value>, &'static str> {
+        all.map(|ty| self.value(ty)).collect()
+    }
+
+    fn cases<'v>(
+        &mut self,
+        all: impl Iterator<Item = Option<&'v ComponentValType>>,
+    ) -> Result<Vec<Option<Value>>, &'static str> {
+        let mut cases = Vec::new();
+        for case in all {
+            self.left = self.left.checked_sub(1).ok_or(TOO_LARGE)?;
+            cases.push(case.map(|ty| self.value(ty)).transpose()?);
+        }
+        Ok(cases)
+    }
+
+    /// A kind of handle of ours anywhere in a type, futures, streams and all. Without recursion: types may be nested as
+    /// deep as there are types.
+    pub(super) fn mentioned(&mut self, ty: &ComponentValType) -> Option<Kind> {
+        let ComponentValType::Type(root) = *ty else {
+            return None;
+        };
+        let types = self.types;
+        let (mut searched, mut todo) = (HashSet::new(), vec![root]);
+        while let Some(id) = todo.pop() {
+            if self.unmentioned.contains(&id) || !searched.insert(id) {
+                continue;
+            }
+            match types.get(id) {
+                Some(Defined::Own(id) | Defined::Borrow(id)) => {
+                    if let Some(kind) = (self.kind)(id.resource()) {
+                        return Some(kind);
+                    }
+                }
+                Some(other) => for_each_part(other, |part| {
+                    if let ComponentValType::Type(id) = part {
+                        todo.push(*id);
+                    }
+                }),
+                None => {}
+            }
+        }
+        self.unmentioned.extend(searched);
+        None
+    }
+}
+
+fn scalar(ty: Primitive) -> Result<Value, &'static str> {
+    Ok(match ty {
+        Primitive::Bool => Value::Bool,
+        Primitive::S8 => Value::S8,
+        Primitive::U8 => Value::U8,
+        Primitive::S16 => Value::S16,
+        Primitive::U16 => Value::U16,
+        Primitive::S32 => Value::S32,
+        Primitive::U32 => Value::U32,
+        Primitive::S64 => Value::S64,
+        Primitive::U64 => Value::U64,
+        Primitive::F32 => Value::F32,
+        Primitive::F64 => Value::F64,
+        Primitive::Char => Value::Char,
+        Primitive::String => Value::String,
+        Primitive::ErrorContext => return Err("has an error-context in its type"),
+    })
+}

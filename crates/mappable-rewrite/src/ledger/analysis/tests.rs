@@ -1,0 +1,96 @@
+//! What the analysis says of each index, on small trees.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::error::RewriteError;
+use crate::ledger::interface::Builtin;
+use crate::ledger::obstacle::Obstacle;
+use crate::read;
+
+/// `closed-pair`: the root, what takes and what gives; and one that has nothing to do with it.
+fn pair(lists: bool) -> Analysis {
+    let text = include_str!("../../../tests/golden-ledger/closed-pair.wat");
+    let text = text.trim_end().strip_suffix(')').unwrap().to_owned() + "(component $idle (type (list u8))))";
+    analyse(&wat::parse_str(text).unwrap(), Settings { lists }).unwrap().unwrap()
+}
+
+fn analyse(bytes: &[u8], settings: Settings) -> Result<Result<Analysis, Obstacle>, RewriteError> {
+    let mut walker = Walker::default();
+    let (facts, types) = read::read_with(bytes, read::Bodies::Validate, &mut walker)?;
+    walker.finish(&facts, types.as_ref(), settings)
+}
+
+fn named<T: Copy>(entries: &[(&str, T)]) -> BTreeMap<String, T> {
+    entries.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+const CLOSED: Version = Version::Closed { lists: true };
+
+#[test]
+fn functions_of_closed_classes_have_the_closed_version() {
+    let analysis = pair(true);
+    let [root, taker, giver, idle] = &analysis.components[..] else { panic!() };
+    // What is lifted, and its export.
+    assert_eq!(taker.closed_funcs, [CLOSED, CLOSED]);
+    // What is aliased of the taker, and of the package, which keeps its types.
+    assert_eq!(giver.closed_funcs, [CLOSED, Version::Original]);
+    assert!(root.closed_funcs.is_empty() && idle.closed_funcs.is_empty());
+}
+
+#[test]
+fn an_instances_type_says_which_of_its_functions_are_closed() {
+    let analysis = pair(true);
+    let [root, taker, giver, idle] = &analysis.components[..] else { panic!() };
+    assert_eq!(giver.closed_exports, BTreeMap::from([(2, named(&[("take", CLOSED)]))]));
+    for other in [root, taker, idle] {
+        assert_eq!(other.closed_exports, BTreeMap::new());
+    }
+}
+
+#[test]
+fn our_resources_are_known_by_index_and_in_the_types_of_instances() {
+    let analysis = pair(true);
+    let [root, taker, giver, idle] = &analysis.components[..] else { panic!() };
+    for component in [root, taker, giver] {
+        assert_eq!(component.kinds, BTreeMap::from([(1, Kind::Mappable)]));
+        assert_eq!(component.instance_kinds, BTreeMap::from([(0, named(&[("mappable", Kind::Mappable)]))]));
+    }
+    assert!(idle.kinds.is_empty() && idle.instance_kinds.is_empty());
+}
+
+#[test]
+fn only_who_has_a_role_or_instantiates_such_a_one_needs_the_ledger() {
+    let analysis = pair(true);
+    let [root, taker, giver, idle] = &analysis.components[..] else { panic!() };
+    assert_eq!(root.instantiates, [Some(1), Some(2)]);
+    assert!(root.needs_ledger && taker.needs_ledger && giver.needs_ledger && !idle.needs_ledger);
+    assert!(taker.instantiates.is_empty() && idle.instantiates.is_empty());
+    assert_eq!([&root.name, &taker.name, &idle.name], ["root", "taker", "idle"]);
+}
+
+#[test]
+fn each_canonical_function_has_its_role() {
+    for lists in [true, false] {
+        let analysis = pair(lists);
+        let [root, taker, giver, idle] = &analysis.components[..] else { panic!() };
+        assert!(root.canons.is_empty() && idle.canons.is_empty());
+        assert!(
+            matches!(&taker.canons[..], [CanonRole::Lift { lists: l, .. }, CanonRole::Drop(Kind::Mappable)] if *l == lists)
+        );
+        let [CanonRole::Lower { signature, lists: l }, CanonRole::Builtin { builtin, .. }] = &giver.canons[..] else {
+            panic!("{:?}", giver.canons)
+        };
+        assert_eq!((*l, *builtin), (lists, Builtin::MappableSize));
+        assert!(signature.has_handles() && signature.has_plain_lists());
+        assert_eq!(taker.closed_funcs[0], Version::Closed { lists });
+    }
+}
+
+#[test]
+fn with_lists_off_a_tree_with_nothing_of_ours_is_left_alone() {
+    let bytes = wat::parse_str(include_str!("../../../tests/golden-ledger/only-lists.wat")).unwrap();
+    let identity = |lists| analyse(&bytes, Settings { lists }).unwrap().unwrap().is_identity();
+    assert!(!identity(true));
+    assert!(identity(false));
+}
