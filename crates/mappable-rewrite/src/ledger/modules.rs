@@ -1,0 +1,150 @@
+//! The trusted core modules: the ledger's memory, the handle table, and what stands in front of each lower and lift.
+//!
+//! ```text
+//!   guest ── lower ═══ adapter ═══ lift ── guest      a call: handles go by flight, plain lists by window or bounce
+//!              └── table       table ──┘              whose handles they are
+//!   guest ── builtin ═══ host                         what the package's own functions become
+//! ```
+
+mod code;
+mod fixed;
+mod guard;
+mod lists;
+mod walk;
+mod wrapper;
+
+#[cfg(test)]
+mod tests;
+
+use wasm_encoder::{ConstExpr, DataSection, ExportKind, ExportSection, MemorySection, MemoryType, NameSection};
+
+use super::interface::Builtin;
+use super::signature::{Kind, Signature};
+
+/// What an instance of a trusted module is given. All fields are imported from the module name `""`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Need {
+    /// The function that the wrapper calls: the lowered one, or the guest's.
+    Callee,
+    /// The memory that the lower or lift names.
+    GuestMemory,
+    /// The `realloc` that the lower or lift names.
+    Realloc,
+    /// The ledger's memory: what the memory module exports as `memory`.
+    Ledger,
+    /// The window: what the window's memory module exports as `memory`.
+    Window,
+    /// A function or global that the component's table instance exports by this name.
+    Table(&'static str),
+    /// A lowered helper of the host interface; `join` is lowered with the ledger's memory, `window` with the window, `seat`
+    /// with the guest's.
+    Helper(&'static str),
+}
+
+/// A trusted module, and what to give its instances: import field by import field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Module {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) needs: Vec<(&'static str, Need)>,
+}
+
+/// What every wrapper exports: the function that takes the place of its callee.
+pub(crate) const CALL: &str = "call";
+/// What the memory modules export.
+pub(crate) const MEMORY: &str = "memory";
+/// No longer name of a component instance is kept, in bytes.
+const MAX_NAME: usize = 256;
+
+/// The module whose memory becomes the ledger: exports [`MEMORY`], with `name` in it for `join`.
+pub(crate) fn ledger_memory(name: &str) -> Module {
+    let name = &name[..name.floor_char_boundary(MAX_NAME)];
+    let mut data = DataSection::new();
+    let len = (name.len() as u32).to_le_bytes();
+    data.active(0, &ConstExpr::i32_const(fixed::NAME_LEN as i32), len);
+    data.active(0, &ConstExpr::i32_const(fixed::NAME as i32), name.bytes());
+    memory("mappable-ledger-memory", Some(&data))
+}
+
+/// The module whose memory becomes the window: exports [`MEMORY`].
+pub(crate) fn window_memory() -> Module {
+    memory("mappable-window-memory", None)
+}
+
+fn memory(name: &str, data: Option<&DataSection>) -> Module {
+    let mut module = wasm_encoder::Module::new();
+    let mut memories = MemorySection::new();
+    memories.memory(MemoryType { minimum: 1, ..code::ANY_MEMORY });
+    module.section(&memories);
+    let mut exports = ExportSection::new();
+    exports.export(MEMORY, ExportKind::Memory, 0);
+    module.section(&exports);
+    if let Some(data) = data {
+        module.section(data);
+    }
+    let mut names = NameSection::new();
+    names.module(name);
+    module.section(&names);
+    Module { bytes: module.finish(), needs: Vec::new() }
+}
+
+/// The module that has the window shown: a start function, no exports.
+pub(crate) fn window_start() -> Module {
+    let needs = vec![("window", Need::Window), ("show", Need::Helper("window")), ("number", Need::Table("number"))];
+    Module { bytes: fixed::window_start(), needs }
+}
+
+/// The handle table of a component instance. Exports what [`Need::Table`] names, and a function for each
+/// `resource.drop`, named by [`drop_name`].
+pub(crate) fn table() -> Module {
+    let mut needs = vec![("ledger", Need::Ledger)];
+    needs.extend(["join", "more", "drop", "fail"].map(|name| (name, Need::Helper(name))));
+    Module { bytes: fixed::table(), needs }
+}
+
+/// The table's export that takes the place of `resource.drop` of a kind.
+pub(crate) fn drop_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Mappable => "drop-mappable",
+        Kind::Mapping => "drop-mapping",
+        Kind::Frozen => "drop-frozen",
+        Kind::FrozenMapping => "drop-frozen-mapping",
+    }
+}
+
+/// Around a `realloc` or `post-return`: nothing may be called meanwhile.
+pub(crate) fn guard(params: &[wasm_encoder::ValType], results: &[wasm_encoder::ValType]) -> Module {
+    guard::guard(params, results)
+}
+
+/// In front of a lower, or drop of a resource, that is none of ours, where wrappers call `realloc`: the engine does not know
+/// then that nothing may be called.
+pub(crate) fn barrier(params: &[wasm_encoder::ValType], results: &[wasm_encoder::ValType]) -> Module {
+    guard::barrier(params, results)
+}
+
+/// In front of the lower of a builtin. Its lists go the engine's way.
+pub(crate) fn builtin(builtin: Builtin, signature: &Signature) -> Module {
+    let bytes = match builtin {
+        Builtin::MappableMap => fixed::map(),
+        Builtin::MappingUnmap => fixed::unmap(),
+        Builtin::FrozenMap => fixed::frozen_map(),
+        Builtin::FrozenMappingUnmap => fixed::frozen_unmap(),
+        _ => return wrapper::lower("mappable-builtin", signature, false),
+    };
+    let mut needs = vec![("callee", Need::Callee), ("memory", Need::GuestMemory), ("ledger", Need::Ledger)];
+    if matches!(builtin, Builtin::MappableMap | Builtin::MappingUnmap) {
+        needs.push(("record", Need::Table("record")));
+    }
+    needs.extend(["forbidden", "take", "claim", "fail"].map(|name| (name, Need::Table(name))));
+    Module { bytes, needs }
+}
+
+/// In front of the lower of a closed function. With `lists`, lists of plain data go by window.
+pub(crate) fn lower(signature: &Signature, lists: bool) -> Module {
+    wrapper::lower("mappable-lower", signature, lists)
+}
+
+/// In front of the lift of a closed function: [`Need::Callee`] is the guest's core function.
+pub(crate) fn lift(signature: &Signature, lists: bool) -> Module {
+    wrapper::lift("mappable-lift", signature, lists)
+}

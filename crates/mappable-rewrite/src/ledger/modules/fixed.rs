@@ -1,0 +1,147 @@
+//! The modules that don't depend on a signature: text with the constants of the layout put in.
+
+use std::sync::LazyLock;
+
+use crate::ledger::interface::Failure;
+use crate::ledger::layout as at;
+use crate::ledger::signature::Kind;
+
+/// Where the ledger's memory has the component instance's name for `join`, before it becomes the ledger.
+pub(super) const NAME_LEN: u32 = 0;
+pub(super) const NAME: u32 = 16;
+
+/// The end of the list of lent entries. As high as the link in a tag reaches.
+const NOBODY: u32 = u32::MAX >> at::LENDS_SHIFT;
+
+const TABLE: &str = include_str!("table.wat");
+const WINDOW_START: &str = include_str!("window-start.wat");
+const SWAP: &str = include_str!("swap.wat");
+const WARM: &str = include_str!("warm.wat");
+const SLOW: &str = include_str!("slow.wat");
+
+/// Before a warm map, and an unmap: whether it is allowed.
+const MAP_ALLOWED: &str = "
+      ;; No length is how an unmap is cached.
+      (br_if $slow (i32.eqz (local.get $len)))
+      (br_if $slow (i32.ge_u (i32.load $ledger (i32.const @MAPPED)) (i32.load $ledger (i32.const @MAX_MAPPINGS))))";
+const UNMAP_ALLOWED: &str = "
+      (br_if $slow (i32.eqz (local.get $len)))
+      (br_if $slow (i32.gt_u (local.get $len) (i32.load $ledger offset=@REGION_LEN (local.get $region))))
+      (br_if $slow (i32.ne (local.get $at) (i32.load $ledger offset=@REGION_AT (local.get $region))))
+      (br_if $slow (i32.ne (global.get $seat) (i32.load $ledger offset=@REGION_SEAT (local.get $region))))";
+/// What changes in the ledger with them, the selector aside.
+const MAP_CHANGED: &str = "
+      (i32.store $ledger offset=@REGION_SEAT (local.get $region) (global.get $seat))
+      (i32.store $ledger offset=@REGION_AT (local.get $region) (local.get $at))
+      (i32.store $ledger offset=@REGION_LEN (local.get $region) (local.get $len))
+      (i32.store $ledger (i32.const @MAPPED) (i32.add (i32.load $ledger (i32.const @MAPPED)) (i32.const 1)))";
+const UNMAP_CHANGED: &str = "
+      (i32.store $ledger offset=@REGION_SEAT (local.get $region) (i32.const 0))
+      (i32.store $ledger (i32.const @MAPPED) (i32.sub (i32.load $ledger (i32.const @MAPPED)) (i32.const 1)))";
+/// What a cold one knows beforehand: only an unmap's region is somewhere.
+const MAP_KNOWN: &str = "    (local.set $seat (global.get $seat))";
+const UNMAP_KNOWN: &str = "
+    (local.set $seat (i32.load $ledger offset=@REGION_SEAT (local.get $region)))
+    (local.set $placed (i32.load $ledger offset=@REGION_LEN (local.get $region)))";
+/// What it knows of the seat when it has succeeded: it is where the region is, or was. Nothing is kept of a view that was
+/// not known to be this seat's.
+const MAP_LEARNT: &str = "
+    (global.set $seat (i32.load $ledger offset=@REGION_SEAT (local.get $region)))
+    (if (i32.ne (local.get $seat) (global.get $seat)) (then (return)))
+    (local.set $placed (local.get $len))";
+const UNMAP_LEARNT: &str = "
+    (global.set $seat (local.get $seat))
+    (if (i32.eqz (local.get $placed)) (then (return)))";
+
+/// One that is built when first asked for, the same bytes ever after.
+macro_rules! fixed {
+    ($name:ident, $text:expr) => {
+        pub(super) fn $name() -> Vec<u8> {
+            static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| assemble($text));
+            BYTES.clone()
+        }
+    };
+}
+
+fixed!(table, TABLE);
+fixed!(window_start, WINDOW_START);
+fixed!(map, &warm(MAP_ALLOWED, MAP_CHANGED, MAP_KNOWN, MAP_LEARNT, true));
+fixed!(unmap, &warm(UNMAP_ALLOWED, UNMAP_CHANGED, UNMAP_KNOWN, UNMAP_LEARNT, false));
+fixed!(frozen_map, &swap(SWAP, Kind::Frozen, Kind::FrozenMapping));
+fixed!(frozen_unmap, &swap(SWAP, Kind::FrozenMapping, Kind::Frozen));
+
+fn swap(text: &str, taken: Kind, given: Kind) -> String {
+    text.replace("@SLOW", SLOW)
+        .replace("@TAKEN", &(taken as u32).to_string())
+        .replace("@GIVEN", &(given as u32).to_string())
+}
+
+fn warm(allowed: &str, changed: &str, known: &str, learnt: &str, map: bool) -> String {
+    let (taken, given) = if map { (Kind::Mappable, Kind::Mapping) } else { (Kind::Mapping, Kind::Mappable) };
+    let (mapping, unmapping) = ("(local.get $placed)", "(i32.const 0)");
+    let (there, back) = if map { (mapping, unmapping) } else { (unmapping, mapping) };
+    let text = WARM
+        .replace("@ALLOWED", allowed)
+        .replace("@CHANGED", changed)
+        .replace("@KNOWN", known)
+        .replace("@LEARNT", learnt)
+        .replace("@PLACED", if map { "(local.get $len)" } else { "(i32.const 0)" })
+        .replace("@THERE", there)
+        .replace("@BACK", back);
+    swap(&text, taken, given)
+}
+
+/// The binary of a module's text.
+fn assemble(text: &str) -> Vec<u8> {
+    let mut text = text.to_owned();
+    for (name, value) in constants() {
+        text = text.replace(&format!("@{name}"), &value.to_string());
+    }
+    // The texts are ours, and all of them are tested.
+    wat::parse_str(&text).expect("a trusted module's text is WebAssembly")
+}
+
+/// Every name that texts may use, those first that others begin with.
+fn constants() -> Vec<(&'static str, u32)> {
+    macro_rules! layout {
+        ($($name:ident)*) => { vec![$((stringify!($name), at::$name)),*] };
+    }
+    macro_rules! failures {
+        ($($name:ident)*) => { [$((stringify!($name), Failure::$name as u32)),*] };
+    }
+    let mut all = layout! {
+        FLIGHT_LEN FLIGHT_NEXT FLIGHT_SEQ MAPPED MAX_MAPPINGS LINGERING FLIGHT MAX_FLIGHT BORROWED
+        REGIONS REGION REGION_SOURCE REGION_GRANULES NO_SOURCE REGION_SEAT REGION_AT REGION_LEN
+        TABLES TABLE MAX_TABLES TABLE_CHUNK TABLE_CAPACITY TABLE_FREE TABLE_USED TABLE_BORROWS
+        ENTRY_TAG ENTRY_REGION LENDS_SHIFT SEAT_SELECTOR SEAT_GENERATION SEAT_LINES
+        LINE_FROM LINE_GENERATION LINE_SOURCE LINE_GRANULES LINE_AT LINE_LEN LINE_TO
+    };
+    all.extend(failures! {
+        UnknownHandle WrongKind Mapped Borrowed Lent CannotLeave Flight FlightFull Misaligned Interrupted Refused Bug
+    });
+    let [line_bits, size_bits] = [at::LINES, at::LINE].map(u32::trailing_zeros);
+    all.extend([
+        ("NAME_LEN", NAME_LEN),
+        ("NAME", NAME),
+        ("NOBODY", NOBODY),
+        ("UNLENT", (1 << at::LENDS_SHIFT) - 1),
+        ("FLIGHT_KIND", at::FLIGHT + 4),
+        ("FIRST_KIND", at::FLIGHT + 4),
+        // The highest bits of a hash, as an offset of a line.
+        ("LINE_SHIFT", 32 - line_bits - size_bits),
+        ("LINE_MASK", (at::LINES - 1) << size_bits),
+        ("Mappable", Kind::Mappable as u32),
+        ("Mapping", Kind::Mapping as u32),
+        ("Frozen", Kind::Frozen as u32),
+        ("FrozenMapping", Kind::FrozenMapping as u32),
+    ]);
+    all.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    all
+}
+
+const _: () = {
+    assert!(at::LINES.is_power_of_two() && at::LINE.is_power_of_two());
+    assert!(at::FLIGHT_ITEM == 8 && at::ENTRY == 8);
+    // A handle fits in the link of a tag.
+    assert!((at::BOUNCE - at::CHUNKS) / at::ENTRY < NOBODY);
+};

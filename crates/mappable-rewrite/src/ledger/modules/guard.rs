@@ -1,0 +1,48 @@
+//! Around what may not call out, and what it may not call.
+
+use wasm_encoder::ValType;
+
+use super::Module;
+use super::code::{Arg, Code};
+use crate::ledger::interface::Failure;
+
+/// What `forbidden` is while a `realloc` runs, which may call nothing; and while a `post-return` does, which may call nothing
+/// of ours. (The canonical ABI forbids it all else too, but the engine allows that, and so do we.)
+const IN_REALLOC: i32 = 1;
+const IN_POST_RETURN: i32 = 2;
+
+/// Sets the table's `forbidden` while the callee runs. That keeps this component instance from passing on anything by the
+/// ledger; others it may call none the less, where the engine lets it (in a `post-return`), and have them do so. Then what
+/// waits in the ledger may be theirs, so that nobody may go on.
+pub(super) fn guard(params: &[ValType], results: &[ValType]) -> Module {
+    let mut code = Code::new("mappable-guard", params, results);
+    let callee = code.callee(params, results);
+    let forbidden = code.table_global("forbidden");
+    let [before, sequence] = [ValType::I32, ValType::I64].map(|ty| code.local(ty));
+    code.sequence();
+    code.code().local_set(sequence);
+    code.code().global_get(forbidden).local_set(before);
+    // Only `realloc` answers anything.
+    let why = if results.is_empty() { IN_POST_RETURN } else { IN_REALLOC };
+    code.code().local_get(before).i32_const(why).i32_or().global_set(forbidden);
+    for param in 0..params.len() as u32 {
+        code.code().local_get(param);
+    }
+    code.code().call(callee).local_get(before).global_set(forbidden);
+    code.fail_if_interrupted(sequence);
+    code.finish()
+}
+
+/// Fails while the table's `forbidden` says that a `realloc` runs; else it is the callee.
+pub(super) fn barrier(params: &[ValType], results: &[ValType]) -> Module {
+    let mut code = Code::new("mappable-barrier", params, results);
+    let callee = code.callee(params, results);
+    let forbidden = code.table_global("forbidden");
+    code.code().global_get(forbidden).i32_const(IN_REALLOC).i32_and();
+    code.fail_if(Failure::CannotLeave, Arg::Const(0), Arg::Const(0));
+    for param in 0..params.len() as u32 {
+        code.code().local_get(param);
+    }
+    code.code().call(callee);
+    code.finish()
+}

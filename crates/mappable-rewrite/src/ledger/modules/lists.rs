@@ -1,0 +1,218 @@
+//! Lists of plain data: from memory to memory by the window, and by the bounce where they are returned.
+
+use wasm_encoder::{BlockType, InstructionSink, ValType};
+
+use super::code::{Arg, Code, mem_arg};
+use super::walk::{Place, places, second_word};
+use crate::ledger::interface::Failure;
+use crate::ledger::layout::{
+    BOUNCE, BOUNCE_LEN, MAX_SEATS, PAGES, SEAT, SEAT_GENERATION, SEAT_SELECTOR, SEAT_VERSION, SEATS, SENDER, TABLE_AIM,
+};
+use crate::ledger::signature::Value;
+
+/// After a longer list the bounce is given back. Pages that come anew cost more than the copies.
+const SETTLE_ABOVE: u32 = 16 << 20;
+/// Lists of 8 bytes up to this many are copied word by word.
+const SHORT: i32 = 32;
+/// No longer list is returned.
+const MAX_BOUNCE: u64 = (PAGES as u64) * 0x1_0000 - BOUNCE as u64;
+
+/// What a receiver knows of its caller: the locals with its memory's seat number, and where the seat's record lies.
+#[derive(Clone, Copy)]
+pub(super) struct Sender {
+    seat: u32,
+    record: u32,
+}
+
+impl Code {
+    /// Checks each list among the fields, and says whose memory they are taken from: the guest's.
+    pub(super) fn send_lists(&mut self, fields: &[Value], place: Place) {
+        let guest = self.guest();
+        for (field, place) in places(fields, place) {
+            if let Value::List(element) = field
+                && field.is_plain_list()
+            {
+                let [from, len] = [ValType::I32; 2].map(|ty| self.local(ty));
+                self.get(place, 4);
+                self.code().local_set(from);
+                self.get(second_word(place), 4);
+                self.code().local_set(len);
+                self.check_list(from, len, element, guest);
+            }
+        }
+        let ask = self.helper("seat", 2, 1);
+        let known = self.own_global();
+        let seat = self.local(ValType::I32);
+        self.code().global_get(known).local_tee(seat).i32_eqz().if_(BlockType::Empty);
+        self.code().i32_const(0).i32_const(0).call(ask).local_tee(seat).global_set(known).end();
+        // Where the host moves memories all of them have one.
+        self.code().local_get(seat).i32_eqz();
+        self.fail_if(Failure::Bug, Arg::Const(7), Arg::Const(0));
+        self.set_word(SENDER, seat);
+    }
+
+    /// To be asked before anything else is.
+    pub(super) fn ask_sender(&mut self) -> Sender {
+        let [seat, record] = [self.local(ValType::I32), self.local(ValType::I32)];
+        self.word(SENDER);
+        self.code().local_tee(seat).i32_const(MAX_SEATS as i32).i32_ge_u();
+        self.code().local_get(seat).i32_eqz().i32_or();
+        self.fail_if(Failure::Bug, Arg::Const(8), Arg::Local(seat));
+        self.code().local_get(seat).i32_const(SEAT as i32).i32_mul().i32_const(SEATS as i32).i32_add();
+        self.code().local_set(record);
+        Sender { seat, record }
+    }
+
+    /// Copies each list among the fields from the sender's memory, and puts where it is now.
+    pub(super) fn receive_lists(&mut self, fields: &[Value], place: Place, sender: Sender) {
+        for (field, place) in places(fields, place) {
+            if let Value::List(element) = field
+                && field.is_plain_list()
+            {
+                self.receive_list(element, place, sender);
+            }
+        }
+    }
+
+    fn receive_list(&mut self, element: &Value, place: Place, sender: Sender) {
+        let [from, len, to] = [ValType::I32; 3].map(|ty| self.local(ty));
+        let [window, guest] = [self.window(), self.guest()];
+        self.get(place, 4);
+        self.code().local_set(from);
+        self.get(second_word(place), 4);
+        self.code().local_set(len);
+        let bytes = self.byte_len(len, element);
+        self.allocate(bytes, element, to);
+        // Not before: `realloc` may have changed where the sender's memory is. That the list is aligned and in there, the
+        // sender has seen to.
+        self.aim(sender);
+        let short = self.local(ValType::I32);
+        self.code().local_get(bytes).i32_wrap_i64().local_set(short);
+        self.copy((guest, to), (window, from), short);
+        self.set(place, |code| {
+            code.code().local_get(to);
+        });
+    }
+
+    /// Copies so many bytes from one memory to another; a few without the engine's help, which takes longer than they do.
+    fn copy(&mut self, to: (u32, u32), from: (u32, u32), bytes: u32) {
+        let words: [u32; 4] = [ValType::I64; 4].map(|ty| self.local(ty));
+        let mut code = self.code();
+        code.local_get(bytes).i32_const(-8).i32_add().i32_const(SHORT - 8).i32_le_u().if_(BlockType::Empty);
+        // The first words and the last ones, which may overlap. All are loaded before any is stored.
+        let ends = |bytes_from_end: i32| {
+            move |code: &mut InstructionSink, at: u32| {
+                code.local_get(at).local_get(bytes).i32_add().i32_const(-bytes_from_end).i32_add();
+            }
+        };
+        let (last, last_but_one) = (ends(8), ends(16));
+        code.local_get(from.1).i64_load(mem_arg(from.0, 0, 0)).local_set(words[0]);
+        last(&mut code, from.1);
+        code.i64_load(mem_arg(from.0, 0, 0)).local_set(words[1]);
+        code.local_get(bytes).i32_const(16).i32_gt_u().if_(BlockType::Empty);
+        code.local_get(from.1).i64_load(mem_arg(from.0, 8, 0)).local_set(words[2]);
+        last_but_one(&mut code, from.1);
+        code.i64_load(mem_arg(from.0, 0, 0)).local_set(words[3]);
+        code.local_get(to.1).local_get(words[2]).i64_store(mem_arg(to.0, 8, 0));
+        last_but_one(&mut code, to.1);
+        code.local_get(words[3]).i64_store(mem_arg(to.0, 0, 0));
+        code.end();
+        code.local_get(to.1).local_get(words[0]).i64_store(mem_arg(to.0, 0, 0));
+        last(&mut code, to.1);
+        code.local_get(words[1]).i64_store(mem_arg(to.0, 0, 0));
+        code.else_();
+        code.local_get(to.1).local_get(from.1).local_get(bytes).memory_copy(to.0, from.0);
+        code.end();
+    }
+
+    /// Has the window show the sender's memory as it is now. It is aimed for as long as it is refreshed and no longer: when
+    /// an access faults, the engine looks whose memory has the address, and stops the process if two have.
+    fn aim(&mut self, sender: Sender) {
+        let [record, seat] = ["record", "shown-seat"].map(|name| self.table_global(name));
+        // A selector means the same as before only in the same generation.
+        let shown =
+            [("shown-selector", SEAT_SELECTOR), ("shown-version", SEAT_VERSION), ("shown-generation", SEAT_GENERATION)]
+                .map(|(global, offset)| (self.table_global(global), offset));
+        let [selector, version, generation] = shown;
+        let selector = (selector, self.local(ValType::I32));
+        let counts = [version, generation].map(|shown| (shown, self.local(ValType::I64)));
+        let [ledger, window] = [self.ledger(), self.window()];
+        let mut code = self.code();
+        code.local_get(sender.seat).global_get(seat).i32_ne();
+        let ((global, offset), now) = selector;
+        code.local_get(sender.record).i32_load(mem_arg(ledger, offset, 2)).local_tee(now);
+        code.global_get(global).i32_ne().i32_or();
+        for ((global, offset), now) in counts {
+            code.local_get(sender.record).i64_load(mem_arg(ledger, offset, 3)).local_tee(now);
+            code.global_get(global).i64_ne().i32_or();
+        }
+        code.if_(BlockType::Empty);
+        code.global_get(record).local_get(sender.seat).i32_store(mem_arg(ledger, TABLE_AIM, 2));
+        code.i32_const(0).memory_grow(window).i32_const(-1).i32_eq();
+        self.fail_if(Failure::Refused, Arg::Const(0), Arg::Const(0));
+        let mut code = self.code();
+        code.global_get(record).i32_const(0).i32_store(mem_arg(ledger, TABLE_AIM, 2));
+        code.local_get(sender.seat).global_set(seat);
+        for ((global, _), now) in [selector].into_iter().chain(counts) {
+            code.local_get(now).global_set(global);
+        }
+        code.end();
+    }
+
+    /// Asks the guest for room, and checks what it gives.
+    fn allocate(&mut self, bytes: u32, element: &Value, to: u32) {
+        let [realloc, guest] = [self.realloc(), self.guest()];
+        let sequence = self.local(ValType::I64);
+        self.sequence();
+        self.code().local_set(sequence).i32_const(0).i32_const(0).i32_const(element.align() as i32);
+        self.code().local_get(bytes).i32_wrap_i64().call(realloc).local_set(to);
+        self.fail_if_interrupted(sequence);
+        self.check_aligned(to, element.align());
+        self.check_bounds(to, bytes, guest);
+    }
+
+    /// Copies the list that the guest returns to where its caller finds it: the pointer is of no use there.
+    pub(super) fn put_into_bounce(&mut self, element: &Value, place: Place) {
+        let [from, len, short] = [ValType::I32; 3].map(|ty| self.local(ty));
+        let [guest, ledger] = [self.guest(), self.ledger()];
+        self.get(place, 4);
+        self.code().local_set(from);
+        self.get(second_word(place), 4);
+        self.code().local_set(len);
+        let bytes = self.check_list(from, len, element, guest);
+        self.code().local_get(bytes).i32_wrap_i64().local_set(short);
+        self.code().local_get(bytes).i64_const(MAX_BOUNCE as i64).i64_gt_u();
+        self.fail_if(Failure::OutOfBounds, Arg::Local(from), Arg::Local(short));
+        let bounce = self.bounce();
+        self.copy((ledger, bounce), (guest, from), short);
+        self.set_word(BOUNCE_LEN, short);
+        self.new_sequence();
+    }
+
+    fn bounce(&mut self) -> u32 {
+        let bounce = self.local(ValType::I32);
+        self.code().i32_const(BOUNCE as i32).local_set(bounce);
+        bounce
+    }
+
+    /// Copies the list that was returned to the guest, and puts where it is, and how long, into the return area.
+    pub(super) fn take_from_bounce(&mut self, element: &Value, place: Place) {
+        let [short, to] = [ValType::I32; 2].map(|ty| self.local(ty));
+        let bytes = self.local(ValType::I64);
+        let [guest, ledger] = [self.guest(), self.ledger()];
+        self.word(BOUNCE_LEN);
+        self.code().local_tee(short).i64_extend_i32_u().local_set(bytes);
+        self.allocate(bytes, element, to);
+        let bounce = self.bounce();
+        self.copy((guest, to), (ledger, bounce), short);
+        self.set(place, |code| {
+            code.code().local_get(to);
+        });
+        self.set(second_word(place), |code| {
+            code.code().local_get(short).i32_const(element.size().max(1) as i32).i32_div_u();
+        });
+        let settle = self.helper("settle", 0, 0);
+        self.code().local_get(short).i32_const(SETTLE_ABOVE as i32).i32_gt_u().if_(BlockType::Empty);
+        self.code().call(settle).end();
+    }
+}

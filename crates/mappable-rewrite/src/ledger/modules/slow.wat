@@ -1,0 +1,26 @@
+  ;; Whether the region was mapped or unmapped.
+  (func $slow (param $handle i32) (param $at i32) (param $len i32) (param $ret i32) (result i32)
+    (local $kind i32)
+    (if (i32.load $ledger (i32.const @FLIGHT_LEN))
+      (then (call $fail (i32.const @Interrupted) (i32.const 0) (i32.const 0))))
+    (call $take (local.get $handle) (i32.const @TAKEN))
+    (i32.store $ledger (i32.const @FLIGHT_NEXT) (i32.const 0))
+    (i64.store $ledger (i32.const @FLIGHT_SEQ)
+      (i64.add (i64.load $ledger (i32.const @FLIGHT_SEQ)) (i64.const 1)))
+    (call $callee (local.get $handle) (local.get $at) (local.get $len) (local.get $ret))
+    ;; Where the engine put the rest of the result. The index will be the one that was just given up.
+    (i32.store $guest offset=4 (local.get $ret) (local.get $handle))
+    ;; Takes the new base in.
+    (if (i32.eq (memory.grow $guest (i32.const 0)) (i32.const -1))
+      (then (call $fail (i32.const @Refused) (i32.const 0) (i32.const 0))))
+    ;; What arrived tells how it went. The return area may be hidden by now.
+    (local.set $kind (i32.load $ledger (i32.const @FIRST_KIND)))
+    (if (i32.ne (local.get $kind) (i32.const @TAKEN)) (then (local.set $kind (i32.const @GIVEN))))
+    (if (i32.ne (call $claim (local.get $kind)) (local.get $handle))
+      (then (call $fail (i32.const @Bug) (i32.const 6) (local.get $handle))))
+    (if (i32.ne (i32.load $ledger (i32.const @FLIGHT_NEXT)) (i32.load $ledger (i32.const @FLIGHT_LEN)))
+      (then (call $fail (i32.const @Flight)
+        (i32.load $ledger (i32.const @FLIGHT_NEXT)) (i32.load $ledger (i32.const @FLIGHT_LEN)))))
+    (i32.store $ledger (i32.const @FLIGHT_NEXT) (i32.const 0))
+    (i32.store $ledger (i32.const @FLIGHT_LEN) (i32.const 0))
+    (i32.eq (local.get $kind) (i32.const @GIVEN)))

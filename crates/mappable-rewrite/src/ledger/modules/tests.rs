@@ -1,0 +1,88 @@
+//! Trusted modules, as the validator and the engine see them.
+
+mod beginning;
+mod calls;
+mod failures;
+mod handles;
+mod lists;
+mod tampering;
+mod values;
+mod warm;
+mod world;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ledger::signature::Value;
+
+#[test]
+fn fixed_modules_are_valid_and_import_what_they_need() {
+    let swap = Signature { params: vec![], result: None };
+    let mut all =
+        vec![ledger_memory("stage"), window_memory(), window_start(), table(), guard(&[], &[]), barrier(&[], &[])];
+    let swapping = [Builtin::MappableMap, Builtin::MappingUnmap, Builtin::FrozenMap, Builtin::FrozenMappingUnmap];
+    all.extend(swapping.map(|which| builtin(which, &swap)));
+    all.iter().for_each(check);
+}
+
+fn check(module: &Module) {
+    wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all()).validate_all(&module.bytes).unwrap();
+    let mut imports = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(&module.bytes) {
+        if let wasmparser::Payload::ImportSection(section) = payload.unwrap() {
+            for import in section.into_imports() {
+                let import = import.unwrap();
+                assert_eq!(import.module, "");
+                imports.push(import.name.to_owned());
+            }
+        }
+    }
+    let needs: Vec<_> = module.needs.iter().map(|(field, _)| (*field).to_owned()).collect();
+    assert_eq!(imports, needs);
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![Just(Kind::Mappable), Just(Kind::Mapping), Just(Kind::Frozen), Just(Kind::FrozenMapping)]
+}
+
+fn value(borrows: bool) -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        Just(Value::Bool),
+        Just(Value::U8),
+        Just(Value::S16),
+        Just(Value::U32),
+        Just(Value::U64),
+        Just(Value::F32),
+        Just(Value::F64),
+        Just(Value::Char),
+        Just(Value::String),
+        Just(Value::OtherHandle),
+        (1u32..100).prop_map(Value::Flags),
+    ];
+    let handle = (kind(), any::<bool>()).prop_map(move |(kind, borrow)| match borrow && borrows {
+        true => Value::Borrow(kind),
+        false => Value::Own(kind),
+    });
+    prop_oneof![scalar, handle].prop_recursive(4, 32, 5, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|element| Value::List(Box::new(element))),
+            proptest::collection::vec(inner.clone(), 1..5).prop_map(Value::Record),
+            proptest::collection::vec(proptest::option::of(inner), 1..5).prop_map(Value::Variant),
+            Just(Value::Variant(vec![None; 300])),
+        ]
+    })
+}
+
+fn signature() -> impl Strategy<Value = Signature> {
+    (proptest::collection::vec(value(true), 0..5), proptest::option::of(value(false)))
+        .prop_map(|(params, result)| Signature { params, result })
+}
+
+proptest! {
+    #[test]
+    fn wrappers_of_any_signature_are_valid(signature in signature(), lists: bool) {
+        check(&lower(&signature, lists));
+        check(&lift(&signature, lists));
+        check(&builtin(Builtin::MappableSplit, &signature));
+    }
+}

@@ -1,0 +1,182 @@
+//! Lists of plain data, by window and by bounce.
+
+use super::values::V;
+use super::world::{Failed, World, failed, failure, set_word};
+use crate::ledger::interface::Failure;
+use crate::ledger::layout::*;
+use crate::ledger::modules::{self, Need};
+use crate::ledger::signature::{Kind, Signature, Value};
+
+fn list(element: Value) -> Value {
+    Value::List(Box::new(element))
+}
+
+fn numbers(len: u64) -> V {
+    V::Elements((0..len).map(|number| V::Bits(number % 251)).collect())
+}
+
+fn bytes_in(params: impl Into<Vec<Value>>) -> Signature {
+    Signature { params: params.into(), result: None }
+}
+
+#[test]
+fn plain_lists_go_by_window() {
+    for len in [0, 1, 3, 64, 1000, 20_000] {
+        let mut world = World::new();
+        let signature = bytes_in([list(Value::U8), Value::U32, list(Value::U16)]);
+        let arguments = [numbers(len), V::Bits(5), numbers(len)];
+        let seen = world.call(&signature, true, &arguments, |_| None, false).unwrap();
+        assert_eq!(seen.arguments, arguments);
+        assert_eq!(world.store.data().seats, 1);
+        assert_eq!(world.word(SENDER), world.a.number);
+        // Aimed only while it is refreshed.
+        assert_eq!(world.word(world.record(&world.b) + TABLE_AIM), 0);
+    }
+}
+
+#[test]
+fn spilled_lists_go_by_window_too() {
+    let mut params = vec![Value::U64; 12];
+    params.extend([list(Value::U64), Value::Own(Kind::Mappable), Value::String, list(Value::F32)]);
+    let mut world = World::new();
+    let a = world.a.clone();
+    let it = world.give(&a, Kind::Mappable, false, 7);
+    let mut arguments = vec![V::Bits(1); 12];
+    arguments.extend([numbers(9), V::Bits(it.into()), numbers(3), numbers(7)]);
+    let seen = world.call(&bytes_in(params), true, &arguments, |_| None, false).unwrap();
+    arguments[13] = V::Bits(7);
+    assert_eq!(seen.arguments, arguments);
+}
+
+#[test]
+fn returned_lists_bounce() {
+    for len in [0, 1, 5, 1000, 20_000] {
+        let mut world = World::new();
+        let signature = Signature { params: vec![Value::U32], result: Some(list(Value::U32)) };
+        let seen = world.call(&signature, true, &[V::Bits(1)], move |_| Some(numbers(len)), false).unwrap();
+        assert_eq!(seen.result, Some(numbers(len)));
+        assert_eq!(world.word(BOUNCE_LEN), len as u32 * 4);
+        assert_eq!(world.store.data().settled, 0);
+    }
+}
+
+#[test]
+fn after_a_long_list_the_bounce_is_given_back() {
+    let mut world = World::new();
+    let [a, b] = [world.a.clone(), world.b.clone()];
+    for party in [a, b] {
+        world.memory_pages(&party, 600);
+    }
+    let signature = Signature { params: vec![], result: Some(list(Value::U64)) };
+    for (len, settled) in [(1 << 21, 0), ((1 << 21) + 1, 1)] {
+        world.call(&signature, true, &[], move |_| Some(numbers(len)), false).unwrap();
+        assert_eq!(world.store.data().settled, settled);
+    }
+}
+
+#[test]
+fn only_lists_of_plain_data_go_by_window() {
+    let [plain, other] = [Value::U8, Value::Bool].map(|element| bytes_in([list(element)]));
+    let windowed = |signature: &Signature, lists| {
+        modules::lift(signature, lists).needs.iter().any(|(_, need)| *need == Need::Window)
+    };
+    assert!(windowed(&plain, true));
+    assert!(!windowed(&plain, false) && !windowed(&other, true));
+    assert!(!windowed(&bytes_in([Value::Record(vec![list(Value::U8)])]), true));
+}
+
+#[test]
+fn a_list_that_is_misaligned_or_not_in_the_senders_memory_is_refused() {
+    let signature = bytes_in([list(Value::U16)]);
+    let cases = [
+        ((3, 1), failure(Failure::Misaligned, 3, 0)),
+        ((0x1_fffe, 2), failure(Failure::OutOfBounds, 0x1_fffe, 4)),
+        ((0, 0x8000_0000), failure(Failure::OutOfBounds, 0, 0)),
+        ((0xffff_fffe, u32::MAX), failure(Failure::OutOfBounds, 0xffff_fffe, u32::MAX << 1)),
+    ];
+    for ((at, len), expected) in cases {
+        let mut world = World::new();
+        assert_eq!(lower_with(&mut world, &signature, at, len), expected);
+    }
+}
+
+/// What a lower's wrapper says to a list of A's, before anybody is called.
+fn lower_with(world: &mut World, signature: &Signature, at: u32, len: u32) -> Failed {
+    let a = world.a.clone();
+    let callee = wasmtime::Func::wrap(&mut world.store, |_: u32, _: u32| -> () { panic!("the callee was called") });
+    let lower = world.instantiate(&a, &modules::lower(signature, true), Some(callee));
+    let call = lower.get_typed_func::<(u32, u32), ()>(&mut world.store, modules::CALL).unwrap();
+    failed(call.call(&mut world.store, (at, len)))
+}
+
+/// What a lift's wrapper says to a list of A's.
+fn lift_with(world: &mut World, signature: &Signature, at: u32, len: u32) -> Failed {
+    let b = world.b.clone();
+    let callee = wasmtime::Func::wrap(&mut world.store, |_: u32, _: u32| {});
+    let lift = world.instantiate(&b, &modules::lift(signature, true), Some(callee));
+    world.set_word(SENDER, world.a.number);
+    let call = lift.get_typed_func::<(u32, u32), ()>(&mut world.store, modules::CALL).unwrap();
+    failed(call.call(&mut world.store, (at, len)))
+}
+
+#[test]
+fn a_realloc_that_gives_no_room_is_refused() {
+    let signature = bytes_in([list(Value::U16)]);
+    for (more, expected) in [
+        (1, failure(Failure::Misaligned, 0x8001, 0)),
+        (0x1_8000, failure(Failure::OutOfBounds, 0x2_0000, 2)),
+        (0xffff_0000, failure(Failure::OutOfBounds, 0xffff_8000, 2)),
+    ] {
+        let mut world = World::new();
+        world.store.data_mut().on_realloc = Some(Box::new(move |_, _| more));
+        assert_eq!(lift_with(&mut world, &signature, 0, 1), expected);
+    }
+}
+
+#[test]
+fn a_realloc_that_calls_is_an_interruption() {
+    let ledger_changes = |world: &mut World| {
+        let ledger = world.ledger;
+        world.store.data_mut().on_realloc = Some(Box::new(move |mut caller, _| {
+            set_word(&ledger, &mut caller, FLIGHT_SEQ, 99);
+            0
+        }));
+    };
+    let mut world = World::new();
+    ledger_changes(&mut world);
+    let given = lift_with(&mut world, &bytes_in([list(Value::U8)]), 0, 1);
+    assert_eq!(given, failure(Failure::Interrupted, 0, 0));
+
+    // Also where the caller's `realloc` makes room for what is returned. The callee's own comes before it.
+    let mut world = World::new();
+    let signature = Signature { params: vec![], result: Some(list(Value::U8)) };
+    let ledger = world.ledger;
+    world.store.data_mut().on_realloc = Some(Box::new(move |mut caller, _| {
+        caller.data_mut().on_realloc = Some(Box::new(move |mut caller, _| {
+            set_word(&ledger, &mut caller, FLIGHT_SEQ, 99);
+            0
+        }));
+        0
+    }));
+    let returned = world.call(&signature, true, &[], |_| Some(numbers(4)), false);
+    assert_eq!(failed(returned.map(drop)), failure(Failure::Interrupted, 0, 0));
+}
+
+#[test]
+fn a_window_is_refreshed_only_for_another_view() {
+    let mut world = World::new();
+    let (a, b) = (world.a.clone(), world.b.clone());
+    let signature = bytes_in([list(Value::U8)]);
+    let shown = |world: &mut World| {
+        ["shown-seat", "shown-selector", "shown-version", "shown-generation"]
+            .map(|name| b.table.get_global(&mut world.store, name).unwrap().get(&mut world.store))
+            .map(|value| value.i64().unwrap_or_else(|| value.unwrap_i32().into()))
+    };
+    assert_eq!(shown(&mut world), [0; 4]);
+    // The high half of a count tells as well.
+    for (offset, value) in [(SEAT_SELECTOR, 3), (SEAT_VERSION, 4), (SEAT_GENERATION, 5), (SEAT_GENERATION + 4, 1)] {
+        world.set_word(SEATS + a.number * SEAT + offset, value);
+        world.call(&signature, true, &[numbers(4)], |_| None, false).unwrap();
+    }
+    assert_eq!(shown(&mut world), [i64::from(a.number), 3, 4, 5 | 1 << 32]);
+}

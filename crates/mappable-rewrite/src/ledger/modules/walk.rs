@@ -1,0 +1,207 @@
+//! The walk through a value: to each handle in it, in the type's order.
+
+use wasm_encoder::{BlockType, ValType};
+
+use super::code::{Arg, Code, mem_arg};
+use crate::ledger::interface::Failure;
+use crate::ledger::signature::{Kind, Value, align_to, discriminant_size, payload_offset};
+
+/// Which way the handles of a value go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Out of the table, into the flight. The value is only read.
+    Send,
+    /// Out of the flight, into the table. Its indices are written over what is there.
+    Receive,
+}
+
+/// Where a value is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// In consecutive locals, of which this is the first. They may be wider than the value, as a variant's are.
+    Locals(u32),
+    /// In the guest's memory: at so many bytes from where the local says. All of it is known to lie in the memory.
+    Memory { base: u32, offset: u32 },
+}
+
+impl Code {
+    /// Walks values that follow each other as a record's fields do.
+    pub(super) fn walk_fields(&mut self, fields: &[Value], place: Place, way: Way) {
+        for (field, place) in places(fields, place) {
+            self.walk(field, place, way);
+        }
+    }
+
+    pub(super) fn walk(&mut self, value: &Value, place: Place, way: Way) {
+        if !value.has_handles() {
+            return;
+        }
+        match value {
+            Value::Own(kind) => self.handle(*kind, false, place, way),
+            Value::Borrow(kind) => self.handle(*kind, true, place, way),
+            Value::Record(fields) => self.walk_fields(fields, place, way),
+            Value::Variant(cases) => self.walk_cases(cases, place, way),
+            Value::List(element) => self.walk_elements(element, place, way),
+            _ => {}
+        }
+    }
+
+    fn handle(&mut self, kind: Kind, borrowed: bool, place: Place, way: Way) {
+        match way {
+            Way::Send => {
+                let send = self.table(if borrowed { "lend" } else { "take" });
+                self.get(place, 4);
+                self.code().i32_const(kind as i32).call(send);
+            }
+            Way::Receive => {
+                let claim = self.table(if borrowed { "claim-borrow" } else { "claim" });
+                self.set(place, |code| {
+                    code.code().i32_const(kind as i32).call(claim);
+                });
+            }
+        }
+    }
+
+    fn walk_cases(&mut self, cases: &[Option<Value>], place: Place, way: Way) {
+        let discriminant = self.local(ValType::I32);
+        self.get(place, discriminant_size(cases.len()));
+        self.code().local_tee(discriminant).i32_const(cases.len() as i32).i32_ge_u();
+        self.fail_if(Failure::Discriminant, Arg::Local(discriminant), Arg::Const(0));
+        let payload = match place {
+            Place::Locals(first) => Place::Locals(first + 1),
+            Place::Memory { base, offset } => Place::Memory { base, offset: offset + payload_offset(cases) },
+        };
+        for (index, case) in cases.iter().enumerate() {
+            let Some(case) = case.as_ref().filter(|case| case.has_handles()) else { continue };
+            self.code().local_get(discriminant).i32_const(index as i32).i32_eq().if_(BlockType::Empty);
+            self.walk(case, payload, way);
+            self.code().end();
+        }
+    }
+
+    fn walk_elements(&mut self, element: &Value, place: Place, way: Way) {
+        let size = element.size();
+        let [at, len, end] = [ValType::I32, ValType::I32, ValType::I32].map(|ty| self.local(ty));
+        self.get(place, 4);
+        self.code().local_set(at);
+        self.get(second_word(place), 4);
+        self.code().local_set(len);
+        let memory = self.guest();
+        let bytes = self.check_list(at, len, element, memory);
+        // No sum here goes past the memory's end; that may be 4 GiB, which is 0.
+        self.code().local_get(at).local_get(bytes).i32_wrap_i64().i32_add().local_set(end);
+        self.code().local_get(len).if_(BlockType::Empty).loop_(BlockType::Empty);
+        self.walk(element, Place::Memory { base: at, offset: 0 }, way);
+        self.code().local_get(at).i32_const(size as i32).i32_add().local_tee(at);
+        self.code().local_get(end).i32_ne().br_if(0).end().end();
+    }
+
+    /// Checks that a list's elements are aligned, and lie in the memory. Gives the local that has their size in bytes, 64
+    /// bits wide.
+    pub(super) fn check_list(&mut self, at: u32, len: u32, element: &Value, memory: u32) -> u32 {
+        let bytes = self.byte_len(len, element);
+        self.check_aligned(at, element.align());
+        self.check_bounds(at, bytes, memory);
+        bytes
+    }
+
+    /// A list's size in bytes, 64 bits wide.
+    pub(super) fn byte_len(&mut self, len: u32, element: &Value) -> u32 {
+        let bytes = self.local(ValType::I64);
+        self.code().local_get(len).i64_extend_i32_u().i64_const(element.size().into()).i64_mul().local_set(bytes);
+        bytes
+    }
+
+    /// Checks that a value that the guest has a pointer to is aligned, and lies in its memory.
+    pub(super) fn check_area(&mut self, at: u32, size: u32, align: u32) {
+        let memory = self.guest();
+        let bytes = self.local(ValType::I64);
+        self.code().i64_const(size.into()).local_set(bytes);
+        self.check_aligned(at, align);
+        self.check_bounds(at, bytes, memory);
+    }
+
+    pub(super) fn check_aligned(&mut self, at: u32, align: u32) {
+        if align > 1 {
+            self.code().local_get(at).i32_const(align as i32 - 1).i32_and();
+            self.fail_if(Failure::Misaligned, Arg::Local(at), Arg::Const(0));
+        }
+    }
+
+    pub(super) fn check_bounds(&mut self, at: u32, bytes: u32, memory: u32) {
+        let short = self.local(ValType::I32);
+        self.code().local_get(bytes).i32_wrap_i64().local_set(short);
+        self.code().local_get(at).i64_extend_i32_u().local_get(bytes).i64_add();
+        self.code().memory_size(memory).i64_extend_i32_u().i64_const(16).i64_shl().i64_gt_u();
+        self.fail_if(Failure::OutOfBounds, Arg::Local(at), Arg::Local(short));
+    }
+
+    /// Pushes the unsigned number of that many bytes that is there, as 32 bits.
+    pub(super) fn get(&mut self, place: Place, size: u32) {
+        match place {
+            Place::Locals(local) => {
+                let wide = self.type_of(local) == ValType::I64;
+                self.code().local_get(local);
+                if wide {
+                    self.code().i32_wrap_i64();
+                }
+            }
+            Place::Memory { base, offset } => {
+                let memory = self.guest();
+                let mut code = self.code();
+                code.local_get(base);
+                match size {
+                    1 => code.i32_load8_u(mem_arg(memory, offset, 0)),
+                    2 => code.i32_load16_u(mem_arg(memory, offset, 1)),
+                    _ => code.i32_load(mem_arg(memory, offset, 2)),
+                };
+            }
+        }
+    }
+
+    /// Puts the word there that `value` pushes.
+    pub(super) fn set(&mut self, place: Place, value: impl FnOnce(&mut Self)) {
+        match place {
+            Place::Locals(local) => {
+                let wide = self.type_of(local) == ValType::I64;
+                value(self);
+                if wide {
+                    self.code().i64_extend_i32_u();
+                }
+                self.code().local_set(local);
+            }
+            Place::Memory { base, offset } => {
+                let memory = self.guest();
+                self.code().local_get(base);
+                value(self);
+                self.code().i32_store(mem_arg(memory, offset, 2));
+            }
+        }
+    }
+}
+
+/// Each field, and where it is.
+pub(super) fn places(fields: &[Value], place: Place) -> impl Iterator<Item = (&Value, Place)> {
+    let mut next = place;
+    fields.iter().map(move |field| match next {
+        Place::Locals(first) => {
+            let mut flat = Vec::new();
+            field.flatten(&mut flat);
+            next = Place::Locals(first + flat.len() as u32);
+            (field, Place::Locals(first))
+        }
+        Place::Memory { base, offset } => {
+            let offset = align_to(offset, field.align());
+            next = Place::Memory { base, offset: offset + field.size() };
+            (field, Place::Memory { base, offset })
+        }
+    })
+}
+
+/// Where a list's length is.
+pub(super) fn second_word(place: Place) -> Place {
+    match place {
+        Place::Locals(first) => Place::Locals(first + 1),
+        Place::Memory { base, offset } => Place::Memory { base, offset: offset + 4 },
+    }
+}

@@ -1,0 +1,257 @@
+//! What stands in front of a lower, and of a lift: the sender's and the receiver's half of every call.
+
+use wasm_encoder::{BlockType, ValType};
+
+use super::Module;
+use super::code::{Arg, Code, mem_arg};
+use super::walk::{Place, Way};
+use crate::ledger::interface::Failure;
+use crate::ledger::layout::{FLIGHT_LEN, FLIGHT_NEXT, FLIGHT_SEQ, TABLE_BORROWS};
+use crate::ledger::signature::{Signature, Value};
+
+/// A signature, as its wrapper needs it.
+struct Shape {
+    flat: Vec<ValType>,
+    /// The parameters as one record, where they are in memory.
+    spilled: bool,
+    params: Value,
+    result: Option<Value>,
+    flat_result: Vec<ValType>,
+    result_spilled: bool,
+    borrows: bool,
+    handles: bool,
+    /// Whether lists go by window, and which way.
+    lists_sent: bool,
+    list_returned: bool,
+}
+
+impl Shape {
+    fn new(signature: &Signature, lists: bool) -> Self {
+        let (flat, spilled) = signature.flat_params();
+        let (flat_result, result_spilled) = signature.flat_results();
+        Self {
+            flat,
+            spilled,
+            params: Value::Record(signature.params.clone()),
+            result: signature.result.clone(),
+            flat_result,
+            result_spilled,
+            borrows: signature.params.iter().any(has_borrows),
+            handles: signature.has_handles(),
+            lists_sent: lists && signature.params.iter().any(Value::is_plain_list),
+            list_returned: lists && signature.result.as_ref().is_some_and(Value::is_plain_list),
+        }
+    }
+
+    /// Where the parameters are, of a function that has them first.
+    fn place(&self) -> Place {
+        if self.spilled { Place::Memory { base: 0, offset: 0 } } else { Place::Locals(0) }
+    }
+
+    fn fields(&self) -> &[Value] {
+        match &self.params {
+            Value::Record(fields) => fields,
+            _ => &[],
+        }
+    }
+}
+
+/// In front of a lower: handles leave the caller's table, and those of the result enter it.
+pub(super) fn lower(name: &'static str, signature: &Signature, lists: bool) -> Module {
+    let shape = Shape::new(signature, lists);
+    let mut params = shape.flat.clone();
+    let mut results = shape.flat_result.clone();
+    if shape.result_spilled {
+        params.push(ValType::I32);
+        results.clear();
+    }
+    let area = params.len() as u32 - u32::from(shape.result_spilled);
+    let mut code = Code::new(name, &params, &results);
+
+    let forbidden = code.table_global("forbidden");
+    code.code().global_get(forbidden);
+    code.fail_if(Failure::CannotLeave, Arg::Const(0), Arg::Const(0));
+    let lent = shape.borrows.then(|| {
+        let [lent, until] = [code.table_global("lent"), code.local(ValType::I32)];
+        code.code().global_get(lent).local_set(until);
+        (lent, until)
+    });
+    if let Some(result) = shape.result.as_ref().filter(|_| shape.result_spilled) {
+        code.check_area(area, result.size(), result.align());
+    }
+    if shape.handles {
+        code.check_nothing_in_flight();
+    }
+    code.send(&shape);
+    if shape.lists_sent {
+        code.send_lists(shape.fields(), shape.place());
+    }
+
+    let callee = code.callee(&params, &results);
+    for param in 0..params.len() as u32 {
+        code.code().local_get(param);
+    }
+    code.code().call(callee);
+
+    let result = if shape.result_spilled { Place::Memory { base: area, offset: 0 } } else { code.keep(&results) };
+    if let Some(value) = &shape.result {
+        code.walk(value, result, Way::Receive);
+    }
+    if shape.handles {
+        code.landed();
+    }
+    if let (true, Some(Value::List(element))) = (shape.list_returned, &shape.result) {
+        code.take_from_bounce(element, result);
+    }
+    if let Some((lent, until)) = lent {
+        let release = code.table("release");
+        code.code().global_get(lent).local_get(until).i32_ne().if_(BlockType::Empty);
+        code.code().local_get(until).call(release).end();
+    }
+    code.give(&results, result);
+    code.finish()
+}
+
+/// In front of a lift: handles enter the callee's table, and those of the result leave it.
+pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Module {
+    let shape = Shape::new(signature, lists);
+    let results = if shape.result_spilled { vec![ValType::I32] } else { shape.flat_result.clone() };
+    let mut code = Code::new(name, &shape.flat, &results);
+
+    let sender = shape.lists_sent.then(|| code.ask_sender());
+    let borrows = shape.borrows.then(|| code.begin_borrows());
+    if shape.spilled && (shape.lists_sent || shape.params.has_handles()) {
+        code.check_area(0, shape.params.size(), shape.params.align());
+    }
+    code.walk_fields(shape.fields(), shape.place(), Way::Receive);
+    if shape.handles {
+        code.landed();
+    }
+    if let Some(sender) = sender {
+        code.receive_lists(shape.fields(), shape.place(), sender);
+    }
+
+    let callee = code.callee(&shape.flat, &results);
+    for param in 0..shape.flat.len() as u32 {
+        code.code().local_get(param);
+    }
+    code.code().call(callee);
+
+    let kept = code.keep(&results);
+    if let Some(before) = borrows {
+        code.end_borrows(before);
+    }
+    let result = match kept {
+        Place::Locals(pointer) if shape.result_spilled => Place::Memory { base: pointer, offset: 0 },
+        place => place,
+    };
+    if let Some(value) = shape.result.as_ref().filter(|value| shape.list_returned || value.has_handles()) {
+        if let Place::Memory { base, .. } = result {
+            code.check_area(base, value.size(), value.align());
+        }
+        if value.has_handles() {
+            code.check_nothing_in_flight();
+            code.walk(value, result, Way::Send);
+            code.launch();
+        }
+        if let (true, Value::List(element)) = (shape.list_returned, value) {
+            code.put_into_bounce(element, result);
+        }
+    }
+    code.give(&results, kept);
+    code.finish()
+}
+
+fn has_borrows(value: &Value) -> bool {
+    match value {
+        Value::Borrow(_) => true,
+        Value::List(element) => has_borrows(element),
+        Value::Record(fields) => fields.iter().any(has_borrows),
+        Value::Variant(cases) => cases.iter().flatten().any(has_borrows),
+        _ => false,
+    }
+}
+
+impl Code {
+    fn send(&mut self, shape: &Shape) {
+        let handles = shape.params.has_handles();
+        if handles {
+            if shape.spilled {
+                self.check_area(0, shape.params.size(), shape.params.align());
+            }
+            self.walk_fields(shape.fields(), shape.place(), Way::Send);
+        }
+        if handles || shape.lists_sent {
+            self.launch();
+        }
+    }
+
+    /// What was sent is to be claimed, from the first on.
+    fn launch(&mut self) {
+        self.set_word_const(FLIGHT_NEXT, 0);
+        self.new_sequence();
+    }
+
+    pub(super) fn new_sequence(&mut self) {
+        let memory = self.ledger();
+        self.code().i32_const(FLIGHT_SEQ as i32);
+        self.sequence();
+        self.code().i64_const(1).i64_add().i64_store(mem_arg(memory, 0, 3));
+    }
+
+    /// Something is where a `post-return` has this called while a result is on its way, or after a trap in the store.
+    fn check_nothing_in_flight(&mut self) {
+        self.word(FLIGHT_LEN);
+        self.fail_if(Failure::Interrupted, Arg::Const(0), Arg::Const(0));
+    }
+
+    /// All that was sent must have been claimed.
+    fn landed(&mut self) {
+        let [next, len] = [self.local(ValType::I32), self.local(ValType::I32)];
+        self.word(FLIGHT_NEXT);
+        self.code().local_tee(next);
+        self.word(FLIGHT_LEN);
+        self.code().local_tee(len).i32_ne();
+        self.fail_if(Failure::Flight, Arg::Local(next), Arg::Local(len));
+        self.set_word_const(FLIGHT_NEXT, 0);
+        self.set_word_const(FLIGHT_LEN, 0);
+    }
+
+    /// The callee has no borrowed handle yet. Gives the local that has how many there were.
+    fn begin_borrows(&mut self) -> u32 {
+        let [record, memory] = [self.table_global("record"), self.ledger()];
+        let before = self.local(ValType::I32);
+        let arg = mem_arg(memory, TABLE_BORROWS, 2);
+        self.code().global_get(record).i32_load(arg).local_set(before);
+        self.code().global_get(record).i32_const(0).i32_store(arg);
+        before
+    }
+
+    /// It must have dropped all that it was lent.
+    fn end_borrows(&mut self, before: u32) {
+        let [record, memory] = [self.table_global("record"), self.ledger()];
+        let left = self.local(ValType::I32);
+        let arg = mem_arg(memory, TABLE_BORROWS, 2);
+        self.code().global_get(record).i32_load(arg).local_tee(left);
+        self.fail_if(Failure::BorrowsRemain, Arg::Local(left), Arg::Const(0));
+        self.code().global_get(record).local_get(before).i32_store(arg);
+    }
+
+    /// Puts what is on the stack into locals.
+    fn keep(&mut self, results: &[ValType]) -> Place {
+        let locals: Vec<u32> = results.iter().map(|ty| self.local(*ty)).collect();
+        for local in locals.iter().rev() {
+            self.code().local_set(*local);
+        }
+        Place::Locals(locals.first().copied().unwrap_or(0))
+    }
+
+    /// Puts them back onto the stack.
+    fn give(&mut self, results: &[ValType], place: Place) {
+        if let Place::Locals(first) = place {
+            for local in first..first + results.len() as u32 {
+                self.code().local_get(local);
+            }
+        }
+    }
+}
