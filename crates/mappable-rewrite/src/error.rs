@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::ledger::check::Unsound;
+use crate::ledger::obstacle::Obstacle;
 use crate::report::ComponentPath;
 
 /// Where a lower is.
@@ -59,6 +61,13 @@ pub enum RewriteError {
     #[error("the component imports both `{import}` and the name that the gate gives it")]
     GateNameTaken {
         /// The import of our package.
+        import: String,
+    },
+
+    /// The outermost component imports the host's side of the ledger, which only what is put in here may have.
+    #[error("the component imports `{import}`, which is for the ledger's own modules alone")]
+    LedgerInterface {
+        /// The import's name.
         import: String,
     },
 
@@ -129,6 +138,13 @@ pub enum RewriteError {
     #[error("there is no room for refreshes in the component")]
     NoRoom(#[source] wasmparser::Error),
 
+    /// The ledger tier was asked for, and the tree can't have it.
+    #[error("the composition is not closed: {obstacle}")]
+    NotClosed {
+        /// What stands in the way.
+        obstacle: Box<Obstacle>,
+    },
+
     /// A marked lower can be reached past its refresh: in a rewritten component, our bug.
     #[error("a bug in mappable: the swapping function {site} is not behind a refresh, for {reason}")]
     Bug {
@@ -136,6 +152,15 @@ pub enum RewriteError {
         site: Site,
         /// What gave it away.
         reason: Unguarded,
+    },
+
+    /// An output of the ledger tier in which a guest could get at what is ours: our bug.
+    #[error("a bug in mappable: what was made of {component} is not sound: {what}")]
+    Unsound {
+        /// The component, by its place in the output.
+        component: ComponentPath,
+        /// What gave it away.
+        what: Unsound,
     },
 
     /// An invariant of the rewriter does not hold: our bug.

@@ -5,6 +5,8 @@
 //! at random for the process: what was never rewritten can't link. Versions are kept, so the engine's rules about
 //! compatible ones hold as before.
 
+use crate::ledger::interface::INTERFACE;
+
 /// The package whose names are gated, up to the interface.
 const PUBLIC: &str = "mappable:memory/";
 /// The package name of [`PUBLIC`], which can't be a key.
@@ -38,15 +40,38 @@ impl Gate {
         format!("{}{interface}", self.prefix)
     }
 
+    /// Whether `name` is a gated one of the host's side of the ledger, of whatever version.
+    pub(crate) fn is_ledger(&self, name: &str) -> bool {
+        name.strip_prefix(self.prefix.as_str()).is_some_and(names_ledger)
+    }
+
     /// What a root import called `name` becomes, if it is one of our package's.
     pub(crate) fn rename(&self, name: &str) -> Option<String> {
-        name.strip_prefix(PUBLIC).map(|interface| self.import_name(interface))
+        offered(name).map(|interface| self.import_name(interface))
     }
 }
 
 /// Whether an import called `name` is one that a gate renames.
 pub(crate) fn is_public(name: &str) -> bool {
-    name.starts_with(PUBLIC)
+    offered(name).is_some()
+}
+
+/// The interface of the package that an import asks for. What the host offers to trusted modules alone is none of it:
+/// under the gate's name a component could link to it.
+fn offered(name: &str) -> Option<&str> {
+    name.strip_prefix(PUBLIC).filter(|interface| !names_ledger(interface))
+}
+
+/// Whether an import called `name` would become, behind a gate, the host's side of the ledger, of whatever version.
+pub(crate) fn is_ledger(name: &str) -> bool {
+    name.strip_prefix(PUBLIC).is_some_and(names_ledger)
+}
+
+/// Whether an interface, with or without a version, or what is within it, is the ledger's.
+fn names_ledger(interface: &str) -> bool {
+    let name = interface.split(['@', '/']).next().unwrap_or_default();
+    let ledger = INTERFACE.split('@').next().unwrap_or_default();
+    name.eq_ignore_ascii_case(ledger)
 }
 
 fn is_lower_kebab(label: &str) -> bool {
@@ -89,6 +114,15 @@ mod tests {
         assert_eq!(renamed("mappable:memory/types@0.1.9").as_deref(), Some("mappable:k1/types@0.1.9"));
         assert_eq!(renamed("mappable:memory/types@0.1.9"), Some(gate.import_name("types@0.1.9")));
         assert_eq!(renamed("mappable:memory/types").as_deref(), Some("mappable:k1/types"));
+        // What is for trusted modules is refused; were it not, it would keep a name that nobody offers.
+        for ledger in ["mappable:memory/ledger@0.1.0", "mappable:memory/ledger", "mappable:memory/LEDGER@9.0.0"] {
+            assert_eq!(renamed(ledger), None, "{ledger}");
+            assert!(is_ledger(ledger) && !is_public(ledger), "{ledger}");
+            assert!(gate.is_ledger(&ledger.replace("memory", "k1")), "{ledger}");
+        }
+        for other in ["mappable:memory/types@0.1.0", "mappable:memory/ledgers", "other:memory/ledger@0.1.0"] {
+            assert!(!is_ledger(other) && !gate.is_ledger(other), "{other}");
+        }
         for other in ["mappable:k1/types@0.1.0", "mappable:memory-x/types@0.1.0", "wasi:cli/run@0.2.0", "types"] {
             assert_eq!(renamed(other), None, "{other}");
         }

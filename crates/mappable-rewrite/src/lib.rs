@@ -30,6 +30,10 @@
 //!   be linked to by nothing that was not rewritten.
 //! - A component with neither is given back byte for byte.
 //!
+//! That is the *baseline* tier. A tree that is *closed* (no function that it imports or exports mentions our resources)
+//! can be rewritten for the *ledger* tier instead, which takes handles out of the engine's hands, and copies plain lists at
+//! once: [`ledger`] says how. [`Tier`] chooses; the [`Report`] says which it is, and what stood in the way.
+//!
 //! Core modules are copied byte for byte, custom sections too; names in `component-name` sections move with the
 //! indices that they name (a section that can't be read is dropped).
 //!
@@ -56,6 +60,7 @@
 mod emit;
 mod error;
 mod gate;
+pub mod ledger;
 mod plan;
 mod read;
 mod refresh;
@@ -67,11 +72,42 @@ use std::borrow::Cow;
 
 pub use error::{MemoryFault, RewriteError, ShapeFault, Site, Unguarded};
 pub use gate::{Gate, GateKeyError};
+pub use ledger::check::{Mention, Place, Private, Unsound};
+pub use ledger::obstacle::{Obstacle, Opening, Reason};
 pub use report::{
     ComponentPath, ComponentReport, GatedImport, LowerReport, MemoryType, ModuleReport, NamedMemory, RefreshReport,
-    Report,
+    Report, TierReport,
 };
 pub use shape::MARK;
+
+/// How closed compositions are rewritten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tier {
+    /// For the ledger where a composition is closed, otherwise as [`Tier::Baseline`].
+    #[default]
+    Auto,
+    /// With the engine's own handles, and a refresh behind each change.
+    Baseline,
+    /// For the ledger, or not at all.
+    Ledger,
+}
+
+/// What [`rewrite_with`] is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The tier.
+    pub tier: Tier,
+    /// Whether lists of plain data go by window between components of closed compositions.
+    pub lists: bool,
+}
+
+impl Default for Settings {
+    /// The ledger where it can be, lists too.
+    fn default() -> Self {
+        Settings { tier: Tier::Auto, lists: true }
+    }
+}
 
 /// What [`rewrite`] gives back.
 #[derive(Debug)]
@@ -89,20 +125,68 @@ impl Rewritten<'_> {
     }
 }
 
-/// Puts a refresh behind each marked lower of `component` and its nested components, and its imports of our package
-/// behind `gate`.
-///
-/// `component` is a binary component; text is not accepted. It is validated first. Rewriting a second time changes
-/// nothing.
+/// [`rewrite_with`] with the default settings.
 ///
 /// # Errors
 ///
-/// A component that is not valid, or whose swapping functions can't be made sound. Nothing panics on any input.
+/// As [`rewrite_with`].
 pub fn rewrite<'a>(component: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, RewriteError> {
-    let facts = read::read(component, read::Bodies::Validate)?;
-    let guards = verify::guards(&facts);
-    let plan = plan::Plan::new(&facts, &guards, Some(gate))?;
-    let report = report::report(&facts, &guards, &plan)?;
+    rewrite_with(component, gate, Settings::default())
+}
+
+/// Makes `component` one that can map, and puts its imports of our package behind `gate`.
+///
+/// At the baseline tier each marked lower of it and its nested components gets a refresh. At the ledger tier, which is
+/// for closed compositions, handles and lists go by trusted modules, and what comes out imports the host's side of the
+/// ledger ([`ledger::interface`]) too.
+///
+/// `component` is a binary component; text is not accepted. It is validated first. Rewriting the output of the baseline
+/// tier a second time changes nothing; that of the ledger tier is not to be rewritten.
+///
+/// # Errors
+///
+/// A component that is not valid, or whose swapping functions can't be made sound; with [`Tier::Ledger`], one that is not
+/// closed. Nothing panics on any input.
+pub fn rewrite_with<'a>(component: &'a [u8], gate: &Gate, settings: Settings) -> Result<Rewritten<'a>, RewriteError> {
+    if settings.tier == Tier::Baseline {
+        let facts = read::read(component, read::Bodies::Validate)?;
+        return baseline(component, &facts, gate, None);
+    }
+    let mut walker = ledger::analysis::Walker::default();
+    let (facts, types) = read::read_with(component, read::Bodies::Validate, &mut walker)?;
+    let wanted = ledger::analysis::Settings { lists: settings.lists };
+    let analysis = match walker.finish(&facts, types.as_ref(), wanted)? {
+        Ok(analysis) if analysis.is_identity() => return baseline(component, &facts, gate, None),
+        Ok(analysis) => analysis,
+        Err(obstacle) if settings.tier == Tier::Ledger => {
+            return Err(RewriteError::NotClosed { obstacle: Box::new(obstacle) });
+        }
+        Err(obstacle) => return baseline(component, &facts, gate, Some(obstacle)),
+    };
+    match by_ledger(component, &facts, analysis, gate) {
+        Err(RewriteError::NotClosed { obstacle }) if settings.tier == Tier::Auto => {
+            baseline(component, &facts, gate, Some(*obstacle))
+        }
+        Err(error) if settings.tier == Tier::Auto => {
+            let reason = Reason::Broken(error.to_string());
+            let obstacle = Obstacle { component: ComponentPath::default(), name: None, function: None, reason };
+            baseline(component, &facts, gate, Some(obstacle))
+        }
+        rewritten => rewritten,
+    }
+}
+
+/// The baseline tier; `obstacle` is what stood in the way of the other.
+fn baseline<'a>(
+    component: &'a [u8],
+    facts: &read::Facts<'_>,
+    gate: &Gate,
+    obstacle: Option<Obstacle>,
+) -> Result<Rewritten<'a>, RewriteError> {
+    let guards = verify::guards(facts);
+    let plan = plan::Plan::new(facts, &guards, Some(gate))?;
+    let mut report = report::report(facts, &guards, &plan)?;
+    report.tier = TierReport::Baseline { obstacle };
     if plan.is_identity() {
         return Ok(Rewritten { bytes: Cow::Borrowed(component), report });
     }
@@ -114,16 +198,50 @@ pub fn rewrite<'a>(component: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, Re
     Ok(Rewritten { bytes: Cow::Owned(bytes), report })
 }
 
+/// The ledger tier.
+fn by_ledger<'a>(
+    component: &'a [u8],
+    facts: &read::Facts<'_>,
+    analysis: ledger::analysis::Analysis,
+    gate: &Gate,
+) -> Result<Rewritten<'a>, RewriteError> {
+    let guards = verify::guards(facts);
+    let plan = plan::Plan::new(facts, &guards, Some(gate))?;
+    let mut report = report::report(facts, &guards, &plan)?;
+    let emitted = ledger::emit::emit(component, facts, &analysis, plan.renames(), gate)?;
+    if let Some(module) = emitted.guests.iter().find(|module| emitted.trusted.has(module)) {
+        let (component, name) = read::place_of_module(component, facts, module)?;
+        let obstacle = Obstacle { component, name, function: None, reason: Reason::TrustedModule };
+        return Err(RewriteError::NotClosed { obstacle: Box::new(obstacle) });
+    }
+    ledger::check::check(&emitted.bytes, &emitted.guests, &emitted.trusted, gate).map_err(|error| match error {
+        RewriteError::Invalid(source) => error::broken!("what was written for the ledger is not valid: {source}"),
+        // The input's own: of what is written only the root has one that was not there, and it is the right one.
+        RewriteError::Unsound { component, what: Unsound::GateName(_) } => {
+            let obstacle = Obstacle { component, name: None, function: None, reason: Reason::GateName };
+            RewriteError::NotClosed { obstacle: Box::new(obstacle) }
+        }
+        other => other,
+    })?;
+    let bytes = Cow::Owned(emitted.bytes);
+    report.take_tier(Ok(analysis).into());
+    Ok(Rewritten { bytes, report })
+}
+
 /// Says what [`rewrite`] would find in `component` and do to it, without doing it.
 ///
 /// # Errors
 ///
 /// As [`rewrite`].
 pub fn inspect(component: &[u8]) -> Result<Report, RewriteError> {
-    let facts = read::read(component, read::Bodies::Validate)?;
+    let mut walker = ledger::analysis::Walker::default();
+    let (facts, types) = read::read_with(component, read::Bodies::Validate, &mut walker)?;
     let guards = verify::guards(&facts);
     let plan = plan::Plan::new(&facts, &guards, None)?;
-    report::report(&facts, &guards, &plan)
+    let mut report = report::report(&facts, &guards, &plan)?;
+    let settings = ledger::analysis::Settings { lists: true };
+    report.tier = walker.finish(&facts, types.as_ref(), settings)?.into();
+    Ok(report)
 }
 
 /// Checks that each marked lower of `component` sits behind a refresh, and that nothing else can reach it.

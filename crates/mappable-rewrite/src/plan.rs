@@ -33,6 +33,7 @@ impl Plan {
         if facts.components.len() != guards.len() {
             return Err(broken!("not each component has guards"));
         }
+        refuse_the_ledger(&facts.root_imports, gate)?;
         let components = facts.components.iter().zip(guards);
         Ok(Plan {
             components: components
@@ -47,10 +48,23 @@ impl Plan {
         self.renames.is_empty() && self.components.iter().all(ComponentPlan::is_identity)
     }
 
+    /// Old and new names of the root's imports.
+    pub(crate) fn renames(&self) -> &[(String, String)] {
+        &self.renames
+    }
+
     /// The new name of a root import, if it has one.
     pub(crate) fn renamed(&self, import: &str) -> Option<&str> {
         let found = self.renames.iter().find(|(old, _)| old == import);
         found.map(|(_, new)| new.as_str())
+    }
+}
+
+/// Refuses a component that asks for the host's side of the ledger itself: with the gate's name it would be given it.
+fn refuse_the_ledger(imports: &[&str], gate: Option<&Gate>) -> Result<(), RewriteError> {
+    match imports.iter().find(|name| gate::is_ledger(name) || gate.is_some_and(|gate| gate.is_ledger(name))) {
+        Some(import) => Err(RewriteError::LedgerInterface { import: (*import).to_owned() }),
+        None => Ok(()),
     }
 }
 

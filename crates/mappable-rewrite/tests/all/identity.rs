@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mappable_rewrite::{inspect, rewrite};
+use mappable_rewrite::{Settings, Tier, inspect, rewrite, rewrite_with};
 
 use crate::support::{gate, wasm};
 
@@ -51,6 +51,57 @@ fn what_maps_nothing_is_the_same_bytes() {
         assert!(matches!(rewritten.bytes, Cow::Borrowed(_)), "{text}");
         assert_eq!(rewritten.bytes, bytes, "{text}");
         assert!(!inspect(&bytes).unwrap().maps(), "{text}");
+    }
+}
+
+/// A component that calls another one, without lists of plain data between them; the host has such lists of it.
+const WITHOUT_LISTS: &str = r#"(component
+    (component $named
+      (core module $m (memory (export "m") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "name") (param i32 i32)))
+      (core instance $m (instantiate $m))
+      (func (export "name") (param "name" string)
+        (canon lift (core func $m "name") (memory $m "m") (realloc (func $m "realloc")))))
+    (component $main
+      (import "name" (func $name (param "name" string)))
+      (core module $m (memory (export "m") 1) (func (export "run") (param i32 i32))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+      (core instance $m (instantiate $m))
+      (core func $name (canon lower (func $name) (memory $m "m")))
+      (core module $user (import "" "name" (func (param i32 i32))))
+      (core instance (instantiate $user (with "" (instance (export "name" (func $name))))))
+      (func (export "run") (param "all" (list u8))
+        (canon lift (core func $m "run") (memory $m "m") (realloc (func $m "realloc")))))
+    (instance $n (instantiate $named))
+    (instance $main (instantiate $main (with "name" (func $n "name"))))
+    (export "run" (func $main "run")))"#;
+
+/// Each way of rewriting.
+fn settings() -> impl Iterator<Item = Settings> {
+    let tiers = [Tier::Auto, Tier::Baseline, Tier::Ledger];
+    tiers.into_iter().flat_map(|tier| [false, true].map(|lists| Settings { tier, lists }))
+}
+
+#[test]
+fn what_maps_nothing_and_passes_no_lists_is_the_same_bytes_in_each_tier() {
+    for text in ORDINARY.iter().chain([&WITHOUT_LISTS]) {
+        let bytes = wasm(text);
+        for settings in settings() {
+            let rewritten = rewrite_with(&bytes, &gate(), settings).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+            assert!(matches!(rewritten.bytes, Cow::Borrowed(_)), "{settings:?}: {text}");
+            assert_eq!(rewritten.bytes, bytes, "{settings:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn what_passes_lists_is_the_same_bytes_unless_they_go_by_window() {
+    // Were strings plain data, they would go by window.
+    let bytes = wasm(&WITHOUT_LISTS.replace("string", "(list u8)"));
+    for settings in settings() {
+        let changed = rewrite_with(&bytes, &gate(), settings).unwrap().changed();
+        assert_eq!(changed, settings.lists && settings.tier != Tier::Baseline, "{settings:?}");
     }
 }
 

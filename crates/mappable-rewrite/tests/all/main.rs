@@ -1,9 +1,13 @@
 //! The rewriter's tests, one module a topic.
 
+mod closed;
 mod golden;
 mod identity;
+mod joined;
+mod ledger;
 mod mark;
 mod mutated;
+mod obstacles;
 mod random;
 mod report;
 mod support;

@@ -1,6 +1,6 @@
 //! Components as stock toolchains make them: by `wit-component` from a core module, and composed by `wac`.
 
-use mappable_rewrite::inspect;
+use mappable_rewrite::{TierReport, inspect};
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions, plug};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
@@ -22,6 +22,41 @@ const STAGES: &str = "
     world last {
         import mappable:memory/types@0.1.0;
         export hand-over;
+    }
+    interface all-sorts {
+        use mappable:memory/types@0.1.0.{mappable, frozen, allocate-error};
+        record pixel { red: u8, depth: f32 }
+        record job { name: string, region: mappable, also: option<frozen> }
+        variant item { one(mappable), many(list<mappable>), none, text(string) }
+        flags marks { first, last }
+        resource queue {
+            constructor(first: mappable);
+            push: func(region: mappable, pixels: list<pixel>) -> list<u64>;
+            merge: static func(a: queue, b: borrow<queue>) -> result<frozen, tuple<mappable, allocate-error>>;
+        }
+        submit: func(job: job, bytes: list<u8>, pixels: list<pixel>) -> result<item, allocate-error>;
+        look: func(at: borrow<mappable>, items: list<tuple<u32, item>>) -> list<pixel>;
+        many: func(a: u64, b: u64, c: job, d: job, e: item, f: list<u8>, g: marks) -> tuple<mappable, list<u8>>;
+        plain: func(samples: list<f64>) -> list<u16>;
+        text: func(lines: list<string>) -> list<pixel>;
+    }
+    interface more-sorts {
+        use mappable:memory/types@0.1.0.{mappable as region};
+        use all-sorts.{job, pixel, queue, item as thing};
+        type jobs = list<job>;
+        type canvas = list<pixel>;
+        all: func(jobs: jobs, canvas: canvas) -> thing;
+        queue-of: func(region: region) -> queue;
+    }
+    world giver {
+        import mappable:memory/types@0.1.0;
+        import all-sorts;
+        import more-sorts;
+    }
+    world taker {
+        import mappable:memory/types@0.1.0;
+        export all-sorts;
+        export more-sorts;
     }
     world plain {
         import log: func(line: string);
@@ -80,4 +115,34 @@ fn a_composition_of_wac_gets_refreshes_in_each_stage() {
     assert!(report.lowers().all(|(component, _)| !component.path.0.is_empty()));
     assert_eq!(report.gated_imports.len(), 1);
     assert_eq!(refreshes(&rewritten(&input)), 2 * SWAPPING_FUNCTIONS);
+}
+
+#[test]
+fn a_composition_of_wac_is_closed_and_a_stage_of_it_is_not() {
+    let (last, first) = (dummy("last", LEGACY), dummy("first", LEGACY));
+    for (stage, way) in
+        [(&last, "root exports `test:stages/hand-over`"), (&first, "root imports `test:stages/hand-over`")]
+    {
+        let TierReport::Baseline { obstacle: Some(obstacle), .. } = inspect(stage).unwrap().tier else {
+            panic!("a stage alone is closed");
+        };
+        let said = obstacle.to_string();
+        assert!(said.contains(way) && said.contains("take`"), "{said}");
+    }
+    // Each imports all of the package's functions but `granule`, the handed-over one goes from one to the other.
+    let tier = inspect(&composed(last, first)).unwrap().tier;
+    assert_eq!(tier, TierReport::Ledger { wrapped: 2, builtins: 2 * 17 });
+}
+
+#[test]
+fn handles_and_lists_of_all_sorts_are_written_for_the_ledger() {
+    for mangling in [LEGACY, ManglingAndAbi::Standard32] {
+        let input = composed(dummy("taker", mangling), dummy("giver", mangling));
+        let output = crate::ledger::written(&input);
+        // Shims and re-exports of types are followed: nothing is lowered or lifted with a real handle of ours.
+        let mut config = wasmtime::Config::new();
+        config.cranelift_opt_level(wasmtime::OptLevel::None);
+        let engine = wasmtime::Engine::new(&config).unwrap();
+        wasmtime::component::Component::new(&engine, output).unwrap();
+    }
 }

@@ -1,0 +1,145 @@
+//! Canonical functions, by role: a wrapper behind each lower and before each lift that needs one, a guard around what the
+//! engine calls back, a barrier before what that may not call.
+
+use wasm_encoder::CanonicalOption as NewOption;
+use wasm_encoder::reencode::{ReencodeComponent, component_utils};
+use wasmparser::{CanonicalFunction, CanonicalOption};
+
+use super::trusted::{Wrapped, Wrapper};
+use super::{EmitResult, Emitter, user};
+use crate::error::broken;
+use crate::ledger::analysis::CanonRole;
+use crate::read::lower;
+
+impl<'a> Emitter<'a> {
+    pub(super) fn canon(&mut self, canon: CanonicalFunction) -> EmitResult {
+        let roles = self.roles()?;
+        let body = self.body()?;
+        let role = roles.canons.get(body.canons).ok_or_else(|| user(broken!("a canonical function has no role")))?;
+        body.canons = body.canons.saturating_add(1);
+        self.guard_options(lower::options(&canon))?;
+        match (role, canon) {
+            (
+                CanonRole::Untouched | CanonRole::Lift { .. },
+                CanonicalFunction::Lift { core_func_index, type_index, options },
+            ) => self.lift(core_func_index, type_index, &options, Wrapper::of(role)),
+            (CanonRole::Lower { .. }, CanonicalFunction::Lower { func_index, options }) => {
+                let func = self.component_func_index(func_index);
+                self.lower(func, &options, Wrapper::of(role))
+            }
+            (CanonRole::Builtin { builtin, .. }, CanonicalFunction::Lower { options, .. }) => {
+                let func = self.body()?.interface_func(&builtin.ledger_name()).map_err(user)?;
+                self.lower(func, &options, Wrapper::of(role))
+            }
+            (CanonRole::Drop(kind), CanonicalFunction::ResourceDrop { .. }) => {
+                let body = self.body()?;
+                let func = body.drop_func(*kind).map_err(user)?;
+                body.maps.core_funcs.push(func);
+                Ok(())
+            }
+            (CanonRole::Untouched, canon) => self.untouched(canon),
+            _ => Err(user(broken!("a canonical function has the role of another kind"))),
+        }
+    }
+
+    /// Anything but a lift, as it stands but for indices.
+    fn untouched(&mut self, canon: CanonicalFunction) -> EmitResult {
+        let mut canons = self.body()?.sections.take_canons();
+        component_utils::parse_component_canonical(self, &mut canons, canon)?;
+        let func = self.body()?.sections.put_canons(canons);
+        let func = self.barred(func)?;
+        self.body()?.maps.core_funcs.push(func);
+        self.found()
+    }
+
+    /// The next core function: a barrier in front of it, if it leaves the component and a wrapper of this calls `realloc`.
+    fn barred(&mut self, func: u32) -> EmitResult<u32> {
+        let body = self.body()?;
+        let (old, barriers) = (body.maps.core_funcs.len(), body.trusted.barriers);
+        let leaving = &self.component_facts()?.leaving;
+        let Some(ty) = u32::try_from(old).ok().and_then(|old| leaving.get(&old)).filter(|_| barriers) else {
+            return Ok(func);
+        };
+        let Some(super::Body::Component(body)) = self.scopes.last_mut().map(|scope| &mut scope.body) else {
+            return Err(user(broken!("a canonical function is outside of any component")));
+        };
+        let barrier = self.generated.barrier_of(ty).map_err(user)?;
+        body.wrap(barrier, Wrapped { callee: Some(func), ..Wrapped::default() }).map_err(user)
+    }
+
+    fn lift(&mut self, core_func: u32, ty: u32, options: &[CanonicalOption], wrapper: Option<Wrapper>) -> EmitResult {
+        let depth = self.depth()?;
+        let roles = self.roles()?;
+        let version = roles.closed_funcs.get(self.body()?.maps.funcs.len()).copied().unwrap_or_default();
+        let ty = self.version(depth, ty, version)?;
+        let (options, wrapped) = self.options(options)?;
+        let mut func = wasm_encoder::reencode::Reencode::function_index(self, core_func)?;
+        if let Some(wrapper) = wrapper {
+            func = self.wrap(wrapper, Wrapped { callee: Some(func), ..wrapped })?;
+        }
+        self.found()?;
+        let body = self.body()?;
+        let lifted = body.sections.lift(|canons| _ = canons.lift(func, ty, options));
+        body.maps.funcs.push(lifted);
+        Ok(())
+    }
+
+    /// Lowers a function, by its new index, and puts a wrapper behind it.
+    fn lower(&mut self, func: u32, options: &[CanonicalOption], wrapper: Option<Wrapper>) -> EmitResult {
+        let (options, wrapped) = self.options(options)?;
+        self.found()?;
+        let lowered = self.body()?.sections.canon(|canons| _ = canons.lower(func, options));
+        let wrapper = wrapper.ok_or_else(|| user(broken!("a lower of the ledger's has no wrapper")))?;
+        let func = self.wrap(wrapper, Wrapped { callee: Some(lowered), ..wrapped })?;
+        self.body()?.maps.core_funcs.push(func);
+        Ok(())
+    }
+
+    fn wrap(&mut self, wrapper: Wrapper, wrapped: Wrapped) -> EmitResult<u32> {
+        // Not by `Self::body`: the module is borrowed meanwhile.
+        let Some(super::Body::Component(body)) = self.scopes.last_mut().map(|scope| &mut scope.body) else {
+            return Err(user(broken!("a canonical function is outside of any component")));
+        };
+        body.wrap(self.generated.wrapper(wrapper).map_err(user)?, wrapped).map_err(user)
+    }
+
+    /// The new options, and what a wrapper needs of them.
+    fn options(&mut self, options: &[CanonicalOption]) -> EmitResult<(Vec<NewOption>, Wrapped)> {
+        let mut wrapped = Wrapped::default();
+        let mut new = Vec::with_capacity(options.len());
+        for option in options {
+            let option = self.canonical_option(*option)?;
+            match option {
+                NewOption::Memory(memory) => wrapped.memory = Some(memory),
+                NewOption::Realloc(func) => wrapped.realloc = Some(func),
+                _ => {}
+            }
+            new.push(option);
+        }
+        Ok((new, wrapped))
+    }
+
+    /// Puts a guard around each `realloc` and `post-return` that has none yet, if the component has a handle table.
+    fn guard_options(&mut self, options: &[CanonicalOption]) -> EmitResult {
+        if !self.body()?.has_table() {
+            return Ok(());
+        }
+        for option in options {
+            let (CanonicalOption::Realloc(old) | CanonicalOption::PostReturn(old)) = *option else {
+                continue;
+            };
+            if self.body()?.maps.guards.contains_key(&old) {
+                continue;
+            }
+            let ty = self.component_facts()?.called_back.get(&old);
+            let ty = ty.ok_or_else(|| user(broken!("a function that is called back has no type")))?;
+            let func = wasm_encoder::reencode::Reencode::function_index(self, old)?;
+            let Some(super::Body::Component(body)) = self.scopes.last_mut().map(|scope| &mut scope.body) else {
+                return Err(user(broken!("a canonical function is outside of any component")));
+            };
+            let guard = body.guarded(func, self.generated.guard_of(ty).map_err(user)?).map_err(user)?;
+            body.maps.guards.insert(old, guard);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! The type of the ledger's host interface, as rewritten components import it.
+
+use wasm_encoder::{
+    ComponentDefinedTypeEncoder, ComponentTypeRef, ComponentValType as Val, InstanceType,
+    PrimitiveValType as Primitive, TypeBounds,
+};
+
+use crate::ledger::interface::Builtin;
+
+/// An instance's type while it is written.
+struct Writer {
+    ty: InstanceType,
+}
+
+/// The enums of the package, by index in the instance's type. Those that no function mentions are left out.
+#[derive(Default)]
+struct Enums {
+    map: Option<Val>,
+    allocate: Option<Val>,
+    part: Option<Val>,
+    access: Option<Val>,
+}
+
+const HANDLE: Val = Val::Primitive(Primitive::U32);
+const U32: Val = Val::Primitive(Primitive::U32);
+const U64: Val = Val::Primitive(Primitive::U64);
+
+/// The type of the instance: those of the package's functions that are `used`, with `u32` for handles, and their enums; and
+/// the helpers. Every component of a tree imports it, so what nobody uses would cost each of them.
+pub(super) fn interface(used: &[Builtin]) -> InstanceType {
+    let mut writer = Writer { ty: InstanceType::new() };
+    let mut enums = Enums::default();
+    for builtin in Builtin::ALL.into_iter().filter(|builtin| used.contains(builtin)) {
+        writer.builtin(builtin, &mut enums);
+    }
+    writer.helpers();
+    writer.ty
+}
+
+impl Enums {
+    fn map(&mut self, writer: &mut Writer) -> Val {
+        *self.map.get_or_insert_with(|| writer.enumeration("map-error", crate::MARK))
+    }
+
+    fn allocate(&mut self, writer: &mut Writer) -> Val {
+        let cases = ["invalid-region-size", "region-over-quota", "regions-exhausted"];
+        *self.allocate.get_or_insert_with(|| writer.enumeration("allocate-error", &cases))
+    }
+
+    fn part(&mut self, writer: &mut Writer) -> Val {
+        let cases = ["part-misaligned", "part-outside-region", "region-over-quota"];
+        *self.part.get_or_insert_with(|| writer.enumeration("part-error", &cases))
+    }
+
+    fn access(&mut self, writer: &mut Writer) -> Val {
+        let cases = ["range-outside-region", "list-too-long"];
+        *self.access.get_or_insert_with(|| writer.enumeration("access-error", &cases))
+    }
+}
+
+impl Writer {
+    fn define(&mut self, write: impl FnOnce(ComponentDefinedTypeEncoder<'_>)) -> Val {
+        let index = self.ty.type_count();
+        write(self.ty.ty().defined_type());
+        Val::Type(index)
+    }
+
+    fn enumeration(&mut self, name: &str, cases: &[&str]) -> Val {
+        let index = self.ty.type_count();
+        self.define(|ty| ty.enum_type(cases.iter().copied()));
+        self.ty.export(name, ComponentTypeRef::Type(TypeBounds::Eq(index)));
+        Val::Type(index + 1)
+    }
+
+    fn bytes(&mut self) -> Val {
+        self.define(|ty| ty.list(Val::Primitive(Primitive::U8)))
+    }
+
+    fn tuple<const N: usize>(&mut self, types: [Val; N]) -> Val {
+        self.define(|ty| ty.tuple(types))
+    }
+
+    fn result(&mut self, ok: Option<Val>, err: Val) -> Option<Val> {
+        Some(self.define(|ty| ty.result(ok, Some(err))))
+    }
+
+    fn func(&mut self, name: &str, params: &[(&str, Val)], result: Option<Val>) {
+        let index = self.ty.type_count();
+        self.ty.ty().function().params(params.iter().copied()).result(result);
+        self.ty.export(name, ComponentTypeRef::Func(index));
+    }
+
+    fn builtin(&mut self, builtin: Builtin, enums: &mut Enums) {
+        let this = ("this", HANDLE);
+        let (params, result): (Vec<(&str, Val)>, _) = match builtin {
+            Builtin::MappableAllocate => {
+                let error = enums.allocate(self);
+                (vec![("size", U64)], self.result(Some(HANDLE), error))
+            }
+            Builtin::MappableSize | Builtin::FrozenSize => (vec![this], Some(U64)),
+            Builtin::MappableMap | Builtin::MappingUnmap | Builtin::FrozenMap | Builtin::FrozenMappingUnmap => {
+                let at = self.bytes();
+                let error = enums.map(self);
+                let error = self.tuple([HANDLE, error]);
+                (vec![this, ("at", at)], self.result(Some(HANDLE), error))
+            }
+            Builtin::MappableRead | Builtin::FrozenRead => {
+                let bytes = self.bytes();
+                let error = enums.access(self);
+                (vec![this, ("offset", U64), ("len", U32)], self.result(Some(bytes), error))
+            }
+            Builtin::MappableWrite => {
+                let bytes = self.bytes();
+                let error = enums.access(self);
+                (vec![this, ("offset", U64), ("bytes", bytes)], self.result(None, error))
+            }
+            Builtin::MappableFreeze => (vec![this], Some(HANDLE)),
+            Builtin::MappableSplit => {
+                let parts = self.tuple([HANDLE; 2]);
+                let error = enums.part(self);
+                let error = self.tuple([HANDLE, error]);
+                (vec![this, ("at", U64)], self.result(Some(parts), error))
+            }
+            Builtin::MappableJoin => {
+                let parts = self.tuple([HANDLE; 2]);
+                (vec![("low", HANDLE), ("high", HANDLE)], self.result(Some(HANDLE), parts))
+            }
+            Builtin::FrozenClone | Builtin::FrozenCopy => {
+                let error = enums.allocate(self);
+                (vec![this], self.result(Some(HANDLE), error))
+            }
+            Builtin::FrozenSlice => {
+                let error = enums.part(self);
+                (vec![this, ("offset", U64), ("size", U64)], self.result(Some(HANDLE), error))
+            }
+            Builtin::FrozenThaw => (vec![this], self.result(Some(HANDLE), HANDLE)),
+        };
+        self.func(&builtin.ledger_name(), &params, result);
+    }
+
+    fn helpers(&mut self) {
+        let bytes = self.bytes();
+        self.func("join", &[("memory", bytes), ("name", bytes)], Some(U32));
+        self.func("more", &[("table", U32)], None);
+        self.func("drop", &[("region", U32), ("kind", U32)], None);
+        self.func("fail", &[("table", U32), ("code", U32), ("first", U32), ("second", U32)], None);
+        self.func("seat", &[("memory", bytes)], Some(U32));
+        self.func("window", &[("table", U32), ("memory", bytes)], None);
+        self.func("settle", &[], None);
+    }
+}

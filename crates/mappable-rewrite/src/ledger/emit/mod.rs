@@ -1,0 +1,169 @@
+//! Writes the tree of the ledger tier: the input's items one by one, with the analysis' versions of functions' types, and
+//! trusted modules at each boundary.
+//!
+//! ```text
+//!   component   the walk: each section's items, and what their indices become
+//!    ├ declare     types where they stand, and what instances' types declare
+//!    │  └ types    versions of types, in components and in the types of instances
+//!    ├ canon       canonical functions, by role
+//!    │  └ trusted  the ledger's memory, the table, helpers, wrappers, guards: put in when first needed
+//!    ├ host        the type of the ledger's host interface
+//!    └ hooks       indices within what wasm-encoder writes on its own
+//!   scope       what each old index has become
+//!   sections    what is written, counted
+//! ```
+//!
+//! New indices are counted as items go by: nothing is planned ahead. Core modules are copied byte for byte.
+
+mod canon;
+mod component;
+mod declare;
+mod hooks;
+mod host;
+mod scope;
+mod sections;
+mod trusted;
+mod types;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
+
+use wasm_encoder::reencode::Error;
+use wasmparser::Parser;
+
+use self::scope::{Body, ComponentBody, Scope};
+use self::trusted::Generated;
+use super::analysis::{Analysis, CanonRole, ComponentRoles};
+use super::check::Trusted;
+use super::interface::{Builtin, INTERFACE};
+use crate::error::{RewriteError, broken};
+use crate::gate::Gate;
+use crate::read::{ComponentFacts, FEATURES, Facts};
+
+type EmitResult<T = ()> = Result<T, Error<RewriteError>>;
+
+/// What was written, and what is to be checked of it.
+pub(crate) struct Emitted<'a> {
+    pub(crate) bytes: Vec<u8>,
+    /// The core modules of the input.
+    pub(crate) guests: HashSet<&'a [u8]>,
+    /// The trusted modules that may be in the output.
+    pub(crate) trusted: Trusted,
+}
+
+/// Writes what `analysis` makes of `component`, the imports of the root renamed as by `renames`.
+pub(crate) fn emit<'a>(
+    component: &'a [u8],
+    facts: &'a Facts<'a>,
+    analysis: &'a Analysis,
+    renames: &'a [(String, String)],
+    gate: &Gate,
+) -> Result<Emitted<'a>, RewriteError> {
+    let mut generated = Generated::new()?;
+    let mut emitter = Emitter {
+        facts,
+        analysis,
+        renames: renames.iter().map(|(old, new)| (old.as_str(), new.as_str())).collect(),
+        interface: gate.import_name(INTERFACE),
+        builtins: builtins(analysis),
+        begun: 0,
+        scopes: Vec::new(),
+        guests: HashSet::new(),
+        shared: Rc::new(generated.shared(analysis, facts)?),
+        generated,
+        lost: None,
+    };
+    let mut parser = Parser::new(0);
+    parser.set_features(FEATURES);
+    let root = emitter.component(parser, component, component).map_err(|error| match error {
+        Error::UserError(error) => error,
+        Error::ParseError(source) => RewriteError::Invalid(source),
+        other => broken!("the component was read but can't be written: {other}"),
+    })?;
+    if emitter.begun != facts.components.len() {
+        return Err(broken!("not each component was written"));
+    }
+    Ok(Emitted { bytes: root.finish(), guests: emitter.guests, trusted: emitter.generated.into_all() })
+}
+
+/// The package's functions that a tree lowers.
+fn builtins(analysis: &Analysis) -> Vec<Builtin> {
+    let canons = analysis.components.iter().flat_map(|roles| &roles.canons);
+    let used: BTreeSet<Builtin> = canons
+        .filter_map(|role| match role {
+            CanonRole::Builtin { builtin, .. } => Some(*builtin),
+            _ => None,
+        })
+        .collect();
+    used.into_iter().collect()
+}
+
+struct Emitter<'a> {
+    facts: &'a Facts<'a>,
+    analysis: &'a Analysis,
+    /// New names of the root's imports, by old ones.
+    renames: BTreeMap<&'a str, &'a str>,
+    /// What the ledger's host interface is imported as.
+    interface: String,
+    /// What of the package's functions it has.
+    builtins: Vec<Builtin>,
+    /// How many components have begun: the next one's place among the facts.
+    begun: usize,
+    /// The component or type being written, and those around it.
+    scopes: Vec<Scope<'a>>,
+    /// The core modules that were copied.
+    guests: HashSet<&'a [u8]>,
+    generated: Generated,
+    /// The trusted modules that the root has for all, by their bytes: their indices there.
+    shared: Rc<BTreeMap<Vec<u8>, u32>>,
+    /// The first index that nothing is known of, where that could not be said at once.
+    lost: Option<&'static str>,
+}
+
+impl<'a> Emitter<'a> {
+    /// The innermost scope.
+    fn depth(&self) -> EmitResult<usize> {
+        self.scopes.len().checked_sub(1).ok_or_else(|| user(broken!("something is outside of any component")))
+    }
+
+    /// The component that is the innermost scope.
+    fn body(&mut self) -> EmitResult<&mut ComponentBody<'a>> {
+        match self.scopes.last_mut().map(|scope| &mut scope.body) {
+            Some(Body::Component(body)) => Ok(body),
+            _ => Err(user(broken!("an item of a component is outside of any component"))),
+        }
+    }
+
+    fn roles_of(&self, number: usize) -> EmitResult<&'a ComponentRoles> {
+        let analysis: &'a Analysis = self.analysis;
+        analysis.components.get(number).ok_or_else(|| user(broken!("a component was not analysed")))
+    }
+
+    /// The roles of the component that is the innermost scope.
+    fn roles(&mut self) -> EmitResult<&'a ComponentRoles> {
+        let number = self.body()?.number;
+        self.roles_of(number)
+    }
+
+    /// The facts of the component that is the innermost scope.
+    fn component_facts(&mut self) -> EmitResult<&'a ComponentFacts<'a>> {
+        let number = self.body()?.number;
+        let facts: &'a Facts<'a> = self.facts;
+        facts.components.get(number).ok_or_else(|| user(broken!("a component was not read")))
+    }
+
+    /// Fails if an index was lost in a place where that can't be said.
+    fn found(&mut self) -> EmitResult {
+        match self.lost.take() {
+            None => Ok(()),
+            Some(kind) => Err(user(broken!("a {kind} is named that was not written"))),
+        }
+    }
+}
+
+fn user(error: RewriteError) -> Error<RewriteError> {
+    Error::UserError(error)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! What an index of the input becomes, in each component and type that is being written.
+
+use std::collections::BTreeMap;
+
+use wasm_encoder::InstanceType;
+use wasmparser::{ComponentDefinedType, ComponentFuncType, ComponentNameSectionReader};
+
+use super::sections::Sections;
+use super::trusted::Trusted;
+use crate::ledger::signature::Kind;
+use crate::read::Plain;
+
+/// A component or type that has begun and not ended: what a count of outer aliases counts.
+pub(super) struct Scope<'a> {
+    pub(super) body: Body<'a>,
+    /// Its types, by old index.
+    pub(super) types: Vec<Type<'a>>,
+    /// `tuple<u32, u32>`, where it has been needed.
+    pub(super) pair: Option<u32>,
+}
+
+pub(super) enum Body<'a> {
+    Component(Box<ComponentBody<'a>>),
+    /// An instance's type.
+    Instance(InstanceType),
+    /// A type that is copied: its indices stay.
+    Copied,
+}
+
+pub(super) struct ComponentBody<'a> {
+    /// Its place among the facts.
+    pub(super) number: usize,
+    pub(super) sections: Sections,
+    pub(super) maps: Maps,
+    pub(super) trusted: Trusted,
+    /// How many canonical functions there have been, and how many instantiations of components.
+    pub(super) canons: usize,
+    pub(super) instantiations: usize,
+    /// Its `component-name` sections. They may name what comes after them, so they go to the end.
+    pub(super) names: Vec<ComponentNameSectionReader<'a>>,
+}
+
+/// New indices by old ones, but for those of types.
+#[derive(Default)]
+pub(super) struct Maps {
+    pub(super) modules: Vec<u32>,
+    pub(super) core_funcs: Vec<u32>,
+    pub(super) core_memories: Vec<u32>,
+    pub(super) core_globals: Vec<u32>,
+    pub(super) core_instances: Vec<u32>,
+    pub(super) funcs: Vec<u32>,
+    pub(super) instances: Vec<u32>,
+    pub(super) components: Vec<u32>,
+    /// What takes the place of a core function that is a `realloc` or `post-return`, by its old index.
+    pub(super) guards: BTreeMap<u32, u32>,
+}
+
+/// A type of the input, and its versions in the output.
+#[derive(Clone)]
+pub(super) struct Type<'a> {
+    pub(super) original: u32,
+    /// With `u32` for each handle of ours; and, of a function, with two `u32` for each plain list. Written when first
+    /// asked for, if they differ from the original.
+    pub(super) closed: Option<u32>,
+    pub(super) windowed: Option<u32>,
+    pub(super) facts: TypeFacts,
+    pub(super) what: What<'a>,
+}
+
+/// What is known of a type.
+#[derive(Clone, Copy, Default)]
+pub(super) struct TypeFacts {
+    /// Whether it is a resource of ours.
+    pub(super) kind: Option<Kind>,
+    pub(super) plain: Plain,
+    /// Whether it is a function's.
+    pub(super) func: bool,
+    /// Whether the closed version differs.
+    pub(super) handles: bool,
+    /// Whether it is a function's with plain lists, so that the version with windows differs.
+    pub(super) lists: bool,
+}
+
+/// What other versions of a type are made of.
+#[derive(Clone)]
+pub(super) enum What<'a> {
+    Defined(ComponentDefinedType<'a>),
+    Func(ComponentFuncType<'a>),
+    /// An alias of a type further out.
+    Outer {
+        count: u32,
+        index: u32,
+    },
+    /// Another name of a function's type, by old index.
+    Same(u32),
+    /// All versions are the same.
+    One,
+}
+
+impl Type<'_> {
+    pub(super) fn new(original: u32, facts: TypeFacts, what: What<'_>) -> Type<'_> {
+        Type { original, closed: None, windowed: None, facts, what }
+    }
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(body: Body<'a>) -> Self {
+        Scope { body, types: Vec::new(), pair: None }
+    }
+}
+
+/// The new index of an old one.
+pub(super) fn mapped(map: &[u32], old: u32) -> Option<u32> {
+    map.get(usize::try_from(old).ok()?).copied()
+}

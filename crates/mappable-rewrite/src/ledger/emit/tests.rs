@@ -1,0 +1,143 @@
+//! The walk alone, under an analysis that is made by hand.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles};
+use crate::ledger::interface::Builtin;
+use crate::ledger::signature::{Kind, Signature, Value};
+use crate::read::{Bodies, read};
+
+/// Writes a component under an analysis that leaves everything as it is.
+fn untouched(component: &[u8]) -> Vec<u8> {
+    let facts = read(component, Bodies::Validate).unwrap();
+    let canons = |facts: &ComponentFacts<'_>| vec![CanonRole::Untouched; facts.canons];
+    let components =
+        facts.components.iter().map(|facts| ComponentRoles { canons: canons(facts), ..Default::default() });
+    let analysis = Analysis { components: components.collect() };
+    emit(component, &facts, &analysis, &[], &Gate::new("k0").unwrap()).unwrap().bytes
+}
+
+/// Each file of a folder of the repository that ends so.
+fn files(folder: &str, ending: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.filter(|path| path.to_str().unwrap().ends_with(ending));
+    files.filter_map(|path| Some((path.display().to_string(), wat::parse_file(path).ok()?))).collect()
+}
+
+#[test]
+fn what_is_left_as_it_is_is_written_as_it_was() {
+    let mut seen = 0;
+    for (name, input) in [files("tests/golden", ".wat"), files("../../guests/built", ".wasm")].concat() {
+        if read(&input, Bodies::Validate).is_err() {
+            continue;
+        }
+        let text = |bytes: &[u8]| wasmprinter::print_bytes(bytes).unwrap();
+        let (before, after) = (text(&input), text(&untouched(&input)));
+        let differs = before.lines().zip(after.lines()).find(|(before, after)| before != after);
+        assert!(before == after, "{name}: {differs:?}");
+        seen += 1;
+    }
+    assert!(seen > 40, "{seen} components were written");
+}
+
+const TYPES: &str = r#"(import "mappable:memory/types@0.1.0" (instance $types
+      (export "mappable" (type $mappable (sub resource)))
+      (export "mapping" (type $mapping (sub resource)))
+      (type $map-error' (enum "placement-misaligned" "placement-too-small" "placement-overlaps"
+          "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
+      (export "map-error" (type $map-error (eq $map-error')))
+      (export "[static]mappable.map" (func (param "this" (own $mappable)) (param "at" (list u8))
+          (result (result (own $mapping) (error (tuple (own $mappable) $map-error))))))))
+    (alias export $types "mappable" (type $mappable))"#;
+
+/// One that takes a region and bytes from another, which maps it.
+fn pair() -> String {
+    format!(
+        r#"(component
+    {TYPES}
+    (component $taker
+      {TYPES}
+      (core module $m (memory (export "m") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "take") (param i32 i32 i32) (result i32) unreachable)
+        (func (export "done") (param i32)))
+      (core instance $m (instantiate $m))
+      (type $case (record (field "region" (own $mappable))))
+      (export $case' "case" (type $case))
+      (func (export "take") (param "case" $case') (param "bytes" (list u8)) (result (list u8))
+        (canon lift (core func $m "take") (memory $m "m") (realloc (func $m "realloc"))
+          (post-return (func $m "done"))))
+      (core func $drop (canon resource.drop $mappable)))
+    (component $giver
+      {TYPES}
+      (import "taker" (instance $taker
+        (alias outer 1 $mappable (type $m))
+        (type $case (record (field "region" (own $m))))
+        (export "case" (type $case' (eq $case)))
+        (export "take" (func (param "case" $case') (param "bytes" (list u8)) (result (list u8))))))
+      (core module $m (memory (export "m") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+      (core instance $m (instantiate $m))
+      (core func $take (canon lower (func $taker "take") (memory $m "m") (realloc (func $m "realloc"))))
+      (core func $map (canon lower (func $types "[static]mappable.map") (memory $m "m")))
+      (core module $user (import "" "take" (func (param i32 i32 i32 i32))) (import "" "map" (func (param i32 i32 i32 i32))))
+      (core instance (instantiate $user (with "" (instance (export "take" (func $take)) (export "map" (func $map)))))))
+    (instance $taker (instantiate $taker (with "mappable:memory/types@0.1.0" (instance $types))))
+    (instance (instantiate $giver (with "mappable:memory/types@0.1.0" (instance $types))
+      (with "taker" (instance $taker)))))"#
+    )
+}
+
+fn pairs_analysis() -> Analysis {
+    use crate::ledger::analysis::Version::{Closed, Original};
+    let bytes = || Value::List(Box::new(Value::U8));
+    let case = Value::Record(vec![Value::Own(Kind::Mappable)]);
+    let take = Signature { params: vec![case, bytes()], result: Some(bytes()) };
+    let ours = |types: u32| ComponentRoles {
+        kinds: BTreeMap::from([(types + 1, Kind::Mappable)]),
+        instance_kinds: BTreeMap::from([(
+            types,
+            BTreeMap::from([("mappable".to_owned(), Kind::Mappable), ("mapping".to_owned(), Kind::Mapping)]),
+        )]),
+        needs_ledger: true,
+        ..ComponentRoles::default()
+    };
+    let root = ComponentRoles { instantiates: vec![Some(1), Some(2)], ..ours(0) };
+    let taker = ComponentRoles {
+        name: "taker".to_owned(),
+        canons: vec![CanonRole::Lift { signature: take.clone(), lists: true }, CanonRole::Drop(Kind::Mappable)],
+        closed_funcs: vec![Closed { lists: true }; 2],
+        ..ours(0)
+    };
+    let giver = ComponentRoles {
+        name: "giver".to_owned(),
+        canons: vec![
+            CanonRole::Lower { signature: take, lists: true },
+            CanonRole::Builtin {
+                builtin: Builtin::MappableMap,
+                signature: Signature { params: vec![Value::Own(Kind::Mappable), bytes()], result: None },
+            },
+        ],
+        closed_funcs: vec![Closed { lists: true }, Original],
+        closed_exports: BTreeMap::from([(2, BTreeMap::from([("take".to_owned(), Closed { lists: true })]))]),
+        ..ours(0)
+    };
+    Analysis { components: vec![root, taker, giver] }
+}
+
+#[test]
+fn a_closed_pair_validates_with_u32_for_its_handles_and_lists() {
+    let input = wat::parse_str(pair()).unwrap();
+    let facts = read(&input, Bodies::Validate).unwrap();
+    let (analysis, gate) = (pairs_analysis(), Gate::new("k0").unwrap());
+    let emitted = emit(&input, &facts, &analysis, &[], &gate).unwrap();
+    let output = emitted.bytes;
+    let text = wasmprinter::print_bytes(&output).unwrap();
+    if let Err(error) = wasmparser::Validator::new_with_features(FEATURES).validate_all(&output) {
+        panic!("{error}:\n{text}");
+    }
+    crate::ledger::check::check(&output, &emitted.guests, &emitted.trusted, &gate).unwrap();
+}

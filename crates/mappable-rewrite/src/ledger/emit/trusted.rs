@@ -1,0 +1,404 @@
+//! The trusted items of a component: each is put in when something first needs it.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use wasm_encoder::{Alias, CanonicalOption, ComponentExportKind, ComponentOuterAliasKind, ExportKind, ValType};
+use wasmparser::{ExternalKind, FuncType, Parser, Payload};
+
+use super::scope::ComponentBody;
+use crate::error::{RewriteError, broken};
+use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles};
+use crate::ledger::check::{self, Role};
+use crate::ledger::interface::Builtin;
+use crate::ledger::modules::{self, CALL, MEMORY, Module, Need};
+use crate::ledger::signature::{Kind, Signature};
+use crate::read::Facts;
+
+/// What has been put into a component. All indices are new ones.
+#[derive(Default)]
+pub(super) struct Trusted {
+    /// What traps call the component.
+    name: String,
+    /// The component instance that is the ledger's host interface.
+    pub(super) interface: Option<u32>,
+    /// Component functions, by their names in the interface.
+    funcs: HashMap<String, u32>,
+    /// Core modules, by their bytes.
+    modules: HashMap<Vec<u8>, u32>,
+    /// Those that the root has for all, by their indices there, and how many components this one is within.
+    shared: Rc<BTreeMap<Vec<u8>, u32>>,
+    depth: u32,
+    /// The ledger's core memory.
+    ledger: Option<u32>,
+    /// The window's.
+    window: Option<u32>,
+    table: Option<Table>,
+    /// Lowered helpers, by name and the memory that they are lowered with.
+    helpers: HashMap<(&'static str, Option<u32>), u32>,
+    /// Guards, by the core function that they guard.
+    guards: HashMap<u32, u32>,
+    /// Whether what leaves the component has barriers.
+    pub(super) barriers: bool,
+}
+
+/// A component's handle table.
+struct Table {
+    instance: u32,
+    /// What it exports.
+    exports: BTreeMap<String, ExportKind>,
+    /// The exports that were aliased.
+    aliases: HashMap<&'static str, u32>,
+}
+
+/// What a wrapper is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wrapped {
+    pub(super) callee: Option<u32>,
+    pub(super) memory: Option<u32>,
+    pub(super) realloc: Option<u32>,
+}
+
+/// A core function's parameters and results.
+type FuncTypes = (Vec<ValType>, Vec<ValType>);
+
+/// The modules that have been generated, for all components of a tree.
+pub(super) struct Generated {
+    wrappers: HashMap<Wrapper, Module>,
+    guards: HashMap<FuncTypes, Module>,
+    barriers: HashMap<FuncTypes, Module>,
+    /// All of them, for the check of what is written.
+    all: check::Trusted,
+}
+
+/// A wrapper's module, by what decides its bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Wrapper {
+    Builtin(Builtin, Signature),
+    Lower(Signature, bool),
+    Lift(Signature, bool),
+}
+
+impl Trusted {
+    /// Of a component of that name, within `depth` others.
+    pub(super) fn new(name: String, depth: usize, shared: &Rc<BTreeMap<Vec<u8>, u32>>) -> Self {
+        Trusted { name, depth: depth as u32, shared: Rc::clone(shared), ..Trusted::default() }
+    }
+}
+
+impl Wrapper {
+    /// The wrapper that a role asks for.
+    pub(super) fn of(role: &CanonRole) -> Option<Wrapper> {
+        match role {
+            CanonRole::Untouched | CanonRole::Drop(_) => None,
+            CanonRole::Builtin { builtin, signature } => Some(Wrapper::Builtin(*builtin, signature.clone())),
+            CanonRole::Lower { signature, lists } => Some(Wrapper::Lower(signature.clone(), *lists)),
+            CanonRole::Lift { signature, lists } => Some(Wrapper::Lift(signature.clone(), *lists)),
+        }
+    }
+}
+
+impl Generated {
+    pub(super) fn new() -> Result<Self, RewriteError> {
+        let kinds = [Kind::Mappable, Kind::Mapping, Kind::Frozen, Kind::FrozenMapping];
+        let mut all = check::Trusted::new(kinds.map(modules::drop_name));
+        all.insert(Role::Table, None, &modules::table())?;
+        all.insert(Role::WindowMemory, None, &modules::window_memory())?;
+        all.insert(Role::WindowStart, None, &modules::window_start())?;
+        Ok(Generated { wrappers: HashMap::new(), guards: HashMap::new(), barriers: HashMap::new(), all })
+    }
+
+    /// All that may be in the output.
+    pub(super) fn into_all(self) -> check::Trusted {
+        self.all
+    }
+
+    /// The modules that more than one component will need, by the indices that they are to have in the root. Wasmtime
+    /// compiles each module of a tree, and can't tell more than 255 apart.
+    pub(super) fn shared(
+        &mut self,
+        analysis: &Analysis,
+        facts: &Facts<'_>,
+    ) -> Result<BTreeMap<Vec<u8>, u32>, RewriteError> {
+        let mut users: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+        for (roles, facts) in analysis.components.iter().zip(&facts.components) {
+            let mut needed: BTreeSet<Vec<u8>> = BTreeSet::new();
+            for wrapper in roles.canons.iter().filter_map(Wrapper::of) {
+                let module = self.wrapper(wrapper)?;
+                if module.needs.iter().any(|(_, need)| *need == Need::Window) {
+                    needed.extend([modules::window_memory().bytes, modules::window_start().bytes]);
+                }
+                needed.insert(module.bytes.clone());
+            }
+            if roles.canons.iter().any(|role| *role != CanonRole::Untouched) {
+                needed.insert(modules::table().bytes);
+                for ty in facts.called_back.values() {
+                    needed.insert(self.guard_of(ty)?.bytes.clone());
+                }
+            }
+            if self.calls_back(roles)? {
+                for ty in facts.leaving.values() {
+                    needed.insert(self.barrier_of(ty)?.bytes.clone());
+                }
+            }
+            needed.into_iter().for_each(|module| *users.entry(module).or_default() += 1);
+        }
+        let shared = users.into_iter().filter(|(_, users)| *users > 1);
+        Ok(shared.map(|(module, _)| module).zip(0..).collect())
+    }
+
+    /// The guard around a core function of that type.
+    pub(super) fn guard_of(&mut self, ty: &FuncType) -> Result<&Module, RewriteError> {
+        let all = &mut self.all;
+        known(&mut self.guards, ty, |params, results| {
+            let module = modules::guard(params, results);
+            all.insert(Role::Guard, None, &module)?;
+            Ok(module)
+        })
+    }
+
+    /// The barrier in front of one.
+    pub(super) fn barrier_of(&mut self, ty: &FuncType) -> Result<&Module, RewriteError> {
+        let all = &mut self.all;
+        known(&mut self.barriers, ty, |params, results| {
+            let module = modules::barrier(params, results);
+            all.insert(Role::Barrier, None, &module)?;
+            Ok(module)
+        })
+    }
+
+    /// Whether a wrapper of the component calls `realloc`, unknown to the engine.
+    pub(super) fn calls_back(&mut self, roles: &ComponentRoles) -> Result<bool, RewriteError> {
+        for wrapper in roles.canons.iter().filter_map(Wrapper::of) {
+            if self.wrapper(wrapper)?.needs.iter().any(|(_, need)| *need == Need::Realloc) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Notes the ledger's memory of a component of that name.
+    pub(super) fn ledger_memory(&mut self, name: &str) -> Result<(), RewriteError> {
+        self.all.insert(Role::LedgerMemory, None, &modules::ledger_memory(name))
+    }
+
+    pub(super) fn wrapper(&mut self, wrapper: Wrapper) -> Result<&Module, RewriteError> {
+        match self.wrappers.entry(wrapper) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
+                let (role, made_for, module) = match new.key() {
+                    Wrapper::Builtin(builtin, signature) => {
+                        (Role::Builtin(*builtin), None, modules::builtin(*builtin, signature))
+                    }
+                    Wrapper::Lower(signature, lists) => {
+                        (Role::Lower, Some((signature, *lists)), modules::lower(signature, *lists))
+                    }
+                    Wrapper::Lift(signature, lists) => {
+                        (Role::Lift, Some((signature, *lists)), modules::lift(signature, *lists))
+                    }
+                };
+                self.all.insert(role, made_for, &module)?;
+                Ok(new.insert(module))
+            }
+        }
+    }
+}
+
+/// The module for core functions of that type, made if there is none.
+fn known<'m>(
+    modules: &'m mut HashMap<FuncTypes, Module>,
+    ty: &FuncType,
+    make: impl FnOnce(&[ValType], &[ValType]) -> Result<Module, RewriteError>,
+) -> Result<&'m Module, RewriteError> {
+    let values =
+        |types: &[wasmparser::ValType]| types.iter().map(|ty| ValType::try_from(*ty)).collect::<Result<Vec<_>, _>>();
+    let (Ok(params), Ok(results)) = (values(ty.params()), values(ty.results())) else {
+        return Err(broken!("a function that is called from without has types of its own"));
+    };
+    match modules.entry((params, results)) {
+        Entry::Occupied(known) => Ok(known.into_mut()),
+        Entry::Vacant(new) => {
+            let module = make(&new.key().0, &new.key().1)?;
+            Ok(new.insert(module))
+        }
+    }
+}
+
+impl ComponentBody<'_> {
+    /// An alias of a function of the ledger's interface.
+    pub(super) fn interface_func(&mut self, name: &str) -> Result<u32, RewriteError> {
+        if let Some(func) = self.trusted.funcs.get(name) {
+            return Ok(*func);
+        }
+        let instance = self.trusted.interface.ok_or_else(|| broken!("the ledger is needed and was not imported"))?;
+        let func = self.sections.alias(Alias::InstanceExport { instance, kind: ComponentExportKind::Func, name });
+        self.trusted.funcs.insert(name.to_owned(), func);
+        Ok(func)
+    }
+
+    /// Puts in the handle table, with what it needs.
+    pub(super) fn begin_table(&mut self) -> Result<(), RewriteError> {
+        let module = modules::table();
+        let exports = exports(&module.bytes)?;
+        let instance = self.instantiate(&module, Wrapped::default())?;
+        self.trusted.table = Some(Table { instance, exports, aliases: HashMap::new() });
+        Ok(())
+    }
+
+    pub(super) fn has_table(&self) -> bool {
+        self.trusted.table.is_some()
+    }
+
+    /// What takes the place of `resource.drop`.
+    pub(super) fn drop_func(&mut self, kind: Kind) -> Result<u32, RewriteError> {
+        Ok(self.table_export(modules::drop_name(kind))?.1)
+    }
+
+    /// Instantiates a wrapper, and aliases the function that takes its callee's place.
+    pub(super) fn wrap(&mut self, module: &Module, wrapped: Wrapped) -> Result<u32, RewriteError> {
+        let instance = self.instantiate(module, wrapped)?;
+        Ok(self.sections.core_export(instance, ExportKind::Func, CALL))
+    }
+
+    /// What takes the place of a function that is called back, of so many parameters and results.
+    pub(super) fn guarded(&mut self, func: u32, module: &Module) -> Result<u32, RewriteError> {
+        if let Some(guard) = self.trusted.guards.get(&func) {
+            return Ok(*guard);
+        }
+        let guard = self.wrap(module, Wrapped { callee: Some(func), ..Wrapped::default() })?;
+        self.trusted.guards.insert(func, guard);
+        Ok(guard)
+    }
+
+    /// Instantiates a trusted module, with just what it needs.
+    fn instantiate(&mut self, module: &Module, wrapped: Wrapped) -> Result<u32, RewriteError> {
+        let mut items = Vec::with_capacity(module.needs.len());
+        for (field, need) in &module.needs {
+            let (kind, index) = self.item(*need, wrapped)?;
+            items.push((*field, kind, index));
+        }
+        let index = match self.trusted.modules.get(&module.bytes) {
+            Some(index) => *index,
+            None => {
+                let (kind, count) = (ComponentOuterAliasKind::CoreModule, self.trusted.depth);
+                let index = match self.trusted.shared.get(&module.bytes) {
+                    Some(&index) if count == 0 => index,
+                    Some(&index) => self.sections.alias(Alias::Outer { kind, count, index }),
+                    None => self.sections.module(&module.bytes),
+                };
+                self.trusted.modules.insert(module.bytes.clone(), index);
+                index
+            }
+        };
+        if items.is_empty() {
+            return Ok(self.sections.instantiate(index, &[]));
+        }
+        let argument = self.sections.core_exports(&items);
+        Ok(self.sections.instantiate(index, &[("", argument)]))
+    }
+
+    fn item(&mut self, need: Need, wrapped: Wrapped) -> Result<(ExportKind, u32), RewriteError> {
+        let func = |index: Option<u32>, what| match index {
+            Some(index) => Ok((ExportKind::Func, index)),
+            None => Err(broken!("a trusted module needs a {what}, and there is none")),
+        };
+        match need {
+            Need::Callee => func(wrapped.callee, "callee"),
+            Need::Realloc => func(wrapped.realloc, "realloc"),
+            Need::GuestMemory => Ok((ExportKind::Memory, guest_memory(wrapped)?)),
+            Need::Ledger => Ok((ExportKind::Memory, self.ledger()?)),
+            Need::Window => Ok((ExportKind::Memory, self.window()?)),
+            Need::Table(name) => self.table_export(name),
+            Need::Helper(name) => {
+                let memory = match name {
+                    "join" => Some(self.ledger()?),
+                    "window" => Some(self.window_memory()?),
+                    "seat" => Some(guest_memory(wrapped)?),
+                    _ => None,
+                };
+                Ok((ExportKind::Func, self.helper(name, memory)?))
+            }
+        }
+    }
+
+    fn helper(&mut self, name: &'static str, memory: Option<u32>) -> Result<u32, RewriteError> {
+        if let Some(helper) = self.trusted.helpers.get(&(name, memory)) {
+            return Ok(*helper);
+        }
+        let func = self.interface_func(name)?;
+        let options: Vec<_> = memory.map(CanonicalOption::Memory).into_iter().collect();
+        let helper = self.sections.canon(|canons| _ = canons.lower(func, options));
+        self.trusted.helpers.insert((name, memory), helper);
+        Ok(helper)
+    }
+
+    fn ledger(&mut self) -> Result<u32, RewriteError> {
+        if let Some(memory) = self.trusted.ledger {
+            return Ok(memory);
+        }
+        let instance = self.instantiate(&modules::ledger_memory(&self.trusted.name), Wrapped::default())?;
+        let memory = self.sections.core_export(instance, ExportKind::Memory, MEMORY);
+        self.trusted.ledger = Some(memory);
+        Ok(memory)
+    }
+
+    /// The window, which the host knows to be one.
+    fn window(&mut self) -> Result<u32, RewriteError> {
+        if let Some(memory) = self.trusted.window {
+            return Ok(memory);
+        }
+        let memory = self.window_memory()?;
+        self.instantiate(&modules::window_start(), Wrapped::default())?;
+        Ok(memory)
+    }
+
+    fn window_memory(&mut self) -> Result<u32, RewriteError> {
+        if let Some(memory) = self.trusted.window {
+            return Ok(memory);
+        }
+        let instance = self.instantiate(&modules::window_memory(), Wrapped::default())?;
+        let memory = self.sections.core_export(instance, ExportKind::Memory, MEMORY);
+        self.trusted.window = Some(memory);
+        Ok(memory)
+    }
+
+    fn table_export(&mut self, name: &'static str) -> Result<(ExportKind, u32), RewriteError> {
+        let table = self.trusted.table.as_mut().ok_or_else(|| broken!("a table is needed and there is none"))?;
+        let kind = table.exports.get(name).ok_or_else(|| broken!("the table does not export `{name}`"))?;
+        let index = match table.aliases.get(name) {
+            Some(index) => *index,
+            None => {
+                let index = self.sections.core_export(table.instance, *kind, name);
+                table.aliases.insert(name, index);
+                index
+            }
+        };
+        Ok((*kind, index))
+    }
+}
+
+fn guest_memory(wrapped: Wrapped) -> Result<u32, RewriteError> {
+    wrapped.memory.ok_or_else(|| broken!("a trusted module needs a memory, and its function names none"))
+}
+
+/// What a module of ours exports.
+fn exports(module: &[u8]) -> Result<BTreeMap<String, ExportKind>, RewriteError> {
+    let mut exports = BTreeMap::new();
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::ExportSection(section) = payload.map_err(RewriteError::Invalid)? {
+            for export in section {
+                let export = export.map_err(RewriteError::Invalid)?;
+                let kind = match export.kind {
+                    ExternalKind::Func | ExternalKind::FuncExact => ExportKind::Func,
+                    ExternalKind::Table => ExportKind::Table,
+                    ExternalKind::Memory => ExportKind::Memory,
+                    ExternalKind::Global => ExportKind::Global,
+                    ExternalKind::Tag => ExportKind::Tag,
+                };
+                exports.insert(export.name.to_owned(), kind);
+            }
+        }
+    }
+    Ok(exports)
+}
