@@ -1,0 +1,156 @@
+//! Whether an output of the ledger tier is sound, told from its bytes by the validator's index spaces: nothing of the
+//! analysis' or the emitter's is used.
+//!
+//! What is proved, a rule each ([`Unsound`] has a case for each way to break one):
+//!
+//! 1. *Modules.* Each core module in the output is a guest's (its bytes are in the input) or trusted (its bytes are what
+//!    [`modules`](super::modules) makes), never both. Trusted ones are instantiated in the tree and go nowhere else.
+//! 2. *The host interface.* The ledger is imported by its exact name, as an instance, and is used only as an argument of
+//!    that name for a component of this tree that imports it, or to alias functions from. It is never exported, nor put in
+//!    an instance; no component that imports it is given another, or leaves the tree.
+//! 3. *Its functions.* A function of it is only ever lowered, and with the options that it is made for; the lower is only
+//!    ever an export of core instances that are the argument of one trusted instance.
+//! 4. *Doors.* Of trusted instances, guests get the `call` of wrappers in front of lowers and of barriers, and the table's drops. All
+//!    else (memories, globals, other functions) only ever goes to trusted instances, through core instances made for one
+//!    of them. A lower that a wrapper stands in front of is used by it alone.
+//! 5. *Canonical functions.* A lift lifts a guest's function, a door, or a wrapper made for lifts, which nobody else has.
+//!    Options name guests' memories and, where there is a handle table, `realloc` and `post-return` behind guards. Where a
+//!    wrapper calls `realloc` itself, all lowers and drops of resources that guests have are behind barriers.
+//! 6. *Real handles.* No function is lifted or lowered, and no type dropped, made or sent, that mentions a resource of the
+//!    package ([`resources`]): guests' real tables never hold one.
+//! 7. *Wrappers* are given exactly what they import: a builtin's the lower of its own function; the memory and `realloc`
+//!    of the canonical function that it stands at; the one ledger memory, window and handle table of its component, which
+//!    the table's start, and the window's, have made to be that before.
+//!
+//! 8. *Both sides.* All who lift or lower a function, over all instantiations, have wrappers made for one type, or none has
+//!    one; and none has one where the host or an unknown component has the function too ([`classes`]).
+//!
+//! What is left to others: that trusted modules do what they should, that types are the input's but for handles, and that
+//! the components' wiring is the input's.
+
+mod classes;
+mod core;
+mod fault;
+mod resources;
+mod scope;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+use wasmparser::{Encoding, Parser, Payload, Validator};
+
+pub use fault::{Mention, Place, Private, Unsound};
+
+use super::interface::Builtin;
+use super::modules::{Module, Need};
+use super::signature::Signature;
+use crate::error::{RewriteError, broken};
+use crate::gate::Gate;
+use crate::read::FEATURES;
+
+/// What a trusted module is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// [`ledger_memory`](super::modules::ledger_memory).
+    LedgerMemory,
+    /// [`window_memory`](super::modules::window_memory).
+    WindowMemory,
+    /// [`window_start`](super::modules::window_start).
+    WindowStart,
+    /// [`table`](super::modules::table).
+    Table,
+    /// [`guard`](super::modules::guard).
+    Guard,
+    /// [`barrier`](super::modules::barrier).
+    Barrier,
+    /// [`builtin`](super::modules::builtin).
+    Builtin(Builtin),
+    /// [`lower`](super::modules::lower).
+    Lower,
+    /// [`lift`](super::modules::lift).
+    Lift,
+}
+
+/// The trusted modules that may be in an output: each that the generator was asked for, by its bytes.
+///
+/// Whoever writes the output calls [`Trusted::insert`] with each module that it got of the generator, once for each or
+/// again, and takes the bytes that it writes from nowhere else.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    modules: HashMap<Vec<u8>, TrustedModule>,
+    /// The table's exports that take the place of `resource.drop`.
+    drops: Vec<&'static str>,
+}
+
+/// What a wrapper was made for: a function's type, and whether lists of plain data go by window.
+type MadeFor = (Signature, bool);
+
+/// One of them.
+#[derive(Debug, PartialEq, Eq)]
+struct TrustedModule {
+    role: Role,
+    needs: Vec<(&'static str, Need)>,
+    /// The functions' types that it was made for, if it is a wrapper of [`Role::Lower`] or [`Role::Lift`].
+    signatures: HashSet<MadeFor>,
+}
+
+impl Trusted {
+    /// None yet; `drops` is what [`drop_name`](super::modules::drop_name) gives for each kind.
+    pub(crate) fn new(drops: impl IntoIterator<Item = &'static str>) -> Self {
+        Trusted { modules: HashMap::new(), drops: drops.into_iter().collect() }
+    }
+
+    /// Whether a module of these bytes is one of them.
+    pub(crate) fn has(&self, module: &[u8]) -> bool {
+        self.modules.contains_key(module)
+    }
+
+    /// Adds a module; of a wrapper in front of lowers or lifts, with what it was made for (type, and whether lists go
+    /// by window). More than one may have led to the same module.
+    pub(crate) fn insert(
+        &mut self,
+        role: Role,
+        made_for: Option<(&Signature, bool)>,
+        module: &Module,
+    ) -> Result<(), RewriteError> {
+        let needs = &module.needs;
+        let new = || TrustedModule { role, needs: needs.clone(), signatures: HashSet::new() };
+        let known = self.modules.entry(module.bytes.clone()).or_insert_with(new);
+        if known.role != role || known.needs != *needs {
+            return Err(broken!("a trusted module is for both {:?} and {role:?}", known.role));
+        }
+        known.signatures.extend(made_for.map(|(signature, lists)| (signature.clone(), lists)));
+        Ok(())
+    }
+}
+
+/// Refuses an output that is not sound. `guests`: the bytes of each core module of the input.
+pub(crate) fn check(
+    output: &[u8],
+    guests: &HashSet<&[u8]>,
+    trusted: &Trusted,
+    gate: &Gate,
+) -> Result<(), RewriteError> {
+    let mut parser = Parser::new(0);
+    parser.set_features(FEATURES);
+    let mut validator = Validator::new_with_features(FEATURES);
+    let mut tree = scope::Tree::new(output, guests, trusted, gate);
+    let mut in_module = false;
+    for payload in parser.parse_all(output) {
+        let payload = payload.map_err(RewriteError::Invalid)?;
+        validator.payload(&payload).map_err(RewriteError::Invalid)?;
+        match payload {
+            Payload::Version { encoding: Encoding::Module, .. } => in_module = true,
+            Payload::Version { encoding: Encoding::Component, .. } => tree.begin()?,
+            Payload::End(_) if in_module => in_module = false,
+            Payload::End(_) => tree.end()?,
+            _ if in_module => {}
+            payload => {
+                let types = validator.types(0).ok_or_else(|| broken!("the validator has no types for a component"))?;
+                tree.payload(types, payload)?;
+            }
+        }
+    }
+    tree.finish()
+}

@@ -1,0 +1,391 @@
+//! The core items of one component: what each is, and who may have it.
+
+mod wrapper;
+
+use std::collections::{HashMap, HashSet};
+
+use wasmparser::{CanonicalFunction, CanonicalOption, Export, ExternalKind, Instance};
+
+use super::fault::{Place, Private, Unsound};
+use super::{MadeFor, Role, Trusted, TrustedModule};
+use crate::ledger::interface::{Builtin, HELPERS};
+use crate::ledger::modules::{CALL, MEMORY};
+use crate::read::lower::options;
+
+type Checked<T = ()> = Result<T, Unsound>;
+
+/// A core item by what it is, whatever it is aliased through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Entity<'a> {
+    /// What an instance of a module exports.
+    Export(u32, &'a str),
+    /// What a canonical function makes.
+    Canon(u32),
+}
+
+/// Who may have an item.
+enum Item<'a> {
+    /// Anyone: it is a guest's.
+    Guest,
+    /// Anyone: what a canonical function makes that is none of the ledger's.
+    Open,
+    /// Anyone, but that it needs a guard as a `realloc` or `post-return`.
+    Door,
+    /// Trusted instances.
+    Private(Private),
+    /// Trusted instances: the lower of this function of the ledger.
+    Host(&'a str),
+}
+
+enum CoreInstance<'a, 't> {
+    Guest,
+    Trusted { module: &'t TrustedModule, options: Options<'a> },
+    Exports { exports: HashMap<&'a str, (ExternalKind, Entity<'a>)>, trusted_users: u32, other_users: u32 },
+}
+
+/// What of a canonical function's options a wrapper has to agree with.
+#[derive(Clone, Copy, Default)]
+struct Options<'a> {
+    memory: Option<Entity<'a>>,
+    realloc: Option<Entity<'a>>,
+    /// It has other options than for memory, strings and `post-return`.
+    special: bool,
+}
+
+#[derive(Default)]
+struct Canon<'a, 't> {
+    /// It is a lower.
+    lower: bool,
+    /// It is a lower of this function of the ledger.
+    ledger: Option<&'a str>,
+    options: Options<'a>,
+    /// It is what a wrapper calls, or a lift of one: the types that this was made for.
+    wrapper: Option<&'t HashSet<MadeFor>>,
+    /// Somebody else has it.
+    used: bool,
+    /// So has a barrier.
+    barred: bool,
+    /// It leaves the component: it is a lower, or drops a resource.
+    leaves: bool,
+}
+
+/// A component's core index spaces.
+pub(super) struct Core<'a, 't> {
+    trusted: &'t Trusted,
+    instances: Vec<CoreInstance<'a, 't>>,
+    pub(super) funcs: Vec<Entity<'a>>,
+    pub(super) memories: Vec<Entity<'a>>,
+    pub(super) tables: Vec<Entity<'a>>,
+    pub(super) globals: Vec<Entity<'a>>,
+    pub(super) tags: Vec<Entity<'a>>,
+    canons: Vec<Canon<'a, 't>>,
+    ledger_memory: Option<u32>,
+    table: Option<u32>,
+    window_memory: Option<u32>,
+    window_start: Option<u32>,
+    /// The first canonical function with a `realloc` or `post-return` that has no guard.
+    unguarded: Option<u32>,
+    /// Whether a trusted instance is given a `realloc`.
+    calls_back: bool,
+}
+
+/// How long an index space is, as far as indices go.
+pub(super) fn len<T>(space: &[T]) -> u32 {
+    u32::try_from(space.len()).unwrap_or(u32::MAX)
+}
+
+/// What is at an index. The validator has looked: there is something.
+pub(super) fn at<T>(space: &[T], index: u32) -> Option<&T> {
+    space.get(usize::try_from(index).ok()?)
+}
+
+impl<'a, 't> Core<'a, 't> {
+    pub(super) fn new(trusted: &'t Trusted) -> Self {
+        Core {
+            trusted,
+            instances: Vec::new(),
+            funcs: Vec::new(),
+            memories: Vec::new(),
+            tables: Vec::new(),
+            globals: Vec::new(),
+            tags: Vec::new(),
+            canons: Vec::new(),
+            ledger_memory: None,
+            table: None,
+            window_memory: None,
+            window_start: None,
+            unguarded: None,
+            calls_back: false,
+        }
+    }
+
+    pub(super) fn instance_count(&self) -> u32 {
+        len(&self.instances)
+    }
+
+    fn space(&self, kind: ExternalKind) -> &Vec<Entity<'a>> {
+        match kind {
+            ExternalKind::Func | ExternalKind::FuncExact => &self.funcs,
+            ExternalKind::Memory => &self.memories,
+            ExternalKind::Table => &self.tables,
+            ExternalKind::Global => &self.globals,
+            ExternalKind::Tag => &self.tags,
+        }
+    }
+
+    fn space_mut(&mut self, kind: ExternalKind) -> &mut Vec<Entity<'a>> {
+        match kind {
+            ExternalKind::Func | ExternalKind::FuncExact => &mut self.funcs,
+            ExternalKind::Memory => &mut self.memories,
+            ExternalKind::Table => &mut self.tables,
+            ExternalKind::Global => &mut self.globals,
+            ExternalKind::Tag => &mut self.tags,
+        }
+    }
+
+    /// The item at an index; one that can't be, where the validator would have refused it.
+    fn entity(&self, kind: ExternalKind, index: u32) -> Entity<'a> {
+        at(self.space(kind), index).copied().unwrap_or(Entity::Canon(u32::MAX))
+    }
+
+    pub(super) fn alias(&mut self, kind: ExternalKind, instance: u32, name: &'a str) {
+        let entity = match usize::try_from(instance).ok().and_then(|index| self.instances.get_mut(index)) {
+            Some(CoreInstance::Exports { exports, other_users, .. }) => {
+                *other_users += 1;
+                exports.get(name).map_or(Entity::Canon(u32::MAX), |(_, entity)| *entity)
+            }
+            _ => Entity::Export(instance, name),
+        };
+        self.space_mut(kind).push(entity);
+    }
+
+    /// Rules 3 and 4: what each item is.
+    fn item(&self, entity: Entity<'a>) -> Item<'a> {
+        match entity {
+            Entity::Canon(index) => match at(&self.canons, index) {
+                Some(Canon { ledger: Some(name), .. }) => Item::Host(name),
+                Some(_) => Item::Open,
+                None => Item::Private(Private::Inner),
+            },
+            Entity::Export(instance, name) => match at(&self.instances, instance) {
+                Some(CoreInstance::Guest) => Item::Guest,
+                Some(CoreInstance::Trusted { module, .. }) => match module.role {
+                    Role::Builtin(_) | Role::Lower | Role::Barrier if name == CALL => Item::Door,
+                    Role::Table if self.trusted.drops.contains(&name) => Item::Door,
+                    Role::Lift if name == CALL => Item::Private(Private::Lift),
+                    Role::Guard if name == CALL => Item::Private(Private::Guard),
+                    _ => Item::Private(Private::Inner),
+                },
+                _ => Item::Private(Private::Inner),
+            },
+        }
+    }
+
+    /// Refuses an item that a guest may not have; notes the use of one that it may.
+    fn reach(&mut self, entity: Entity<'a>) -> Result<(), Private> {
+        match self.item(entity) {
+            Item::Guest | Item::Door => Ok(()),
+            Item::Open => {
+                if let Entity::Canon(index) = entity
+                    && let Some(canon) = self.canons.get_mut(index as usize)
+                {
+                    canon.used = true;
+                }
+                Ok(())
+            }
+            Item::Private(private) => Err(private),
+            Item::Host(_) => Err(Private::Host),
+        }
+    }
+
+    /// A resource's destructor.
+    pub(super) fn destructor(&mut self, func: u32) -> Checked {
+        let entity = self.entity(ExternalKind::Func, func);
+        self.reach(entity).map_err(|item| Unsound::Named { by: Place::Destructor, item })
+    }
+
+    /// The instance that a section defines next. `module`: the trusted one that is instantiated, if it is one.
+    pub(super) fn instance(&mut self, instance: Instance<'a>, module: Option<&'t TrustedModule>) -> Checked {
+        let index = self.instance_count();
+        let new = match (instance, module) {
+            (Instance::FromExports(exports), _) => self.exports(&exports),
+            (Instance::Instantiate { args, .. }, None) => {
+                for arg in &args {
+                    match self.instances.get_mut(arg.index as usize) {
+                        Some(CoreInstance::Exports { other_users, .. }) => *other_users += 1,
+                        Some(CoreInstance::Trusted { .. }) => return Err(Unsound::InstancePassed(arg.index)),
+                        Some(CoreInstance::Guest) | None => {}
+                    }
+                }
+                CoreInstance::Guest
+            }
+            (Instance::Instantiate { args, .. }, Some(module)) => {
+                let options = self.trusted_instance(index, module, &args)?;
+                self.count(index, module)?;
+                CoreInstance::Trusted { module, options }
+            }
+        };
+        self.instances.push(new);
+        Ok(())
+    }
+
+    fn exports(&self, exports: &[Export<'a>]) -> CoreInstance<'a, 't> {
+        let export = |export: &Export<'a>| (export.name, (export.kind, self.entity(export.kind, export.index)));
+        let exports = exports.iter().map(export).collect();
+        CoreInstance::Exports { exports, trusted_users: 0, other_users: 0 }
+    }
+
+    /// Rules 3 and 5: a canonical function. `ledger`: the function of the ledger that it lowers, if it does.
+    pub(super) fn canon(&mut self, canon: &CanonicalFunction, ledger: Option<&'a str>) -> Checked {
+        let index = len(&self.canons);
+        let named = |by: Place| move |item: Private| Unsound::Named { by, item };
+        let lower = matches!(canon, CanonicalFunction::Lower { .. });
+        let leaves = lower || matches!(canon, CanonicalFunction::ResourceDrop { .. });
+        let mut new = Canon { ledger, lower, leaves, ..Canon::default() };
+        for option in options(canon) {
+            match *option {
+                CanonicalOption::Memory(memory) => {
+                    let memory = self.entity(ExternalKind::Memory, memory);
+                    if ledger.is_none() || matches!(self.item(memory), Item::Guest) {
+                        self.reach(memory).map_err(named(Place::Option(index)))?;
+                    }
+                    new.options.memory = Some(memory);
+                }
+                CanonicalOption::Realloc(func) => {
+                    new.options.realloc = Some(self.guarded(index, func)?);
+                }
+                CanonicalOption::PostReturn(func) => {
+                    self.guarded(index, func)?;
+                }
+                CanonicalOption::Callback(func) => {
+                    let func = self.entity(ExternalKind::Func, func);
+                    self.reach(func).map_err(named(Place::Option(index)))?;
+                    new.options.special = true;
+                }
+                CanonicalOption::UTF8 | CanonicalOption::UTF16 | CanonicalOption::CompactUTF16 => {}
+                CanonicalOption::Async | CanonicalOption::CoreType(_) | CanonicalOption::Gc => {
+                    new.options.special = true;
+                }
+            }
+        }
+        if let Some(name) = ledger {
+            self.host(name, &new.options)?;
+        }
+        match *canon {
+            CanonicalFunction::Lift { core_func_index, .. } => {
+                new.wrapper = self.lift(index, core_func_index, &new.options)?;
+            }
+            CanonicalFunction::WaitableSetWait { memory, .. } | CanonicalFunction::WaitableSetPoll { memory, .. } => {
+                let memory = self.entity(ExternalKind::Memory, memory);
+                self.reach(memory).map_err(named(Place::Option(index)))?;
+            }
+            CanonicalFunction::ThreadSpawnIndirect { table_index, .. }
+            | CanonicalFunction::ThreadNewIndirect { table_index, .. } => {
+                let table = self.entity(ExternalKind::Table, table_index);
+                self.reach(table).map_err(named(Place::Option(index)))?;
+            }
+            _ => {}
+        }
+        if !matches!(canon, CanonicalFunction::Lift { .. }) {
+            self.funcs.push(Entity::Canon(index));
+        }
+        self.canons.push(new);
+        Ok(())
+    }
+
+    /// A `realloc` or `post-return`.
+    fn guarded(&mut self, canon: u32, func: u32) -> Checked<Entity<'a>> {
+        let func = self.entity(ExternalKind::Func, func);
+        let allowed = match self.item(func) {
+            Item::Private(Private::Guard) => Ok(()),
+            // The engine refuses a lower meanwhile; a door of ours has no engine behind it.
+            Item::Door => Err(Private::Door),
+            Item::Guest => {
+                self.unguarded.get_or_insert(canon);
+                Ok(())
+            }
+            _ => self.reach(func),
+        };
+        allowed.map_err(|item| Unsound::Named { by: Place::Option(canon), item })?;
+        Ok(func)
+    }
+
+    /// Gives the types that what is lifted was made for, if it is a wrapper for lifts.
+    fn lift(&mut self, index: u32, func: u32, options: &Options<'a>) -> Checked<Option<&'t HashSet<MadeFor>>> {
+        let entity = self.entity(ExternalKind::Func, func);
+        if let (Entity::Export(wrapper, _), Item::Private(Private::Lift)) = (entity, self.item(entity))
+            && let Some(CoreInstance::Trusted { module, options: given }) = at(&self.instances, wrapper)
+        {
+            given.agree(options, wrapper, index)?;
+            return Ok(Some(&module.signatures));
+        }
+        self.reach(entity).map_err(|item| Unsound::Named { by: Place::Lifted(index), item })?;
+        Ok(None)
+    }
+
+    /// The types that the wrapper at a canonical function was made for, once all is known.
+    pub(super) fn wrapper(&self, canon: u32) -> Option<&'t HashSet<MadeFor>> {
+        at(&self.canons, canon).and_then(|canon| canon.wrapper)
+    }
+
+    /// Rule 3: a lower of the ledger's.
+    fn host(&self, name: &str, options: &Options<'a>) -> Checked {
+        let is_guests = |memory: Entity<'a>| matches!(self.item(memory), Item::Guest);
+        let right = match (name, options.memory) {
+            (JOIN, Some(memory)) => self.is_export(memory, self.ledger_memory, MEMORY),
+            (WINDOW, Some(memory)) => self.is_export(memory, self.window_memory, MEMORY),
+            (SEAT, Some(memory)) => is_guests(memory),
+            (JOIN | WINDOW | SEAT, None) => false,
+            (name, memory) if HELPERS.contains(&name) => memory.is_none(),
+            (name, memory) if Builtin::ALL.iter().any(|builtin| builtin.ledger_name() == name) => {
+                memory.is_none_or(is_guests)
+            }
+            _ => return Err(Unsound::UnknownFunction(name.to_owned())),
+        };
+        let realloc = options.realloc.is_some() && HELPERS.contains(&name);
+        if right && !realloc && !options.special { Ok(()) } else { Err(Unsound::LedgerOptions(name.to_owned())) }
+    }
+
+    /// What can only be told when all is known.
+    pub(super) fn finish(&mut self) -> Checked {
+        for index in 0..self.instances.len() {
+            let instance = u32::try_from(index).unwrap_or(u32::MAX);
+            let Some(CoreInstance::Exports { exports, trusted_users, other_users }) = self.instances.get_mut(index)
+            else {
+                continue;
+            };
+            match (*trusted_users, *other_users) {
+                (1, 0) => {}
+                (0, _) => {
+                    for (field, (_, entity)) in std::mem::take(exports) {
+                        self.reach(entity).map_err(|item| Unsound::InReach {
+                            instance,
+                            field: field.to_owned(),
+                            item,
+                        })?;
+                    }
+                }
+                _ => return Err(Unsound::ArgumentShared(instance)),
+            }
+        }
+        let first = |is: &dyn Fn(&Canon<'_, '_>) -> bool| {
+            self.canons.iter().position(is).map(|index| u32::try_from(index).unwrap_or(u32::MAX))
+        };
+        if let Some(past) = first(&|canon| canon.lower && canon.wrapper.is_some() && (canon.used || canon.barred)) {
+            return Err(Unsound::PastWrapper(past));
+        }
+        if let (Some(open), true) = (first(&|canon| canon.leaves && canon.used), self.calls_back) {
+            return Err(Unsound::Unbarred(open));
+        }
+        if let (Some(canon), Some(_)) = (self.unguarded, self.table) {
+            return Err(Unsound::Unguarded(canon));
+        }
+        let joined = self.ledger_memory.is_none() || self.table.is_some();
+        let shown = self.window_memory.is_none() || self.window_start.is_some();
+        if joined && shown { Ok(()) } else { Err(Unsound::Unjoined) }
+    }
+}
+
+const JOIN: &str = "join";
+const WINDOW: &str = "window";
+const SEAT: &str = "seat";

@@ -1,0 +1,128 @@
+//! Rule 7: what instances of trusted modules are given.
+
+use wasmparser::{ExternalKind, InstantiationArg};
+
+use super::{Checked, Core, CoreInstance, Entity, Item, Options, SEAT, at};
+use crate::ledger::check::fault::{Private, Unsound};
+use crate::ledger::check::{Role, TrustedModule};
+use crate::ledger::modules::{MEMORY, Need};
+
+impl<'a, 't> Core<'a, 't> {
+    /// Rule 7: there is one of each, and each in its time.
+    pub(super) fn count(&mut self, index: u32, module: &TrustedModule) -> Checked {
+        let one = match module.role {
+            Role::LedgerMemory => Some(&mut self.ledger_memory),
+            Role::WindowMemory => Some(&mut self.window_memory),
+            Role::WindowStart => Some(&mut self.window_start),
+            Role::Table => Some(&mut self.table),
+            Role::Guard | Role::Barrier | Role::Builtin(_) | Role::Lower | Role::Lift => None,
+        };
+        if one.is_some_and(|one| one.replace(index).is_some()) {
+            return Err(Unsound::Second(index));
+        }
+        let needs = |need: Need| module.needs.iter().any(|(_, other)| *other == need);
+        let no_table = needs(Need::Ledger) && self.table.is_none();
+        let no_window = needs(Need::Window) && self.window_start.is_none();
+        if no_table || no_window { Err(Unsound::TooEarly(index)) } else { Ok(()) }
+    }
+
+    /// Rule 7: what an instance of a trusted module is given. Gives the options that its canonical function must have.
+    pub(super) fn trusted_instance(
+        &mut self,
+        instance: u32,
+        module: &'t TrustedModule,
+        args: &[InstantiationArg<'a>],
+    ) -> Checked<Options<'a>> {
+        let argument = match args {
+            [] if module.needs.is_empty() => return Ok(Options::default()),
+            [argument] if argument.name.is_empty() => argument.index,
+            _ => return Err(Unsound::Arguments(instance)),
+        };
+        let given = match self.instances.get_mut(argument as usize) {
+            Some(CoreInstance::Exports { exports, trusted_users, .. }) if exports.len() == module.needs.len() => {
+                *trusted_users += 1;
+                let given = module.needs.iter().map(|(field, need)| Some((*field, *need, *exports.get(field)?)));
+                given.collect::<Option<Vec<_>>>()
+            }
+            _ => None,
+        };
+        let mut options = Options::default();
+        let mut callee = None;
+        for (field, need, (kind, entity)) in given.ok_or(Unsound::Arguments(instance))? {
+            let wrong = Unsound::WrongArgument { instance, field };
+            let right = match need {
+                Need::Callee => {
+                    callee = Some(entity);
+                    self.callee(module, entity)
+                }
+                Need::GuestMemory => {
+                    kind == ExternalKind::Memory
+                        && matches!(self.item(entity), Item::Guest)
+                        && *options.memory.get_or_insert(entity) == entity
+                }
+                Need::Realloc => {
+                    // With or without a guard, it is what the canonical function names.
+                    options.realloc = Some(entity);
+                    self.calls_back = true;
+                    matches!(self.item(entity), Item::Guest | Item::Open | Item::Private(Private::Guard))
+                }
+                Need::Ledger => self.is_export(entity, self.ledger_memory, MEMORY),
+                Need::Window => self.is_export(entity, self.window_memory, MEMORY),
+                Need::Table(name) => self.is_export(entity, self.table, name),
+                Need::Helper(name) => match (entity, self.item(entity)) {
+                    (Entity::Canon(canon), Item::Host(host)) if host == name => {
+                        // The guest's memory that `seat` is asked about is that of all else.
+                        let memory = at(&self.canons, canon).and_then(|canon| canon.options.memory);
+                        name != SEAT || memory.is_some_and(|memory| *options.memory.get_or_insert(memory) == memory)
+                    }
+                    _ => false,
+                },
+            };
+            if !right {
+                return Err(wrong);
+            }
+        }
+        // A wrapper for lifts is compared with the lift, when it comes.
+        if let (Role::Builtin(_) | Role::Lower, Some(Entity::Canon(canon))) = (module.role, callee) {
+            let lower = at(&self.canons, canon).map(|canon| canon.options).unwrap_or_default();
+            options.agree(&lower, instance, canon)?;
+        }
+        Ok(options)
+    }
+
+    /// Whether a wrapper may stand in front of this; notes that it does.
+    fn callee(&mut self, module: &'t TrustedModule, entity: Entity<'a>) -> bool {
+        match (module.role, entity, self.item(entity)) {
+            (Role::Builtin(builtin), _, Item::Host(name)) => name == builtin.ledger_name(),
+            (Role::Lower, Entity::Canon(index), Item::Open) => match self.canons.get_mut(index as usize) {
+                // One wrapper for each.
+                Some(canon) if canon.lower => canon.wrapper.replace(&module.signatures).is_none(),
+                _ => false,
+            },
+            (Role::Barrier, Entity::Canon(index), Item::Open) => {
+                self.canons.get_mut(index as usize).is_some_and(|canon| {
+                    canon.barred = true;
+                    canon.leaves
+                })
+            }
+            (Role::Lift | Role::Guard, ..) => self.reach(entity).is_ok(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_export(&self, entity: Entity<'a>, instance: Option<u32>, name: &str) -> bool {
+        matches!((entity, instance), (Entity::Export(of, export), Some(instance)) if of == instance && export == name)
+    }
+}
+
+impl Options<'_> {
+    /// Whether a wrapper that is given these stands at a canonical function with those.
+    pub(super) fn agree(&self, canonical: &Self, wrapper: u32, canon: u32) -> Checked {
+        if canonical.special {
+            return Err(Unsound::NotPlain(canon));
+        }
+        let memory = self.memory.is_none() || self.memory == canonical.memory;
+        let realloc = self.realloc.is_none() || self.realloc == canonical.realloc;
+        if memory && realloc { Ok(()) } else { Err(Unsound::OtherOptions(wrapper)) }
+    }
+}

@@ -1,0 +1,232 @@
+//! What goes from which component to which: imports, exports, aliases, instances, canonical functions.
+
+use std::collections::HashMap;
+
+use wasmparser::component_types::ComponentEntityType;
+use wasmparser::types::TypesRef;
+use wasmparser::{
+    CanonicalFunction, ComponentAlias, ComponentExport, ComponentExternalKind as Kind, ComponentImport,
+    ComponentInstance, ComponentInstantiationArg, ComponentOuterAliasKind, ComponentValType,
+};
+
+use super::{Given, Nested, Section};
+use crate::error::{RewriteError, broken};
+use crate::ledger::check::classes::Node;
+use crate::ledger::check::core::{at, len};
+use crate::ledger::check::fault::Unsound;
+
+impl<'a> Section<'_, 'a, '_> {
+    fn is_root(&self) -> bool {
+        self.outer.is_empty()
+    }
+
+    /// Rule 2: who imports what of the gate's names. Rule 6: the package is what the root imports of them.
+    pub(super) fn import(&mut self, import: ComponentImport<'a>) -> Result<(), RewriteError> {
+        let (name, kind) = (import.name.name, import.ty.kind());
+        if name == self.names.ledger {
+            if kind != Kind::Instance {
+                return Err(self.unsound(Unsound::GateName(name.to_owned())));
+            }
+            self.scope.imports_ledger = true;
+            self.scope.instances.push(Given::Ledger(()));
+            return Ok(());
+        }
+        let gates = |name: &str| name.starts_with(&self.names.gate);
+        let implements = import.name.implements.is_some_and(gates);
+        if implements || gates(name) && (!self.is_root() || name.starts_with(&self.names.ledgers)) {
+            return Err(self.unsound(Unsound::GateName(name.to_owned())));
+        }
+        if gates(name) {
+            let item = self.types.component_item_for_import(name);
+            self.resources.package(self.types, &item.ok_or_else(|| broken!("`{name}` is not imported"))?.ty);
+        }
+        self.push(kind, self.scope.imports, name);
+        Ok(())
+    }
+
+    /// Rules 1 and 2: what may not go where it can't be followed.
+    fn leaves(&self, kind: Kind, index: u32) -> Result<(), RewriteError> {
+        let what = match kind {
+            Kind::Module if at(&self.scope.modules, index).copied().flatten().is_some() => Unsound::ModuleLeaves(index),
+            Kind::Instance | Kind::Func if self.is_ledger(kind, index) => Unsound::LedgerLeaves,
+            Kind::Component
+                if matches!(at(&self.scope.components, index), Some(Nested::Inside { imports_ledger: true, .. })) =>
+            {
+                Unsound::ComponentLeaves(index)
+            }
+            _ => return Ok(()),
+        };
+        Err(self.unsound(what))
+    }
+
+    pub(super) fn export(&mut self, export: &ComponentExport<'a>) -> Result<(), RewriteError> {
+        self.leaves(export.kind, export.index)?;
+        self.put(export.kind, export.index, self.scope.exports, export.name.name);
+        match at(&self.scope.components, export.index) {
+            Some(nested) if export.kind == Kind::Component => self.scope.components.push(*nested),
+            _ => self.push(export.kind, self.scope.exports, export.name.name),
+        }
+        Ok(())
+    }
+
+    pub(super) fn alias(&mut self, alias: ComponentAlias<'a>) -> Result<(), RewriteError> {
+        match alias {
+            ComponentAlias::InstanceExport { kind, instance_index, name } => {
+                if let Some(instance) = self.node(Kind::Instance, instance_index) {
+                    self.push(kind, instance, name);
+                    return Ok(());
+                }
+                match kind {
+                    Kind::Func => self.scope.funcs.push(Given::Ledger(name)),
+                    Kind::Type => {}
+                    _ => return Err(self.unsound(Unsound::LedgerAlias(name.to_owned()))),
+                }
+            }
+            ComponentAlias::CoreInstanceExport { kind, instance_index, name } => {
+                self.scope.core.alias(kind, instance_index, name);
+            }
+            ComponentAlias::Outer { kind, count, index } => {
+                let found = match usize::try_from(count).ok().and_then(|count| count.checked_sub(1)) {
+                    None => Some(&*self.scope),
+                    Some(count) => self.outer.iter().nth_back(count),
+                };
+                let found = found.ok_or_else(|| broken!("an outer component is not open"))?;
+                match kind {
+                    ComponentOuterAliasKind::CoreModule => {
+                        let module = at(&found.modules, index).copied().flatten();
+                        self.scope.modules.push(module);
+                    }
+                    ComponentOuterAliasKind::Component => {
+                        let nested = at(&found.components, index).copied().unwrap_or(Nested::Unknown);
+                        self.scope.components.push(nested);
+                    }
+                    ComponentOuterAliasKind::CoreType | ComponentOuterAliasKind::Type => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn instance(&mut self, instance: ComponentInstance<'a>) -> Result<(), RewriteError> {
+        let node = match instance {
+            ComponentInstance::FromExports(exports) => {
+                let node = self.classes.node();
+                for export in &exports {
+                    self.leaves(export.kind, export.index)?;
+                    self.put(export.kind, export.index, node, export.name.name);
+                }
+                node
+            }
+            ComponentInstance::Instantiate { component_index, args } => self.instantiate(component_index, &args)?,
+        };
+        self.scope.instances.push(Given::Other(node));
+        Ok(())
+    }
+
+    /// Rule 2: who is given the ledger. Rule 6: what resources are passed.
+    fn instantiate(&mut self, component: u32, args: &[ComponentInstantiationArg<'a>]) -> Result<Node, RewriteError> {
+        let nested = at(&self.scope.components, component).copied().unwrap_or(Nested::Unknown);
+        let asks = matches!(nested, Nested::Inside { imports_ledger: true, .. });
+        let mut given = false;
+        for arg in args {
+            if arg.kind == Kind::Instance && self.is_ledger(arg.kind, arg.index) {
+                if arg.name != self.names.ledger {
+                    return Err(self.unsound(Unsound::PassedAs(arg.name.to_owned())));
+                }
+                if !asks {
+                    return Err(self.unsound(Unsound::PassedTo(component)));
+                }
+                given = true;
+            } else {
+                self.leaves(arg.kind, arg.index)?;
+            }
+        }
+        if asks && !given {
+            return Err(self.unsound(Unsound::NotPassed(component)));
+        }
+        let Nested::Inside { imports, exports, .. } = nested else {
+            let made = self.classes.node();
+            self.classes.open(made);
+            for arg in args {
+                if let Some(item) = entity(self.types, arg.kind, arg.index) {
+                    self.resources.passed(self.types, &item, &self.scope.path, component);
+                }
+                if let Some(node) = self.node(arg.kind, arg.index) {
+                    self.classes.open(node);
+                }
+            }
+            return Ok(made);
+        };
+        for arg in args {
+            self.put(arg.kind, arg.index, imports, arg.name);
+        }
+        let named: HashMap<&str, _> = args.iter().map(|arg| (arg.name, (arg.kind, arg.index))).collect();
+        let types = self.types;
+        let arg = |name: &str| named.get(name).and_then(|(kind, index)| entity(types, *kind, *index));
+        self.resources.instantiated(types, types.component_at(component), arg)?;
+        Ok(exports)
+    }
+
+    /// Rules 3 and 5: a canonical function. Rule 6: its types.
+    pub(super) fn canon(&mut self, canon: &CanonicalFunction) -> Result<(), RewriteError> {
+        let index = self.scope.canons;
+        self.scope.canons += 1;
+        let mut ledger = None;
+        if let CanonicalFunction::Lower { func_index, .. } = canon {
+            match at(&self.scope.funcs, *func_index) {
+                Some(Given::Ledger(name)) => ledger = Some(*name),
+                Some(Given::Other(node)) => self.scope.uses.push((index, *node)),
+                None => return Err(broken!("a function that there is not is lowered")),
+            }
+        }
+        self.scope.core.canon(canon, ledger).map_err(|what| self.unsound(what))?;
+        self.mentioned(canon, index)?;
+        if let CanonicalFunction::Lift { .. } = canon {
+            let node = self.classes.node();
+            self.scope.funcs.push(Given::Other(node));
+            self.scope.uses.push((index, node));
+        }
+        Ok(())
+    }
+
+    /// Whatever types a canonical function has to do with.
+    fn mentioned(&mut self, canon: &CanonicalFunction, index: u32) -> Result<(), RewriteError> {
+        use CanonicalFunction as Canon;
+        let (types, path) = (self.types, &self.scope.path);
+        let ty = match canon {
+            Canon::Lift { .. } | Canon::Lower { .. } => {
+                let func = match canon {
+                    Canon::Lower { func_index, .. } => *func_index,
+                    _ => len(&self.scope.funcs),
+                };
+                let func = types.get(types.component_function_at(func));
+                let func = func.ok_or_else(|| broken!("a function's type is not known"))?;
+                return self.resources.function(types, func, path, index);
+            }
+            Canon::TaskReturn { result: Some(ComponentValType::Type(ty)), .. } => *ty,
+            Canon::ResourceNew { resource: ty } | Canon::ResourceDrop { resource: ty } => *ty,
+            Canon::ResourceRep { resource: ty } => *ty,
+            Canon::StreamNew { ty } | Canon::StreamRead { ty, .. } | Canon::StreamWrite { ty, .. } => *ty,
+            Canon::StreamCancelRead { ty, .. } | Canon::StreamCancelWrite { ty, .. } => *ty,
+            Canon::StreamDropReadable { ty } | Canon::StreamDropWritable { ty } => *ty,
+            Canon::FutureNew { ty } | Canon::FutureRead { ty, .. } | Canon::FutureWrite { ty, .. } => *ty,
+            Canon::FutureCancelRead { ty, .. } | Canon::FutureCancelWrite { ty, .. } => *ty,
+            Canon::FutureDropReadable { ty } | Canon::FutureDropWritable { ty } => *ty,
+            // No others have a type.
+            _ => return Ok(()),
+        };
+        self.resources.any(types, types.component_any_type_at(ty), path, index)
+    }
+}
+
+/// What is at an index, if it may have to do with resources.
+fn entity(types: TypesRef<'_>, kind: Kind, index: u32) -> Option<ComponentEntityType> {
+    match kind {
+        Kind::Type => {
+            let ty = types.component_any_type_at(index);
+            Some(ComponentEntityType::Type { referenced: ty, created: ty })
+        }
+        Kind::Instance => Some(ComponentEntityType::Instance(types.component_instance_at(index))),
+        _ => None,
+    }
+}

@@ -1,0 +1,523 @@
+//! Each rule, broken in several ways.
+
+use super::*;
+
+/// The sound output with the first `from` in its text replaced, and that for each pair.
+fn tampered(changes: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = sound();
+    for (from, to) in changes {
+        assert!(text.contains(from), "the output has no `{from}`");
+        text = text.replacen(from, to, 1);
+    }
+    wat::parse_str(text).unwrap()
+}
+
+/// What is found in it. It is valid, or nothing would be shown.
+fn found(changes: &[(&str, &str)]) -> Unsound {
+    let output = tampered(changes);
+    wasmparser::Validator::new_with_features(FEATURES).validate_all(&output).unwrap();
+    match verdict(&output) {
+        Err(RewriteError::Unsound { what, .. }) => what,
+        other => panic!("{other:?} for {changes:?}"),
+    }
+}
+
+/// Shows for each `from => to` that such a thing is found.
+macro_rules! finds {
+    ($($pattern:pat => [$(($from:expr, $to:expr)),* $(,)?]),* $(,)?) => {
+        $(
+            let what = found(&[$(($from, $to)),*]);
+            assert!(matches!(what, $pattern), "{what:?} is not {}", stringify!($pattern));
+        )*
+    };
+}
+
+/// The end of the components, to put something before.
+const END_OF_B: &str = "    (core module $guest-plain ";
+const END_OF_A: &str = "    (func (export \"run\") (param \"n\"";
+const END_OF_ROOT: &str = "  (export \"run\" (func $a \"run\"))";
+
+fn before(end: &str, addition: &str) -> String {
+    format!("{addition}\n{end}")
+}
+
+#[test]
+fn a_module_that_is_nobodys_is_found() {
+    finds! {
+        // A trusted module changed, and one of the guest's.
+        Unsound::UnknownModule(_) => [("(func (export \"drop-mappable\") (param i32))", "(func (export \"drop-mappable\") (param i32) unreachable)")],
+        Unsound::UnknownModule(_) => [("(core module $lift\n", "(core module $lift2\n"), ("$root $lift ", "$root $lift2 ")],
+        Unsound::UnknownModule(_) => [("(export \"second\") 3)", "(export \"second\") 4)")],
+        Unsound::UnknownModule(_) => [(END_OF_A, &before(END_OF_A, "(core module)"))],
+    }
+}
+
+#[test]
+fn a_trusted_module_that_a_guest_brought_is_found() {
+    let output = wat::parse_str(sound()).unwrap();
+    let modules = modules(&output);
+    let guests = modules.values().copied().collect();
+    let verdict = check(&output, &guests, &stand_ins(&modules), &Gate::new("k0").unwrap());
+    assert!(matches!(verdict, Err(RewriteError::Unsound { what: Unsound::GuestIsTrusted(_), .. })), "{verdict:?}");
+}
+
+#[test]
+fn a_trusted_module_that_leaves_the_tree_is_found() {
+    let nested = "(component $c (import \"m\" (core module $m (export \"memory\" (memory 1)))))";
+    finds! {
+        Unsound::ModuleLeaves(_) => [(END_OF_ROOT, &before(END_OF_ROOT, "(export \"m\" (core module $table-module))"))],
+        Unsound::ModuleLeaves(_) => [(END_OF_A, &before(END_OF_A, "(export \"m\" (core module $lower-module))"))],
+        Unsound::ModuleLeaves(_) => [(END_OF_A, &before(END_OF_A, "(instance (export \"m\" (core module $lower-module)))"))],
+        Unsound::ModuleLeaves(_) => [(END_OF_ROOT, &before(END_OF_ROOT, &format!("{nested} (instance (instantiate $c (with \"m\" (core module $ledger-memory))))")))],
+    }
+}
+
+#[test]
+fn a_guests_module_may_leave_the_tree() {
+    let output = tampered(&[(END_OF_ROOT, &before(END_OF_ROOT, "(export \"m\" (core module $guest-libc))"))]);
+    verdict(&output).unwrap();
+}
+
+const LEDGER: &str = "mappable:k0/ledger@0.1.0";
+
+#[test]
+fn another_name_of_the_gates_is_found() {
+    finds! {
+        Unsound::GateName(_) => [(END_OF_ROOT, &before(END_OF_ROOT, "(import \"mappable:k0/ledger@0.1.1\" (instance))"))],
+        Unsound::GateName(_) => [(END_OF_ROOT, &before(END_OF_ROOT, "(import \"mappable:k0/ledger\" (instance))"))],
+        Unsound::GateName(_) => [(END_OF_A, &before(END_OF_A, "(import \"mappable:k0/types@0.1.0\" (instance))")), ("(with \"plain\" (func $b \"plain\"))", "(with \"plain\" (func $b \"plain\")) (with \"mappable:k0/types@0.1.0\" (instance $types))")],
+        Unsound::GateName(_) => [(END_OF_ROOT, &before(END_OF_ROOT, "(component (import \"mappable:k0/ledger@0.1.0\" (func)))"))],
+    }
+}
+
+#[test]
+fn the_ledger_under_another_name_is_found() {
+    let other = "(component $c (import \"x\" (instance))) (instance (instantiate $c (with \"x\" (instance $ledger))))";
+    finds! {
+        Unsound::PassedAs(_) => [("(with \"types\" (instance $types))", "(with \"types\" (instance $types)) (with \"more\" (instance $ledger))")],
+        Unsound::PassedAs(_) => [(END_OF_ROOT, &before(END_OF_ROOT, other))],
+    }
+}
+
+#[test]
+fn the_ledger_for_a_component_that_does_not_ask_is_found() {
+    let named = "(component $c) (instance (instantiate $c (with \"mappable:k0/ledger@0.1.0\" (instance $ledger))))";
+    let imported = "(import \"c\" (component $c (import \"mappable:k0/ledger@0.1.0\" (instance))))
+        (instance (instantiate $c (with \"mappable:k0/ledger@0.1.0\" (instance $ledger))))";
+    finds! {
+        Unsound::PassedTo(_) => [(END_OF_ROOT, &before(END_OF_ROOT, named))],
+        Unsound::PassedTo(_) => [(END_OF_ROOT, &before(END_OF_ROOT, imported))],
+    }
+}
+
+#[test]
+fn another_instance_for_the_ledger_is_found() {
+    let fake = "(instance $fake (export \"none\" (func $f)))";
+    let component = format!(
+        "(import \"f\" (func $f)) {fake} (component $c (import \"{LEDGER}\" (instance)))
+        (instance (instantiate $c (with \"{LEDGER}\" (instance $fake))))"
+    );
+    finds! {
+        Unsound::NotPassed(_) => [(END_OF_ROOT, &before(END_OF_ROOT, &component))],
+    }
+}
+
+#[test]
+fn the_ledger_that_leaves_the_tree_is_found() {
+    let nested = "(component $c (import \"f\" (func (param \"table\" u32))))";
+    let function = format!(
+        "(alias export $ledger \"more\" (func $more)) {nested} (instance (instantiate $c (with \"f\" (func $more))))"
+    );
+    finds! {
+        Unsound::LedgerLeaves => [(END_OF_ROOT, &before(END_OF_ROOT, "(export \"ledger\" (instance $ledger))"))],
+        Unsound::LedgerLeaves => [(END_OF_A, &before(END_OF_A, "(export \"ledger\" (instance $ledger))"))],
+        Unsound::LedgerLeaves => [(END_OF_A, &before(END_OF_A, "(export \"join\" (func $join))"))],
+        Unsound::LedgerLeaves => [(END_OF_A, &before(END_OF_A, "(instance (export \"l\" (instance $ledger)))"))],
+        Unsound::LedgerLeaves => [(END_OF_A, &before(END_OF_A, "(instance (export \"more\" (func $more)))"))],
+        Unsound::LedgerLeaves => [(END_OF_ROOT, &before(END_OF_ROOT, &function))],
+    }
+}
+
+#[test]
+fn an_instance_of_the_ledgers_is_found() {
+    let more = "(export \"more\" (func (param \"table\" u32)))";
+    let with_instance = format!("{more} (export \"inner\" (instance))");
+    finds! {
+        Unsound::LedgerAlias(_) => [
+            (more, &with_instance),
+            (END_OF_ROOT, &before(END_OF_ROOT, "(alias export $ledger \"inner\" (instance $inner))")),
+        ],
+    }
+}
+
+#[test]
+fn a_component_that_imports_the_ledger_and_leaves_the_tree_is_found() {
+    let nested = "(component $c (import \"b\" (component)))";
+    finds! {
+        Unsound::ComponentLeaves(_) => [(END_OF_ROOT, &before(END_OF_ROOT, "(export \"a\" (component $a))"))],
+        Unsound::ComponentLeaves(_) => [(END_OF_ROOT, &before(END_OF_ROOT, "(instance (export \"a\" (component $a)))"))],
+        Unsound::ComponentLeaves(_) => [(END_OF_ROOT, &before(END_OF_ROOT,
+            &format!("(component $d (import \"{LEDGER}\" (instance))) (component $c (import \"b\" (component (import \"{LEDGER}\" (instance)))))
+                (instance (instantiate $c (with \"b\" (component $d))))")))],
+    }
+    // One that does not import it may.
+    let output = tampered(&[(END_OF_ROOT, &before(END_OF_ROOT, &format!("{nested} (export \"c\" (component $c))")))]);
+    verdict(&output).unwrap();
+}
+
+#[test]
+fn a_function_of_the_ledger_in_a_guests_reach_is_found() {
+    finds! {
+        // Passed to a guest, as an export and by way of an alias.
+        Unsound::InReach { item: Private::Host, .. } => [("(export \"granule\" (func $barrier \"call\"))", "(export \"granule\" (func $barrier \"call\")) (export \"more\" (func $more'))")],
+        Unsound::InReach { item: Private::Host, .. } => [("(export \"size\" (func $size \"call\"))", "(export \"size\" (func $size'))")],
+        Unsound::Named { item: Private::Host, .. } => [(END_OF_A, &before(END_OF_A, "(func (export \"f\") (param \"x\" u32) (canon lift (core func $more')))"))],
+        Unsound::Named { by: Place::Destructor, item: Private::Host } => [(END_OF_A, &before(END_OF_A, "(type $r (resource (rep i32) (dtor (func $more'))))"))],
+    }
+}
+
+#[test]
+fn a_function_of_the_ledger_lowered_in_another_way_is_found() {
+    finds! {
+        Unsound::LedgerOptions(_) => [("(canon lower (func $join) (memory $ledger-memory-b))", "(canon lower (func $join) (memory $memory))")],
+        Unsound::LedgerOptions(_) => [("(canon lower (func $window) (memory $window-memory-b))", "(canon lower (func $window) (memory $ledger-memory-b))")],
+        Unsound::LedgerOptions(_) => [("(canon lower (func $seat) (memory $memory))", "(canon lower (func $seat) (memory $window-memory-b))")],
+        Unsound::LedgerOptions(_) => [("(canon lower (func $write) (memory $memory))", "(canon lower (func $write) (memory $ledger-memory-b))")],
+        Unsound::LedgerOptions(_) => [("(canon lower (func $more))", "(canon lower (func $more) (memory $memory))")],
+    }
+    let unknown = [
+        (
+            "(export \"more\" (func (param \"table\" u32)))",
+            "(export \"more\" (func (param \"table\" u32))) (export \"less\" (func))",
+        ),
+        (
+            "(export \"more\" (func (param \"table\" u32)))\n      ",
+            "(export \"more\" (func (param \"table\" u32))) (export \"less\" (func))\n      ",
+        ),
+        (
+            "(core func $more' ",
+            "(alias export $ledger \"less\" (func $less)) (core func (canon lower (func $less))) (core func $more' ",
+        ),
+    ];
+    let what = found(&unknown);
+    assert!(matches!(what, Unsound::UnknownFunction(_)), "{what:?}");
+}
+
+#[test]
+fn what_is_a_trusted_instances_in_a_guests_reach_is_found() {
+    finds! {
+        Unsound::InReach { item: Private::Inner, .. } => [("(with \"libc\" (instance $libc))\n      (with \"host\"", "(with \"libc\" (instance (export \"memory\" (memory $ledger-memory-b))))\n      (with \"host\"")],
+        Unsound::InReach { item: Private::Inner, .. } => [("(with \"libc\" (instance $libc))\n      (with \"host\"", "(with \"libc\" (instance (export \"memory\" (memory $window-memory-b))))\n      (with \"host\"")],
+        Unsound::InReach { item: Private::Inner, .. } => [("(export \"granule\" (func $barrier \"call\"))", "(export \"granule\" (func $barrier \"call\")) (export \"take\" (func $take-b))")],
+        Unsound::InReach { item: Private::Inner, .. } => [("(export \"granule\" (func $barrier \"call\"))", "(export \"granule\" (func $barrier \"call\")) (export \"g\" (global $table \"forbidden\"))")],
+        Unsound::InReach { item: Private::Lift, .. } => [(END_OF_B, &before(END_OF_B, "(core instance (export \"x\" (func $lift \"call\")))"))],
+        Unsound::InReach { item: Private::Guard, .. } => [(END_OF_B, &before(END_OF_B, "(core instance (export \"x\" (func $realloc)))"))],
+        // As a whole.
+        Unsound::InstancePassed(_) => [("(with \"libc\" (instance $libc))\n      (with \"host\"", "(with \"libc\" (instance $ledger-memory))\n      (with \"host\"")],
+        Unsound::InstancePassed(_) => [("(instantiate $guest-plain)", "(instantiate $guest-plain (with \"table\" (instance $table)))")],
+    }
+}
+
+#[test]
+fn what_is_aliased_through_instances_is_still_what_it_is() {
+    let through = "(core instance $one (export \"m\" (memory $ledger-memory-b)))";
+    let guest = "(core instance $two (export \"memory\" (memory $one \"m\")))";
+    finds! {
+        // Already the instance in between is none that a trusted module is given.
+        Unsound::InReach { item: Private::Inner, .. } => [
+            ("    (core instance $guest (instantiate $guest-b\n      (with \"libc\" (instance $libc))",
+             &format!("{through} {guest} (core instance $guest (instantiate $guest-b (with \"libc\" (instance $two))")),
+        ],
+        // An instance made for a trusted module is used by others.
+        Unsound::ArgumentShared(_) => [
+            ("    (core instance $guard (instantiate $guard (with \"\" (instance\n      (export \"callee\" (func $libc \"realloc\"))\n      (export \"forbidden\" (global $table \"forbidden\"))))))",
+             "    (core instance $for-guard (export \"callee\" (func $libc \"realloc\")) (export \"forbidden\" (global $table \"forbidden\")))
+              (core instance $guard (instantiate $guard (with \"\" (instance $for-guard))))
+              (alias core export $for-guard \"forbidden\" (core global $stolen))"),
+        ],
+        Unsound::ArgumentShared(_) => [
+            ("    (core instance $guard (instantiate $guard (with \"\" (instance\n      (export \"callee\" (func $libc \"realloc\"))\n      (export \"forbidden\" (global $table \"forbidden\"))))))",
+             "    (core instance $for-guard (export \"callee\" (func $libc \"realloc\")) (export \"forbidden\" (global $table \"forbidden\")))
+              (core instance $guard (instantiate $guard (with \"\" (instance $for-guard))))
+              (core instance $again (instantiate $guest-libc (with \"\" (instance $for-guard))))"),
+        ],
+    }
+    // A guest's own things may go through as many as it likes.
+    let output = tampered(&[(
+        "    (core instance $guest (instantiate $guest-b\n      (with \"libc\" (instance $libc))",
+        "(core instance $one (export \"m\" (memory $memory))) (core instance $two (export \"memory\" (memory $one \"m\")))
+         (core instance $guest (instantiate $guest-b (with \"libc\" (instance $two))",
+    )]);
+    verdict(&output).unwrap();
+}
+
+#[test]
+fn a_lower_used_past_its_wrapper_is_found() {
+    finds! {
+        Unsound::PastWrapper(_) => [("(export \"take\" (func $lower \"call\"))", "(export \"take\" (func $take'))")],
+        Unsound::PastWrapper(_) => [(END_OF_A, &before(END_OF_A, "(core instance (export \"x\" (func $take')))"))],
+        Unsound::PastWrapper(_) => [(END_OF_A, &before(END_OF_A, "(func (export \"f\") (param \"a\" u32) (param \"b\" u32) (param \"c\" u32) (param \"d\" u32) (canon lift (core func $take')))"))],
+    }
+}
+
+#[test]
+fn a_lift_of_what_is_not_to_be_lifted_is_found() {
+    let lift = |func: &str| {
+        before(
+            END_OF_B,
+            &format!("(func (export \"f\") (param \"x\" u32) (result u32) (canon lift (core func {func})))"),
+        )
+    };
+    let guard = "(func (export \"f\") (param \"a\" u32) (param \"b\" u32) (param \"c\" u32) (param \"d\" u32) (result u32) (canon lift (core func $realloc)))";
+    finds! {
+        Unsound::Named { by: Place::Lifted(_), item: Private::Inner } => [(END_OF_B, &lift("$take-b"))],
+        Unsound::Named { by: Place::Lifted(_), item: Private::Guard } => [(END_OF_B, &before(END_OF_B, guard))],
+    }
+    // What a guest may call, it may lift.
+    let output = tampered(&[(
+        END_OF_B,
+        &before(
+            END_OF_B,
+            "(func (export \"f\") (param \"x\" u32) (result u64) (canon lift (core func $size \"call\")))",
+        ),
+    )]);
+    verdict(&output).unwrap();
+}
+
+#[test]
+fn options_that_are_not_a_guests_are_found() {
+    let plain = "(canon lift (core func $plain \"plain\"))";
+    let with = |options: &str| format!("(canon lift (core func $plain \"plain\") {options})");
+    finds! {
+        Unsound::Named { by: Place::Option(_), item: Private::Inner } => [(plain, &with("(memory $ledger-memory-b)"))],
+        Unsound::Named { by: Place::Option(_), item: Private::Inner } => [(plain, &with("(memory $window-memory-b)"))],
+        Unsound::Named { by: Place::Option(_), item: Private::Host } => [(plain, &with("(post-return $more')"))],
+        Unsound::Named { by: Place::Option(_), item: Private::Host } => [(plain, &with("(memory $memory) (realloc $join')"))],
+    }
+}
+
+#[test]
+fn a_realloc_or_post_return_without_a_guard_is_found() {
+    let plain = "(canon lift (core func $plain \"plain\"))";
+    finds! {
+        Unsound::Unguarded(_) => [(plain, "(canon lift (core func $plain \"plain\") (memory $memory) (realloc (func $libc \"again\")))")],
+        Unsound::Named { by: Place::Option(_), item: Private::Door } => [(plain, "(canon lift (core func $plain \"plain\") (post-return (func $table \"drop-mappable\")))")],
+    }
+}
+
+#[test]
+fn what_leaves_without_a_barrier_where_a_wrapper_calls_realloc_is_found() {
+    let own = "(export \"size\" (func $size \"call\"))";
+    let barrier = "(core instance $barrier (instantiate $barrier-plain (with \"\" (instance
+      (export \"callee\" (func $plain'))";
+    finds! {
+        Unsound::Unbarred(_) => [("(export \"plain\" (func $barrier \"call\"))", "(export \"plain\" (func $plain'))")],
+        Unsound::Unbarred(_) => [("(export \"granule\" (func $barrier \"call\"))", "(export \"granule\" (func $granule'))")],
+        Unsound::Unbarred(_) => [
+            (own, &format!("{own} (export \"own\" (func $drop-own))")),
+            ("    (core instance $guest (instantiate $guest-b", "(type $own (resource (rep i32)))\n(core func $drop-own (canon resource.drop $own))\n(core instance $guest (instantiate $guest-b"),
+            ("    (type $own (resource (rep i32)))\n    (core func $drop-own (canon resource.drop $own))", ""),
+        ],
+        // A barrier is for what leaves, and nothing else.
+        Unsound::WrongArgument { field: "callee", .. } => [(barrier, &barrier.replace("(func $plain')", "(func $take-a)"))],
+    }
+}
+
+#[test]
+fn a_wrapper_at_a_canonical_function_with_other_options_is_found() {
+    let synchronous = "(func (param \"m\" u32) (param \"bytes\" (tuple u32 u32)) (result (tuple u32 u32)))";
+    let asynchronous = synchronous.replace("(func", "(func async");
+    finds! {
+        Unsound::NotPlain(_) => [
+            (synchronous, &asynchronous),
+            ("(func $take (param \"m\" u32)", "(func $take async (param \"m\" u32)"),
+            ("(canon lift (core func $lift \"call\") (memory $memory) (realloc $realloc))", "(canon lift (core func $lift \"call\") async (callback (func $guest \"take\")) (memory $memory) (realloc $realloc))"),
+        ],
+        Unsound::OtherOptions(_) => [("(canon lift (core func $lift \"call\") (memory $memory) (realloc $realloc))", "(canon lift (core func $lift \"call\") (memory $libc \"second\") (realloc $realloc))")],
+        Unsound::OtherOptions(_) => [("(canon lift (core func $lift \"call\") (memory $memory) (realloc $realloc))", "(canon lift (core func $lift \"call\") (memory $memory))")],
+        Unsound::OtherOptions(_) => [("(canon lower (func $take) (memory $memory) (realloc $realloc))", "(canon lower (func $take) (memory $libc \"second\") (realloc $realloc))")],
+        Unsound::OtherOptions(_) => [("(canon lower (func $take) (memory $memory) (realloc $realloc))", "(canon lower (func $take) (memory $memory))")],
+    }
+}
+
+#[test]
+fn a_real_handle_in_reach_is_found() {
+    let nested = |inside: &str| {
+        before(END_OF_ROOT, &format!("(component $c (import \"t\" (instance $t (export \"r\" (type $r (sub resource))))) (alias export $t \"r\" (type $r)) {inside})
+            (instance $t (export \"r\" (type $mappable))) (instance $c (instantiate $c (with \"t\" (instance $t))))"))
+    };
+    let alias = "(alias export $types \"mappable\" (type $mappable))";
+    finds! {
+        // Lowered, dropped and lifted, where it is imported.
+        Unsound::Resource(Mention::Canon(_)) => [("(alias export $types \"granule\" (func $granule))", "(alias export $types \"granule\" (func $granule)) (core func (canon lower (func $types \"[method]mappable.size\")))")],
+        Unsound::Resource(Mention::Canon(_)) => [(END_OF_B, &before(END_OF_B, "(core func (canon resource.drop $mappable))".replace("$mappable", "$m").as_str()).replace("(core func (canon", "(alias export $types \"mappable\" (type $m)) (core func (canon"))],
+        // Where it has been passed on under other names, by itself, and back again.
+        Unsound::Resource(Mention::Canon(_)) => [(END_OF_ROOT, &format!("{alias} {}", nested("(core func (canon resource.drop $r))")))],
+        Unsound::Resource(Mention::Canon(_)) => [(END_OF_ROOT, &format!("{alias} {}", nested("(export \"s\" (type $r))"))), (END_OF_ROOT, &before(END_OF_ROOT, "(alias export $c \"s\" (type $s)) (core func (canon resource.drop $s))"))],
+        Unsound::Resource(Mention::Canon(_)) => [(END_OF_ROOT, &format!("{alias} {}", nested("(import \"f\" (func $f (param \"x\" (list (tuple (own $r)))))) (core module $guest-libc (memory (export \"memory\") 1)(memory (export \"second\") 3)(table (export \"table\") 1 funcref)(global (export \"stack\") (mut i32) (i32.const 0))(func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 0)(func (export \"again\") (param i32 i32 i32 i32) (result i32) i32.const 0)) (core instance $i (instantiate $guest-libc)) (core func (canon lower (func $f) (memory $i \"memory\")))").replace("(with \"t\" (instance $t))", "(with \"t\" (instance $t)) (with \"f\" (func $f))"))), ("(import \"mappable:k0/ledger@0.1.0\"", "(alias export $types \"mappable\" (type $early)) (import \"f\" (func $f (param \"x\" (list (tuple (own $early)))))) (import \"mappable:k0/ledger@0.1.0\"")],
+        // Passed to a component that nobody knows.
+        Unsound::Resource(Mention::Passed(_)) => [(END_OF_ROOT, &format!("{alias} (import \"c\" (component $c (import \"r\" (type (sub resource))))) (instance (instantiate $c (with \"r\" (type $mappable)))) {END_OF_ROOT}"))],
+    }
+    // No other type can hide it: that is not valid.
+    let hidden =
+        tampered(&[(END_OF_ROOT, &format!("{alias} {}", nested("(export \"s\" (type $r) (type (sub resource)))")))]);
+    assert!(matches!(verdict(&hidden), Err(RewriteError::Invalid(_))));
+    // A guest's own resources are its own, also where they are passed on.
+    let own = format!("(component $d (type $r' (resource (rep i32))) (export $r \"r\" (type $r'))) (instance $t (instantiate $d))
+        (component $c (import \"t\" (instance $t (export \"r\" (type $r (sub resource))))) (alias export $t \"r\" (type $r)) (core func (canon resource.drop $r)))
+        (instance $c (instantiate $c (with \"t\" (instance $t)))) {END_OF_ROOT}");
+    verdict(&tampered(&[(END_OF_ROOT, &own)])).unwrap();
+}
+
+#[test]
+fn a_wrapper_given_something_else_is_found() {
+    finds! {
+        // The lower of another function.
+        Unsound::WrongArgument { field: "callee", .. } => [("(alias export $ledger \"mappable-size\" (func $size))", "(alias export $ledger \"frozen-size\" (func $size))")],
+        Unsound::WrongArgument { field: "callee", .. } => [("(export \"callee\" (func $size'))", "(export \"callee\" (func $size-not'))"), ("(core func $size' ", "(import \"s\" (func $s (param \"self\" u32) (result u64))) (core func $size-not' (canon lower (func $s))) (core func $size' "), ("(with \"types\" (instance $types))", "(with \"types\" (instance $types)) (with \"s\" (func $s))"), ("  (component $b", "  (import \"s\" (func $s (param \"self\" u32) (result u64)))\n  (component $b")],
+        // A guest's function behind the wrapper that stands in front of lowers.
+        Unsound::WrongArgument { field: "callee", .. } => [("(export \"callee\" (func $take'))", "(export \"callee\" (func $lower0 \"call\"))"), ("(core instance $lower (instantiate", "(core func $take2 (canon lower (func $take) (memory $memory) (realloc $realloc))) (core instance $lower0 (instantiate $lower-module (with \"\" (instance (export \"callee\" (func $take2)) (export \"guest\" (memory $memory)) (export \"realloc\" (func $realloc)) (export \"ledger\" (memory $ledger-memory-a)) (export \"take\" (func $take-a)) (export \"seat\" (func $seat')))))) (core instance $lower (instantiate")],
+        // Memories swapped.
+        Unsound::WrongArgument { .. } => [("(export \"guest\" (memory $memory))", "(export \"guest\" (memory $ledger-memory-b))"), ("(export \"ledger\" (memory $ledger-memory-b))\n      (export \"guest\"", "(export \"ledger\" (memory $memory))\n      (export \"guest\"")],
+        Unsound::WrongArgument { field: "ledger", .. } => [("(export \"ledger\" (memory $ledger-memory-b))\n      (export \"take\"", "(export \"ledger\" (memory $memory))\n      (export \"take\"")],
+        Unsound::WrongArgument { field: "window", .. } => [("(export \"window\" (memory $window-memory-b))\n      (export \"put\"", "(export \"window\" (memory $libc \"second\"))\n      (export \"put\"")],
+    }
+}
+
+#[test]
+fn another_guests_memory_than_the_canonical_functions_is_found() {
+    finds! {
+        Unsound::OtherOptions(_) | Unsound::WrongArgument { .. } => [("(export \"guest\" (memory $memory))", "(export \"guest\" (memory $libc \"second\"))")],
+        Unsound::OtherOptions(_) => [("(export \"guest\" (memory $memory))\n      (export \"realloc\" (func $realloc))", "(export \"guest\" (memory $libc \"second\"))\n      (export \"realloc\" (func $realloc))")],
+        Unsound::OtherOptions(_) => [("(export \"guest\" (memory $memory))\n      (export \"realloc\" (func $realloc))", "(export \"guest\" (memory $memory))\n      (export \"realloc\" (func $libc \"again\"))")],
+        // `seat` asks about another memory than the wrapper is for.
+        Unsound::WrongArgument { field: "seat", .. } => [("(canon lower (func $seat) (memory $memory))", "(canon lower (func $seat) (memory $libc \"second\"))")],
+    }
+}
+
+#[test]
+fn too_few_too_many_and_wrong_arguments_are_found() {
+    finds! {
+        Unsound::Arguments(_) => [("(export \"take\" (func $take-b))))))", "(export \"take\" (func $take-b)) (export \"more\" (func $take-b))))))")],
+        Unsound::Arguments(_) => [("(instantiate $ledger-memory)", "(instantiate $ledger-memory (with \"x\" (instance $libc)))")],
+        Unsound::Arguments(_) => [("(with \"\" (instance\n      (export \"callee\" (func $size'))", "(with \"x\" (instance $libc)) (with \"\" (instance\n      (export \"callee\" (func $size'))")],
+        Unsound::WrongArgument { field: "take", .. } => [("(export \"take\" (func $take-b))", "(export \"take\" (func $put-b))")],
+        Unsound::WrongArgument { field: "forbidden", .. } => [("(export \"forbidden\" (global $table \"forbidden\"))", "(export \"forbidden\" (global $table \"number\"))")],
+        Unsound::WrongArgument { field: "forbidden", .. } => [("(export \"forbidden\" (global $table \"forbidden\"))", "(export \"forbidden\" (global $libc \"stack\"))")],
+        Unsound::WrongArgument { field: "seat", .. } => [("(export \"seat\" (func $seat'))", "(export \"seat\" (func $libc-seat))"), ("(core instance $write (instantiate", "(import \"s\" (func $s (param \"a\" u32) (param \"b\" u32) (result u32))) (core func $libc-seat (canon lower (func $s))) (core instance $write (instantiate"), ("(with \"types\" (instance $types))", "(with \"types\" (instance $types)) (with \"s\" (func $s))"), ("  (component $b", "  (import \"s\" (func $s (param \"a\" u32) (param \"b\" u32) (result u32)))\n  (component $b")],
+    }
+}
+
+#[test]
+fn a_second_of_what_there_is_one_of_is_found() {
+    let table = "(core instance (instantiate $table-module (with \"\" (instance (export \"ledger\" (memory $ledger-memory-a)) (export \"join\" (func $join')) (export \"more\" (func $more'))))))";
+    let start = "(core instance (instantiate $window-start (with \"\" (instance (export \"window\" (memory $window-memory-a)) (export \"aim\" (func $window')) (export \"number\" (global $table \"number\"))))))";
+    finds! {
+        Unsound::Second(_) => [(END_OF_A, &before(END_OF_A, "(core instance (instantiate $ledger-memory))"))],
+        Unsound::Second(_) => [(END_OF_A, &before(END_OF_A, "(core instance (instantiate $window-memory))"))],
+        Unsound::Second(_) => [(END_OF_A, &before(END_OF_A, table))],
+        Unsound::Second(_) => [(END_OF_A, &before(END_OF_A, start))],
+    }
+}
+
+#[test]
+fn a_memory_that_has_not_become_what_it_is_for_is_found() {
+    let alone = |module: &str| {
+        format!(
+            "(component $c (alias outer $root {module} (core module $m)) (core instance (instantiate $m))) {END_OF_ROOT}"
+        )
+    };
+    finds! {
+        Unsound::Unjoined => [(END_OF_ROOT, &alone("$ledger-memory"))],
+        Unsound::Unjoined => [(END_OF_ROOT, &alone("$window-memory"))],
+    }
+}
+
+#[test]
+fn a_wrapper_that_comes_before_its_window_is_shown_is_found() {
+    let import = "(import \"s\" (func $s (param \"a\" u32) (param \"b\" u32) (param \"c\" u32) (result u32)))";
+    let early = format!(
+        "{import} (core func $s' (canon lower (func $s))) (core instance (instantiate $lift-module (with \"\" (instance
+        (export \"callee\" (func $s')) (export \"guest\" (memory $memory)) (export \"realloc\" (func $libc \"realloc\"))
+        (export \"ledger\" (memory $ledger-memory-b)) (export \"window\" (memory $window-memory-b))
+        (export \"put\" (func $put-b))))))"
+    );
+    let window = "    (alias export $ledger \"window\" (func $window))";
+    let given = "(with \"types\" (instance $types))";
+    finds! {
+        Unsound::TooEarly(_) => [
+            (window, &before(window, &early)),
+            (given, &format!("{given} (with \"s\" (func $s))")),
+            ("  (component $b", &before("  (component $b", import)),
+        ],
+    }
+}
+
+#[test]
+fn a_wrapper_on_one_side_only_is_found() {
+    let lift = "(canon lift (core func $lift \"call\") (memory $memory) (realloc $realloc))";
+    let bare = "(canon lift (core func $guest \"take\") (memory $memory) (realloc $realloc))";
+    let again =
+        "(import \"again\" (func $again (param \"m\" u32) (param \"bytes\" (tuple u32 u32)) (result (tuple u32 u32))))
+        (core func (canon lower (func $again) (memory $memory) (realloc $realloc)))";
+    let take = "(with \"take\" (func $b \"take\"))";
+    let through = "(instance $one (export \"f\" (func $b \"take\"))) (instance $two (export \"i\" (instance $one)))
+        (alias export $two \"i\" (instance $three))";
+    let inside = "(component $c
+        (import \"i\" (instance $i
+            (export \"f\" (func (param \"m\" u32) (param \"bytes\" (tuple u32 u32)) (result (tuple u32 u32))))))
+        (alias outer $root $guest-libc (core module $guest-libc))
+        (core instance $libc (instantiate $guest-libc))
+        (core func (canon lower (func $i \"f\") (memory $libc \"memory\"))))
+        (instance $i (export \"f\" (func $b \"take\"))) (instance (instantiate $c (with \"i\" (instance $i))))";
+    let unknown = "(import \"c\" (component $c
+        (import \"f\" (func (param \"m\" u32) (param \"bytes\" (tuple u32 u32)) (result (tuple u32 u32))))))
+        (instance (instantiate $c (with \"f\" (func $b \"take\"))))";
+    finds! {
+        // Lifted or lowered without.
+        Unsound::OneSided(_) => [(lift, bare)],
+        Unsound::OneSided(_) => [(END_OF_A, &before(END_OF_A, "(core func (canon lower (func $take) (memory $memory) (realloc $realloc)))"))],
+        // By way of another import, and of instances.
+        Unsound::OneSided(_) => [(END_OF_A, &before(END_OF_A, again)), (take, &format!("{take} (with \"again\" (func $b \"take\"))"))],
+        Unsound::OneSided(_) => [
+            (END_OF_A, &before(END_OF_A, again)),
+            ("  (instance $a (instantiate $a", &before("  (instance $a (instantiate $a", through)),
+            (take, &format!("{take} (with \"again\" (func $three \"f\"))")),
+        ],
+        Unsound::OneSided(_) => [(END_OF_ROOT, &before(END_OF_ROOT, inside))],
+        // The host has it, or a component that nobody knows.
+        Unsound::OneSided(_) => [(END_OF_ROOT, &before(END_OF_ROOT, "(export \"take\" (func $b \"take\"))"))],
+        Unsound::OneSided(_) => [(END_OF_ROOT, &before(END_OF_ROOT, "(export \"b\" (instance $b))"))],
+        Unsound::OneSided(_) => [(END_OF_ROOT, &before(END_OF_ROOT, unknown))],
+    }
+}
+
+#[test]
+fn wrappers_for_different_types_are_found() {
+    let output = wat::parse_str(sound()).unwrap();
+    let modules = modules(&output);
+    let guests = modules.iter().filter(|(name, _)| name.starts_with("guest")).map(|(_, bytes)| *bytes).collect();
+    let mut trusted = stand_ins(&modules);
+    let gate = Gate::new("k0").unwrap();
+    // The same type, but its lists go another way.
+    let other = (Signature { params: vec![Value::Own(Kind::Mappable)], result: None }, false);
+    // One module may be made for several types, if there is one that all are made for.
+    trusted.modules.get_mut(modules["lift"]).unwrap().signatures.insert(other.clone());
+    check(&output, &guests, &trusted, &gate).unwrap();
+    trusted.modules.get_mut(modules["lift"]).unwrap().signatures = HashSet::from([other]);
+    let verdict = check(&output, &guests, &trusted, &gate);
+    assert!(matches!(verdict, Err(RewriteError::Unsound { what: Unsound::OneSided(_), .. })), "{verdict:?}");
+}
+
+#[test]
+fn a_wrapper_that_comes_before_its_table_is_found() {
+    let early = "(alias outer $root $frozen-size (core module $frozen-size))
+        (alias export $ledger \"frozen-size\" (func $frozen-size)) (core func $frozen-size' (canon lower (func $frozen-size)))
+        (core instance (instantiate $frozen-size (with \"\" (instance
+            (export \"callee\" (func $frozen-size')) (export \"ledger\" (memory $ledger-memory-b))))))";
+    let join = "    (alias export $ledger \"join\" (func $join))";
+    finds! {
+        Unsound::TooEarly(_) => [(join, &before(join, early))],
+    }
+    verdict(&tampered(&[(END_OF_B, &before(END_OF_B, early))])).unwrap();
+}
