@@ -5,9 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use mappable_rewrite::rewrite;
-
-use crate::support::{check_output, gate, golden_dir, golden_inputs};
+use crate::support::{check_output, gate, golden_dir, golden_inputs, rewrite};
 
 /// What `NAME.out.wat` says of a component that is given back as it is.
 const UNCHANGED: &str = ";; unchanged\n";

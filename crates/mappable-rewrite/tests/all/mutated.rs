@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
-use mappable_rewrite::{inspect, rewrite, verify};
+use mappable_rewrite::{inspect, verify};
 use proptest::prelude::*;
 
-use crate::support::{check_output, gate, golden_inputs};
+use crate::ledger::auto_is_sound;
+use crate::support::{check_output, gate, golden_inputs, rewrite};
 
 /// The golden inputs and what becomes of them.
 static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
@@ -93,6 +94,7 @@ proptest! {
         }
         let _ = verify(&bytes);
         let inspected = inspect(&bytes).is_ok();
+        auto_is_sound(&bytes);
         match rewrite(&bytes, &gate()) {
             Ok(rewritten) => {
                 prop_assert!(inspected);

@@ -1,8 +1,8 @@
 //! What a report says.
 
-use mappable_rewrite::{RefreshReport, RewriteError, inspect, rewrite};
+use mappable_rewrite::{RefreshReport, RewriteError, inspect};
 
-use crate::support::{gate, golden_input, wasm};
+use crate::support::{gate, golden_input, rewrite, wasm};
 
 #[test]
 fn a_report_names_functions_memories_and_refreshes() {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mappable_rewrite::{Gate, rewrite};
+use mappable_rewrite::{Gate, RewriteError, Rewritten, Settings, Tier, rewrite_with};
 use wasm_encoder::Encode;
 
 /// The gate of all tests: its key is in the golden files.
@@ -14,6 +14,11 @@ pub(crate) fn gate() -> Gate {
 /// Assembles a component.
 pub(crate) fn wasm(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
+}
+
+/// Rewrites for the baseline tier.
+pub(crate) fn rewrite<'a>(component: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, RewriteError> {
+    rewrite_with(component, gate, Settings { tier: Tier::Baseline, ..Settings::default() })
 }
 
 /// Rewrites a component that can be rewritten, and checks what must hold of every output.
