@@ -56,10 +56,12 @@
 //! | `region` | what is owned: regions and the memory they lie in |
 //! | `view` | how it is seen: address ranges, views, strategies |
 //! | [`rewrite`] | how compiled code gets to know: the refresh after each map and unmap |
+//! | `ledger` | what trusted code and the host both keep, of a closed composition: its memory, its words |
 //! | `host` | how it is offered: runtime, context, linker |
 //! | `sys` | every system call |
 
 mod host;
+mod ledger;
 mod region;
 mod sys;
 mod view;
@@ -69,6 +71,7 @@ pub use host::{
     RuntimeBuilder, RuntimeError, TrapReason, add_to_linker, externref, install_fault_handler,
 };
 pub use mappable_rewrite as rewrite;
+pub use mappable_rewrite::Tier;
 pub use region::{
     AllocateError, FreezeFailed, Frozen, GRANULE, JoinFailed, Limits, Mappable, PartError, SplitFailed, ThawFailed,
 };

@@ -12,6 +12,7 @@ use wasmtime::component::Resource;
 
 use super::addresses::SeatId;
 use super::externref::Dropped;
+use super::ledger::Books;
 use super::seats::Seats;
 use crate::region::{Account, Backing, Charged, Frozen, FrozenRegion, Held, Limits, Mappable};
 use crate::view::{Driving, Mount};
@@ -84,7 +85,10 @@ pub(super) struct Entry {
     pub(super) held: Charged,
     /// Where it is shown. A `mapping` (or `frozen-mapping`) handle stands for an entry that has this, a `mappable` (or
     /// `frozen`) handle for one that has not, and there is one handle for each entry.
+    /// Of one that is `given`, the ledger may know better.
     pub(super) mapped: Option<(SeatId, Mount)>,
+    /// Whether its handle is in a table of the ledger.
+    pub(super) given: bool,
 }
 
 /// The regions that the components of one store hold, and where they are mapped.
@@ -97,13 +101,15 @@ pub struct MappableCtx {
     /// What is held, here or where it still is shown: what limits are about.
     pub(super) account: Account,
     pub(super) entries: Slab<Entry>,
-    /// How many entries are mapped.
+    /// How many entries are mapped, until there is a ledger.
     pub(super) mapped: usize,
     /// How many bytes of mapped entries are frozen.
     pub(super) frozen_mapped_bytes: u64,
     pub(super) seats: Seats,
     /// What core modules referred to and do no longer.
     dropped: Arc<Dropped>,
+    /// What closed compositions of the store keep, once one is instantiated.
+    pub(super) books: Option<Books>,
 }
 
 impl fmt::Debug for MappableCtx {
@@ -130,6 +136,7 @@ impl MappableCtx {
             frozen_mapped_bytes: 0,
             seats: Seats::new(driving, mapping),
             dropped: Arc::default(),
+            books: None,
         }
     }
 
@@ -137,6 +144,7 @@ impl MappableCtx {
     pub fn set_limits(&mut self, limits: Limits) {
         self.seats.set_max_views(limits.views);
         self.limits = limits;
+        self.publish_quota();
     }
 
     /// How many regions and references to frozen ones count against the store's limits, and how many bytes those have
@@ -244,11 +252,12 @@ impl MappableCtx {
 
     /// What is held behind a handle and not mapped.
     fn unmapped(&self, rep: u32) -> Option<&Held> {
-        self.entries.get(rep as usize).filter(|entry| entry.mapped.is_none()).map(|entry| &*entry.held)
+        self.entries.get(rep as usize).filter(|entry| !self.is_mapped_now(rep, entry)).map(|entry| &*entry.held)
     }
 
     pub(super) fn region_mut(&mut self, rep: u32) -> Option<&mut Mappable> {
-        let entry = self.entries.get_mut(rep as usize).filter(|entry| entry.mapped.is_none())?;
+        self.unmapped(rep)?;
+        let entry = self.entries.get_mut(rep as usize)?;
         match &mut *entry.held {
             Held::Mappable(region) => Some(region),
             Held::Frozen(_) => None,
@@ -269,13 +278,21 @@ impl MappableCtx {
     pub(super) fn add(&mut self, held: Held) -> u32 {
         let held = self.account.charge(held);
         // Far fewer than 2^32: each takes more than a byte of the host's memory.
-        self.entries.insert(Entry { held, mapped: None }) as u32
+        self.entries.insert(Entry { held, mapped: None, given: false }) as u32
     }
 }
 
 impl Drop for MappableCtx {
     /// Regions that are mapped are still shown: their memories keep them for as long as they can be looked at.
     fn drop(&mut self) {
+        let given: Vec<usize> = self.entries.iter().filter(|(_, entry)| entry.given).map(|(rep, _)| rep).collect();
+        for rep in given {
+            // Where the ledger contradicts itself nobody may have the bytes.
+            if let Err(error) = self.sync(rep as u32) {
+                tracing::error!(%error, "a region is lost");
+                self.entries.try_remove(rep).into_iter().for_each(std::mem::forget);
+            }
+        }
         for entry in self.entries.drain() {
             if let Some((seat, _)) = entry.mapped {
                 self.seats.abandon(seat, entry.held);

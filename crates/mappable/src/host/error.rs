@@ -108,6 +108,145 @@ pub enum TrapReason {
     /// The memory is driven by the context of another store.
     #[error("the memory's mappings belong to another MappableCtx: a store keeps the one that it began with")]
     AnotherContext,
+    /// In a closed composition: the instance has no handle of that index.
+    #[error("unknown handle {handle} in instance {instance}")]
+    UnknownHandle {
+        /// The index.
+        handle: u32,
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: the handle is one of another resource than is meant.
+    #[error("handle {handle} in instance {instance} is a {found}, not a {meant}")]
+    WrongKind {
+        /// The handle's index.
+        handle: u32,
+        /// The component instance, by name.
+        instance: String,
+        /// The resource of the package that it is of.
+        found: &'static str,
+        /// The resource that is meant.
+        meant: &'static str,
+    },
+    /// In a closed composition: a region was passed on, or used as a `mappable` or `frozen`, while it is mapped.
+    #[error("lifted while mapped: region {region} of instance {instance}")]
+    LiftedWhileMapped {
+        /// A number that tells regions of the store apart.
+        region: u32,
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: a borrowed handle was passed where an owned one is taken.
+    #[error("handle {handle} in instance {instance} is borrowed: it can't be passed on")]
+    BorrowedHandle {
+        /// The handle's index.
+        handle: u32,
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: a handle was passed on, or dropped, in the call that it is lent for.
+    #[error("handle {handle} in instance {instance} is lent for a call that has not returned: it can't be given up")]
+    LentHandle {
+        /// The handle's index.
+        handle: u32,
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: borrowed handles were not dropped by the end of the call that brought them.
+    #[error("{count} borrowed handles remain in instance {instance} at the end of a call")]
+    BorrowsRemain {
+        /// How many.
+        count: u32,
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: `realloc` or `post-return` made a call.
+    #[error("cannot leave component instance {instance}: its realloc or post-return is running")]
+    CannotLeave {
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: the handles that arrived are not those that were sent, because a `realloc` changed what
+    /// it was given.
+    #[error("handles were changed on their way to instance {instance}: {claimed} claimed of {sent} sent")]
+    HandlesChanged {
+        /// How many had been found.
+        claimed: u32,
+        /// How many were sent.
+        sent: u32,
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: more handles in one call than there may be.
+    #[error("more than {limit} handles in one call of instance {instance}")]
+    TooManyHandles {
+        /// How many there may be.
+        limit: u32,
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: a pointer was not aligned.
+    #[error("unaligned pointer {pointer:#x} in instance {instance}")]
+    MisalignedPointer {
+        /// The pointer.
+        pointer: u32,
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: a list, or what a pointer is to, was not all in the memory.
+    #[error("{len} bytes at {pointer:#x} are out of bounds in instance {instance}")]
+    OutOfBounds {
+        /// The pointer.
+        pointer: u32,
+        /// How many bytes were meant.
+        len: u32,
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: a variant of no case.
+    #[error("invalid variant discriminant {discriminant} in instance {instance}")]
+    InvalidDiscriminant {
+        /// The discriminant.
+        discriminant: u32,
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: `realloc` or `post-return` had others pass lists or handles while some were on their way.
+    #[error("a call of instance {instance} and one from within a realloc or post-return got in each other's way")]
+    Interrupted {
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: the engine did not let a memory grow by nothing, without which its base can't be refreshed
+    /// (our bug, with this version of the engine).
+    #[error("the base of a memory of instance {instance} was not refreshed")]
+    RefreshRefused {
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In a closed composition: there is no room for more handles in the store.
+    #[error("no room for more handles in instance {instance}")]
+    HandlesExhausted {
+        /// The component instance, by name.
+        instance: String,
+    },
+    /// In closed compositions: there is no room in the store for the handle table of one more component instance (32,767),
+    /// or one more memory that lists are taken from (4,095).
+    #[error("too many component instances in a store")]
+    TooManyInstances,
+    /// There is no memory for what the components of a closed composition share with the host.
+    #[error("no memory for the store's ledger")]
+    NoLedger(#[source] std::io::Error),
+    /// A broken invariant of closed compositions: our bug.
+    #[error("a bug in mappable: {what} ({file}:{line})")]
+    LedgerBug {
+        /// What was found.
+        what: String,
+        /// Where this was noticed.
+        file: &'static str,
+        /// Where this was noticed.
+        line: u32,
+    },
     /// The operating system refused, in the middle of a change that could not be undone.
     #[error("the operating system failed a mapping in a way that could not be undone")]
     Broken(#[source] std::io::Error),

@@ -28,6 +28,7 @@ impl MappableCtx {
     /// Maps what a `mappable` or `frozen` handle stands for. It becomes a `mapping` or `frozen-mapping` handle of the same
     /// representation.
     pub(super) fn map(&mut self, rep: u32, kind: Kind, at: List) -> Changed {
+        let mapped = self.mapped();
         let Some(entry) = self.entries.get_mut(rep as usize).filter(|entry| entry.mapped.is_none() && is(entry, kind))
         else {
             return Err(bug(rep, "unmapped", line!()));
@@ -41,7 +42,7 @@ impl MappableCtx {
         let (lingering, lingering_bytes) = self.seats.lingering_besides(spot.seat);
         let frozen_mapped = self.frozen_mapped_bytes.saturating_add(lingering_bytes).saturating_add(frozen_bytes);
         let over = kind == Kind::Frozen && frozen_mapped > self.limits.frozen_mapped_bytes;
-        if over || self.mapped + lingering >= self.limits.mappings {
+        if over || mapped + lingering >= self.limits.mappings {
             return Ok(Err(WitMapError::MappingOverQuota));
         }
         let placement = match Placement::new(spot.offset, at.len, entry.held.size()) {
@@ -52,8 +53,9 @@ impl MappableCtx {
         match self.seats.mount(spot.seat, placement, &mut entry.held) {
             Ok(mount) => {
                 entry.mapped = Some((spot.seat, mount));
-                self.mapped += 1;
+                self.set_mapped(mapped + 1);
                 self.frozen_mapped_bytes += frozen_bytes;
+                self.publish_quota();
                 Ok(Ok(spot.seat))
             }
             Err(error) => answer(rep, error).map(Err),
@@ -78,6 +80,7 @@ impl MappableCtx {
                 entry.mapped = None;
                 let frozen_bytes = frozen_bytes(&entry.held);
                 self.note_unmapped(frozen_bytes);
+                self.publish_quota();
                 Ok(Ok(seat))
             }
             Err(error) => answer(rep, error).map(Err),
@@ -86,8 +89,9 @@ impl MappableCtx {
 
     /// A handle of any type was dropped. What is mapped stays as it is, for no refresh would follow.
     pub(super) fn drop_handle(&mut self, rep: u32) {
-        if let Some(Entry { held, mapped: Some((seat, mount)) }) = self.take(rep) {
+        if let Some(Entry { held, mapped: Some((seat, mount)), .. }) = self.take(rep) {
             self.seats.linger(seat, mount, held);
+            self.publish_quota();
         }
     }
 
@@ -100,12 +104,16 @@ impl MappableCtx {
     pub(super) fn strand(&mut self, rep: u32, seat: SeatId) {
         if let Some(entry) = self.take(rep) {
             self.seats.strand(seat, entry.held);
+            self.publish_quota();
         }
     }
 
     /// Takes an entry out. What was mapped counts as lingering from here on, or not at all.
     pub(super) fn take(&mut self, rep: u32) -> Option<Entry> {
         let entry = self.entries.try_remove(rep as usize)?;
+        if entry.given {
+            self.forget_record(rep);
+        }
         if entry.mapped.is_some() {
             self.note_unmapped(frozen_bytes(&entry.held));
         }
@@ -113,7 +121,7 @@ impl MappableCtx {
     }
 
     fn note_unmapped(&mut self, frozen_bytes: u64) {
-        self.mapped = self.mapped.saturating_sub(1);
+        self.set_mapped(self.mapped().saturating_sub(1));
         self.frozen_mapped_bytes = self.frozen_mapped_bytes.saturating_sub(frozen_bytes);
     }
 }

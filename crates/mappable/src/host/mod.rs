@@ -7,6 +7,7 @@
 //!       │  └ values      freeze, thaw, split, join, slice, clone, copy
 //!       ├ Seats       its memories, and which of them an address is in (`Addresses`)
 //!       ├ add_to_linker   the functions of `mappable:memory/types`, on the context of the calling store
+//!       ├ ledger      what closed compositions keep with the host: handles that come and go, memories that join
 //!       └ externref   the same for core modules
 //! ```
 //!
@@ -17,8 +18,10 @@ mod addresses;
 mod context;
 mod error;
 pub mod externref;
+mod failure;
 mod files;
 mod functions;
+mod ledger;
 mod mapping;
 mod probe;
 mod runtime;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use mappable_rewrite::{Gate, RewriteError, rewrite};
+use mappable_rewrite::{Gate, Reason, RewriteError, Settings, Tier, TierReport, rewrite_with};
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
@@ -54,7 +54,8 @@ pub enum RuntimeError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// It is not a component, or maps in a way that can't be made sound.
+    /// It is not a component, or maps in a way that can't be made sound, or is to be of the ledger tier and can't be: the
+    /// error says what stands in the way.
     #[error(transparent)]
     Rewrite(#[from] RewriteError),
     /// No key could be drawn for the functions that only compiled components may link to.
@@ -73,6 +74,7 @@ pub enum CompileError {
 pub struct RuntimeBuilder {
     config: Config,
     mapping: MappingMode,
+    tier: Tier,
     max_views: usize,
     views_per_memory: usize,
 }
@@ -88,6 +90,14 @@ impl RuntimeBuilder {
     /// How memories are mapped into; [`MappingMode::Auto`] unless told.
     pub fn mapping(mut self, mapping: MappingMode) -> Self {
         self.mapping = mapping;
+        self
+    }
+
+    /// How components are made ready; [`Tier::Auto`] unless told: closed compositions, whose components hand regions to one
+    /// another alone, keep their handles in a ledger, map warm without the host, and have plain lists copied at the speed
+    /// of memory.
+    pub fn tier(mut self, tier: Tier) -> Self {
+        self.tier = tier;
         self
     }
 
@@ -119,7 +129,7 @@ impl RuntimeBuilder {
         let (views_per_memory, views) = (self.views_per_memory, Allowance::new(usize::MAX));
         let driving = Driving { memories, remap_only, views_per_memory, views };
         let frozen_stores_trap = probe::run(&engine, &backing, &driving)?;
-        Ok(Runtime { engine, backing, driving, mapping: self.mapping, frozen_stores_trap })
+        Ok(Runtime { engine, backing, driving, mapping: self.mapping, tier: self.tier, frozen_stores_trap })
     }
 }
 
@@ -185,6 +195,7 @@ pub struct Runtime {
     backing: Arc<Backing>,
     driving: Driving,
     mapping: MappingMode,
+    tier: Tier,
     frozen_stores_trap: bool,
 }
 
@@ -218,6 +229,7 @@ impl Runtime {
         RuntimeBuilder {
             config: Config::new(),
             mapping: MappingMode::default(),
+            tier: Tier::default(),
             max_views: 4_096,
             views_per_memory: 128,
         }
@@ -248,15 +260,25 @@ impl Runtime {
         })
     }
 
-    /// Compiles a component, in binary or text, with the refreshes that mapping needs. A component that maps nothing
-    /// is compiled as it is.
+    /// Compiles a component, in binary or text, with the refreshes that mapping needs, or for the ledger
+    /// ([`RuntimeBuilder::tier`]). A component that maps nothing, and passes no lists from component to component, is
+    /// compiled as it is, byte for byte.
+    ///
+    /// One that maps nothing but passes lists of plain data from component to component is compiled so that they go by
+    /// window, and then needs [`add_to_linker`](crate::add_to_linker), and a store whose data is a
+    /// [`MappableView`](crate::MappableView), as those do that map. Without them it does not link: Wasmtime misses an
+    /// import of the name `mappable:<key>/ledger@0.1.0`, which is in no component as written. [`Tier::Baseline`] leaves
+    /// such a component as it is.
     ///
     /// # Errors
     ///
-    /// A component that is not valid, or that would change what is mapped in a way that can't be made sound.
+    /// A component that is not valid, or that would change what is mapped in a way that can't be made sound; one that is
+    /// not closed, with [`Tier::Ledger`].
     pub fn compile(&self, component: &[u8]) -> Result<Component, CompileError> {
         let binary = to_binary(component)?;
-        let rewritten = rewrite(&binary, gate().map_err(CompileError::Gate)?)?;
+        let settings = Settings { tier: self.tier, lists: self.backing.is_in_file() };
+        let rewritten = rewrite_with(&binary, gate().map_err(CompileError::Gate)?, settings)?;
+        note_tier(&rewritten.report.tier);
         Component::from_binary(&self.engine, &rewritten.bytes).map_err(CompileError::Engine)
     }
 
@@ -315,6 +337,19 @@ fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
         return Ok(Cow::Borrowed(component));
     }
     wat::parse_bytes(component).map_err(|error| CompileError::Text(error.into()))
+}
+
+/// A component that is not for the ledger runs all the same, only slower: who wants to know why looks here.
+fn note_tier(tier: &TierReport) {
+    match tier {
+        TierReport::Baseline { obstacle: Some(obstacle) } if matches!(obstacle.reason, Reason::Broken(_)) => {
+            tracing::warn!(%obstacle, "a component was compiled for the baseline tier");
+        }
+        TierReport::Baseline { obstacle: Some(obstacle) } => {
+            tracing::debug!(%obstacle, "a component was compiled for the baseline tier");
+        }
+        _ => {}
+    }
 }
 
 /// The gate of this process. Its key is drawn at random, so that no component can know the name under which our

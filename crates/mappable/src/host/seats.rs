@@ -1,9 +1,12 @@
 //! The memories of one store: which of them an address is in, and what is mapped in each.
 
+use std::sync::Arc;
+
 use super::addresses::{Addresses, SeatId};
 use super::error::TrapReason;
+use crate::ledger::{Ledger, SeatNumber};
 use crate::region::{Charged, Held};
-use crate::view::{Driving, Mount, MountError, Placement, Seat};
+use crate::view::{Directory, Driving, Memory, Mount, MountError, Placement, Seat};
 
 /// The memories that a context drives. They are adopted when a guest first names them.
 pub(super) struct Seats {
@@ -35,6 +38,11 @@ impl Seats {
 
     /// Where `address` is. `None` if nothing can be mapped there.
     pub(super) fn locate(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
+        if self.mapping { self.find_or_adopt(address) } else { Ok(None) }
+    }
+
+    /// Where `address` is, in whatever memory of the runtime's.
+    pub(super) fn find_or_adopt(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
         if let Some(seat) = self.addresses.find(address)
             && let Some(offset) = self.offset_in(seat, address)
         {
@@ -46,9 +54,6 @@ impl Seats {
     /// The first time that a view of a memory is seen.
     #[cold]
     fn locate_cold(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
-        if !self.mapping {
-            return Ok(None);
-        }
         let known = (0..self.seats.len()).find(|&seat| self.offset_in(seat, address).is_some());
         let seat = match known {
             Some(seat) => seat,
@@ -69,6 +74,28 @@ impl Seats {
     /// The offset of `address` in a memory, if it is in its current view.
     pub(super) fn offset_in(&self, seat: SeatId, address: usize) -> Option<u64> {
         self.seats.get(seat)?.offset_of(address)
+    }
+
+    /// The memory that begins at `address`, which is nobody's yet if it can join a ledger.
+    pub(super) fn fresh(&self, address: usize) -> Option<Arc<Memory>> {
+        self.driving.memories.find(address).filter(|memory| memory.base() == address)
+    }
+
+    /// Has a ledger drive a memory, from here on. Answers the number that trusted modules know it by, if it has one.
+    pub(super) fn drive(&self, seat: SeatId, ledger: &Arc<Ledger>, directory: &Directory) -> Option<SeatNumber> {
+        let (number, seat) = (SeatNumber::of_index(seat)?, self.seats.get(seat)?);
+        seat.drive(ledger, number).then(|| directory.insert(number, seat.memory()))?;
+        Some(number)
+    }
+
+    /// Whether a memory shows these bytes there.
+    pub(super) fn shows(&mut self, seat: SeatId, mount: &Mount) -> bool {
+        self.seats.get_mut(seat).is_some_and(|seat| seat.shows(mount))
+    }
+
+    /// How many regions linger in all memories together.
+    pub(super) fn lingering(&self) -> usize {
+        self.lingering
     }
 
     /// Whether anything can be mapped in a memory.

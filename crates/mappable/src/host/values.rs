@@ -37,7 +37,7 @@ impl MappableCtx {
         if let Err(error) = region.check_split(at) {
             return Ok(Err((rep, error.into())));
         }
-        if !self.account.has_room(0, &self.limits) {
+        if !self.account.has_room(0, &self.limits) || !self.has_number() {
             return Ok(Err((rep, WitPartError::RegionOverQuota)));
         }
         Ok(match self.take_region(rep)?.split(at) {
@@ -66,7 +66,7 @@ impl MappableCtx {
         if let Err(error) = check_part(frozen.size(), offset, size) {
             return Ok(Err(error.into()));
         }
-        if !self.account.has_room(0, &self.limits) {
+        if !self.account.has_room(0, &self.limits) || !self.has_number() {
             return Ok(Err(WitPartError::RegionOverQuota));
         }
         let slice = frozen.slice(offset, size);
@@ -81,8 +81,11 @@ impl MappableCtx {
         Ok(frozen.copy().map(|region| self.add(Held::Mappable(region))).map_err(WitAllocateError::from))
     }
 
-    /// Whether the quota has room for one region more, of `bytes`.
+    /// Whether the quota has room for one region more, of `bytes`, and there is a number for it.
     fn charge_for(&self, bytes: u64) -> Result<(), WitAllocateError> {
+        if !self.has_number() {
+            return Err(WitAllocateError::RegionsExhausted);
+        }
         if self.account.has_room(bytes, &self.limits) { Ok(()) } else { Err(WitAllocateError::RegionOverQuota) }
     }
 

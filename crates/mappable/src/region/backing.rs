@@ -184,6 +184,14 @@ impl Extent {
         }
     }
 
+    /// Frees the memory of everything from `offset` on, a multiple of the granule, which reads as zero from then on. Not of
+    /// a block.
+    pub(crate) fn punch(&self, offset: u64) -> io::Result<()> {
+        let outside = || io::Error::other("bug: bytes past the end of an extent");
+        let len = self.range.len().checked_sub(offset).filter(|&len| len > 0).ok_or_else(outside)?;
+        self.backing.with_file(FileId::OWN, |file| file.punch(self.range.start() + offset, len))
+    }
+
     /// Where `len` bytes at `offset` lie in the file, and in the block.
     fn inside(&self, offset: u64, len: usize) -> io::Result<(u64, usize)> {
         if offset.checked_add(len as u64).is_none_or(|end| end > self.range.len()) {

@@ -15,7 +15,7 @@ use crate::GRANULE;
 
 /// Bytes that only raw pointers are to.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(crate) struct Block {
     /// From `Box::into_raw` of as many bytes as it has, of which this is the owner.
     bytes: NonNull<[u8]>,
 }
@@ -27,17 +27,17 @@ unsafe impl Sync for Block {}
 
 impl Block {
     /// `len` bytes that read as zero, one granule at the least.
-    pub(super) fn new(len: usize) -> io::Result<Self> {
+    pub(crate) fn new(len: usize) -> io::Result<Self> {
         let len = len.max(GRANULE as usize);
         let bytes = bytemuck::allocation::try_zeroed_slice_box(len).map_err(|()| io::ErrorKind::OutOfMemory)?;
         Ok(Self { bytes: NonNull::from(Box::leak(bytes)) })
     }
 
-    pub(super) fn base(&self) -> NonNull<u8> {
+    pub(crate) fn base(&self) -> NonNull<u8> {
         self.bytes.cast()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 

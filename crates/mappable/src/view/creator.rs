@@ -40,7 +40,8 @@ impl Memories {
         let by_key = self.lock();
         let (&key, memory) = by_key.range(..=address).next_back()?;
         let memory = memory.upgrade()?;
-        (address - key < memory.size()).then_some(memory)
+        // An empty list in an empty memory is in it, too.
+        (address - key < memory.size().max(1)).then_some(memory)
     }
 
     /// Notes that a memory that had `key` may have another one.

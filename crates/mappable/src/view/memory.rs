@@ -8,6 +8,11 @@
 //! long as the engine could have their base. A [`Block`] meets it where reservation and guard are nothing; the engine
 //! takes its new base after each growth.
 //!
+//! A memory with a [`Role`] shows what the ledger says: one of its own views that are kept and show the heap as far as
+//! `byte_size` (a slot of [`Driven`]; growth empties the others); the ledger, which is kept, has as many accessible bytes
+//! as is said and inaccessible ones behind them as any memory; or another memory, which is kept, with that one's size. So
+//! what `as_ptr` and `byte_size` answer belongs together whatever the ledger says.
+//!
 //! [`Memory::exchange`], [`Memory::copy_in`] and [`Memory::copy_out`] access a block's bytes. They are called by the
 //! context that drives the memory, in a host call of the store that the memory is in: compiled code does not run.
 
@@ -16,7 +21,7 @@
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmtime::LinearMemory;
 
@@ -24,7 +29,10 @@ use super::allowance::Permit;
 use super::block::Block;
 use super::creator::Memories;
 use super::paged::{Heap, Paged, RemapError, View};
+use super::role::{Directory, Driven, Role, Window};
 use super::{Mount, Strategy, Unmappable};
+use crate::GRANULE;
+use crate::ledger::{Ledger, SeatNumber};
 use crate::region::Charged;
 
 /// Where a memory's bytes are.
@@ -38,8 +46,8 @@ enum Body {
 #[derive(Debug)]
 pub(crate) struct Memory {
     strategy: Result<Strategy, Unmappable>,
-    /// What the engine is told when it asks: the base of the current view, which is kept and shows the heap as far as
-    /// `size`, or of the block.
+    /// What the engine is told when it asks, unless `role` says otherwise: the base of the current view, which is kept and
+    /// shows the heap as far as `size`, or of the block.
     base: AtomicPtr<u8>,
     /// The memory's size in bytes, as the guest sees it.
     size: AtomicUsize,
@@ -47,6 +55,8 @@ pub(crate) struct Memory {
     body: Body,
     /// Whether a context drives this memory. At most one ever does.
     adopted: AtomicBool,
+    /// What it is to a ledger. None, of most.
+    role: OnceLock<Role>,
     /// Regions that a context left mapped here when it went. Kept while the memory can be looked at.
     orphans: Mutex<Vec<Charged>>,
 }
@@ -72,6 +82,7 @@ impl Memory {
             size: AtomicUsize::new(size),
             body,
             adopted: AtomicBool::new(false),
+            role: OnceLock::new(),
             orphans: Mutex::default(),
         }
     }
@@ -80,13 +91,34 @@ impl Memory {
     pub(super) fn key(&self) -> usize {
         match &self.body {
             Body::Paged(paged) => paged.first_base,
-            Body::Block(_) => self.base(),
+            Body::Block(_) => self.base.load(Ordering::Relaxed).addr(),
         }
     }
 
     /// The address at which compiled code sees the memory.
     pub(crate) fn base(&self) -> usize {
-        self.base.load(Ordering::Relaxed).addr()
+        self.shown().addr()
+    }
+
+    /// What the engine is told when it asks for the base.
+    fn shown(&self) -> *mut u8 {
+        let own = self.base.load(Ordering::Relaxed);
+        match self.role.get() {
+            None => own,
+            Some(Role::Driven(driven)) => driven.base(own),
+            Some(Role::Joined(ledger)) => ledger.base(),
+            // What a window shows is never a window.
+            Some(Role::Window(window)) => window.target().map_or(own, |target| target.shown()),
+        }
+    }
+
+    /// What the engine is told when it asks for the size.
+    fn shown_size(&self) -> usize {
+        match self.role.get() {
+            None | Some(Role::Driven(_)) => self.size(),
+            Some(Role::Joined(ledger)) => ledger.len(),
+            Some(Role::Window(window)) => window.target().map_or(self.size(), |target| target.size()),
+        }
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -126,6 +158,9 @@ impl Memory {
     /// Lets go of a view that is not current and whose base the engine no longer has.
     pub(super) fn forget(&self, view: &Arc<View>) {
         debug_assert_ne!(view.base().addr().get(), self.base(), "the current view is kept");
+        if let Some(driven) = self.driven() {
+            driven.revoke(view.base().as_ptr());
+        }
         if let Body::Paged(paged) = &self.body {
             paged.forget(view);
         }
@@ -137,7 +172,48 @@ impl Memory {
         view.discard_writes(heap)?;
         view.show_heap_to(heap, self.size())?;
         self.base.store(view.base().as_ptr(), Ordering::Relaxed);
+        if let Some(driven) = self.driven() {
+            driven.withhold();
+            driven.advance_version();
+        }
         Ok(())
+    }
+
+    /// Has the ledger drive a memory that its context has adopted. `false` if it can't.
+    pub(super) fn drive(&self, ledger: &Arc<Ledger>, seat: SeatNumber) -> bool {
+        let role = self.role.get_or_init(|| Role::Driven(Driven::new(Arc::clone(ledger), seat)));
+        matches!(role, Role::Driven(driven) if driven.is(ledger, seat))
+    }
+
+    /// Makes the memory show the ledger. Only one that is fresh can: of one page, whose base may move, and nobody's.
+    pub(crate) fn join(&self, ledger: &Arc<Ledger>) -> bool {
+        self.take_role(|| Role::Joined(Arc::clone(ledger)))
+    }
+
+    /// Makes the memory show what the record of a handle table says. Only one that is fresh can.
+    pub(crate) fn become_window(&self, ledger: &Arc<Ledger>, directory: &Arc<Directory>, table: u32) -> bool {
+        let window = || Window { ledger: Arc::clone(ledger), directory: Arc::clone(directory), table };
+        matches!(self.body, Body::Paged(_)) && self.take_role(|| Role::Window(window()))
+    }
+
+    fn take_role(&self, role: impl FnOnce() -> Role) -> bool {
+        let may_move = matches!(self.strategy, Ok(Strategy::Swap | Strategy::Copy));
+        let fresh = may_move && self.size() as u64 == GRANULE && self.role.get().is_none() && self.adopt();
+        fresh && self.role.set(role()).is_ok()
+    }
+
+    pub(super) fn driven(&self) -> Option<&Driven> {
+        match self.role.get() {
+            Some(Role::Driven(driven)) => Some(driven),
+            _ => None,
+        }
+    }
+
+    /// Makes what the ledger has made current the host's own choice, too. Answers the base.
+    pub(super) fn settle(&self) -> usize {
+        let shown = self.shown();
+        self.base.store(shown, Ordering::Relaxed);
+        shown.addr()
     }
 
     /// As [`Paged::remap`].
@@ -197,6 +273,10 @@ impl Memory {
 
     /// Makes the memory larger. Answers a block that it no longer uses.
     fn grow_to(&self, size: usize) -> io::Result<Option<Block>> {
+        if let Some(Role::Joined(_) | Role::Window(_)) = self.role.get() {
+            let same = size == self.shown_size();
+            return if same { Ok(None) } else { Err(io::Error::other("bug: a trusted module's memory is to grow")) };
+        }
         let mut left = None;
         match &self.body {
             Body::Paged(paged) => paged.grow_to(self.base(), size)?,
@@ -210,6 +290,11 @@ impl Memory {
             }
         }
         self.size.store(size, Ordering::Relaxed);
+        if let Some(driven) = self.driven() {
+            // The other views do not show the heap so far.
+            driven.keep_only(self.shown());
+            driven.advance_version();
+        }
         Ok(left)
     }
 }
@@ -225,10 +310,13 @@ pub(crate) struct Linear {
 // block, which has at least `byte_size` bytes.
 unsafe impl LinearMemory for Linear {
     fn byte_size(&self) -> usize {
-        self.memory.size()
+        self.memory.shown_size()
     }
 
     fn byte_capacity(&self) -> usize {
+        if let Some(Role::Joined(_) | Role::Window(_)) = self.memory.role.get() {
+            return self.memory.shown_size();
+        }
         match &self.memory.body {
             // Growth never moves the base (swapping does), so all that the memory can ever have.
             Body::Paged(paged) => paged.heap.extent.range().len() as usize,
@@ -246,7 +334,7 @@ unsafe impl LinearMemory for Linear {
     }
 
     fn as_ptr(&self) -> *mut u8 {
-        self.memory.base.load(Ordering::Relaxed)
+        self.memory.shown()
     }
 }
 

@@ -3,6 +3,10 @@
 //! A change goes to the view that shows what is wanted: one edge away when it has been there before, cached, or built
 //! (*swap*); or the current view is changed in place (*remap*); or bytes are moved ([`Copies`]). A step that fails has
 //! changed nothing.
+//!
+//! A memory that a ledger drives is changed by trusted modules, too, from one view that is *offered* to another. Only
+//! views in which nothing is frozen are offered, and only while nothing is shown that nobody owns: so what the host has
+//! to do with each change beyond making a view current is never left out.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +16,9 @@ use super::mount::changed;
 use super::paged::{RemapError, View};
 use super::views::{ViewId, Views};
 use super::{Allowance, Memories, Memory, Mount, Placement, Strategy, Unmappable};
+use crate::ledger::{Ledger, SeatNumber};
 use crate::region::{Charged, Held};
+use crate::sys::Access;
 
 /// Why a region was not mapped or unmapped. Nothing has changed, save for `Broken`.
 #[derive(Debug)]
@@ -96,26 +102,80 @@ impl Seat {
     /// Whether `address` is in the memory as its instance sees it now. Answers the offset.
     pub(crate) fn offset_of(&self, address: usize) -> Option<u64> {
         let offset = address.wrapping_sub(self.memory.base());
-        (offset < self.memory.size()).then_some(offset as u64)
+        // An empty list in an empty memory is in it, too.
+        (offset < self.memory.size().max(1)).then_some(offset as u64)
+    }
+
+    /// Has a ledger drive the memory, from here on. `false` if it can't.
+    pub(crate) fn drive(&self, ledger: &Arc<Ledger>, seat: SeatNumber) -> bool {
+        self.memory.drive(ledger, seat)
+    }
+
+    /// Whether the memory shows these bytes there.
+    pub(crate) fn shows(&mut self, mount: &Mount) -> bool {
+        self.sync().is_ok() && self.mounts().contains(mount)
+    }
+
+    /// Takes in what was changed without the host.
+    fn sync(&mut self) -> Result<(), MountError> {
+        let Shown::Views(views) = &mut self.shown else { return Ok(()) };
+        if self.memory.driven().is_none() {
+            return Ok(());
+        }
+        let base = self.memory.settle();
+        if views.current_view().base().addr().get() != base {
+            let id = views.at(base).ok_or(MountError::Unknown)?;
+            leave(views, id);
+            views.switch(id);
+        }
+        Ok(())
+    }
+
+    /// Offers the current view, if it is one that can be left and come back to without the host.
+    fn offer(&self) {
+        let Some(driven) = self.memory.driven() else { return };
+        let settled = self.lingering.is_empty() && self.retired.is_empty() && !self.is_stranded;
+        match &self.shown {
+            Shown::Views(views)
+                if settled
+                    && self.strategy == Ok(Strategy::Swap)
+                    && views.mounts().iter().all(|mount| mount.access() == Access::Write) =>
+            {
+                driven.offer(views.current_view().base().as_ptr());
+            }
+            _ => driven.withhold(),
+        }
+    }
+
+    /// Offers no view any more.
+    fn withhold(&self) {
+        if let Some(driven) = self.memory.driven() {
+            self.memory.settle();
+            driven.withhold();
+        }
     }
 
     /// Shows a region at a placement that lies in the memory. The region is of the memory's runtime.
     pub(crate) fn mount(&mut self, at: Placement, held: &mut Held, driving: &Driving) -> Result<Mount, MountError> {
+        self.sync()?;
         let mount = Mount::new(at, held);
         if self.live_mounts().any(|other| other.overlaps(&mount)) {
             return Err(MountError::Overlaps);
         }
-        self.change(mount, true, held, driving)?;
+        self.change_and_offer(mount, true, held, driving)?;
         Ok(mount)
     }
 
     /// Shows the heap again where a region is shown.
     pub(crate) fn unmount(&mut self, mount: Mount, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
-        self.change(mount, false, held, driving)
+        self.sync()?;
+        self.change_and_offer(mount, false, held, driving)
     }
 
     /// Takes over a region whose mapping was dropped: nothing is changed here, for no refresh would follow.
     pub(crate) fn linger(&mut self, mount: Mount, region: Charged) {
+        // The next change is the host's, so that it goes with that.
+        self.withhold();
         self.lingering.push((mount, region));
     }
 
@@ -125,7 +185,9 @@ impl Seat {
     }
 
     /// Leaves all regions that are still shown, and `mapped`, to the memory, for as long as it can be looked at.
+    /// Trusted modules change nothing any more.
     pub(crate) fn abandon(&mut self, mapped: impl IntoIterator<Item = Charged>) {
+        self.withhold();
         let lingering = self.lingering.drain(..).map(|(_, region)| region);
         self.memory.keep(lingering.chain(self.retired.drain(..)).chain(mapped));
     }
@@ -150,6 +212,19 @@ impl Seat {
         self.mounts().iter().filter(move |mount| !lingers(mount))
     }
 
+    /// As [`Seat::change`], after which trusted modules may go on from what is shown.
+    fn change_and_offer(
+        &mut self,
+        mount: Mount,
+        comes: bool,
+        held: &mut Held,
+        driving: &Driving,
+    ) -> Result<(), MountError> {
+        let done = self.change(mount, comes, held, driving);
+        self.offer();
+        done
+    }
+
     /// Shows `mount` (`comes`), or no longer; what lingers goes. The one may equal the other: a frozen region is mapped
     /// where a mapping of it lingers.
     fn change(&mut self, mount: Mount, comes: bool, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
@@ -157,7 +232,8 @@ impl Seat {
         if self.is_stranded {
             return Err(MountError::Broken(io::Error::other("the memory's base was not refreshed after a change")));
         }
-        // That we are called shows that the refresh after the last change has run.
+        // That we are called shows that the refresh after the last change has run. (What trusted modules change they
+        // refresh at once, and they change nothing while there is something here.)
         self.retired.clear();
         match &mut self.shown {
             Shown::Views(views) => {
@@ -219,6 +295,9 @@ impl Seat {
                     RemapError::Broken(error) => MountError::Broken(error),
                 })?;
                 views.changed(wanted);
+                if let Some(driven) = self.memory.driven() {
+                    driven.void();
+                }
                 Ok(())
             }
         }
@@ -252,11 +331,16 @@ fn evict(views: &mut Views, memory: &Memory) -> Option<()> {
     Some(())
 }
 
-fn switch(views: &mut Views, memory: &Memory, id: ViewId) -> Result<(), MountError> {
-    if views.previous() != id {
+/// Before another view is made current.
+fn leave(views: &Views, next: ViewId) {
+    if views.previous() != next {
         // Unreachable since the last refresh. Of what a guest has the host write, no more than two views' worth is kept.
         views.view(views.previous()).free_writes();
     }
+}
+
+fn switch(views: &mut Views, memory: &Memory, id: ViewId) -> Result<(), MountError> {
+    leave(views, id);
     let made = memory.make_current(views.view(id));
     // The current view may be the one wanted, where frozen bytes are mapped over a dropped mapping of them.
     made.map_err(if views.is_current(id) { MountError::Broken } else { MountError::Exhausted })?;

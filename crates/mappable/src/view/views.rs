@@ -70,6 +70,11 @@ impl Views {
         self.previous
     }
 
+    /// The view with that base.
+    pub(super) fn at(&self, base: usize) -> Option<ViewId> {
+        self.cached.iter().find(|(_, cached)| cached.view.base().addr().get() == base).map(|(id, _)| id)
+    }
+
     pub(super) fn view(&self, id: ViewId) -> &Arc<View> {
         &self.cached[id].view
     }

@@ -38,25 +38,35 @@ fn add_bytes<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> wa
     types.func_wrap(
         "[method]mappable.write",
         |mut store: StoreContextMut<'_, T>, (this, offset, from): (Region, u64, WasmList<u8>)| {
-            let size = store.data_mut().mappable().get(&this)?.size();
-            if offset.checked_add(from.len() as u64).is_none_or(|end| end > size) {
-                return Ok((Err(WitAccessError::RangeOutsideRegion),));
-            }
-            // The bytes are the guest's and the region is the store's: the engine lends one of the two at a time.
-            let mut piece = vec![0; from.len().min(GRANULE as usize)];
-            let mut done = 0;
-            while done < from.len() {
-                let len = piece.len().min(from.len() - done);
-                piece[..len].copy_from_slice(&from.as_le_slice(&store)[done..done + len]);
-                let region = store.data_mut().mappable().region_mut(this.rep());
-                let region = region.ok_or_else(|| bug(this.rep(), "held and not mapped", line!()))?;
-                let to = offset + done as u64;
-                region.extent_mut().write(to, &piece[..len]).map_err(TrapReason::Unreadable)?;
-                done += len;
-            }
-            Ok((Ok(()),))
+            Ok((write(&mut store, this.rep(), offset, &from)?,))
         },
     )
+}
+
+/// Copies a guest's bytes into a region.
+pub(super) fn write<T: MappableView + 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    rep: u32,
+    offset: u64,
+    from: &WasmList<u8>,
+) -> wasmtime::Result<Result<(), WitAccessError>> {
+    let size = store.data_mut().mappable().get(&Resource::new_borrow(rep))?.size();
+    if offset.checked_add(from.len() as u64).is_none_or(|end| end > size) {
+        return Ok(Err(WitAccessError::RangeOutsideRegion));
+    }
+    // The bytes are the guest's and the region is the store's: the engine lends one of the two at a time.
+    let mut piece = vec![0; from.len().min(GRANULE as usize)];
+    let mut done = 0;
+    while done < from.len() {
+        let len = piece.len().min(from.len() - done);
+        piece[..len].copy_from_slice(&from.as_le_slice(&*store)[done..done + len]);
+        let region = store.data_mut().mappable().region_mut(rep);
+        let region = region.ok_or_else(|| bug(rep, "held and not mapped", line!()))?;
+        let to = offset + done as u64;
+        region.extent_mut().write(to, &piece[..len]).map_err(TrapReason::Unreadable)?;
+        done += len;
+    }
+    Ok(Ok(()))
 }
 
 fn add_parts<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {

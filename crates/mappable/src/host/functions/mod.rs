@@ -5,6 +5,7 @@
 //! list or string, for which the engine would call the guest's `realloc`.
 
 mod frozen;
+mod ledger;
 mod mappable;
 mod swapping;
 
@@ -23,6 +24,10 @@ const INTERFACE: &str = "types@0.1.0";
 const MAX_READ: u32 = 16 << 20;
 
 /// Adds `mappable:memory/types` to a linker, for components compiled by [`Runtime::compile`](crate::Runtime::compile).
+///
+/// Adds with it what trusted modules of closed compositions call instead, under the name `mappable:<key>/ledger@0.1.0`. A
+/// component that imports no `mappable:memory` needs that too if its components pass each other lists of plain data (see
+/// [`Runtime::compile`](crate::Runtime::compile)).
 ///
 /// The functions are found under a name that only `compile` gives to a component's import, so a component that was
 /// compiled otherwise, and lacks the refreshes on which isolation rests, is not linked to them.
@@ -45,7 +50,8 @@ pub fn add_to_linker<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmt
     types.func_wrap("granule", |_: StoreContextMut<'_, T>, (): ()| Ok((GRANULE as u32,)))?;
     swapping::add(&mut types)?;
     mappable::add(&mut types)?;
-    frozen::add(&mut types)
+    frozen::add(&mut types)?;
+    ledger::add(linker)
 }
 
 fn drop_handle<T: MappableView + 'static>(mut store: StoreContextMut<'_, T>, rep: u32) -> wasmtime::Result<()> {

@@ -40,7 +40,7 @@ where
 }
 
 /// Where a list is, without reading it.
-fn list<T: 'static>(list: &WasmList<u8>, store: &StoreContextMut<'_, T>) -> List {
+pub(super) fn list<T: 'static>(list: &WasmList<u8>, store: &StoreContextMut<'_, T>) -> List {
     let bytes = list.as_le_slice(store);
     List { address: bytes.as_ptr().addr(), len: bytes.len() as u64 }
 }

@@ -1,0 +1,89 @@
+//! What a guest is told by trusted modules: why it traps, in the names of its component instances.
+
+use super::error::TrapReason;
+use crate::ledger::Kind;
+use crate::ledger::interface::Failure;
+
+const ALL: [Failure; 15] = [
+    Failure::UnknownHandle,
+    Failure::WrongKind,
+    Failure::Mapped,
+    Failure::Borrowed,
+    Failure::Lent,
+    Failure::BorrowsRemain,
+    Failure::CannotLeave,
+    Failure::Flight,
+    Failure::FlightFull,
+    Failure::Misaligned,
+    Failure::OutOfBounds,
+    Failure::Discriminant,
+    Failure::Interrupted,
+    Failure::Refused,
+    Failure::Bug,
+];
+
+/// The reason that stands behind a code and its arguments. `found` is the kind of the handle `first`.
+pub(super) fn reason(
+    instance: String,
+    code: u32,
+    first: u32,
+    second: u32,
+    found: impl FnOnce() -> Option<Kind>,
+) -> TrapReason {
+    let unknown = |what| TrapReason::LedgerBug { what, file: file!(), line: line!() };
+    let Some(failure) = ALL.into_iter().find(|failure| *failure as u32 == code) else {
+        return unknown(format!("failure {code} in instance {instance}"));
+    };
+    match failure {
+        Failure::UnknownHandle => TrapReason::UnknownHandle { handle: first, instance },
+        Failure::WrongKind => TrapReason::WrongKind {
+            handle: first,
+            instance,
+            found: name(found()),
+            meant: name(crate::ledger::kind(second)),
+        },
+        Failure::Mapped => TrapReason::LiftedWhileMapped { region: second, instance },
+        Failure::Borrowed => TrapReason::BorrowedHandle { handle: first, instance },
+        Failure::Lent => TrapReason::LentHandle { handle: first, instance },
+        Failure::BorrowsRemain => TrapReason::BorrowsRemain { count: first, instance },
+        Failure::CannotLeave => TrapReason::CannotLeave { instance },
+        Failure::Flight => TrapReason::HandlesChanged { claimed: first, sent: second, instance },
+        Failure::FlightFull => TrapReason::TooManyHandles { limit: first, instance },
+        Failure::Misaligned => TrapReason::MisalignedPointer { pointer: first, instance },
+        Failure::OutOfBounds => TrapReason::OutOfBounds { pointer: first, len: second, instance },
+        Failure::Discriminant => TrapReason::InvalidDiscriminant { discriminant: first, instance },
+        Failure::Interrupted => TrapReason::Interrupted { instance },
+        Failure::Refused => TrapReason::RefreshRefused { instance },
+        Failure::Bug => unknown(format!("a broken invariant, {first} ({second}), in instance {instance}")),
+    }
+}
+
+fn name(kind: Option<Kind>) -> &'static str {
+    match kind {
+        Some(Kind::Mappable) => "mappable",
+        Some(Kind::Mapping) => "mapping",
+        Some(Kind::Frozen) => "frozen",
+        Some(Kind::FrozenMapping) => "frozen-mapping",
+        None => "handle",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_a_text_of_one_line_that_names_the_instance() {
+        for failure in ALL {
+            let text = reason("b".to_owned(), failure as u32, 5, 7, || Some(Kind::Frozen)).to_string();
+            assert!(text.contains("instance b") && !text.contains('\n'), "{failure:?}: {text}");
+            assert_eq!(text.contains("a bug in mappable"), matches!(failure, Failure::Bug), "{text}");
+        }
+        let text = |failure: Failure| reason("b".to_owned(), failure as u32, 5, 1, || Some(Kind::Frozen)).to_string();
+        assert_eq!(text(Failure::Mapped), "lifted while mapped: region 1 of instance b");
+        assert_eq!(text(Failure::UnknownHandle), "unknown handle 5 in instance b");
+        assert_eq!(text(Failure::WrongKind), "handle 5 in instance b is a frozen, not a mappable");
+        let unknown = reason("b".to_owned(), 16, 0, 0, || None);
+        assert!(matches!(unknown, TrapReason::LedgerBug { .. }), "{unknown}");
+    }
+}

@@ -1,0 +1,256 @@
+//! The host's side of a store's ledger: which instances have joined it, and how what a guest's handles stand for is handed
+//! between its trusted modules and the context.
+//!
+//! While a region is in a guest's handle table, the ledger's record says where it is mapped: trusted modules map and unmap
+//! it without telling the context. So an entry is *given* with its record written, and when it comes back, or is to be
+//! dropped, the record is read first ([`MappableCtx::sync`]).
+
+use std::sync::Arc;
+
+use super::addresses::SeatId;
+use super::context::{Entry, MappableCtx};
+use super::error::TrapReason;
+use super::mapping::{List, bug};
+use crate::GRANULE;
+use crate::ledger::{self, Item, Kind, Ledger, SeatNumber, Tables};
+use crate::region::Held;
+use crate::view::{Directory, Mount, Placement};
+
+/// A store's ledger, and what only the host knows of it.
+pub(super) struct Books {
+    pub(super) ledger: Arc<Ledger>,
+    tables: Tables,
+    directory: Arc<Directory>,
+}
+
+/// A handle that a function takes: its kind, and whether it is borrowed.
+pub(super) type Operand = (Kind, bool);
+
+impl MappableCtx {
+    /// Makes the memory that a list lies in the ledger, and a handle table for the component instance of that name.
+    pub(super) fn join_ledger(&mut self, memory: List, name: &[u8]) -> Result<u32, TrapReason> {
+        let fresh =
+            self.seats.fresh(memory.address).ok_or_else(|| broken("no fresh memory for the ledger", line!()))?;
+        let books = match &mut self.books {
+            Some(books) => books,
+            none => {
+                let ledger = Ledger::new(&self.backing).map_err(TrapReason::NoLedger)?;
+                ledger.set_mapped(self.mapped);
+                none.insert(Books { ledger, tables: Tables::default(), directory: Arc::default() })
+            }
+        };
+        if !fresh.join(&books.ledger) {
+            return Err(broken("no fresh memory for the ledger", line!()));
+        }
+        let number = books.tables.join(&books.ledger, name).ok_or(TrapReason::TooManyInstances)?;
+        self.publish_quota();
+        Ok(number)
+    }
+
+    /// Doubles a handle table's room.
+    pub(super) fn more_handles(&mut self, table: u32) -> Result<(), TrapReason> {
+        let books = self.books.as_mut().ok_or(TrapReason::AnotherContext)?;
+        if !books.tables.has(table) {
+            return Err(broken("no such handle table", line!()));
+        }
+        let doubled = books.tables.double(&books.ledger, table);
+        doubled.ok_or_else(|| TrapReason::HandlesExhausted { instance: books.tables.instance(table) })
+    }
+
+    /// The seat number of the memory that a list lies in, or 0 if it is none of the runtime's.
+    pub(super) fn seat_number(&mut self, memory: List) -> Result<u32, TrapReason> {
+        let Some(spot) = self.seats.find_or_adopt(memory.address)? else { return Ok(0) };
+        self.drive(spot.seat).map(SeatNumber::get).ok_or(TrapReason::TooManyInstances)
+    }
+
+    /// Has the ledger drive the memory that a list lies in, if it can be mapped into.
+    pub(super) fn drive_at(&mut self, memory: List) -> Result<(), TrapReason> {
+        if memory.len > 0
+            && let Some(spot) = self.seats.locate(memory.address)?
+        {
+            self.drive(spot.seat);
+        }
+        Ok(())
+    }
+
+    fn drive(&mut self, seat: SeatId) -> Option<SeatNumber> {
+        let books = self.books.as_ref()?;
+        self.seats.drive(seat, &books.ledger, &books.directory)
+    }
+
+    /// Makes the memory that a list lies in the window of a component instance.
+    pub(super) fn show_window(&mut self, table: u32, memory: List) -> Result<(), TrapReason> {
+        let books = self.books.as_ref().ok_or(TrapReason::AnotherContext)?;
+        let fresh = self.seats.fresh(memory.address);
+        let shown = books.tables.has(table)
+            && fresh.is_some_and(|fresh| fresh.become_window(&books.ledger, &books.directory, table));
+        if shown { Ok(()) } else { Err(broken("no fresh memory for a window", line!())) }
+    }
+
+    /// Frees what lists that were returned have taken.
+    pub(super) fn settle_ledger(&mut self) -> Result<(), TrapReason> {
+        let books = self.books.as_ref().ok_or(TrapReason::AnotherContext)?;
+        if let Err(error) = books.ledger.settle() {
+            tracing::debug!(%error, "what a returned list took was not freed");
+        }
+        Ok(())
+    }
+
+    /// Takes out of flight the handles that a function takes. What they stand for is as the ledger says from here on.
+    pub(super) fn claim<const N: usize>(&mut self, operands: [Operand; N]) -> Result<[u32; N], TrapReason> {
+        let books = self.books.as_ref().ok_or(TrapReason::AnotherContext)?;
+        let items = books.ledger.land::<N>().map_err(|error| {
+            tracing::error!(?error, "a flight did not land");
+            broken("another flight than a function of the host takes", line!())
+        })?;
+        for (item, (kind, borrowed)) in items.iter().zip(operands) {
+            if (item.kind, item.borrowed) != (kind, borrowed) {
+                return Err(broken("a handle of another kind than a function of the host takes", line!()));
+            }
+            self.sync(item.region)?;
+            let entry = self.entries.get_mut(item.region as usize).filter(|entry| entry.given && entry.kind() == kind);
+            let entry = entry.ok_or_else(|| bug(item.region, "what its handle is", line!()))?;
+            entry.given = borrowed;
+        }
+        Ok(items.map(|item| item.region))
+    }
+
+    /// Puts in flight the handles that a function gives, in the order of its type.
+    pub(super) fn give<const N: usize>(&mut self, reps: [u32; N]) -> Result<(), TrapReason> {
+        let books = self.books.as_ref().ok_or(TrapReason::AnotherContext)?;
+        let mut items = [Item { region: 0, kind: Kind::Mappable, borrowed: false }; N];
+        for (rep, item) in reps.into_iter().zip(&mut items) {
+            let entry = self.entries.get_mut(rep as usize).filter(|_| Ledger::has_region(rep as usize));
+            let entry = entry.ok_or_else(|| bug(rep, "in the ledger", line!()))?;
+            entry.given = true;
+            books.ledger.set_region(rep, &record(entry));
+            *item = Item { region: rep, kind: entry.kind(), borrowed: false };
+        }
+        books.ledger.launch(&items);
+        Ok(())
+    }
+
+    /// Notes how long the placement is that a region was mapped at.
+    pub(super) fn note_placement(&self, rep: u32, at: List) {
+        if let Some(books) = &self.books {
+            books.ledger.set_placement(rep, u32::try_from(at.len).unwrap_or(0));
+        }
+    }
+
+    /// A handle of a guest's was dropped.
+    pub(super) fn drop_region(&mut self, rep: u32, kind: u32) -> Result<(), TrapReason> {
+        self.sync(rep)?;
+        let known = self.entries.get(rep as usize).is_some_and(|entry| entry.given && entry.kind() as u32 == kind);
+        if !known {
+            return Err(bug(rep, "what its handle is", line!()));
+        }
+        self.drop_handle(rep);
+        Ok(())
+    }
+
+    /// Takes in where an entry is mapped, if a guest has its handle.
+    pub(super) fn sync(&mut self, rep: u32) -> Result<(), TrapReason> {
+        let Some(entry) = self.entries.get_mut(rep as usize).filter(|entry| entry.given) else { return Ok(()) };
+        let Some(known) = self.books.as_ref().and_then(|books| books.ledger.region(rep)) else { return Ok(()) };
+        if known.source.is_none() {
+            return Ok(());
+        }
+        if known.source != source(&entry.held) {
+            return Err(bug(rep, "where the ledger says", line!()));
+        }
+        entry.mapped = match known.mapped {
+            None => None,
+            Some((record, offset)) => {
+                let seat = SeatNumber::of_record(record).map(SeatNumber::index);
+                let (offset, size) = (u64::from(offset), entry.held.size());
+                let mount = Placement::new(offset, size, size).map(|at| Mount::new(at, &entry.held)).ok();
+                let found = seat.zip(mount).filter(|(seat, mount)| self.seats.shows(*seat, mount));
+                Some(found.ok_or_else(|| bug(rep, "where the ledger says", line!()))?)
+            }
+        };
+        Ok(())
+    }
+
+    /// Whether an entry is mapped, as the ledger says if a guest has its handle.
+    pub(super) fn is_mapped_now(&self, rep: u32, entry: &Entry) -> bool {
+        let known = self.books.as_ref().filter(|_| entry.given).and_then(|books| books.ledger.region(rep));
+        known.filter(|known| known.source.is_some()).map_or(entry.mapped.is_some(), |known| known.mapped.is_some())
+    }
+
+    /// Whether one more region can have a number that the ledger has a record for, if there is one.
+    pub(super) fn has_number(&self) -> bool {
+        self.books.is_none() || Ledger::has_region(self.entries.vacant_key())
+    }
+
+    /// How many entries are mapped.
+    pub(super) fn mapped(&self) -> usize {
+        self.books.as_ref().map_or(self.mapped, |books| books.ledger.mapped())
+    }
+
+    pub(super) fn set_mapped(&mut self, mapped: usize) {
+        match &self.books {
+            Some(books) => books.ledger.set_mapped(mapped),
+            None => self.mapped = mapped,
+        }
+    }
+
+    /// Tells trusted modules how many regions may be mapped. What lingers counts, too.
+    pub(super) fn publish_quota(&self) {
+        if let Some(books) = &self.books {
+            books.ledger.set_max_mappings(self.limits.mappings.saturating_sub(self.seats.lingering()));
+        }
+    }
+
+    /// Forgets what the ledger says about a region that is no guest's any more.
+    pub(super) fn forget_record(&self, rep: u32) {
+        if let Some(books) = &self.books {
+            books.ledger.set_region(rep, &ledger::Region { source: None, mapped: None });
+        }
+    }
+
+    /// Why a trusted module has its caller trap.
+    pub(super) fn failure(&self, table: u32, code: u32, first: u32, second: u32) -> TrapReason {
+        let Some(books) = &self.books else { return TrapReason::AnotherContext };
+        let found = || books.tables.kind_of(&books.ledger, table, first);
+        super::failure::reason(books.tables.instance(table), code, first, second, found)
+    }
+}
+
+impl Entry {
+    /// What a handle for it is.
+    pub(super) fn kind(&self) -> Kind {
+        match (self.held.is_frozen(), self.mapped.is_some()) {
+            (false, false) => Kind::Mappable,
+            (false, true) => Kind::Mapping,
+            (true, false) => Kind::Frozen,
+            (true, true) => Kind::FrozenMapping,
+        }
+    }
+}
+
+/// What trusted modules are told of a region.
+fn record(entry: &Entry) -> ledger::Region {
+    let Some((seat, mount)) = entry.mapped else {
+        return ledger::Region { source: source(&entry.held), mapped: None };
+    };
+    let place = SeatNumber::of_index(seat).map(SeatNumber::record).zip(u32::try_from(mount.offset()).ok());
+    // Where it can't be written down, the host alone knows.
+    ledger::Region { source: source(&entry.held).filter(|_| place.is_some()), mapped: place }
+}
+
+/// The granules that a region is, if it can be mapped without the host.
+fn source(held: &Held) -> Option<(u32, u32)> {
+    let Held::Mappable(region) = held else { return None };
+    let range = region.extent().source().range;
+    let start = u32::try_from(range.start() / GRANULE).ok().filter(|start| *start != ledger::layout::NO_SOURCE)?;
+    let granules = u32::try_from(range.len() / GRANULE).ok()?;
+    region.extent().block().is_none().then_some((start, granules))
+}
+
+/// A broken invariant.
+pub(super) fn broken(what: &'static str, line: u32) -> TrapReason {
+    TrapReason::LedgerBug { what: what.to_owned(), file: file!(), line }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! The ledger of a store: one memory that all trusted modules of its closed compositions share with the host. Where is
+//! what in it is [`layout`]; this is the host's view of it, as values.
+//!
+//! ```text
+//!   Ledger          the words of one store's ledger, part by part: header, flight, regions, tables, seats
+//!    ├ Words        its bytes, and access to one word of them
+//!   Tables          which component instances have a handle table, and where it lies
+//!    └ Chunks       which parts of the ledger handle tables take: arithmetic alone
+//! ```
+//!
+//! Trusted modules write to it between the host's calls. So nothing that is read here is believed: numbers are checked
+//! against what the host knows, and a contradiction is our bug, never a guest's gain.
+
+mod chunks;
+mod flight;
+mod records;
+mod tables;
+mod words;
+
+use std::io;
+use std::sync::Arc;
+
+pub(crate) use flight::{Item, kind};
+pub(crate) use mappable_rewrite::ledger::{Kind, interface, layout};
+pub(crate) use records::{Region, SeatNumber};
+pub(crate) use tables::Tables;
+use words::Words;
+
+use crate::region::Backing;
+
+/// The ledger of one store.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    words: Words,
+}
+
+impl Ledger {
+    /// One that reads as zero, as large as there is use for.
+    pub(crate) fn new(backing: &Arc<Backing>) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self { words: Words::new(backing)? }))
+    }
+
+    /// Where it is, for as long as it lives.
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.words.base()
+    }
+
+    /// In bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// How many regions are mapped in the store.
+    pub(crate) fn mapped(&self) -> usize {
+        self.words.get(layout::MAPPED) as usize
+    }
+
+    pub(crate) fn set_mapped(&self, mapped: usize) {
+        self.words.set(layout::MAPPED, saturated(mapped));
+    }
+
+    /// Up to how many mapped regions one more is mapped without the host.
+    pub(crate) fn set_max_mappings(&self, max: usize) {
+        self.words.set(layout::MAX_MAPPINGS, saturated(max));
+    }
+
+    /// Frees what lists that were returned have taken.
+    pub(crate) fn settle(&self) -> io::Result<()> {
+        self.words.clear_from(layout::BOUNCE)
+    }
+}
+
+fn saturated(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

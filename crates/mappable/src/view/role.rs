@@ -1,0 +1,163 @@
+//! What a memory shows where that is not the host's alone to say: the ledger says it, between the host's calls.
+//!
+//! ```text
+//!   Role
+//!    ├ Driven      a guest's memory: the ledger's selector tells which of the views that the host offers is current
+//!    ├ Joined      a trusted module's memory that is the ledger itself
+//!    └ Window      a trusted module's memory that shows a guest's: the one that the ledger says
+//! ```
+//!
+//! A driven memory shares the ledger, a window the [`Directory`] of guests' memories; no guest's memory has either the
+//! directory or a window, so that nothing keeps itself.
+
+use std::fmt;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::Memory;
+use crate::ledger::layout::MAX_SEATS;
+use crate::ledger::{Ledger, SeatNumber};
+
+/// What a memory is in a store that has a ledger. Once it has a role it keeps it.
+#[derive(Debug)]
+pub(super) enum Role {
+    Driven(Driven),
+    Joined(Arc<Ledger>),
+    Window(Window),
+}
+
+/// How many views of a memory may be offered at once.
+const SLOTS: usize = 63;
+
+/// A guest's memory.
+#[derive(Debug)]
+pub(super) struct Driven {
+    ledger: Arc<Ledger>,
+    seat: SeatNumber,
+    /// The bases of views that are kept and show the heap as far as they must: slot `n - 1` is what selector `n` makes
+    /// current. A slot that is null stands for no view.
+    slots: Box<[AtomicPtr<u8>; SLOTS]>,
+}
+
+impl Driven {
+    pub(super) fn new(ledger: Arc<Ledger>, seat: SeatNumber) -> Self {
+        Self { ledger, seat, slots: Box::new([const { AtomicPtr::new(ptr::null_mut()) }; SLOTS]) }
+    }
+
+    /// The base of the current view, or `own` if the selector names none.
+    pub(super) fn base(&self, own: *mut u8) -> *mut u8 {
+        let slot = (self.ledger.selector(self.seat) as usize).checked_sub(1).and_then(|slot| self.slots.get(slot));
+        slot.map(|slot| slot.load(Ordering::Relaxed)).filter(|base| !base.is_null()).unwrap_or(own)
+    }
+
+    /// Offers the view at `base` and makes it current. If all slots are taken, those before are gone.
+    pub(super) fn offer(&self, base: *mut u8) {
+        let slot = self.find(base).or_else(|| self.find(ptr::null_mut())).unwrap_or_else(|| {
+            self.keep_only(ptr::null_mut());
+            0
+        });
+        self.slots[slot].store(base, Ordering::Relaxed);
+        self.ledger.select(self.seat, slot as u32 + 1);
+    }
+
+    /// Makes the host's own choice current.
+    pub(super) fn withhold(&self) {
+        self.ledger.select(self.seat, 0);
+    }
+
+    /// Offers the view at `base` no more. It is not current.
+    pub(super) fn revoke(&self, base: *mut u8) {
+        if let Some(slot) = self.find(base) {
+            self.slots[slot].store(ptr::null_mut(), Ordering::Relaxed);
+            // A window may have been refreshed with it.
+            self.advance_version();
+            self.void();
+        }
+    }
+
+    /// Offers no other view than the one at `base` any more.
+    pub(super) fn keep_only(&self, base: *mut u8) {
+        for slot in self.slots.iter().filter(|slot| slot.load(Ordering::Relaxed) != base) {
+            slot.store(ptr::null_mut(), Ordering::Relaxed);
+        }
+        self.void();
+    }
+
+    /// Voids what is cached of the ways from view to view.
+    pub(super) fn void(&self) {
+        self.ledger.advance_generation(self.seat);
+    }
+
+    /// Notes that the memory's base or size is another one.
+    pub(super) fn advance_version(&self) {
+        self.ledger.advance_version(self.seat);
+    }
+
+    /// Whether the ledger drives this memory as that seat's.
+    pub(super) fn is(&self, ledger: &Arc<Ledger>, seat: SeatNumber) -> bool {
+        Arc::ptr_eq(&self.ledger, ledger) && self.seat == seat
+    }
+
+    fn find(&self, base: *mut u8) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.load(Ordering::Relaxed) == base)
+    }
+}
+
+/// A memory that shows others: compiled code has what it last refreshed it with, though by then the ledger says that it
+/// shows nobody (so that an address in which an access faults is one memory's alone).
+#[derive(Debug)]
+pub(super) struct Window {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) directory: Arc<Directory>,
+    /// The number of the handle table whose record says what is shown.
+    pub(super) table: u32,
+}
+
+impl Window {
+    /// The memory that is shown, if there is one.
+    pub(super) fn target(&self) -> Option<&Arc<Memory>> {
+        self.directory.get(self.ledger.aim(self.table)?)
+    }
+}
+
+/// The guests' memories of a store, by seat number. They stay for as long as a window could show them.
+pub(crate) struct Directory {
+    blocks: Box<[OnceLock<Block>; BLOCKS]>,
+}
+
+const IN_BLOCK: usize = 64;
+const BLOCKS: usize = (MAX_SEATS as usize).div_ceil(IN_BLOCK);
+
+type Block = Box<[OnceLock<Arc<Memory>>; IN_BLOCK]>;
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory").finish_non_exhaustive()
+    }
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self { blocks: Box::new([const { OnceLock::new() }; BLOCKS]) }
+    }
+}
+
+impl Directory {
+    pub(crate) fn insert(&self, seat: SeatNumber, memory: &Arc<Memory>) {
+        let (block, index) = place(seat);
+        let block = self.blocks[block].get_or_init(|| Box::new([const { OnceLock::new() }; IN_BLOCK]));
+        block[index].get_or_init(|| Arc::clone(memory));
+    }
+
+    fn get(&self, seat: SeatNumber) -> Option<&Arc<Memory>> {
+        let (block, index) = place(seat);
+        self.blocks[block].get()?[index].get()
+    }
+}
+
+/// A seat number is less than [`MAX_SEATS`].
+fn place(seat: SeatNumber) -> (usize, usize) {
+    let number = seat.get() as usize;
+    (number / IN_BLOCK, number % IN_BLOCK)
+}
