@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use mappable::{GRANULE, HandleError, Limits, MappableView, TrapReason, externref, injection};
 use wasmtime::{ExternRef, Instance, Linker, Module, ResourceLimiterAsync, Rooted, Store, Trap};
 
-use crate::support::{END, G, Setup, State, on_every_setup, trap_is, trapped};
+use crate::support::{END, G, Setup, State, on_every_baseline_setup, trap_is, trapped};
 
 type Reference = Option<Rooted<ExternRef>>;
 
@@ -117,7 +117,7 @@ impl ResourceLimiterAsync for Deny {
     }
 }
 
-on_every_setup! {
+on_every_baseline_setup! {
     fn a_limiter_that_is_waited_for_does_not_stand_in_the_way(setup) {
         let mut store = store(setup);
         let core = Core::new(setup, &mut store);

@@ -5,7 +5,7 @@ use mappable::{CompileError, GRANULE, Runtime};
 use wasmtime::Store;
 use wasmtime::component::Component;
 
-use crate::support::{G, Guest, Setup, State, World, linker, on_every_setup};
+use crate::support::{G, Guest, Setup, State, World, linker, on_every_baseline_setup, on_every_setup};
 use crate::wat;
 
 on_every_setup! {
@@ -34,7 +34,9 @@ on_every_setup! {
             guest.fill(&mut world, G, 1, G);
         }
     }
+}
 
+on_every_baseline_setup! {
     fn an_incompatible_version_is_not_linked(setup) {
         let world = World::new(setup);
         let mut store = Store::new(world.runtime().engine(), State::new(world.runtime()));
@@ -42,6 +44,14 @@ on_every_setup! {
             let component = world.fixture.compile(&wat::guest_importing(name, setup.memory()));
             assert!(world.fixture.linker.instantiate(&mut store, &component).is_err(), "{name}");
         }
+    }
+}
+
+#[test]
+fn what_the_host_offers_to_trusted_modules_is_no_components_to_import() {
+    for name in ["mappable:memory/ledger@0.1.0", "mappable:memory/ledger@0.1.5"] {
+        let text = format!(r#"(component (import "{name}" (instance (export "settle" (func)))))"#);
+        assert!(matches!(refused(&text), RewriteError::LedgerInterface { import } if import == name), "{name}");
     }
 }
 

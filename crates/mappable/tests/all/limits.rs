@@ -62,6 +62,9 @@ on_every_setup! {
         let region = world.remove(handle);
         assert_eq!(world.held(), (1, 2 * GRANULE));
         guest.allocate(&mut world, 3 * GRANULE).unwrap();
+        if setup.is_ledger() {
+            return;
+        }
         // Limits are for guests: the host may put in what it will, and that counts.
         let handle = world.insert(region);
         guest.take(&mut world, handle).unwrap();
@@ -179,7 +182,7 @@ on_every_setup! {
             }
             // Other tests run beside this one, so calls are only counted as the least there were.
             let remapped = mappable::system_calls() - before >= 6;
-            assert!(remapped || may || setup == Setup::Copy, "three maps and unmaps without views are six calls");
+            assert!(remapped || may || setup.way() == Setup::Copy, "three maps and unmaps without views are six calls");
         }
     }
 

@@ -7,6 +7,7 @@ mod gate;
 mod handover;
 mod hostile;
 mod image;
+mod ledger;
 mod limits;
 mod mapping;
 mod parts;

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 
 use mappable::{GRANULE, Runtime, RuntimeError};
-use wasmtime::component::Linker;
+use wasmtime::component::{self, ComponentNamedList, Lift, Linker, Lower, TypedFunc};
 use wasmtime::{
-    Config, Instance, InstanceAllocationStrategy, Module, PoolingAllocationConfig, ResourceLimiter, Store, Trap,
+    AsContextMut, Config, Instance, InstanceAllocationStrategy, Module, PoolingAllocationConfig, ResourceLimiter,
+    Store, Trap,
 };
 
 use crate::support::{END, Fixture, G, Guest, PAGES, Setup, State, World, linker, on_every_setup, trap_is};
@@ -106,7 +107,7 @@ on_every_setup! {
         let mut config = setup.config();
         config.consume_fuel(true);
         let runtime = setup.runtime_with(config);
-        let component = runtime.compile(wat::guest(setup.memory()).as_bytes()).unwrap();
+        let component = runtime.compile(setup.text(&wat::guest(setup.memory())).as_bytes()).unwrap();
         let linker = linker(&runtime);
         let guest = |fuel: u64| {
             let mut store = Store::new(runtime.engine(), State::new(&runtime));
@@ -118,7 +119,9 @@ on_every_setup! {
         let (mut rich, bystander) = guest(u64::MAX);
         let kept = bystander.mapped(&mut rich, 2 * G, 1, 0x42);
         let mut stopped = 0;
-        for fuel in 1..120 {
+        // The ledger's own modules are paid for, too.
+        let step = if setup.is_ledger() { 12 } else { 1 };
+        for fuel in (1..120).map(|n| n * step) {
             // Stopped at every point of a hop.
             let (mut store, guest) = guest(u64::MAX);
             let region = guest.allocate(&mut store, GRANULE).unwrap();
@@ -142,7 +145,7 @@ on_every_setup! {
         let mut config = setup.config();
         config.epoch_interruption(true);
         let runtime = setup.runtime_with(config);
-        let component = runtime.compile(wat::guest(setup.memory()).as_bytes()).unwrap();
+        let component = runtime.compile(setup.text(&wat::guest(setup.memory())).as_bytes()).unwrap();
         let mut store = Store::new(runtime.engine(), State::new(&runtime));
         store.set_epoch_deadline(1);
         let instance = linker(&runtime).instantiate(&mut store, &component).unwrap();
@@ -158,7 +161,7 @@ on_every_setup! {
             let mut config = setup.config();
             config.consume_fuel(yields);
             let runtime = setup.runtime_with(config);
-            let component = runtime.compile(wat::guest(setup.memory()).as_bytes()).unwrap();
+            let component = runtime.compile(setup.text(&wat::guest(setup.memory())).as_bytes()).unwrap();
             let linker = linker(&runtime);
             let polls = block_on(async {
                 let mut store = Store::new(runtime.engine(), State::new(&runtime));
@@ -167,19 +170,21 @@ on_every_setup! {
                     store.fuel_async_yield_interval(Some(7)).unwrap();
                 }
                 let instance = linker.instantiate_async(&mut store, &component).await.unwrap();
-                let mut region = runtime.allocate(GRANULE).unwrap();
-                region.bytes_mut().unwrap().fill(0x19);
-                let handle = store.data_mut().mappable.insert(region).unwrap();
-                let take = instance.get_typed_func::<(mappable::Handle,), (u32,)>(&mut store, "take").unwrap();
-                let (handle,) = take.call_async(&mut store, (handle,)).await.unwrap();
-                let map = instance.get_typed_func::<(u32, u32, u32, u32), (u32,)>(&mut store, "map-and-load").unwrap();
+                let allocate = typed::<(u64,), (i64,)>(&instance, &mut store, "allocate");
+                let (handle,) = allocate.call_async(&mut store, (GRANULE,)).await.unwrap();
+                let handle = handle as u32;
+                let fill = typed::<(u32, u32, u32), ()>(&instance, &mut store, "fill");
+                fill.call_async(&mut store, (8 * G, 0x19, G)).await.unwrap();
+                let write = typed::<(u32, u64, u32, u32), (i64,)>(&instance, &mut store, "write");
+                assert_eq!(write.call_async(&mut store, (handle, 0, 8 * G, G)).await.unwrap(), (0,));
+                let map = typed::<(u32, u32, u32, u32), (u32,)>(&instance, &mut store, "map-and-load");
                 assert_eq!(map.call_async(&mut store, (handle, 4 * G, G, 5 * G - 1)).await.unwrap(), (0x19,));
-                let run = instance.get_typed_func::<(u32, u32, u32), (u32,)>(&mut store, "run-of").unwrap();
+                let run = typed::<(u32, u32, u32), (u32,)>(&instance, &mut store, "run-of");
                 assert_eq!(run.call_async(&mut store, (4 * G, G, 0x19)).await.unwrap(), (G,));
-                let load = instance.get_typed_func::<(u32,), (u32,)>(&mut store, "load8").unwrap();
+                let load = typed::<(u32,), (u32,)>(&instance, &mut store, "load8");
                 let (mapping,) = load.call_async(&mut store, (1028,)).await.unwrap();
                 let unmap =
-                    instance.get_typed_func::<(u32, u32, u32, u32), (u32,)>(&mut store, "unmap-and-load").unwrap();
+                    typed::<(u32, u32, u32, u32), (u32,)>(&instance, &mut store, "unmap-and-load");
                 assert_eq!(unmap.call_async(&mut store, (mapping, 4 * G, G, 4 * G)).await.unwrap(), (0,));
                 assert_eq!(store.data().mappable.held(), (1, GRANULE));
             });
@@ -191,7 +196,7 @@ on_every_setup! {
         let mut config = setup.config();
         config.consume_fuel(true);
         let runtime = setup.runtime_with(config);
-        let component = runtime.compile(wat::guest(setup.memory()).as_bytes()).unwrap();
+        let component = runtime.compile(setup.text(&wat::guest(setup.memory())).as_bytes()).unwrap();
         let linker = linker(&runtime);
         let mut canary = runtime.allocate(GRANULE).unwrap();
         canary.bytes_mut().unwrap().fill(0xc5);
@@ -222,23 +227,34 @@ on_every_setup! {
         let mut env = linker.instance("test:host/env").unwrap();
         env.func_wrap("sum", |_, (_,): (wasmtime::component::WasmList<u8>,)| Ok((0u64,))).unwrap();
         env.func_wrap("call-back", |_, (): ()| Ok(())).unwrap();
-        let component = runtime.compile(wat::guest(setup.memory()).as_bytes()).unwrap();
+        let component = runtime.compile(setup.text(&wat::guest(setup.memory())).as_bytes()).unwrap();
         let asked = Arc::new(AtomicBool::new(false));
         let mut store = Store::new(runtime.engine(), Data(State::new(&runtime), Deny(Arc::clone(&asked))));
         let instance = linker.instantiate(&mut store, &component).unwrap();
         store.limiter(|data| &mut data.1);
-        let allocate = instance.get_typed_func::<(u64,), (i64,)>(&mut store, "allocate").unwrap();
+        let allocate = typed::<(u64,), (i64,)>(&instance, &mut store, "allocate");
         let (region,) = allocate.call(&mut store, (GRANULE,)).unwrap();
-        let store8 = instance.get_typed_func::<(u32, u32), ()>(&mut store, "store8").unwrap();
+        let store8 = typed::<(u32, u32), ()>(&instance, &mut store, "store8");
         store8.call(&mut store, (4 * G, 5)).unwrap();
-        let map = instance.get_typed_func::<(u32, u32, u32, u32), (u32,)>(&mut store, "map-and-load").unwrap();
+        let map = typed::<(u32, u32, u32, u32), (u32,)>(&instance, &mut store, "map-and-load");
         assert_eq!(map.call(&mut store, (region as u32, 4 * G, G, 4 * G)).unwrap(), (0,));
         assert!(!asked.load(Ordering::Relaxed), "the refresh is no growth");
-        let grow = instance.get_typed_func::<(u32,), (i32,)>(&mut store, "grow").unwrap();
+        let grow = typed::<(u32,), (i32,)>(&instance, &mut store, "grow");
         assert_eq!(grow.call(&mut store, (1,)).unwrap(), (-1,));
         assert!(asked.load(Ordering::Relaxed));
         assert_eq!(grow.call(&mut store, (0,)).unwrap(), (PAGES as i32,));
     }
+}
+
+/// A guest's function.
+fn typed<P, R>(instance: &component::Instance, mut store: impl AsContextMut, name: &str) -> TypedFunc<P, R>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
+{
+    let closed = instance.get_export_index(&mut store, None, "guest");
+    let index = instance.get_export_index(&mut store, closed.as_ref(), name).unwrap();
+    instance.get_typed_func(store, index).unwrap()
 }
 
 /// A hop that is given up after each number of polls; then what it left is looked at.
@@ -250,11 +266,11 @@ fn hops_cut_short(runtime: &Runtime, linker: &Linker<State>, component: &wasmtim
         store.fuel_async_yield_interval(Some(2)).unwrap();
         let mut hop = Box::pin(async move {
             let instance = linker.instantiate_async(&mut store, component).await.unwrap();
-            let allocate = instance.get_typed_func::<(u64,), (i64,)>(&mut store, "allocate").unwrap();
+            let allocate = typed::<(u64,), (i64,)>(&instance, &mut store, "allocate");
             let (region,) = allocate.call_async(&mut store, (GRANULE,)).await.unwrap();
-            let map = instance.get_typed_func::<(u32, u32, u32, u32), (u32,)>(&mut store, "map-and-load").unwrap();
+            let map = typed::<(u32, u32, u32, u32), (u32,)>(&instance, &mut store, "map-and-load");
             assert_eq!(map.call_async(&mut store, (region as u32, 4 * G, G, 4 * G)).await.unwrap(), (0,));
-            let fill = instance.get_typed_func::<(u32, u32, u32), ()>(&mut store, "fill").unwrap();
+            let fill = typed::<(u32, u32, u32), ()>(&instance, &mut store, "fill");
             fill.call_async(&mut store, (4 * G, 0xdd, G)).await.unwrap();
         });
         let mut context = Context::from_waker(Waker::noop());

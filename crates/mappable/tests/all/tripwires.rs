@@ -14,20 +14,20 @@ use wasmtime::{
 use crate::support::{END, G, MapError, PAGES, Setup, World, trap_is, trapped};
 
 /// A memory of two faces: which one it shows is the test's to say.
-struct Faces {
-    bases: [usize; 2],
-    size: AtomicUsize,
-    current: AtomicUsize,
+pub(crate) struct Faces {
+    pub(crate) bases: [usize; 2],
+    pub(crate) size: AtomicUsize,
+    pub(crate) current: AtomicUsize,
 }
 
-const SPAN: usize = 1 << 32;
-const GUARD: usize = (32 << 20) + GRANULE as usize;
+pub(crate) const SPAN: usize = 1 << 32;
+pub(crate) const GUARD: usize = (32 << 20) + GRANULE as usize;
 /// As much of each face as a test can grow into.
-const BACKED: usize = 8 * GRANULE as usize;
+pub(crate) const BACKED: usize = 8 * GRANULE as usize;
 
 impl Faces {
     #[allow(unsafe_code)]
-    fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         let bases = [0xa0u8, 0xb0].map(|byte| {
@@ -44,13 +44,13 @@ impl Faces {
         Self { bases, size: AtomicUsize::new(size), current: AtomicUsize::new(0) }
     }
 
-    fn flip(&self) {
+    pub(crate) fn flip(&self) {
         self.current.fetch_xor(1, Ordering::Relaxed);
     }
 
     /// A byte of one of the faces.
     #[allow(unsafe_code)]
-    fn byte(&self, face: usize, at: usize) -> u8 {
+    pub(crate) fn byte(&self, face: usize, at: usize) -> u8 {
         assert!(at < BACKED);
         // SAFETY: it is backed, and nobody writes meanwhile: the guest is not running.
         unsafe { std::ptr::with_exposed_provenance::<u8>(self.bases[face] + at).read() }
@@ -101,16 +101,21 @@ unsafe impl MemoryCreator for Creator {
 /// An engine with the settings of the library, and the memories that it makes.
 fn engine(concurrency: bool) -> (Engine, Creator) {
     let creator = Creator::default();
+    (engine_of(Arc::new(creator.clone()), concurrency), creator)
+}
+
+/// An engine with the settings of the library, whose memories are made by this creator.
+pub(crate) fn engine_of(creator: Arc<dyn MemoryCreator>, concurrency: bool) -> Engine {
     let mut config = Config::new();
     config
-        .with_host_memory(Arc::new(creator.clone()))
+        .with_host_memory(creator)
         .memory_may_move(true)
         .memory_reservation((SPAN - GRANULE as usize) as u64)
         .memory_guard_size(GUARD as u64)
         .memory_reservation_for_growth(0)
         .memory_init_cow(false)
         .concurrency_support(concurrency);
-    (Engine::new(&config).unwrap(), creator)
+    Engine::new(&config).unwrap()
 }
 
 struct Core {
@@ -433,7 +438,7 @@ fn reenter_and_swallow(setup: Setup, poke: u32) -> wasmtime::Result<u32> {
     }));
     let answer = a.call::<_, u32>(&mut world, "call-back-and-poke", (poke,));
     // With concurrency the engine does not let the host into a component that is being run.
-    assert_eq!(entered.load(Ordering::Relaxed), setup == Setup::Swap);
+    assert_eq!(entered.load(Ordering::Relaxed), setup.way() == Setup::Swap);
     answer
 }
 

@@ -7,7 +7,7 @@ use mappable_model::{AccessError, AllocateError, MapError, Op, Outcome, PartErro
 use wasmtime::component::Resource;
 use wasmtime::component::{ComponentNamedList, Lift, Lower};
 
-use crate::support::{self, G, Guest, PAGES, World, both, made, swapped};
+use crate::support::{self, Carried, G, Guest, PAGES, World, both, made, swapped};
 
 /// The model's granule 0 is this one of the guest's. Below, the guest has its results, and [`SCRATCH`].
 const FIRST: u32 = 4;
@@ -339,6 +339,17 @@ impl Actor<'_> {
         })
     }
 
+    /// Has the usher move a handle to another guest of the store.
+    pub(crate) fn carry(&mut self, index: Index, to: &Guest) -> wasmtime::Result<u32> {
+        let kind = match index.kind {
+            Kind::Region => Carried::Region,
+            Kind::Frozen => Carried::Frozen,
+            Kind::Mapping => Carried::Mapping,
+            Kind::FrozenMapping => Carried::FrozenMapping,
+        };
+        self.instance.guest.carry(&mut self.world.store, kind, to, index.at)
+    }
+
     pub(crate) fn accept(&mut self, passed: Passed, expected: &Outcome) -> wasmtime::Result<Outcome> {
         let (at, kind) = match passed {
             Passed::Region(handle) => (self.call("take", (handle,))?, Kind::Region),
@@ -368,9 +379,12 @@ fn place(granule: usize) -> u32 {
 
 /// A call ended with an error: a trap, and one that a guest may cause.
 pub(crate) fn trap(error: &wasmtime::Error) -> Outcome {
+    use TrapReason::{AnotherContext, Broken, Bug, NotRefreshed, Unreadable};
     match error.downcast_ref::<TrapReason>() {
-        None | Some(TrapReason::ForeignMapping) => Outcome::Trap,
-        Some(reason) => panic!("{reason}"),
+        Some(reason @ (AnotherContext | Broken(_) | Bug { .. } | NotRefreshed(_) | Unreadable(_))) => {
+            panic!("{reason}")
+        }
+        _ => Outcome::Trap,
     }
 }
 

@@ -34,7 +34,7 @@ impl ReferenceStateMachine for Model {
     type Transition = Op;
 
     fn init_state() -> BoxedStrategy<State> {
-        let setups = prop::sample::select(Setup::ALL.to_vec());
+        let setups = prop::sample::select(Setup::all().collect::<Vec<_>>());
         let limits = prop::sample::select(LIMITS.to_vec());
         let plans = (setups, limits, any::<bool>()).prop_map(|(setup, limits, whole)| Plan {
             setup,

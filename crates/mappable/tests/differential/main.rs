@@ -10,13 +10,13 @@ mod machine;
 mod programs;
 mod run;
 #[path = "../all/support/mod.rs"]
-#[allow(dead_code, reason = "shared with the other tests")]
+#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]
 mod support;
 #[path = "../all/wat.rs"]
 #[allow(dead_code, reason = "shared with the other tests")]
 mod wat;
 
-use support::{Setup, on_every_setup};
+use support::{Setup, on_every_baseline_setup, on_every_setup};
 
 /// How many operations are done in all, if nothing else is said.
 const OPS: u64 = 1_200_000;
@@ -25,7 +25,7 @@ const OPS: u64 = 1_200_000;
 /// exchange what they hold.
 fn share(setup: Setup) -> (u64, u64) {
     let all = std::env::var("MAPPABLE_DIFFERENTIAL_OPS").map_or(OPS, |text| text.parse().expect("a number"));
-    let share = all.div_ceil(Setup::ALL.len() as u64);
+    let share = all.div_ceil(Setup::COUNT as u64);
     println!("{setup:?}: {share} of {all} operations");
     (share - share / 10, share / 10)
 }
@@ -38,6 +38,9 @@ on_every_setup! {
         assert!(done >= wanted, "only {done} operations");
     }
 
+}
+
+on_every_baseline_setup! {
     fn threads_exchange_what_they_hold(setup) {
         let (_, wanted) = share(setup);
         let done = programs::run_exchange(setup, wanted);

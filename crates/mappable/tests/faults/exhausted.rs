@@ -65,7 +65,7 @@ impl Drop for Hoard {
 #[ignore = "takes all mappings that a process may have"]
 fn child_without_mappings_to_spare() {
     let _alone = alone();
-    for (setup, step) in [(Setup::Swap, 8), (Setup::Remap, 1)] {
+    for (setup, step) in [(Setup::Swap, 8), (Setup::Remap, 1), (Setup::LedgerSwap, 8), (Setup::LedgerRemap, 1)] {
         let fixture = Fixture::new(setup, setup.runtime());
         let (mut refused, mut trapped, mut whole) = (0, 0, 0);
         // The most of them is taken once.

@@ -66,7 +66,10 @@ impl Refusal {
             Self::Allocate(error) => matches!(error, mappable::AllocateError::RegionsExhausted(_)),
             Self::Host(kind) => *kind == std::io::ErrorKind::OutOfMemory,
             Self::Handle(error) => matches!(error, mappable::HandleError::NotShown(std::io::ErrorKind::OutOfMemory)),
-            Self::Instantiate(text) => text.contains("no address space or mapping for another linear memory"),
+            Self::Instantiate(text) => {
+                text.contains("no address space or mapping for another linear memory")
+                    || text.contains("no memory for the store's ledger")
+            }
             Self::Grow => true,
         }
     }

@@ -1,5 +1,6 @@
 //! A hop from the host through two guests and back, and a store that nothing happens to while others are stopped in the
-//! middle of one.
+//! middle of one. In a closed composition the host has no part in it: the region is the first guest's to begin with, and
+//! at the end.
 
 use mappable::{GRANULE, Handle, HandleError, Mappable, Runtime};
 use wasmtime::component::{Component, Linker, Resource};
@@ -37,7 +38,7 @@ impl Ground {
         let mut config = setup.config();
         change(&mut config);
         let runtime = setup.runtime_with(config);
-        let component = runtime.compile(wat::pair(setup.memory()).as_bytes()).unwrap();
+        let component = runtime.compile(setup.text(&wat::pair(setup.memory())).as_bytes()).unwrap();
         Self { setup, linker: linker(&runtime), component, runtime }
     }
 
@@ -50,19 +51,10 @@ impl Ground {
         store
     }
 
-    pub(crate) fn region(&self) -> Mappable {
-        let mut region = self.runtime.allocate(SIZE).unwrap();
-        region.bytes_mut().unwrap().fill(BY_HOST);
-        region
-    }
-
     pub(crate) fn traveller(&self) -> Traveller {
         let mut store = self.store();
         let instance = self.linker.instantiate(&mut store, &self.component).unwrap();
-        let [a, b] = ["a", "b"].map(|name| {
-            let index = instance.get_export_index(&mut store, None, name).unwrap();
-            Guest::new(instance, &mut store, Some(index))
-        });
+        let [a, b] = Guest::pair(instance, &mut store);
         b.fill(&mut store, AT_B, HEAP, LEN);
         Traveller { store, a, b }
     }
@@ -74,6 +66,25 @@ pub(crate) fn quiet(mut store: StoreContextMut<'_, State>) -> wasmtime::Result<(
     Ok(())
 }
 
+/// The region of a hop, while it is not mapped.
+#[derive(Debug)]
+pub(crate) enum Cargo {
+    /// The host has it.
+    Given(Handle),
+    /// The first guest has it, by this index; what the host calls it.
+    Kept(u32, u32),
+}
+
+impl Cargo {
+    /// What the host calls it.
+    pub(crate) fn rep(&self) -> u32 {
+        match self {
+            Self::Given(handle) => handle.rep(),
+            Self::Kept(_, rep) => *rep,
+        }
+    }
+}
+
 /// Two guests, through which a region goes.
 pub(crate) struct Traveller {
     pub(crate) store: Store<State>,
@@ -82,22 +93,58 @@ pub(crate) struct Traveller {
 }
 
 impl Traveller {
-    /// Gives the region to the store.
-    pub(crate) fn insert(&mut self, region: Mappable) -> Handle {
-        self.store.data_mut().mappable.insert(region).unwrap()
+    /// Gives a region to the store, all of [`BY_HOST`]; or has the first guest make one.
+    pub(crate) fn load(&mut self) -> Cargo {
+        let Self { store, a, .. } = self;
+        if a.usher().is_none() {
+            let mut region = store.data().runtime.allocate(SIZE).unwrap();
+            region.bytes_mut().unwrap().fill(BY_HOST);
+            return Cargo::Given(store.data_mut().mappable.insert(region).unwrap());
+        }
+        let region = a.allocate(store, SIZE).unwrap();
+        self.kept(region)
+    }
+
+    /// The region that the first guest has made, all of [`BY_HOST`].
+    pub(crate) fn kept(&mut self, region: u32) -> Cargo {
+        let ctx = &mut self.store.data_mut().mappable;
+        // The one that was made last, where no other has been dropped.
+        let is_held = |rep: &u32| ctx.get(&Resource::new_own(*rep)).is_ok();
+        let rep = (0..16).rev().find(is_held).unwrap();
+        ctx.bytes_mut(&Resource::new_own(rep)).unwrap().fill(BY_HOST);
+        Cargo::Kept(region, rep)
+    }
+
+    /// Looks at the region after a whole hop. The host has it no more, and has freed it if it had it.
+    pub(crate) fn unload(&mut self, cargo: Cargo) {
+        let ctx = &mut self.store.data_mut().mappable;
+        let check = |region: &Mappable| {
+            check_bytes(region);
+            assert_eq!(region.bytes().unwrap()[..2], [BY_B, BY_A]);
+        };
+        match cargo {
+            Cargo::Given(handle) => check(&ctx.remove(handle).unwrap()),
+            Cargo::Kept(_, rep) => check(ctx.get(&Resource::new_own(rep)).unwrap()),
+        }
     }
 
     /// Through `a` and `b`, mapped in both, and back.
-    pub(crate) fn hop(&mut self, handle: Handle) -> wasmtime::Result<Handle> {
+    pub(crate) fn hop(&mut self, cargo: Cargo) -> wasmtime::Result<Cargo> {
         let Self { store, a, b } = self;
-        let region = a.take(store, handle)?;
+        let (region, rep) = match cargo {
+            Cargo::Given(handle) => (a.take(store, handle)?, None),
+            Cargo::Kept(region, rep) => (region, Some(rep)),
+        };
         let mapping = a.try_map(store, region, AT_A, LEN)?.unwrap();
         a.run(store, "fill", (AT_A, u32::from(BY_A), WRITTEN))?;
         let region = a.try_unmap(store, mapping, AT_A, LEN)?.unwrap();
         let region: u32 = a.call(store, "pass", (region,))?;
         let answer: u64 = b.call(store, "visit", (region, AT_B, LEN, u32::from(BY_B)))?;
         let region: u32 = a.call(store, "fetch", (visited(answer),))?;
-        a.give(store, region)
+        match rep {
+            None => a.give(store, region).map(Cargo::Given),
+            Some(rep) => Ok(Cargo::Kept(region, rep)),
+        }
     }
 
     /// After an interruption: nobody enters the store any more, and the region has one owner, or goes with the store.
@@ -119,10 +166,11 @@ pub(crate) fn left(store: &mut Store<State>, rep: u32, take: bool) -> bool {
     let ctx = &mut store.data_mut().mappable;
     assert_eq!(ctx.held(), (1, SIZE), "the region is owned once");
     let handle = Resource::new_own(rep);
-    if ctx.get(&handle).is_err() {
+    let Ok(region) = ctx.get(&handle) else {
         assert!(matches!(ctx.remove(handle), Err(HandleError::NotHeld(_))));
         return true;
-    }
+    };
+    check_bytes(region);
     if take {
         let region = ctx.remove(handle).unwrap();
         check_bytes(&region);
@@ -144,7 +192,7 @@ pub(crate) fn check_bytes(region: &Mappable) {
 /// A store that goes on whatever happens to others: with a region that stays mapped, and one that it hops with.
 pub(crate) struct Bystander {
     traveller: Traveller,
-    region: Option<Mappable>,
+    cargo: Option<Cargo>,
 }
 
 impl Bystander {
@@ -152,21 +200,22 @@ impl Bystander {
         let mut traveller = ground.traveller();
         traveller.a.fill(&mut traveller.store, G, 0x41, 12 * G);
         traveller.a.mapped(&mut traveller.store, 2 * G, 1, 0x42);
-        let mut bystander = Self { traveller, region: Some(ground.region()) };
+        let cargo = Some(traveller.load());
+        let mut bystander = Self { traveller, cargo };
         bystander.check();
         bystander
     }
 
     /// A whole hop; then all is looked at.
     pub(crate) fn check(&mut self) {
-        let handle = self.traveller.insert(self.region.take().unwrap());
-        let handle = self.traveller.hop(handle).unwrap();
+        let cargo = self.cargo.take().unwrap();
+        let cargo = self.traveller.hop(cargo).unwrap();
         let Traveller { store, a, .. } = &mut self.traveller;
-        let mut region = store.data_mut().mappable.remove(handle).unwrap();
-        check_bytes(&region);
-        assert_eq!(region.bytes().unwrap()[0], BY_B);
-        region.bytes_mut().unwrap().fill(BY_HOST);
-        self.region = Some(region);
+        let (ctx, handle) = (&mut store.data_mut().mappable, Resource::new_own(cargo.rep()));
+        check_bytes(ctx.get(&handle).unwrap());
+        assert_eq!(ctx.get(&handle).unwrap().bytes().unwrap()[0], BY_B);
+        ctx.bytes_mut(&handle).unwrap().fill(BY_HOST);
+        self.cargo = Some(cargo);
         a.expect(store, G, G, 0x41);
         a.expect(store, 2 * G, G, 0x42);
         a.expect(store, 3 * G, 3 * G, 0x41);

@@ -29,10 +29,7 @@ impl Readers {
         let component = fixture.compile(&wat::pair(fixture.setup.memory()));
         let mut store = Store::new(fixture.runtime.engine(), State::new(&fixture.runtime));
         let instance = fixture.linker.instantiate(&mut store, &component).unwrap();
-        let [a, b] = ["a", "b"].map(|name| {
-            let index = instance.get_export_index(&mut store, None, name).unwrap();
-            Guest::new(instance, &mut store, Some(index))
-        });
+        let [a, b] = Guest::pair(instance, &mut store);
         let mapping = a.mapped(&mut store, FROM, 1, 0x77);
         let source = a.unmap(&mut store, mapping, FROM, G).unwrap();
         let frozen = a.frozen(&mut store, 4 * G, 2, 0x31);
@@ -53,7 +50,16 @@ impl Readers {
     }
 }
 
-const SETUPS: [Setup; 4] = [Setup::Swap, Setup::Remap, Setup::Fixed, Setup::NoViews];
+const SETUPS: [Setup; 8] = [
+    Setup::Swap,
+    Setup::Remap,
+    Setup::Fixed,
+    Setup::NoViews,
+    Setup::LedgerSwap,
+    Setup::LedgerRemap,
+    Setup::LedgerFixed,
+    Setup::LedgerNoViews,
+];
 
 #[test]
 fn where_a_whole_mapping_can_not_be_made_private_a_page_is() {

@@ -6,12 +6,29 @@ use std::sync::{Arc, Mutex};
 
 use wasmtime::{ResourceLimiter, Trap, UpdateDeadline};
 
-use crate::hop::{AT_A, AT_B, BY_A, BY_B, Bystander, Ground, LEN, Traveller, WRITTEN, check_bytes};
+use crate::hop::{AT_A, AT_B, BY_A, Bystander, Cargo, Ground, LEN, Traveller, WRITTEN};
 use crate::support::{G, PAGES, Setup, trap_is};
 use crate::{alone, had};
 
-const SETUPS: [Setup; 7] =
-    [Setup::Swap, Setup::SwapConcurrent, Setup::Remap, Setup::Fixed, Setup::NoViews, Setup::FewViews, Setup::Copy];
+const SETUPS: [Setup; 14] = [
+    Setup::Swap,
+    Setup::SwapConcurrent,
+    Setup::Remap,
+    Setup::Fixed,
+    Setup::NoViews,
+    Setup::FewViews,
+    Setup::Copy,
+    Setup::LedgerSwap,
+    Setup::LedgerSwapConcurrent,
+    Setup::LedgerRemap,
+    Setup::LedgerFixed,
+    Setup::LedgerNoViews,
+    Setup::LedgerFewViews,
+    Setup::LedgerCopy,
+];
+
+/// Where a stop at each instruction costs much: a way that swaps, and one that does not, in each tier.
+const FEWER: [Setup; 4] = [Setup::Swap, Setup::Remap, Setup::LedgerSwap, Setup::LedgerRemap];
 
 /// How the stops of a hop went.
 #[derive(Debug, Default)]
@@ -28,17 +45,15 @@ fn at_every_point(ground: &Ground, warm: bool, trap: Trap, stop_at: impl Fn(&mut
     for n in 0.. {
         let before = had();
         let mut traveller = ground.traveller();
-        let mut handle = traveller.insert(ground.region());
+        let mut cargo = traveller.load();
         if warm {
-            handle = traveller.hop(handle).unwrap();
+            cargo = traveller.hop(cargo).unwrap();
         }
-        let rep = handle.rep();
+        let rep = cargo.rep();
         stop_at(&mut traveller, n);
-        match traveller.hop(handle) {
-            Ok(handle) => {
-                let region = traveller.store.data_mut().mappable.remove(handle).unwrap();
-                check_bytes(&region);
-                assert_eq!(region.bytes().unwrap()[..2], [BY_B, BY_A]);
+        match traveller.hop(cargo) {
+            Ok(cargo) => {
+                traveller.unload(cargo);
                 return stops;
             }
             Err(error) => assert_eq!(error.downcast_ref::<Trap>(), Some(&trap), "{:?}: {error:?}", ground.setup),
@@ -70,7 +85,7 @@ fn stop_everywhere(ground: &Ground, trap: Trap, stop_at: impl Fn(&mut Traveller,
 #[test]
 fn a_guest_that_runs_out_of_fuel_takes_nothing_with_it() {
     let _alone = alone();
-    for setup in SETUPS {
+    for setup in FEWER {
         let before = had();
         let ground = Ground::new(setup, |config| {
             config.consume_fuel(true);
@@ -117,7 +132,7 @@ fn a_guest_that_an_epoch_callback_stops_takes_nothing_with_it() {
 #[test]
 fn an_error_of_an_epoch_callback_takes_nothing_with_it() {
     let _alone = alone();
-    for setup in SETUPS {
+    for setup in FEWER {
         let ground = with_epochs(setup);
         stop_everywhere(&ground, Trap::UnreachableCodeReached, |traveller, n| {
             at_check(traveller, n, || Err(Trap::UnreachableCodeReached.into()));
@@ -135,7 +150,7 @@ fn another_store_hops_at_every_point_of_a_hop() {
         let mut points = 0;
         loop {
             let mut traveller = ground.traveller();
-            let handle = traveller.insert(ground.region());
+            let cargo = traveller.load();
             let (hopped, other) = (Arc::new(AtomicU64::new(0)), Arc::clone(&bystander));
             let seen = Arc::clone(&hopped);
             at_check(&mut traveller, points, move || {
@@ -143,10 +158,9 @@ fn another_store_hops_at_every_point_of_a_hop() {
                 seen.fetch_add(1, Ordering::Relaxed);
                 Ok(UpdateDeadline::Continue(0))
             });
-            let handle = traveller.hop(handle).unwrap();
-            let region = traveller.store.data_mut().mappable.remove(handle).unwrap();
-            assert_eq!(region.bytes().unwrap()[..2], [BY_B, BY_A]);
-            drop((traveller, region));
+            let cargo = traveller.hop(cargo).unwrap();
+            traveller.unload(cargo);
+            drop(traveller);
             assert_eq!(had(), before, "{setup:?}");
             if hopped.load(Ordering::Relaxed) == 0 {
                 break;
@@ -167,8 +181,8 @@ fn an_epoch_that_ends_while_a_region_is_mapped_stops_the_guest_before_it_unmaps(
         // In the first call back the region is mapped, in the second not any more.
         for calls in [0, 1] {
             let mut traveller = ground.traveller();
-            let handle = traveller.insert(ground.region());
-            let rep = handle.rep();
+            let cargo = traveller.load();
+            let rep = cargo.rep();
             traveller.store.set_epoch_deadline(1);
             let engine = ground.runtime.engine().clone();
             let mut left = calls;
@@ -186,7 +200,7 @@ fn an_epoch_that_ends_while_a_region_is_mapped_stops_the_guest_before_it_unmaps(
                 }
                 Ok(())
             }));
-            trap_is(traveller.hop(handle), Trap::Interrupt);
+            trap_is(traveller.hop(cargo), Trap::Interrupt);
             assert_eq!(traveller.look_after(rep, true), calls == 0, "{setup:?}");
             bystander.check();
             drop(traveller);
@@ -225,13 +239,16 @@ fn a_limiter_that_refuses_growth_is_not_asked_by_the_refresh() {
             let mut traveller = ground.traveller();
             traveller.store.limiter(move |_| -> &mut dyn ResourceLimiter { Box::leak(Box::new(Refuse { trap })) });
             ASKED.store(0, Ordering::Relaxed);
-            let handle = traveller.insert(ground.region());
-            let handle = traveller.hop(handle).unwrap();
+            let cargo = traveller.load();
+            let cargo = traveller.hop(cargo).unwrap();
             assert_eq!(ASKED.load(Ordering::Relaxed), 0, "{setup:?}");
             // Asked about growth while a region is mapped, it refuses that, and that alone.
-            let rep = handle.rep();
+            let rep = cargo.rep();
             let Traveller { store, a, b } = &mut traveller;
-            let region = a.take(store, handle).unwrap();
+            let region = match cargo {
+                Cargo::Given(handle) => a.take(store, handle).unwrap(),
+                Cargo::Kept(region, _) => region,
+            };
             a.map(store, region, AT_A, LEN).unwrap();
             let answer = a.call::<_, i32>(store, "grow", (1u32,));
             assert_eq!(ASKED.load(Ordering::Relaxed), 1);

@@ -26,8 +26,21 @@ use std::process::{Command, Output};
 use process::{alone, had};
 use support::Setup;
 
-/// Each way of getting regions into a memory.
-const SETUPS: [Setup; 6] = [Setup::Swap, Setup::Remap, Setup::Fixed, Setup::NoViews, Setup::FewViews, Setup::Copy];
+/// Each way of getting regions into a memory, in each tier.
+const SETUPS: [Setup; 12] = [
+    Setup::Swap,
+    Setup::Remap,
+    Setup::Fixed,
+    Setup::NoViews,
+    Setup::FewViews,
+    Setup::Copy,
+    Setup::LedgerSwap,
+    Setup::LedgerRemap,
+    Setup::LedgerFixed,
+    Setup::LedgerNoViews,
+    Setup::LedgerFewViews,
+    Setup::LedgerCopy,
+];
 
 /// Runs an ignored test of this binary in a process of its own.
 fn child(name: &str) -> Output {

@@ -64,10 +64,7 @@ impl<'f> Scene<'f> {
             let mut store = Store::new(fixture.runtime.engine(), State::new(&fixture.runtime));
             match fixture.linker.instantiate(&mut store, &component) {
                 Ok(instance) => {
-                    let guests = ["a", "b"].map(|name| {
-                        let index = instance.get_export_index(&mut store, None, name).unwrap();
-                        Guest::new(instance, &mut store, Some(index))
-                    });
+                    let guests = Guest::pair(instance, &mut store);
                     break (store, guests);
                 }
                 Err(error) => {

@@ -6,17 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use mappable::Handle;
 use wasmtime::component::{ComponentNamedList, Lift, Linker, Lower, WasmList};
 use wasmtime::{Config, ResourceLimiterAsync, Store, StoreContextMut};
 
-use crate::hop::{
-    AT_A, AT_B, BY_A, BY_B, Bystander, Ground, HEAP, LEN, Traveller, WRITTEN, check_bytes, left, visited,
-};
+use crate::hop::{AT_A, AT_B, BY_A, BY_B, Bystander, Cargo, Ground, HEAP, LEN, Traveller, WRITTEN, left, visited};
 use crate::support::{Guest, Setup, State, swapped};
 use crate::{alone, had};
 
-const SETUPS: [Setup; 7] = [
+const SETUPS: [Setup; 10] = [
     Setup::Swap,
     Setup::SwapConcurrent,
     Setup::Remap,
@@ -24,6 +21,9 @@ const SETUPS: [Setup; 7] = [
     Setup::Fixed,
     Setup::NoViews,
     Setup::Copy,
+    Setup::LedgerSwap,
+    Setup::LedgerSwapConcurrent,
+    Setup::LedgerRemap,
 ];
 
 /// Because of what a store yields.
@@ -65,9 +65,12 @@ where
 }
 
 /// As [`Traveller::hop`].
-async fn hop(traveller: &mut Traveller, handle: Handle) -> wasmtime::Result<Handle> {
+async fn hop(traveller: &mut Traveller, cargo: Cargo) -> wasmtime::Result<Cargo> {
     let Traveller { store, a, b } = traveller;
-    let region: u32 = call(a, store, "take", (handle,)).await?;
+    let (region, rep) = match cargo {
+        Cargo::Given(handle) => (call::<_, u32>(a, store, "take", (handle,)).await?, None),
+        Cargo::Kept(region, rep) => (region, Some(rep)),
+    };
     let mapping = swapped(call(a, store, "map", (region, AT_A, LEN)).await?).unwrap();
     let fill = a.func(store, "fill").typed::<(u32, u32, u32), ()>(&*store)?;
     fill.call_async(&mut *store, (AT_A, u32::from(BY_A), WRITTEN)).await?;
@@ -75,15 +78,28 @@ async fn hop(traveller: &mut Traveller, handle: Handle) -> wasmtime::Result<Hand
     let region: u32 = call(a, store, "pass", (region,)).await?;
     let answer: u64 = call(b, store, "visit", (region, AT_B, LEN, u32::from(BY_B))).await?;
     let region: u32 = call(a, store, "fetch", (visited(answer),)).await?;
-    call(a, store, "give", (region,)).await
+    match rep {
+        None => call(a, store, "give", (region,)).await.map(Cargo::Given),
+        Some(rep) => Ok(Cargo::Kept(region, rep)),
+    }
 }
 
-/// A hop with a region of the host's, who looks at it afterwards.
-async fn whole_hop(traveller: &mut Traveller, handle: Handle) {
-    let handle = hop(traveller, handle).await.unwrap();
-    let region = traveller.store.data_mut().mappable.remove(handle).unwrap();
-    check_bytes(&region);
-    assert_eq!(region.bytes().unwrap()[..2], [BY_B, BY_A]);
+/// A hop, after which the host looks at the region.
+async fn whole_hop(traveller: &mut Traveller, cargo: Cargo) {
+    let cargo = hop(traveller, cargo).await.unwrap();
+    traveller.unload(cargo);
+}
+
+/// The same, and nobody has the region any more.
+async fn hop_and_drop(traveller: &mut Traveller, cargo: Cargo) {
+    let cargo = hop(traveller, cargo).await.unwrap();
+    let kept = if let Cargo::Kept(region, _) = cargo { Some(region) } else { None };
+    traveller.unload(cargo);
+    if let Some(region) = kept {
+        let Traveller { store, a, .. } = traveller;
+        let drop = a.func(store, "drop-mappable").typed::<(u32,), ()>(&*store).unwrap();
+        drop.call_async(store, (region,)).await.unwrap();
+    }
 }
 
 fn poll(future: Pin<&mut impl Future<Output = ()>>) -> Poll<()> {
@@ -123,7 +139,7 @@ fn cut_everywhere(ground: &Ground, by: By, store_stays: bool) -> [usize; 2] {
     for polls in 0.. {
         let before = had();
         let mut traveller = ground.traveller();
-        let handle = traveller.insert(ground.region());
+        let handle = traveller.load();
         let rep = handle.rep();
         by.yield_in(&mut traveller.store);
         let done = if store_stays {
@@ -193,18 +209,16 @@ fn stores_that_take_turns_see_their_own() {
             let mut bystander = Bystander::new(&ground);
             let before = had();
             for ahead in 0..40 {
-                let mut travellers = [by, other].map(|by| {
+                // Loaded before they yield.
+                let start = |by: By| {
                     let mut traveller = ground.traveller();
+                    let cargos = [traveller.load(), traveller.load()];
                     by.yield_in(&mut traveller.store);
-                    traveller
-                });
-                let handles = travellers
-                    .each_mut()
-                    .map(|traveller| [ground.region(), ground.region()].map(|region| traveller.insert(region)));
-                let [first, second] = &mut travellers;
-                let [in_first, in_second] = handles;
-                let mut first = pin!(twice(first, in_first));
-                let mut second = pin!(twice(second, in_second));
+                    (traveller, cargos)
+                };
+                let [(mut first, in_first), (mut second, in_second)] = [by, other].map(start);
+                let mut first = pin!(twice(&mut first, in_first));
+                let mut second = pin!(twice(&mut second, in_second));
                 let mut done = [poll_times(first.as_mut(), ahead), false];
                 while done != [true; 2] {
                     done[0] = done[0] || poll(first.as_mut()).is_ready();
@@ -217,7 +231,7 @@ fn stores_that_take_turns_see_their_own() {
     }
 }
 
-async fn twice(traveller: &mut Traveller, handles: [Handle; 2]) {
+async fn twice(traveller: &mut Traveller, handles: [Cargo; 2]) {
     for handle in handles {
         whole_hop(traveller, handle).await;
     }
@@ -253,7 +267,7 @@ fn other_stores_hop_while_a_host_function_waits_between_map_and_unmap() {
         let mut cuts = [0; 2];
         for polls in 0.. {
             let mut traveller = travel_async(&ground);
-            let handle = traveller.insert(ground.region());
+            let handle = load_async(&mut traveller);
             let rep = handle.rep();
             let mut done = false;
             {
@@ -283,10 +297,7 @@ fn travel_async(ground: &Ground) -> Traveller {
     let mut guests = None;
     let mut instantiate = Box::pin(async {
         let instance = ground.linker.instantiate_async(&mut store, &ground.component).await.unwrap();
-        let [a, b] = ["a", "b"].map(|name| {
-            let index = instance.get_export_index(&mut store, None, name).unwrap();
-            Guest::new(instance, &mut store, Some(index))
-        });
+        let [a, b] = Guest::pair(instance, &mut store);
         let fill = b.func(&mut store, "fill").typed::<(u32, u32, u32), ()>(&store).unwrap();
         fill.call_async(&mut store, (AT_B, u32::from(HEAP), LEN)).await.unwrap();
         guests = Some([a, b]);
@@ -295,6 +306,17 @@ fn travel_async(ground: &Ground) -> Traveller {
     drop(instantiate);
     let [a, b] = guests.unwrap();
     Traveller { store, a, b }
+}
+
+/// As [`Traveller::load`], likewise.
+fn load_async(traveller: &mut Traveller) -> Cargo {
+    let Traveller { store, a, .. } = traveller;
+    if a.usher().is_none() {
+        return traveller.load();
+    }
+    let mut made: i64 = -1;
+    assert!(poll_times(pin!(async { made = call(a, store, "allocate", (crate::hop::SIZE,)).await.unwrap() }), 100));
+    traveller.kept(u32::try_from(made).unwrap())
 }
 
 /// How often a limiter has been asked about a memory.
@@ -336,15 +358,18 @@ fn the_refresh_does_not_wait_for_a_limiter_and_growth_that_does_is_cut_short_in_
         let before = had();
         for polls in 0.. {
             let mut traveller = ground.traveller();
+            let [handle, other] = [traveller.load(), traveller.load()];
             traveller.store.limiter_async(|_| -> &mut dyn ResourceLimiterAsync { Box::leak(Box::new(Waits)) });
             ASKED.store(0, Ordering::Relaxed);
-            let [handle, other] = [ground.region(), ground.region()].map(|region| traveller.insert(region));
-            assert!(poll_times(pin!(whole_hop(&mut traveller, handle)), 1), "{setup:?}: nothing waits in a hop");
+            assert!(poll_times(pin!(hop_and_drop(&mut traveller, handle)), 1), "{setup:?}: nothing waits in a hop");
             assert_eq!(ASKED.load(Ordering::Relaxed), 0, "{setup:?}");
             let rep = other.rep();
             let grow = async {
                 let Traveller { store, a, .. } = &mut traveller;
-                let region: u32 = call(a, store, "take", (other,)).await.unwrap();
+                let region = match other {
+                    Cargo::Given(handle) => call::<_, u32>(a, store, "take", (handle,)).await.unwrap(),
+                    Cargo::Kept(region, _) => region,
+                };
                 swapped(call(a, store, "map", (region, AT_A, LEN)).await.unwrap()).unwrap();
                 assert_eq!(call::<_, i32>(a, store, "grow", (1u32,)).await.unwrap(), -1);
                 let run: u32 = call(a, store, "run-of", (AT_A, LEN, u32::from(crate::hop::BY_HOST))).await.unwrap();

@@ -225,7 +225,7 @@ on_every_setup! {
         assert_eq!(attacker.grow(&mut scene.world, u32::MAX), -1);
         assert_eq!(attacker.grow(&mut scene.world, 65_537 - PAGES), -1);
         // A memory that is copied into takes what it has at once: less of it.
-        let most = match setup {
+        let most = match setup.way() {
             Setup::Fixed => 64,
             Setup::Copy => 256,
             _ => 65_536,
@@ -235,7 +235,7 @@ on_every_setup! {
         attacker.expect(&mut scene.world, END, G, 0);
         let last = (most - 1) * G;
         attacker.store(&mut scene.world, last + (G - 1), 0x77);
-        if setup != Setup::Copy {
+        if setup.way() != Setup::Copy {
             assert_eq!(attacker.grow(&mut scene.world, 1), -1);
         }
         let region = attacker.unmap(&mut scene.world, mapping, AT, G).unwrap();

@@ -5,7 +5,7 @@ use mappable::TrapReason;
 use wasmtime::Trap;
 
 use super::{AT, FROZEN, HEAP, REGION, Scene};
-use crate::support::{END, G, Guest, MapError, PAGES, Setup, all_are, on_every_setup, trap_is, trapped};
+use crate::support::{END, G, Guest, MapError, PAGES, Setup, Wrong, all_are, on_every_setup, trap_is, trapped};
 
 const MORE: (&str, &str) = (
     r#"
@@ -129,8 +129,8 @@ on_every_setup! {
                     }
                 };
                 let answer = attacker.call::<_, u64>(&mut scene.world, function, (handle, at, len));
-                let error = format!("{:?}", trapped(answer));
-                assert!(error.contains("out of bounds"), "{function} {at:#x} {len:#x}: {error}");
+                let error = trapped(answer);
+                assert!(setup.tells(Wrong::OutOfBounds, &error), "{function} {at:#x} {len:#x}: {error:?}");
                 scene.trapped(&attacker);
             }
         }

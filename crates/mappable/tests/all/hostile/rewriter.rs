@@ -7,7 +7,7 @@
 use mappable::GRANULE;
 
 use super::{AT, HEAP, REGION, Scene, armed};
-use crate::support::{G, Guest, Setup, foreign_mapping, on_every_setup};
+use crate::support::{G, Guest, Setup, foreign_mapping, on_every_baseline_setup, on_every_setup};
 use crate::wat;
 
 /// What a trick must have seen by the instructions next to the calls: the heap, the region, the heap.
@@ -186,20 +186,6 @@ on_every_setup! {
         }
     }
 
-    fn a_module_that_is_passed_around_gets_refreshed_functions(setup) {
-        let mut scene = Scene::new(setup);
-        let text = armed(&wat::guest(setup.memory()), ("", &module_passed_around()));
-        let component = scene.world.fixture.compile(&text);
-        let instance = scene.world.instantiate(&component);
-        let inner = instance.get_export_index(&mut *scene.world, None, "inner").unwrap();
-        let inner = Guest::new(instance, &mut scene.world, Some(inner));
-        for _ in 0..3 {
-            let region = scene.lend(&inner, 1);
-            assert_eq!(inner.call::<_, u32>(&mut scene.world, "trick", (region, AT, G)).unwrap(), SEEN);
-        }
-        scene.others_go_on();
-    }
-
     fn functions_that_came_through_another_component_are_refreshed(setup) {
         let mut scene = Scene::new(setup);
         let attacker = compiled(&mut scene, &laundered(setup.memory()));
@@ -330,6 +316,22 @@ on_every_setup! {
             let attacker = compiled(&mut scene, &armed(&wat::guest(memory), ("", &direct())));
             see(&mut scene, &attacker);
         }
+    }
+}
+
+on_every_baseline_setup! {
+    fn a_module_that_is_passed_around_gets_refreshed_functions(setup) {
+        let mut scene = Scene::new(setup);
+        let text = armed(&wat::guest(setup.memory()), ("", &module_passed_around()));
+        let component = scene.world.fixture.compile(&text);
+        let instance = scene.world.instantiate(&component);
+        let inner = instance.get_export_index(&mut *scene.world, None, "inner").unwrap();
+        let inner = Guest::new(instance, &mut scene.world, Some(inner));
+        for _ in 0..3 {
+            let region = scene.lend(&inner, 1);
+            assert_eq!(inner.call::<_, u32>(&mut scene.world, "trick", (region, AT, G)).unwrap(), SEEN);
+        }
+        scene.others_go_on();
     }
 
     fn a_type_that_is_not_the_mark_links_to_nothing(setup) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use mappable::{FrozenHandle, GRANULE, Handle, Mapping};
+use mappable::{FrozenHandle, GRANULE, Handle, Mappable, Mapping};
 use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, Resource};
 
@@ -78,6 +78,39 @@ pub(crate) fn swapped(answer: u64) -> Swapped {
     }
 }
 
+/// What the usher carries from one guest to another.
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "not every binary has all of it carried")]
+pub(crate) enum Carried {
+    Region,
+    Mapping,
+    Frozen,
+    FrozenMapping,
+}
+
+impl Carried {
+    /// The usher's functions that take it from one of its guests and give it to one.
+    fn names(self) -> ([&'static str; 2], [&'static str; 2]) {
+        match self {
+            Self::Region => (["give-0", "give-1"], ["take-0", "take-1"]),
+            Self::Mapping => (["give-mapping-0", "give-mapping-1"], ["take-mapping-0", "take-mapping-1"]),
+            Self::Frozen => (["give-frozen-0", "give-frozen-1"], ["take-frozen-0", "take-frozen-1"]),
+            Self::FrozenMapping => {
+                (["give-frozen-mapping-0", "give-frozen-mapping-1"], ["take-frozen-mapping-0", "take-frozen-mapping-1"])
+            }
+        }
+    }
+}
+
+/// What a guest does with a region that it is lent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lent {
+    /// Keeps it beyond the call.
+    Keep,
+    /// Maps it.
+    Map,
+}
+
 /// A guest of [`wat`]. Handles are the indices that the guest has them by.
 #[derive(Clone)]
 pub(crate) struct Guest {
@@ -85,11 +118,31 @@ pub(crate) struct Guest {
     /// The functions by name, looked up once.
     functions: Arc<Mutex<HashMap<&'static str, wasmtime::component::Func>>>,
     within: Option<ComponentExportIndex>,
+    /// In a closed composition: who plays the host's part, and which of its guests this one is.
+    usher: Option<(Arc<Guest>, usize)>,
 }
 
 impl Guest {
-    pub(crate) fn new(instance: Instance, _store: &mut Store<State>, within: Option<ComponentExportIndex>) -> Self {
-        Self { instance, functions: Arc::default(), within }
+    /// The guest that an instance is, or is closed around; or the exports `within` it.
+    pub(crate) fn new(instance: Instance, store: &mut Store<State>, within: Option<ComponentExportIndex>) -> Self {
+        let within = within.or_else(|| instance.get_export_index(&mut *store, None, "guest"));
+        Self { instance, functions: Arc::default(), within, usher: None }.ushered(store, 0)
+    }
+
+    /// The guests `a` and `b` of a component made of them.
+    pub(crate) fn pair(instance: Instance, store: &mut Store<State>) -> [Self; 2] {
+        let mut side = 0..;
+        ["a", "b"].map(|name| {
+            let within = instance.get_export_index(&mut *store, None, name);
+            assert!(within.is_some(), "there is no {name}");
+            Self { instance, functions: Arc::default(), within, usher: None }.ushered(store, side.next().unwrap())
+        })
+    }
+
+    fn ushered(self, store: &mut Store<State>, side: usize) -> Self {
+        let within = self.instance.get_export_index(store, None, "usher");
+        let usher = Self { instance: self.instance, functions: Arc::default(), within, usher: None };
+        Self { usher: within.map(|_| (Arc::new(usher), side)), ..self }
     }
 
     /// Calls an export, which may trap.
@@ -153,16 +206,56 @@ impl Guest {
 
     /// Gives the guest a region.
     pub(crate) fn take(&self, store: &mut Store<State>, handle: Handle) -> wasmtime::Result<u32> {
-        self.call(store, "take", (handle,))
+        let Some((usher, side)) = &self.usher else { return self.call(store, "take", (handle,)) };
+        let region = store.data_mut().mappable.remove(handle)?;
+        let made = usher.made(store, region.bytes()?);
+        usher.call(store, ["take-0", "take-1"][*side], (made,))
     }
 
     /// Has the guest give a region.
     pub(crate) fn give(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<Handle> {
-        self.call(store, "give", (handle,))
+        let Some((usher, side)) = &self.usher else { return self.call(store, "give", (handle,)) };
+        let given: u32 = usher.call(store, ["give-0", "give-1"][*side], (handle,))?;
+        let region = usher.taken_out(store, given, ["size", "read", "drop-mappable"]);
+        Ok(store.data_mut().mappable.insert(region)?)
     }
 
+    /// In a closed composition the handle's representation is the usher's number.
     pub(crate) fn give_mapping(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<Resource<Mapping>> {
-        self.call(store, "give-mapping", (handle,))
+        let Some((usher, side)) = &self.usher else { return self.call(store, "give-mapping", (handle,)) };
+        usher.call(store, ["give-mapping-0", "give-mapping-1"][*side], (handle,)).map(Resource::new_own)
+    }
+
+    /// Of the usher, or of its guests: a new region with these bytes.
+    fn made(&self, store: &mut Store<State>, bytes: &[u8]) -> u32 {
+        const CHUNK: usize = 8 * G as usize;
+        let handle = self.allocate(store, bytes.len() as u64).unwrap();
+        self.run(store, "set-buffer", (4 * G,)).unwrap();
+        for (chunk, offset) in bytes.chunks(CHUNK).zip((0u64..).step_by(CHUNK)) {
+            match chunk[0] {
+                byte if super::all_are(chunk, byte) => self.fill(store, 4 * G, byte, chunk.len() as u32),
+                _ => self.run(store, "deliver", (chunk.to_vec(),)).unwrap(),
+            }
+            let written: i64 = self.call(store, "write", (handle, offset, 4 * G, chunk.len() as u32)).unwrap();
+            assert_eq!(written, 0);
+        }
+        handle
+    }
+
+    /// Of the usher: a region of the host's with the bytes of one of its own, which it drops.
+    fn taken_out(&self, store: &mut Store<State>, handle: u32, [size, read, drop]: [&'static str; 3]) -> Mappable {
+        const CHUNK: u64 = 8 * GRANULE;
+        let size: u64 = self.call(store, size, (handle,)).unwrap();
+        let mut region = store.data().runtime.allocate(size).unwrap();
+        for offset in (0..size).step_by(CHUNK as usize) {
+            let len = (size - offset).min(CHUNK) as u32;
+            let got: i64 = self.call(store, read, (handle, offset, len, 4 * G)).unwrap();
+            assert_eq!(got, i64::from(len));
+            let bytes: Vec<u8> = self.call(store, "bytes", (4 * G, len)).unwrap();
+            region.bytes_mut().unwrap()[offset as usize..][..bytes.len()].copy_from_slice(&bytes);
+        }
+        self.run(store, drop, (handle,)).unwrap();
+        region
     }
 
     pub(crate) fn freeze(&self, store: &mut Store<State>, handle: u32) -> u32 {
@@ -213,11 +306,55 @@ impl Guest {
     }
 
     pub(crate) fn take_frozen(&self, store: &mut Store<State>, handle: FrozenHandle) -> wasmtime::Result<u32> {
-        self.call(store, "take-frozen", (handle,))
+        let Some((usher, side)) = &self.usher else { return self.call(store, "take-frozen", (handle,)) };
+        let frozen = store.data_mut().mappable.remove_frozen(handle)?;
+        let made = usher.made(store, &frozen);
+        let made = usher.freeze(store, made);
+        usher.call(store, ["take-frozen-0", "take-frozen-1"][*side], (made,))
     }
 
     pub(crate) fn give_frozen(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<FrozenHandle> {
-        self.call(store, "give-frozen", (handle,))
+        let Some((usher, side)) = &self.usher else { return self.call(store, "give-frozen", (handle,)) };
+        let given: u32 = usher.call(store, ["give-frozen-0", "give-frozen-1"][*side], (handle,))?;
+        let region = usher.taken_out(store, given, ["size-frozen", "read-frozen", "drop-frozen"]);
+        let frozen = region.freeze().map_err(|failed| failed.source)?;
+        Ok(store.data_mut().mappable.insert_frozen(frozen)?)
+    }
+
+    /// Moves a handle to another guest of the same composition, by way of the usher. `kind`: as in `take` and `give`.
+    pub(crate) fn carry(
+        &self,
+        store: &mut Store<State>,
+        kind: Carried,
+        to: &Self,
+        handle: u32,
+    ) -> wasmtime::Result<u32> {
+        let ((usher, from), (_, to)) = (self.usher.as_ref().unwrap(), to.usher.as_ref().unwrap());
+        let (give, take) = kind.names();
+        let given: u32 = usher.call(store, give[*from], (handle,))?;
+        usher.call(store, take[*to], (given,))
+    }
+
+    /// Has the usher lend the guest a region that it was given: `name` is `keep-lent` or `map-lent`.
+    pub(crate) fn lent_by_usher(&self, store: &mut Store<State>, name: Lent, region: u32) -> wasmtime::Result<u64> {
+        let (usher, side) = self.usher.as_ref().unwrap();
+        let names = match name {
+            Lent::Keep => ["keep-lent-0", "keep-lent-1"],
+            Lent::Map => ["map-lent-0", "map-lent-1"],
+        };
+        usher.call(store, names[*side], (region,))
+    }
+
+    /// A change in its memory, and back.
+    pub(crate) fn mapped_and_unmapped(&self, store: &mut Store<State>) {
+        let mapping = self.mapped(store, 12 * G, 1, 0x77);
+        let region = self.unmap(store, mapping, 12 * G, G).unwrap();
+        self.run(store, "drop-mappable", (region,)).unwrap();
+    }
+
+    /// Who plays the host's part in a closed composition.
+    pub(crate) fn usher(&self) -> Option<&Self> {
+        self.usher.as_ref().map(|(usher, _)| &**usher)
     }
 
     pub(crate) fn load(&self, store: &mut Store<State>, at: u32) -> u8 {

@@ -6,15 +6,19 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, OnceLock};
 
 use mappable::{
-    GRANULE, Handle, Mappable, MappableCtx, MappableView, MappingMode, Runtime, RuntimeBuilder, TrapReason,
+    GRANULE, Handle, Mappable, MappableCtx, MappableView, MappingMode, Runtime, RuntimeBuilder, Tier, TrapReason,
 };
 use wasmtime::component::{Component, Instance, Linker, WasmList};
 use wasmtime::{Config, ResourceLimiterAsync, Store, StoreContextMut, Trap};
 
 use crate::wat;
 
+mod closed;
 mod guest;
+mod wrong;
+pub(crate) use closed::closed;
 pub(crate) use guest::*;
+pub(crate) use wrong::*;
 
 /// A granule, as guests count.
 pub(crate) const G: u32 = GRANULE as u32;
@@ -23,7 +27,7 @@ pub(crate) const G: u32 = GRANULE as u32;
 pub(crate) const PAGES: u32 = 16;
 pub(crate) const END: u32 = PAGES * G;
 
-/// The settings under which a rule is shown.
+/// The settings under which a rule is shown: a tier, and a way of mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setup {
     /// By swapping views.
@@ -41,10 +45,18 @@ pub(crate) enum Setup {
     FewViews,
     /// By copying.
     Copy,
+    /// The same in the ledger tier: guests are in closed compositions ([`closed`]), and compiled for no other tier.
+    LedgerSwap,
+    LedgerSwapConcurrent,
+    LedgerRemap,
+    LedgerFixed,
+    LedgerNoViews,
+    LedgerFewViews,
+    LedgerCopy,
 }
 
 impl Setup {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const BASELINE: [Self; 8] = [
         Self::Swap,
         Self::SwapConcurrent,
         Self::Remap,
@@ -55,14 +67,54 @@ impl Setup {
         Self::Copy,
     ];
 
+    pub(crate) const LEDGER: [Self; 7] = [
+        Self::LedgerSwap,
+        Self::LedgerSwapConcurrent,
+        Self::LedgerRemap,
+        Self::LedgerFixed,
+        Self::LedgerNoViews,
+        Self::LedgerFewViews,
+        Self::LedgerCopy,
+    ];
+
+    pub(crate) const COUNT: usize = Self::BASELINE.len() + Self::LEDGER.len();
+
+    #[allow(dead_code, reason = "not every binary goes through them")]
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::BASELINE.into_iter().chain(Self::LEDGER)
+    }
+
+    /// The way of mapping: the setup of the baseline that is the same but for the tier.
+    pub(crate) fn way(self) -> Self {
+        match self {
+            Self::LedgerSwap => Self::Swap,
+            Self::LedgerSwapConcurrent => Self::SwapConcurrent,
+            Self::LedgerRemap => Self::Remap,
+            Self::LedgerFixed => Self::Fixed,
+            Self::LedgerNoViews => Self::NoViews,
+            Self::LedgerFewViews => Self::FewViews,
+            Self::LedgerCopy => Self::Copy,
+            baseline => baseline,
+        }
+    }
+
+    pub(crate) fn is_ledger(self) -> bool {
+        self.way() != self
+    }
+
     pub(crate) fn memory(self) -> &'static str {
-        if self == Self::Fixed { "16 64" } else { "16" }
+        if self.way() == Self::Fixed { "16 64" } else { "16" }
     }
 
     pub(crate) fn config(self) -> Config {
         let mut config = Config::new();
-        config.concurrency_support(matches!(self, Self::SwapConcurrent | Self::RemapConcurrent));
+        config.concurrency_support(self.is_concurrent());
         config
+    }
+
+    /// Whether components may be concurrent.
+    pub(crate) fn is_concurrent(self) -> bool {
+        matches!(self.way(), Self::SwapConcurrent | Self::RemapConcurrent)
     }
 
     pub(crate) fn runtime(self) -> Runtime {
@@ -76,29 +128,39 @@ impl Setup {
     pub(crate) fn builder(self, config: Config) -> RuntimeBuilder {
         // Before any engine of a test's own: the order decides whether guests' stores into frozen mappings trap.
         mappable::install_fault_handler().unwrap();
-        let builder = Runtime::builder().config(config);
-        match self {
-            Self::Swap | Self::SwapConcurrent | Self::Fixed => builder,
+        let builder = self.tiered(Runtime::builder().config(config));
+        match self.way() {
             Self::Remap | Self::RemapConcurrent => builder.mapping(MappingMode::Remap),
             Self::NoViews => builder.max_views(0, 3),
             Self::FewViews => builder.max_views(1000, 0),
             Self::Copy => builder.mapping(MappingMode::Copy),
+            _ => builder,
         }
+    }
+
+    /// With the tier: a component that is not of it does not compile.
+    fn tiered(self, builder: RuntimeBuilder) -> RuntimeBuilder {
+        builder.tier(if self.is_ledger() { Tier::Ledger } else { Tier::Baseline })
+    }
+
+    /// The text of a component, as it is compiled for this tier.
+    pub(crate) fn text(self, text: &str) -> String {
+        if self.is_ledger() { closed(text) } else { text.to_owned() }
     }
 
     /// Whether a guest's store into a frozen mapping traps; if not it is the mapping's own, and gone with it.
     pub(crate) fn frozen_stores_trap(self) -> bool {
-        self != Self::Copy
+        self.way() != Self::Copy
     }
 
     /// Whether a warm map makes no system call.
     pub(crate) fn swaps(self) -> bool {
-        matches!(self, Self::Swap | Self::SwapConcurrent | Self::FewViews)
+        matches!(self.way(), Self::Swap | Self::SwapConcurrent | Self::FewViews)
     }
 
     /// What all tests of these settings share: one runtime, so that each test's regions lie among those of others.
     pub(crate) fn fixture(self) -> &'static Fixture {
-        static FIXTURES: [OnceLock<Fixture>; Setup::ALL.len()] = [const { OnceLock::new() }; Setup::ALL.len()];
+        static FIXTURES: [OnceLock<Fixture>; Setup::COUNT] = [const { OnceLock::new() }; Setup::COUNT];
         FIXTURES[self as usize].get_or_init(|| Fixture::new(self, self.runtime()))
     }
 }
@@ -118,10 +180,59 @@ macro_rules! on_every_setup {
             #[test] fn no_views() { rule(Setup::NoViews) }
             #[test] fn few_views() { rule(Setup::FewViews) }
             #[test] fn copy() { rule(Setup::Copy) }
+            #[test] fn ledger_swap() { rule(Setup::LedgerSwap) }
+            #[test] fn ledger_swap_concurrent() { rule(Setup::LedgerSwapConcurrent) }
+            #[test] fn ledger_remap() { rule(Setup::LedgerRemap) }
+            #[test] fn ledger_fixed_memory() { rule(Setup::LedgerFixed) }
+            #[test] fn ledger_no_views() { rule(Setup::LedgerNoViews) }
+            #[test] fn ledger_few_views() { rule(Setup::LedgerFewViews) }
+            #[test] fn ledger_copy() { rule(Setup::LedgerCopy) }
         }
     )* };
 }
 pub(crate) use on_every_setup;
+
+/// The same for rules that need an open component, one which hands the host itself what it holds: between stores, to the
+/// host's own eyes, or to be held to what the host does with it. The ledger's have no such.
+macro_rules! on_every_baseline_setup {
+    ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
+        mod $rule {
+            use super::*;
+            $(#[$meta])*
+            fn rule($setup: Setup) $body
+            #[test] fn swap() { rule(Setup::Swap) }
+            #[test] fn swap_concurrent() { rule(Setup::SwapConcurrent) }
+            #[test] fn remap() { rule(Setup::Remap) }
+            #[test] fn remap_concurrent() { rule(Setup::RemapConcurrent) }
+            #[test] fn fixed_memory() { rule(Setup::Fixed) }
+            #[test] fn no_views() { rule(Setup::NoViews) }
+            #[test] fn few_views() { rule(Setup::FewViews) }
+            #[test] fn copy() { rule(Setup::Copy) }
+        }
+    )* };
+}
+#[allow(unused_imports, reason = "not every binary has such rules")]
+pub(crate) use on_every_baseline_setup;
+
+/// The same for rules that need a closed one.
+macro_rules! on_every_ledger_setup {
+    ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
+        mod $rule {
+            use super::*;
+            $(#[$meta])*
+            fn rule($setup: Setup) $body
+            #[test] fn swap() { rule(Setup::LedgerSwap) }
+            #[test] fn swap_concurrent() { rule(Setup::LedgerSwapConcurrent) }
+            #[test] fn remap() { rule(Setup::LedgerRemap) }
+            #[test] fn fixed_memory() { rule(Setup::LedgerFixed) }
+            #[test] fn no_views() { rule(Setup::LedgerNoViews) }
+            #[test] fn few_views() { rule(Setup::LedgerFewViews) }
+            #[test] fn copy() { rule(Setup::LedgerCopy) }
+        }
+    )* };
+}
+#[allow(unused_imports, reason = "not every binary has such rules")]
+pub(crate) use on_every_ledger_setup;
 
 /// Called by the guest's `call-back`.
 type CallBack = Box<dyn FnMut(StoreContextMut<'_, State>) -> wasmtime::Result<()> + Send>;
@@ -129,6 +240,8 @@ type CallBack = Box<dyn FnMut(StoreContextMut<'_, State>) -> wasmtime::Result<()
 /// A store's data.
 pub(crate) struct State {
     pub(crate) mappable: MappableCtx,
+    /// What regions of the host's are made with.
+    pub(crate) runtime: Runtime,
     pub(crate) call_back: Option<CallBack>,
     /// Where the lists that `sum` was given lay in the host.
     pub(crate) lists: Vec<usize>,
@@ -144,7 +257,7 @@ impl MappableView for State {
 
 impl State {
     pub(crate) fn new(runtime: &Runtime) -> Self {
-        Self { mappable: runtime.context(), call_back: None, lists: vec![], limiter: None }
+        Self { mappable: runtime.context(), runtime: runtime.clone(), call_back: None, lists: vec![], limiter: None }
     }
 }
 
@@ -185,13 +298,19 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) fn new(setup: Setup, runtime: Runtime) -> Self {
         let linker = linker(&runtime);
-        let guest = runtime.compile(wat::guest(setup.memory()).as_bytes()).unwrap();
+        let guest = runtime.compile(setup.text(&wat::guest(setup.memory())).as_bytes()).unwrap();
         let canary = Mutex::new(Canary::new(&runtime, &linker, &guest));
-        let components = Mutex::new(HashMap::from([(wat::guest(setup.memory()), guest)]));
+        let components = Mutex::new(HashMap::from([(setup.text(&wat::guest(setup.memory())), guest)]));
         Self { setup, runtime, linker, components, canary }
     }
 
+    /// A component whose guests the host drives: closed, where that is the tier.
     pub(crate) fn compile(&self, text: &str) -> Component {
+        self.compile_as_is(&self.setup.text(text))
+    }
+
+    /// A component that is closed by itself.
+    pub(crate) fn compile_as_is(&self, text: &str) -> Component {
         let mut components = self.components.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(component) = components.get(text) {
             return component.clone();
@@ -281,11 +400,7 @@ impl World {
     /// The guests `a` and `b` of a component made of them.
     pub(crate) fn guests(&mut self, component: &Component) -> (Guest, Guest) {
         let instance = self.instantiate(component);
-        let [a, b] = ["a", "b"].map(|name| {
-            let index = instance.get_export_index(&mut self.store, None, name).unwrap();
-            Guest::new(instance, &mut self.store, Some(index))
-        });
-        (a, b)
+        Guest::pair(instance, &mut self.store).into()
     }
 
     pub(crate) fn pair(&mut self) -> (Guest, Guest) {
@@ -357,14 +472,6 @@ pub(crate) fn all_are(bytes: &[u8], byte: u8) -> bool {
 #[track_caller]
 pub(crate) fn trapped<T: std::fmt::Debug>(answer: wasmtime::Result<T>) -> wasmtime::Error {
     answer.expect_err("this should have trapped")
-}
-
-/// The call trapped because the guest has no such handle.
-#[track_caller]
-pub(crate) fn unknown_handle<T: std::fmt::Debug>(answer: wasmtime::Result<T>) {
-    let error = trapped(answer);
-    let text = format!("{error:?}");
-    assert!(text.contains("unknown handle index"), "{text}");
 }
 
 #[track_caller]

@@ -1,0 +1,114 @@
+//! What a guest did wrong, and how each tier says so: the same table as in `docs/spec.md`.
+
+use super::{Setup, trapped};
+
+/// Why a call trapped, whatever tier the guest is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrong {
+    /// There is no such handle: never given, used up, handed over, or another instance's.
+    UnknownHandle,
+    /// The handle is of another type.
+    OtherKind,
+    /// The handle's region is mapped: its number is a `mapping`'s, or nobody's any more.
+    Mapped,
+    /// A borrowed handle where an owned one is meant.
+    Borrowed,
+    /// The handle is lent in this very call.
+    Lent,
+    /// A borrowed handle was kept beyond the call.
+    BorrowsRemain,
+    /// `realloc` or `post-return` called something.
+    CannotLeave,
+    /// A mapping that another instance made.
+    ForeignMapping,
+    /// A list that is not in the memory.
+    OutOfBounds,
+    /// A pointer that is not aligned.
+    Misaligned,
+    /// A `realloc` changed what was on its way. At baseline there is nothing that it could change.
+    Flight,
+    /// A variant's discriminant that no case has.
+    Discriminant,
+    /// What runs while a value is on its way had others pass values. At baseline that is nobody's business.
+    Interrupted,
+}
+
+/// What each is called in `docs/spec.md`; what the texts of the baseline and of the ledger have in them. (Some depend on who
+/// copies: the engine, or code that it compiled.)
+pub(crate) const SAID: [(Wrong, &str, &[&str], &[&str]); 13] = [
+    (Wrong::UnknownHandle, "no such handle", &["unknown handle index"], &["unknown handle "]),
+    (Wrong::OtherKind, "a handle of another type", &["used with the wrong type"], &[", not a "]),
+    (
+        Wrong::Mapped,
+        "a mapped region or reference, lifted",
+        &["used with the wrong type", "unknown handle index"],
+        &["lifted while mapped"],
+    ),
+    (
+        Wrong::Borrowed,
+        "a borrowed handle for an owned one",
+        &["cannot lift own resource from a borrow", "a borrowed handle was passed"],
+        &["is borrowed"],
+    ),
+    (
+        Wrong::Lent,
+        "a handle that is lent, given up",
+        &["cannot remove owned resource while borrowed"],
+        &["is lent for a call"],
+    ),
+    (
+        Wrong::BorrowsRemain,
+        "a borrowed handle kept beyond its call",
+        &["borrow handles still remain"],
+        &["borrowed handles remain"],
+    ),
+    (
+        Wrong::CannotLeave,
+        "a call in `realloc` or `post-return`",
+        &["cannot leave component instance"],
+        &["cannot leave component instance"],
+    ),
+    (
+        Wrong::ForeignMapping,
+        "another instance's mapping",
+        &["mapping used by another instance"],
+        &["mapping used by another instance"],
+    ),
+    (
+        Wrong::OutOfBounds,
+        "a list outside of the memory",
+        &["out of bounds", "out-of-bounds"],
+        &["out of bounds", "out-of-bounds"],
+    ),
+    (
+        Wrong::Misaligned,
+        "a pointer that is not aligned",
+        &["unaligned pointer", "not aligned"],
+        &["unaligned pointer", "not aligned"],
+    ),
+    (Wrong::Flight, "a value that `realloc` changed", &[], &["handles were changed on their way"]),
+    (Wrong::Discriminant, "a variant of no case", &["discriminant", "unreachable"], &["discriminant"]),
+    (Wrong::Interrupted, "values passed while others are on their way", &[], &["got in each other's way"]),
+];
+
+impl Setup {
+    /// Whether an error tells of this.
+    pub(crate) fn tells(self, wrong: Wrong, error: &wasmtime::Error) -> bool {
+        let (_, _, baseline, ledger) = SAID.into_iter().find(|(it, ..)| *it == wrong).unwrap();
+        let text = format!("{error:?}");
+        (if self.is_ledger() { ledger } else { baseline }).iter().any(|part| text.contains(part))
+    }
+}
+
+/// The call trapped because the guest has no such handle.
+#[track_caller]
+pub(crate) fn unknown_handle<T: std::fmt::Debug>(setup: Setup, answer: wasmtime::Result<T>) {
+    wrong(setup, answer, &[Wrong::UnknownHandle]);
+}
+
+/// The call trapped, for one of these reasons.
+#[track_caller]
+pub(crate) fn wrong<T: std::fmt::Debug>(setup: Setup, answer: wasmtime::Result<T>, reasons: &[Wrong]) {
+    let error = trapped(answer);
+    assert!(reasons.iter().any(|it| setup.tells(*it, &error)), "{reasons:?} is meant: {error:?}");
+}
