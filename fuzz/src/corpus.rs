@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
-use mappable_rewrite::rewrite;
+use mappable_rewrite::rewrite_with;
 
-use crate::soundness::gate;
+use crate::soundness::{BASELINE, gate};
 
 /// A guest that is longer is left out: it has no shape that a shorter one has not.
 const LONGEST: u64 = 64 << 10;
@@ -19,7 +19,8 @@ const SHORT: usize = 4 << 10;
 pub static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut inputs = built();
     inputs.extend(golden());
-    let rewritten = |input: &Vec<u8>| rewrite(input, &gate()).ok().map(|rewritten| rewritten.bytes.into_owned());
+    let rewritten =
+        |input: &Vec<u8>| rewrite_with(input, &gate(), BASELINE).ok().map(|rewritten| rewritten.bytes.into_owned());
     let mut outputs: Vec<_> = inputs.iter().filter_map(rewritten).collect();
     inputs.append(&mut outputs);
     inputs.sort_by_key(|input| (input.len(), input.clone()));

@@ -31,7 +31,8 @@ impl Choices<'_> {
 }
 
 fn plan(choices: &mut Choices<'_>) -> Plan {
-    let setup = Setup::ALL[choices.below(Setup::ALL.len())];
+    let setups: Vec<Setup> = Setup::all().collect();
+    let setup = setups[choices.below(setups.len())];
     let stores: [&[usize]; 4] = [&[1], &[2], &[1, 1], &[2, 1]];
     let stores = stores[choices.below(4)].to_vec();
     let limits = match choices.below(2) {

@@ -1,4 +1,4 @@
-//! A rewritten component does on a stock engine what the original does, when nothing is mapped: the same calls of the
+//! A component that was rewritten for the baseline tier does on a stock engine what the original does, when nothing is mapped: the same calls of the
 //! host with the same bytes, the same answers, memories, growths and traps.
 //!
 //! One difference is meant. A return area that is misaligned or out of bounds traps in either, but behind the call in
@@ -7,8 +7,8 @@
 use arbitrary::{Result, Unstructured};
 use mappable_fuzz::grammar::{self, Made};
 use mappable_fuzz::machine::{Event, Record, run};
-use mappable_fuzz::soundness::gate;
-use mappable_rewrite::rewrite;
+use mappable_fuzz::soundness::{BASELINE, gate};
+use mappable_rewrite::rewrite_with;
 
 /// What the original imports.
 const INTERFACE: &str = "mappable:memory/types@0.1.0";
@@ -18,7 +18,8 @@ fn both(bytes: &[u8]) -> Result<(Made, Record, Record)> {
     let mut u = Unstructured::new(bytes);
     let script: [u8; 8] = u.arbitrary()?;
     let made = grammar::component(&mut u)?;
-    let rewritten = rewrite(&made.bytes, &gate()).unwrap_or_else(|error| panic!("{error}\n{}", made.text));
+    let rewritten =
+        rewrite_with(&made.bytes, &gate(), BASELINE).unwrap_or_else(|error| panic!("{error}\n{}", made.text));
     let before = run(&made.bytes, INTERFACE, &made, &script);
     let after = run(&rewritten.bytes, &gate().import_name("types@0.1.0"), &made, &script);
     Ok((made, before, after))

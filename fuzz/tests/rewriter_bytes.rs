@@ -1,6 +1,7 @@
 //! Any bytes: the rewriter refuses them or rewrites them soundly. It never panics, and never takes long.
 
 use arbitrary::{Result, Unstructured};
+use mappable_fuzz::closed;
 use mappable_fuzz::corpus::CORPUS;
 use mappable_fuzz::mutate::{deep, mutated, rejoined};
 use mappable_fuzz::soundness::{Form, check};
@@ -24,6 +25,7 @@ fn rewriter_bytes() {
         if let Ok(input) = input(bytes) {
             let _ = mappable_rewrite::verify(&input);
             let _ = check(&input, Form::Any);
+            closed::check(&input);
         }
     });
 }

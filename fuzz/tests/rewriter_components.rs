@@ -2,9 +2,10 @@
 //! same. A second reader, that shares nothing with the rewriter, says so.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use mappable_fuzz::grammar;
+use mappable_fuzz::closed::{self, Chosen};
 use mappable_fuzz::reading::Tree;
 use mappable_fuzz::soundness::{Form, check};
+use mappable_fuzz::{grammar, trees};
 use mappable_rewrite::RewriteError;
 
 /// A component of our grammar can always be rewritten.
@@ -13,6 +14,7 @@ fn ours(u: &mut Unstructured<'_>) -> Result<()> {
     let rewritten = check(&made.bytes, Form::Canonical).unwrap_or_else(|error| panic!("{error}\n{}", made.text));
     assert_eq!(rewritten.report.lowers().count(), made.lowers, "{}", made.text);
     assert!(rewritten.changed());
+    closed::check(&made.bytes);
     Ok(())
 }
 
@@ -21,6 +23,7 @@ fn foreign(u: Unstructured<'_>) -> Result<()> {
     let bytes = wasm_smith::Component::arbitrary_take_rest(u)?.to_bytes();
     // Not all that wasm-smith makes is valid.
     if Tree::read(&bytes).is_ok() {
+        closed::check(&bytes);
         match check(&bytes, Form::Canonical) {
             Ok(rewritten) => assert!(!rewritten.changed()),
             Err(error) => assert!(matches!(error, RewriteError::ImportedComponent { .. }), "{error}"),
@@ -29,13 +32,23 @@ fn foreign(u: Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
+/// A tree is closed, and is rewritten for the ledger if that has something to do for it.
+fn tree(u: &mut Unstructured<'_>) -> Result<Chosen> {
+    let handles = u.ratio(2, 3)?;
+    let tree = trees::tree(u, handles)?;
+    let chosen = closed::check(&tree.bytes);
+    assert!(chosen == Chosen::Ledger || !handles, "{chosen:?}\n{}", tree.text);
+    Ok(chosen)
+}
+
 #[test]
 fn rewriter_components() {
     let target = bolero::check!().with_test_time(mappable_fuzz::time());
     target.with_generator(mappable_fuzz::inputs(2048)).for_each(|bytes: &Vec<u8>| {
         let mut u = Unstructured::new(bytes);
-        let _ = match u.ratio(1, 4) {
-            Ok(true) => foreign(u),
+        let _ = match u.int_in_range(0..=3) {
+            Ok(0) => foreign(u),
+            Ok(1) => tree(&mut u).map(drop),
             _ => ours(&mut u),
         };
     });
@@ -58,4 +71,19 @@ fn components_of_the_grammar_have_many_shapes() {
     }
     assert!(lowers > 300 && most > 8, "{lowers} lowers, {most} at most");
     assert!(seen.iter().all(|(_, count)| *count > 4), "{seen:?}");
+}
+
+/// The grammar's interface is not quite our package, so all there is open; trees are closed.
+#[test]
+fn components_of_the_grammar_are_for_the_baseline_and_trees_for_the_ledger() {
+    let (mut components, mut trees) = (vec![], vec![]);
+    for seed in 0..60 {
+        let bytes = mappable_fuzz::noise(seed, 1500);
+        let made = grammar::component(&mut Unstructured::new(&bytes)).unwrap();
+        components.push(closed::check(&made.bytes));
+        trees.push(tree(&mut Unstructured::new(&bytes)).unwrap());
+    }
+    let count = |all: &[Chosen], chosen| all.iter().filter(|it| **it == chosen).count();
+    assert_eq!(count(&components, Chosen::Baseline), 60, "{components:?}");
+    assert!(count(&trees, Chosen::Ledger) > 40, "{trees:?}");
 }

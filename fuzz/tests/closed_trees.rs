@@ -1,0 +1,210 @@
+//! Closed trees of components do the same whatever they run on: plain values on a stock engine and on ours, handles in
+//! each tier and by each strategy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arbitrary::{Result, Unstructured};
+use mappable::Limits;
+use mappable_fuzz::tiers::{Allowed, MEANT, Machine, Record, Script, Strategy, Tier, compare};
+use mappable_fuzz::traps;
+use mappable_fuzz::trees::{self, Misuse, Tree, coverage};
+
+/// What a tree is asked, without misuse at first.
+fn scripts(u: &mut Unstructured<'_>, handles: bool) -> Result<Vec<Script>> {
+    let misuses: Vec<_> = Misuse::ALL.iter().filter(|it| handles || !it.needs_handles()).collect();
+    let script = |nth| {
+        let seeds = (0..u.int_in_range(1..=3)?).map(|_| u.int_in_range(0..=0xffff)).collect::<Result<_>>()?;
+        let limits = match u.int_in_range(0..=3)? {
+            0 => Limits { regions: 40, mappings: 4, frozen_mapped_bytes: 0x3_0000, ..Limits::default() },
+            _ => Limits { region_bytes: 256 << 20, ..Limits::default() },
+        };
+        let misuse = (u.int_in_range(0..=4)?, **u.choose(&misuses)?, *u.choose(&[1, 1, 2, 4])?);
+        Ok(Script { seeds, limits, misuse: (nth > 0).then_some(misuse) })
+    };
+    (0..8).map(script).collect()
+}
+
+/// The tree that an input stands for, and for each script its runs, the oracle's first.
+struct Case {
+    tree: Tree,
+    runs: Vec<(Script, Vec<(Machine, Record)>)>,
+}
+
+fn case(bytes: &[u8]) -> Result<Case> {
+    let mut u = Unstructured::new(bytes);
+    let handles = u.ratio(2, 3)?;
+    let scripts = scripts(&mut u, handles)?;
+    let strategy = *u.choose(&Strategy::ALL)?;
+    // Now and then by another strategy too: those agree as well.
+    let other = if u.ratio(1, 4)? { Some(*u.choose(&Strategy::ALL)?) } else { None };
+    let tree = trees::tree(&mut u, handles)?;
+    let mut machines = if handles { vec![] } else { vec![Machine::Stock] };
+    machines.extend(Tier::ALL.iter().map(|tier| Machine::Ours(*tier, strategy)));
+    machines.extend(other.filter(|it| *it != strategy).map(|it| Machine::Ours(Tier::ALL[Tier::ALL.len() - 1], it)));
+    let compiled: Vec<_> = machines.into_iter().map(|machine| (machine, machine.compile(&tree))).collect();
+    let run = |mut script: Script| {
+        if let Some((component, ..)) = &mut script.misuse {
+            *component %= tree.plan.components.len();
+        }
+        let runs = compiled.iter().map(|(machine, component)| (*machine, machine.run(component, &script)));
+        let runs = runs.collect();
+        (script, runs)
+    };
+    let runs = scripts.into_iter().map(run).collect();
+    Ok(Case { tree, runs })
+}
+
+/// The differences that are meant.
+fn check(case: &Case) -> Vec<Allowed> {
+    let mut allowed = vec![];
+    for (script, runs) in &case.runs {
+        let [(oracle, expected), others @ ..] = &runs[..] else { continue };
+        for (machine, record) in others {
+            match compare(script, [*oracle, *machine], [expected, record]) {
+                Ok(meant) => allowed.extend(meant),
+                Err(difference) => {
+                    panic!("{oracle:?} and {machine:?} differ: {difference}\n{script:?}\n{}", case.tree.text)
+                }
+            }
+        }
+    }
+    allowed
+}
+
+#[test]
+fn closed_trees() {
+    let target = bolero::check!().with_test_time(mappable_fuzz::time());
+    target.with_generator(mappable_fuzz::inputs(2048)).for_each(|bytes: &Vec<u8>| {
+        if let Ok(case) = case(bytes) {
+            check(&case);
+        }
+    });
+}
+
+/// Each sort of handle and list is in each place that the Component Model has for it, and trees have many shapes.
+#[test]
+fn trees_reach_every_position() {
+    let mut counts = coverage::Counts::new();
+    for seed in 0..400 {
+        let bytes = mappable_fuzz::noise(seed, 3000);
+        let tree = trees::tree(&mut Unstructured::new(&bytes), seed % 4 != 0).unwrap();
+        for (what, count) in coverage::counts(&tree.plan) {
+            *counts.entry(what).or_default() += count;
+        }
+    }
+    let within = ["list", "record", "tuple", "variant", "option", "result"];
+    let mut expected: Vec<String> =
+        ["nested", "renamed", "utf-16", "latin-1", "two memories", "fixed memory", "post-return", "instance again"]
+            .into_iter()
+            .chain([
+                "Passed",
+                "Bundled",
+                "diamond",
+                "plain list in flat",
+                "plain list in spilled",
+                "plain list in area",
+            ])
+            .map(String::from)
+            .collect();
+    for kind in ["mappable", "frozen"] {
+        let own = ["flat", "spilled", "area", "flat result"].into_iter().chain(within);
+        expected.extend(own.map(|place| format!("own {kind} in {place}")));
+        let lent = ["flat", "spilled"].into_iter().chain(within);
+        expected.extend(lent.map(|place| format!("borrow {kind} in {place}")));
+    }
+    for kind in ["mapping", "frozen-mapping"] {
+        expected.extend(["flat", "spilled", "area", "list"].map(|place| format!("own {kind} in {place}")));
+    }
+    let missing: Vec<_> = expected.iter().filter(|what| !counts.contains_key(*what)).collect();
+    assert!(missing.is_empty(), "{missing:?} are missing of {counts:#?}");
+}
+
+/// Trees that show them.
+const SHOWING: [u64; 7] = [8000001, 8000257, 8000008, 8000019, 8000094, 8000118, 8000282];
+
+/// What is allowed and never seen would hide something. (`a_long_run` says in which tree it has first seen each.)
+#[test]
+fn each_difference_that_is_allowed_occurs() {
+    let mut seen = BTreeSet::new();
+    for seed in SHOWING {
+        seen.extend(check(&case(&mappable_fuzz::noise(seed, 2048)).unwrap()));
+    }
+    let meant = MEANT.iter().map(|(one, other)| Allowed::Renamed(*one, *other));
+    let missing: Vec<_> = Allowed::ALL.into_iter().chain(meant).filter(|it| !seen.contains(it)).collect();
+    assert!(missing.is_empty(), "{missing:?} were not seen");
+}
+
+#[test]
+fn most_trees_run_to_the_end_and_misuse_is_found() {
+    let (mut ended, mut clean, mut shown) = (0, 0, 0);
+    let mut named = BTreeMap::<_, BTreeMap<_, usize>>::new();
+    let mut meant = BTreeMap::<_, usize>::new();
+    for seed in 0..100 {
+        let case = case(&mappable_fuzz::noise(seed, 2000)).unwrap();
+        check(&case).into_iter().for_each(|it| *meant.entry(it).or_default() += 1);
+        for (script, runs) in &case.runs {
+            let (_, record) = &runs[0];
+            let misuse = script.misuse.map(|(_, misuse, _)| misuse);
+            clean += usize::from(misuse.is_none());
+            match &record.trap {
+                Some(trap) => *named.entry(misuse).or_default().entry(traps::name(trap)).or_default() += 1,
+                None if misuse.is_none() => {
+                    ended += 1;
+                    shown += record.shown.len();
+                }
+                None => {}
+            }
+        }
+    }
+    let counts = format!("{ended} of {clean} end after {shown} looks; {meant:?}; {named:#?}");
+    println!("{counts}");
+    assert!(ended >= clean - 2 && shown > 2000 && named.len() > 20, "{counts}");
+}
+
+/// As many trees as fit into `MAPPABLE_FUZZ_SECONDS`, from `MAPPABLE_FUZZ_SEED` on, and what they met, in numbers; each
+/// disagreement is said, and ends nothing, unless `MAPPABLE_FUZZ_FIRST` is set.
+#[test]
+#[ignore = "for as long as one likes"]
+fn a_long_run() {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let begun = std::time::Instant::now();
+    let (mut trees, mut runs, mut shown) = (0, 0, 0);
+    let (mut named, mut meant) = (BTreeMap::<_, usize>::new(), BTreeMap::<_, (usize, u64)>::new());
+    let mut seed = number("MAPPABLE_FUZZ_SEED").unwrap_or(1_000_000);
+    let mut bad = vec![];
+    while begun.elapsed() < mappable_fuzz::time() {
+        let bytes = mappable_fuzz::noise(seed, 2048);
+        let checked = std::panic::catch_unwind(|| {
+            let case = case(&bytes).unwrap();
+            (check(&case), case)
+        });
+        match checked {
+            Ok((allowed, case)) => {
+                trees += 1;
+                allowed.into_iter().for_each(|it| meant.entry(it).or_insert((0, seed)).0 += 1);
+                for (script, of_script) in &case.runs {
+                    runs += of_script.len();
+                    shown += of_script[0].1.shown.len();
+                    for (_, record) in of_script {
+                        let clean = if script.misuse.is_some() { "misuse" } else { "clean" };
+                        let trap = record.trap.as_deref().map(traps::name);
+                        *named.entry((clean, trap)).or_default() += 1;
+                    }
+                }
+            }
+            Err(_) => {
+                println!("DISAGREEMENT at seed {seed}");
+                bad.push(seed);
+                if number("MAPPABLE_FUZZ_FIRST").is_some() {
+                    break;
+                }
+            }
+        }
+        seed += 1;
+        if trees % 200 == 0 {
+            println!("{trees} trees, {runs} runs, {shown} looks until seed {seed}: {meant:?} {named:?}, bad {bad:?}");
+        }
+    }
+    println!("{trees} trees, {runs} runs, {shown} looks until seed {seed}: {meant:?} {named:?}");
+    assert!(bad.is_empty(), "disagreements at {bad:?}");
+}
