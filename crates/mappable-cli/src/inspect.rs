@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
 use mappable::rewrite;
 
-use self::facts::{Facts, Memory};
+use self::facts::{Facts, Memory, Tier};
 use crate::failure::{Exit, fail};
 use crate::{files, table};
 
@@ -67,6 +67,9 @@ fn describe(name: &str, facts: &Facts) -> String {
     );
     if !facts.maps {
         let mut text = format!("{name}: {size}. Nothing in it maps regions: it runs as it is.");
+        if !matches!(facts.tier, Tier::Baseline { obstacle: None }) {
+            text += &format!("\n{}", facts.tier);
+        }
         if !facts.memories.is_empty() {
             text += &format!("\n\nMemories\n{}", memories(&facts.memories));
         }
@@ -76,6 +79,7 @@ fn describe(name: &str, facts: &Facts) -> String {
     for import in &facts.imports {
         text += &format!("\nImports `{import}`.");
     }
+    text += &format!("\n{}", facts.tier);
     if facts.functions.is_empty() {
         return text + "\nNo function in it changes what is mapped: no refresh is needed.";
     }

@@ -1,15 +1,52 @@
 //! What benchmarks say: medians and spread, and what they were taken with.
 
+use std::path::PathBuf;
 use std::{fs, thread};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::report::Page;
+
+/// Where figures go.
+#[derive(Debug, clap::Args)]
+pub(super) struct Output {
+    /// Print figures as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Write a page with charts to this folder, named for the benchmark; it loads nothing
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+}
+
+impl Output {
+    /// Writes the page, and prints JSON, or the table that `print` makes for people.
+    pub(super) fn give<R: Serialize, S: Serialize>(
+        &self,
+        page: &Page,
+        rows: Vec<R>,
+        summary: S,
+        print: impl FnOnce(&[R], &S),
+    ) -> Result<()> {
+        let report = Report::new(rows, summary);
+        if let Some(folder) = &self.report {
+            page.write(&serde_json::to_value(&report)?, folder)?;
+        }
+        if self.json {
+            println!("{}", serde_json::to_string(&report)?);
+        } else {
+            print(&report.rows, &report.summary);
+        }
+        Ok(())
+    }
+}
+
 /// Figures as JSON, in the one shape of all benchmarks.
 #[derive(Debug, Serialize)]
-pub(super) struct Report<R, S> {
-    pub(super) rows: Vec<R>,
-    pub(super) summary: S,
+struct Report<R, S> {
+    rows: Vec<R>,
+    summary: S,
     #[serde(flatten)]
     taken_with: TakenWith,
 }
@@ -30,15 +67,10 @@ struct Machine {
 }
 
 impl<R: Serialize, S: Serialize> Report<R, S> {
-    pub(super) fn new(rows: Vec<R>, summary: S) -> Self {
+    fn new(rows: Vec<R>, summary: S) -> Self {
         let compiler = env!("MAPPABLE_COMPILER");
         let (profile, commit) = (env!("MAPPABLE_PROFILE"), env!("MAPPABLE_COMMIT"));
         Self { rows, summary, taken_with: TakenWith { machine: Machine::this(), compiler, profile, commit } }
-    }
-
-    pub(super) fn print(&self) -> Result<()> {
-        println!("{}", serde_json::to_string(self)?);
-        Ok(())
     }
 }
 

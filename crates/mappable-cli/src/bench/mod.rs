@@ -3,9 +3,16 @@
 mod access;
 mod figures;
 mod hop;
+mod lane;
+mod lists;
+mod load;
 mod method;
+mod report;
+mod resident;
+mod scale;
 mod share;
 mod size;
+mod tier;
 
 use anyhow::Result;
 use clap::{Args as ClapArgs, Subcommand};
@@ -20,15 +27,21 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Hop(hop::Args),
+    Lists(lists::Args),
+    Load(load::Args),
     Access(access::Args),
     Share(share::Args),
+    Scale(scale::Args),
 }
 
 /// Runs one benchmark and prints its table, or its figures as JSON.
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.what {
         What::Hop(args) => hop::run(&args),
+        What::Lists(args) => lists::run(&args),
+        What::Load(args) => load::run(&args),
         What::Access(args) => access::run(&args),
         What::Share(args) => share::run(&args),
+        What::Scale(args) => scale::run(&args),
     }
 }

@@ -1,6 +1,8 @@
 //! What is said of a component: the rewriter's report, put together with how memories are mapped into.
 
-use mappable::rewrite::{ComponentReport, LowerReport, MemoryType, RefreshReport, Report};
+use std::fmt;
+
+use mappable::rewrite::{ComponentReport, LowerReport, MemoryType, RefreshReport, Report, TierReport};
 use mappable::{MemoryShape, Strategy, strategy_for};
 use serde::Serialize;
 
@@ -14,8 +16,47 @@ pub(super) struct Facts {
     pub(super) core_modules: usize,
     /// The outermost component's imports of our package.
     pub(super) imports: Vec<String>,
+    pub(super) tier: Tier,
     pub(super) functions: Vec<Function>,
     pub(super) memories: Vec<Memory>,
+}
+
+/// By which tier it can run.
+#[derive(Serialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub(super) enum Tier {
+    /// Handles and lists by the ledger.
+    Ledger { wrapped: usize, builtins: usize },
+    /// As it is, with refreshes: what stands in the way of the ledger, if anything does.
+    Baseline { obstacle: Option<String> },
+}
+
+impl From<&TierReport> for Tier {
+    fn from(tier: &TierReport) -> Self {
+        match tier {
+            TierReport::Ledger { wrapped, builtins } => Tier::Ledger { wrapped: *wrapped, builtins: *builtins },
+            TierReport::Baseline { obstacle } => {
+                Tier::Baseline { obstacle: obstacle.as_ref().map(ToString::to_string) }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tier::Ledger { wrapped, builtins } => {
+                let (lowers, others) = (plural(*builtins), plural(*wrapped));
+                write!(f, "Tier: ledger ({builtins} lower{lowers} of the package, {wrapped} other function{others}).")
+            }
+            Tier::Baseline { obstacle: Some(why) } => write!(f, "Tier: baseline, for {why}."),
+            Tier::Baseline { obstacle: None } => f.write_str("Tier: baseline, there is nothing to gain by the ledger."),
+        }
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// A function that changes what is mapped, as lowered by one component.
@@ -55,6 +96,7 @@ impl Facts {
             components: report.components.len(),
             core_modules: modules.filter(|module| !module.refresh).count(),
             imports: report.gated_imports.iter().map(|import| import.name.clone()).collect(),
+            tier: Tier::from(&report.tier),
             functions: report.lowers().map(|(component, lower)| function(component, lower)).collect(),
             memories: report.components.iter().flat_map(memories).collect(),
         }

@@ -12,12 +12,15 @@ fn says_what_a_stage_maps() {
         "mappable:memory/types@0.1.0#[static]mappable.map ",
         "mappable:memory/types@0.1.0#[static]mapping.unmap ",
         "put in: instance ",
+        "\nTier: baseline, for `",
         "| swap     | it has no declared maximum, so its base may move |",
     ] {
         assert!(text.contains(word), "{word:?} is not in\n{text}");
     }
     let facts = place.mappable(["inspect", "--json", guest("blur.wasm").to_str().unwrap()]).succeeds().json();
     assert_eq!(facts["maps"], true);
+    assert_eq!(facts["tier"]["name"], "baseline");
+    assert!(facts["tier"]["obstacle"].as_str().unwrap().contains("root exports"), "{}", facts["tier"]);
     assert_eq!(facts["functions"].as_array().unwrap().len(), 2);
     assert_eq!(facts["memories"][0]["strategy"], "swap");
     assert_eq!(facts["memories"][0]["mapped_into"], true);

@@ -5,5 +5,6 @@ mod demo;
 mod errors;
 mod inspect;
 mod pipe;
+mod report;
 mod run;
 mod support;

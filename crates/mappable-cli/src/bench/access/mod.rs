@@ -13,12 +13,20 @@ use serde::Serialize;
 
 use self::kernels::Kernel;
 use self::rooms::{Engines, Room};
-use super::figures::{Report, Spread, geometric_mean};
+use super::figures::{Output, Spread, geometric_mean};
+use super::report::{Charts, Page};
 use super::size;
 use crate::table;
 
 /// Where bytes are. The columns of the table, in this order.
 const METHODS: [&str; 3] = ["stock", "heap", "mapped"];
+
+const PAGE: Page = Page {
+    name: "access",
+    title: "What it costs to work on bytes, wherever they are",
+    each: "a run",
+    charts: Charts::RatioTo("stock"),
+};
 
 /// Work on bytes that are on the heap of an engine with default settings, without this project (`stock`), on the heap of
 /// an engine that can map (`heap`), and in a mapped region (`mapped`), interleaved in one run.
@@ -29,6 +37,7 @@ const METHODS: [&str; 3] = ["stock", "heap", "mapped"];
 #[command(after_help = "Examples:
   mappable bench access
   mappable bench access --kernels invert,sort --sizes 64KiB,16MiB
+  mappable bench access --report reports
   mappable bench access --json | jq .summary.mapped_over_stock")]
 pub(crate) struct Args {
     /// What is done
@@ -47,9 +56,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 5, value_name = "MS")]
     sample_time: u64,
 
-    /// Print figures as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// A kernel at a size in a place. Times are nanoseconds a run.
@@ -77,11 +85,7 @@ struct Summary {
 pub(super) fn run(args: &Args) -> Result<()> {
     let rows = measure(args)?;
     let summary = summarize(&rows);
-    if args.json {
-        return Report::new(rows, summary).print();
-    }
-    print(&rows, &summary);
-    Ok(())
+    args.output.give(&PAGE, rows, summary, print)
 }
 
 fn measure(args: &Args) -> Result<Vec<Row>> {

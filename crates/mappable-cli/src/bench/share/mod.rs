@@ -1,7 +1,6 @@
 //! `mappable bench share`: what it costs that many instances read the same bytes.
 
 mod guests;
-mod resident;
 mod team;
 
 use std::time::Duration;
@@ -12,14 +11,22 @@ use mappable::{Frozen, GRANULE};
 use serde::Serialize;
 
 use self::guests::{CopyingMaker, Guest, MappingMaker};
-use self::resident::Resident;
 use self::team::Team;
-use super::figures::{Report, Spread, geometric_mean, noise};
+use super::figures::{Output, Spread, geometric_mean, noise};
+use super::report::{Charts, Page};
+use super::resident::Resident;
 use super::size;
 use crate::table;
 
 /// What an instance may add to one copy.
 const ALLOWED_AN_INSTANCE: u64 = 256 << 10;
+
+const PAGE: Page = Page {
+    name: "share",
+    title: "What it costs that many instances read the same bytes",
+    each: "an instance",
+    charts: Charts::OverCount("instances", &[]),
+};
 
 /// One frozen region that many instances map and read, against as many instances that were each passed a copy as a
 /// `list<u8>`, on an engine with default settings.
@@ -33,6 +40,7 @@ const ALLOWED_AN_INSTANCE: u64 = 256 << 10;
   mappable bench share
   mappable bench share --size 1GiB --instances 1,10,100,1000 --threads 8
   mappable bench share --instances 4 --copies-within 0B
+  mappable bench share --report reports
   mappable bench share --json | jq .summary.memory")]
 pub(crate) struct Args {
     /// Size of the region, in whole granules of 64 KiB: bytes, or with KiB, MiB or GiB
@@ -55,9 +63,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "1GiB")]
     copies_within: u64,
 
-    /// Print figures as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What so many instances do. Times are nanoseconds for one of them; of reads, those of a pass over all instances,
@@ -119,11 +126,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let fits = args.size.is_multiple_of(GRANULE) && (GRANULE..=1 << 30).contains(&args.size);
     ensure!(fits, "the size is whole granules of 64 KiB, up to 1 GiB, which {} is not", args.size);
     let (rows, summary) = measure(args)?;
-    if args.json {
-        return Report::new(rows, summary).print();
-    }
-    print(args, &rows, &summary);
-    Ok(())
+    args.output.give(&PAGE, rows, summary, |rows, summary| print(args, rows, summary))
 }
 
 fn measure(args: &Args) -> Result<(Vec<Row>, Summary)> {

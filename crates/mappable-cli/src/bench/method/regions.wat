@@ -1,4 +1,5 @@
-;; Two components that hand one region back and forth. SIZE is the region's size in bytes, PAGES that of their memories.
+;; Two components that hand one region back and forth: a closed composition, whose exports don't know of regions.
+;; SIZE is the region's size in bytes, PAGES that of their memories.
 (component
   (import "mappable:memory/types@0.1.0" (instance $types
     (export "mappable" (type $mappable (sub resource)))
@@ -7,6 +8,10 @@
       "placement-misaligned" "placement-too-small" "placement-overlaps"
       "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
     (export "map-error" (type $map-error (eq $cases)))
+    (type $allocate-cases (enum "invalid-region-size" "region-over-quota" "regions-exhausted"))
+    (export "allocate-error" (type $allocate-error (eq $allocate-cases)))
+    (export "[static]mappable.allocate" (func
+      (param "size" u64) (result (result (own $mappable) (error $allocate-error)))))
     (export "[static]mappable.map" (func
       (param "this" (own $mappable)) (param "at" (list u8))
       (result (result (own $mapping) (error (tuple (own $mappable) $map-error))))))
@@ -16,10 +21,11 @@
   (alias export $types "mappable" (type $mappable))
   (alias export $types "mapping" (type $mapping))
   (alias export $types "map-error" (type $map-error))
+  (alias export $types "allocate-error" (type $allocate-error))
+  (alias export $types "[static]mappable.allocate" (func $allocate))
   (alias export $types "[static]mappable.map" (func $map))
   (alias export $types "[static]mapping.unmap" (func $unmap))
 
-  ;; Maps the region that it is given, writes one cache line, unmaps it, and gives it back.
   (core module $visitor
     (import "host" "memory" (memory 1))
     (import "host" "map" (func $map (param i32 i32 i32 i32)))
@@ -27,6 +33,7 @@
     (func $ok (result i32)
       (if (i32.load8_u (i32.const 16)) (then unreachable))
       (i32.load (i32.const 20)))
+    ;; Maps the region that it is given, writes one cache line, unmaps it, and gives it back.
     (func (export "visit") (param $region i32) (result i32)
       (local $line i64)
       (call $map (local.get $region) (i32.const 65536) (i32.const SIZE) (i32.const 16))
@@ -41,7 +48,19 @@
       (i64.store offset=48 (i32.const 65536) (local.get $line))
       (i64.store offset=56 (i32.const 65536) (local.get $line))
       (call $unmap (local.get $region) (i32.const 65536) (i32.const SIZE) (i32.const 16))
-      (call $ok)))
+      (call $ok))
+    ;; Maps the region, reads what all words of the line hold, and unmaps it.
+    (func (export "read") (param $region i32) (result i32 i64)
+      (local $line i64) (local $word i32)
+      (call $map (local.get $region) (i32.const 65536) (i32.const SIZE) (i32.const 16))
+      (local.set $region (call $ok))
+      (local.set $line (i64.load (i32.const 65536)))
+      (loop $next
+        (if (i64.ne (i64.load offset=65536 (local.get $word)) (local.get $line)) (then unreachable))
+        (br_if $next (i32.lt_u (local.tee $word (i32.add (local.get $word) (i32.const 8))) (i32.const 64))))
+      (call $unmap (local.get $region) (i32.const 65536) (i32.const SIZE) (i32.const 16))
+      (call $ok)
+      (local.get $line)))
   (core module $memory (memory (export "memory") PAGES))
 
   (component $second
@@ -77,6 +96,10 @@
       "placement-misaligned" "placement-too-small" "placement-overlaps"
       "placement-mismatch" "placement-unmappable" "mapping-over-quota" "mappings-exhausted"))
     (import "map-error" (type $map-error (eq $cases)))
+    (type $allocate-cases (enum "invalid-region-size" "region-over-quota" "regions-exhausted"))
+    (import "allocate-error" (type $allocate-error (eq $allocate-cases)))
+    (import "allocate" (func $allocate
+      (param "size" u64) (result (result (own $mappable) (error $allocate-error)))))
     (import "map" (func $map
       (param "this" (own $mappable)) (param "at" (list u8))
       (result (result (own $mapping) (error (tuple (own $mappable) $map-error))))))
@@ -88,6 +111,7 @@
     (alias outer 1 $visitor (core module $visitor))
     (core instance $own (instantiate $memory))
     (alias core export $own "memory" (core memory $mem))
+    (core func $lowered-allocate (canon lower (func $allocate) (memory $mem)))
     (core func $lowered-map (canon lower (func $map) (memory $mem)))
     (core func $lowered-unmap (canon lower (func $unmap) (memory $mem)))
     (core func $lowered-second (canon lower (func $second)))
@@ -96,23 +120,41 @@
       (export "map" (func $lowered-map))
       (export "unmap" (func $lowered-unmap))))))
     (core module $driver
+      (import "host" "memory" (memory 1))
+      (import "host" "allocate" (func $allocate (param i64 i32)))
       (import "host" "visit" (func $visit (param i32) (result i32)))
+      (import "host" "read" (func $read (param i32) (result i32 i64)))
       (import "host" "second" (func $second (param i32) (result i32)))
-      (func (export "run") (param $region i32) (param $rounds i32) (result i32)
+      ;; The region, between runs.
+      (global $kept (mut i32) (i32.const 0))
+      ;; Answers what the line holds in the end: how often it has been written.
+      (func (export "run") (param $rounds i32) (result i64)
+        (local $region i32) (local $line i64)
+        (local.set $region (global.get $kept))
+        (if (i32.eqz (local.get $region)) (then
+          (call $allocate (i64.const SIZE) (i32.const 16))
+          (if (i32.load8_u (i32.const 16)) (then unreachable))
+          (local.set $region (i32.load (i32.const 20)))))
         (loop $again
           (local.set $region (call $second (call $visit (local.get $region))))
           (br_if $again (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))
-        (local.get $region)))
+        (call $read (local.get $region))
+        (local.set $line)
+        (global.set $kept)
+        (local.get $line)))
     (core instance $driver (instantiate $driver (with "host" (instance
+      (export "memory" (memory $mem))
+      (export "allocate" (func $lowered-allocate))
       (export "visit" (func $visitor "visit"))
+      (export "read" (func $visitor "read"))
       (export "second" (func $lowered-second))))))
-    (func (export "run") (param "region" (own $mappable)) (param "rounds" u32) (result (own $mappable))
-      (canon lift (core func $driver "run"))))
+    (func (export "run") (param "rounds" u32) (result u64) (canon lift (core func $driver "run"))))
 
   (instance $b (instantiate $second
     (with "mappable" (type $mappable)) (with "mapping" (type $mapping)) (with "map-error" (type $map-error))
     (with "map" (func $map)) (with "unmap" (func $unmap))))
   (instance $a (instantiate $first
     (with "mappable" (type $mappable)) (with "mapping" (type $mapping)) (with "map-error" (type $map-error))
+    (with "allocate-error" (type $allocate-error)) (with "allocate" (func $allocate))
     (with "map" (func $map)) (with "unmap" (func $unmap)) (with "second" (func $b "visit"))))
   (export "run" (func $a "run")))
