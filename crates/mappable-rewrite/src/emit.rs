@@ -17,21 +17,16 @@ use wasmparser::{
 
 use crate::error::{RewriteError, broken};
 use crate::plan::{ComponentPlan, Placed, Plan};
-use crate::read::FEATURES;
+use crate::read::parser;
 use crate::refresh;
 
-type EmitResult<T = ()> = Result<T, Error<RewriteError>>;
+/// What writing a part of a component answers.
+pub(crate) type EmitResult<T = ()> = Result<T, Error<RewriteError>>;
 
 /// Writes what `plan` makes of `component`.
 pub(crate) fn emit(component: &[u8], plan: &Plan) -> Result<Vec<u8>, RewriteError> {
     let mut emitter = Emitter { plan, begun: 0, scopes: Vec::new() };
-    let mut parser = Parser::new(0);
-    parser.set_features(FEATURES);
-    let root = emitter.component(parser, component, component).map_err(|error| match error {
-        Error::UserError(error) => error,
-        Error::ParseError(source) => RewriteError::Invalid(source),
-        other => broken!("the component was read but can't be written: {other}"),
-    })?;
+    let root = emitter.component(parser(), component, component).map_err(refusal)?;
     if emitter.begun != plan.components.len() {
         return Err(broken!("not each component was written"));
     }
@@ -140,8 +135,18 @@ fn put_refresh(component: &mut Component, placed: Placed) {
     component.section(&aliases);
 }
 
-fn user(error: RewriteError) -> Error<RewriteError> {
+/// An error of ours, within one of the encoder's.
+pub(crate) fn user(error: RewriteError) -> Error<RewriteError> {
     Error::UserError(error)
+}
+
+/// Why a component that was read was not written.
+pub(crate) fn refusal(error: Error<RewriteError>) -> RewriteError {
+    match error {
+        Error::UserError(error) => error,
+        Error::ParseError(source) => RewriteError::Invalid(source),
+        other => broken!("the component was read but can't be written: {other}"),
+    }
 }
 
 impl Reencode for Emitter<'_> {

@@ -47,6 +47,13 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM3
     .union(WasmFeatures::CM_FIXED_LENGTH_LISTS)
     .union(WasmFeatures::CM_IMPLEMENTS);
 
+/// A parser of what is valid with [`FEATURES`].
+pub(crate) fn parser() -> Parser {
+    let mut parser = Parser::new(0);
+    parser.set_features(FEATURES);
+    parser
+}
+
 /// How deep components may be nested, and types. The emitter recurses once a level, and so does the engine's parser.
 pub(crate) const MAX_DEPTH: usize = 100;
 
@@ -167,14 +174,12 @@ pub(crate) fn read_with<'a>(
     if !Parser::is_component(bytes) {
         return Err(RewriteError::NotAComponent { found: what_instead(bytes) });
     }
-    let mut parser = Parser::new(0);
-    parser.set_features(FEATURES);
     let mut validator = Validator::new_with_features(FEATURES);
     let mut allocations = FuncValidatorAllocations::default();
     let mut reader = Reader::new(bytes);
     let mut types = None;
 
-    for payload in parser.parse_all(bytes) {
+    for payload in parser().parse_all(bytes) {
         let payload = payload.map_err(RewriteError::Invalid)?;
         if let Payload::ComponentTypeSection(section) = &payload {
             depth::check(bytes, section)?;
@@ -203,9 +208,7 @@ pub(crate) fn place_of_module(
     module: &[u8],
 ) -> Result<(ComponentPath, Option<String>), RewriteError> {
     let (mut begun, mut open) = (0, Vec::new());
-    let mut parser = Parser::new(0);
-    parser.set_features(FEATURES);
-    for payload in parser.parse_all(bytes) {
+    for payload in parser().parse_all(bytes) {
         match payload.map_err(RewriteError::Invalid)? {
             Payload::Version { encoding: Encoding::Component, .. } => {
                 open.push(Some(begun));

@@ -38,7 +38,7 @@ pub(crate) mod tests;
 
 use std::collections::{HashMap, HashSet};
 
-use wasmparser::{Encoding, Parser, Payload, Validator};
+use wasmparser::{Encoding, Payload, Validator};
 
 pub use fault::{Mention, Place, Private, Unsound};
 
@@ -47,7 +47,7 @@ use super::modules::{Module, Need};
 use super::signature::Signature;
 use crate::error::{RewriteError, broken};
 use crate::gate::Gate;
-use crate::read::FEATURES;
+use crate::read::{FEATURES, parser};
 
 /// What a trusted module is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,12 +132,10 @@ pub(crate) fn check(
     trusted: &Trusted,
     gate: &Gate,
 ) -> Result<(), RewriteError> {
-    let mut parser = Parser::new(0);
-    parser.set_features(FEATURES);
     let mut validator = Validator::new_with_features(FEATURES);
     let mut tree = scope::Tree::new(output, guests, trusted, gate);
     let mut in_module = false;
-    for payload in parser.parse_all(output) {
+    for payload in parser().parse_all(output) {
         let payload = payload.map_err(RewriteError::Invalid)?;
         validator.payload(&payload).map_err(RewriteError::Invalid)?;
         match payload {

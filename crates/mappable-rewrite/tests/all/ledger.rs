@@ -12,7 +12,7 @@ use wasmparser::{ComponentExternalKind, Parser, Payload};
 use crate::support::{gate, golden_inputs, rewrite, wasm};
 
 /// The guests of the library's tests.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared with the library's tests, which use all of it")]
 #[path = "../../../mappable/tests/all/wat.rs"]
 mod guests;
 

@@ -28,19 +28,15 @@ mod types;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
-use wasm_encoder::reencode::Error;
-use wasmparser::Parser;
-
 use self::scope::{Body, ComponentBody, Scope};
 use self::trusted::Generated;
 use super::analysis::{Analysis, CanonRole, ComponentRoles};
 use super::check::Trusted;
 use super::interface::{Builtin, INTERFACE};
+use crate::emit::{EmitResult, refusal, user};
 use crate::error::{RewriteError, broken};
 use crate::gate::Gate;
-use crate::read::{ComponentFacts, FEATURES, Facts};
-
-type EmitResult<T = ()> = Result<T, Error<RewriteError>>;
+use crate::read::{ComponentFacts, Facts, parser};
 
 /// What was written, and what is to be checked of it.
 pub(crate) struct Emitted<'a> {
@@ -73,13 +69,7 @@ pub(crate) fn emit<'a>(
         generated,
         lost: None,
     };
-    let mut parser = Parser::new(0);
-    parser.set_features(FEATURES);
-    let root = emitter.component(parser, component, component).map_err(|error| match error {
-        Error::UserError(error) => error,
-        Error::ParseError(source) => RewriteError::Invalid(source),
-        other => broken!("the component was read but can't be written: {other}"),
-    })?;
+    let root = emitter.component(parser(), component, component).map_err(refusal)?;
     if emitter.begun != facts.components.len() {
         return Err(broken!("not each component was written"));
     }
@@ -159,10 +149,6 @@ impl<'a> Emitter<'a> {
             Some(kind) => Err(user(broken!("a {kind} is named that was not written"))),
         }
     }
-}
-
-fn user(error: RewriteError) -> Error<RewriteError> {
-    Error::UserError(error)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::*;
 use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles};
 use crate::ledger::interface::Builtin;
 use crate::ledger::signature::{Kind, Signature, Value};
-use crate::read::{Bodies, read};
+use crate::read::{Bodies, FEATURES, read};
 
 /// Writes a component under an analysis that leaves everything as it is.
 fn untouched(component: &[u8]) -> Vec<u8> {

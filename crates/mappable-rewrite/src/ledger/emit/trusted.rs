@@ -101,8 +101,7 @@ impl Wrapper {
 
 impl Generated {
     pub(super) fn new() -> Result<Self, RewriteError> {
-        let kinds = [Kind::Mappable, Kind::Mapping, Kind::Frozen, Kind::FrozenMapping];
-        let mut all = check::Trusted::new(kinds.map(modules::drop_name));
+        let mut all = check::Trusted::new(Kind::ALL.map(modules::drop_name));
         all.insert(Role::Table, None, &modules::table())?;
         all.insert(Role::WindowMemory, None, &modules::window_memory())?;
         all.insert(Role::WindowStart, None, &modules::window_start())?;
