@@ -165,6 +165,82 @@ impl Setup {
     }
 }
 
+/// The tests of a rule, one for each of [`Setup::BASELINE`].
+macro_rules! baseline_tests {
+    ($rule:ident) => {
+        #[test]
+        fn swap() {
+            $rule(Setup::Swap)
+        }
+        #[test]
+        fn swap_concurrent() {
+            $rule(Setup::SwapConcurrent)
+        }
+        #[test]
+        fn remap() {
+            $rule(Setup::Remap)
+        }
+        #[test]
+        fn remap_concurrent() {
+            $rule(Setup::RemapConcurrent)
+        }
+        #[test]
+        fn fixed_memory() {
+            $rule(Setup::Fixed)
+        }
+        #[test]
+        fn no_views() {
+            $rule(Setup::NoViews)
+        }
+        #[test]
+        fn few_views() {
+            $rule(Setup::FewViews)
+        }
+        #[test]
+        fn copy() {
+            $rule(Setup::Copy)
+        }
+    };
+}
+#[allow(unused_imports, reason = "not every binary has rules")]
+pub(crate) use baseline_tests;
+
+/// The tests of a rule, one for each of [`Setup::LEDGER`].
+macro_rules! ledger_tests {
+    ($rule:ident) => {
+        #[test]
+        fn ledger_swap() {
+            $rule(Setup::LedgerSwap)
+        }
+        #[test]
+        fn ledger_swap_concurrent() {
+            $rule(Setup::LedgerSwapConcurrent)
+        }
+        #[test]
+        fn ledger_remap() {
+            $rule(Setup::LedgerRemap)
+        }
+        #[test]
+        fn ledger_fixed_memory() {
+            $rule(Setup::LedgerFixed)
+        }
+        #[test]
+        fn ledger_no_views() {
+            $rule(Setup::LedgerNoViews)
+        }
+        #[test]
+        fn ledger_few_views() {
+            $rule(Setup::LedgerFewViews)
+        }
+        #[test]
+        fn ledger_copy() {
+            $rule(Setup::LedgerCopy)
+        }
+    };
+}
+#[allow(unused_imports, reason = "not every binary has rules")]
+pub(crate) use ledger_tests;
+
 /// Makes each rule a module of tests, one for each [`Setup`].
 macro_rules! on_every_setup {
     ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
@@ -172,21 +248,8 @@ macro_rules! on_every_setup {
             use super::*;
             $(#[$meta])*
             fn rule($setup: Setup) $body
-            #[test] fn swap() { rule(Setup::Swap) }
-            #[test] fn swap_concurrent() { rule(Setup::SwapConcurrent) }
-            #[test] fn remap() { rule(Setup::Remap) }
-            #[test] fn remap_concurrent() { rule(Setup::RemapConcurrent) }
-            #[test] fn fixed_memory() { rule(Setup::Fixed) }
-            #[test] fn no_views() { rule(Setup::NoViews) }
-            #[test] fn few_views() { rule(Setup::FewViews) }
-            #[test] fn copy() { rule(Setup::Copy) }
-            #[test] fn ledger_swap() { rule(Setup::LedgerSwap) }
-            #[test] fn ledger_swap_concurrent() { rule(Setup::LedgerSwapConcurrent) }
-            #[test] fn ledger_remap() { rule(Setup::LedgerRemap) }
-            #[test] fn ledger_fixed_memory() { rule(Setup::LedgerFixed) }
-            #[test] fn ledger_no_views() { rule(Setup::LedgerNoViews) }
-            #[test] fn ledger_few_views() { rule(Setup::LedgerFewViews) }
-            #[test] fn ledger_copy() { rule(Setup::LedgerCopy) }
+            crate::support::baseline_tests!(rule);
+            crate::support::ledger_tests!(rule);
         }
     )* };
 }
@@ -200,14 +263,7 @@ macro_rules! on_every_baseline_setup {
             use super::*;
             $(#[$meta])*
             fn rule($setup: Setup) $body
-            #[test] fn swap() { rule(Setup::Swap) }
-            #[test] fn swap_concurrent() { rule(Setup::SwapConcurrent) }
-            #[test] fn remap() { rule(Setup::Remap) }
-            #[test] fn remap_concurrent() { rule(Setup::RemapConcurrent) }
-            #[test] fn fixed_memory() { rule(Setup::Fixed) }
-            #[test] fn no_views() { rule(Setup::NoViews) }
-            #[test] fn few_views() { rule(Setup::FewViews) }
-            #[test] fn copy() { rule(Setup::Copy) }
+            crate::support::baseline_tests!(rule);
         }
     )* };
 }
@@ -221,13 +277,7 @@ macro_rules! on_every_ledger_setup {
             use super::*;
             $(#[$meta])*
             fn rule($setup: Setup) $body
-            #[test] fn swap() { rule(Setup::LedgerSwap) }
-            #[test] fn swap_concurrent() { rule(Setup::LedgerSwapConcurrent) }
-            #[test] fn remap() { rule(Setup::LedgerRemap) }
-            #[test] fn fixed_memory() { rule(Setup::LedgerFixed) }
-            #[test] fn no_views() { rule(Setup::LedgerNoViews) }
-            #[test] fn few_views() { rule(Setup::LedgerFewViews) }
-            #[test] fn copy() { rule(Setup::LedgerCopy) }
+            crate::support::ledger_tests!(rule);
         }
     )* };
 }
