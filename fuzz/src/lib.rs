@@ -3,13 +3,15 @@
 //! - [`corpus`]: real components to begin from, and [`mutate`]: how one becomes another.
 //! - [`grammar`]: valid components with marked functions in many shapes, that run.
 //! - [`reading`]: a second reader of components, which shares nothing with the rewriter but `wasmparser`.
-//! - [`soundness`]: what holds of each component that was rewritten for the baseline, and [`closed`]: for the ledger.
+//! - [`soundness`]: what holds of each component that was rewritten for the baseline, and [`closed`]: for the ledger;
+//!   `fixed`: of the memories that were given a maximum.
 //! - [`machine`]: runs a component on a stock engine, on a host that only keeps a record.
 //! - [`trees`]: closed trees of components that call each other, with functions of random types, and [`tiers`]: what runs
 //!   them, in each way that there is; [`traps`]: what was wrong, by name.
 
 pub mod closed;
 pub mod corpus;
+mod fixed;
 pub mod grammar;
 pub mod machine;
 pub mod mutate;

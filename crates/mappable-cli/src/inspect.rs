@@ -17,7 +17,8 @@ use crate::{files, table};
 ///
 /// Says for each function that changes what is mapped where the rewriter puts its refresh, and for each memory by which
 /// strategy regions get into it: swap (another view is made current, no system call), remap (pages are mapped over, a
-/// system call), or not at all, and why.
+/// system call), or not at all, and why. A memory that nothing is mapped into gets a maximum, so that it costs nothing that
+/// others can be.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  mappable inspect app.wasm\n  mappable inspect --json app.wasm\n\n\
     Exit codes: 0 done; 2 wrong usage; 3 not a component, not to be found, or refused by the rewriter.")]
@@ -66,7 +67,7 @@ fn describe(name: &str, facts: &Facts) -> String {
         count(facts.core_modules, "core module", "core modules")
     );
     if !facts.maps {
-        let mut text = format!("{name}: {size}. Nothing in it maps regions: it runs as it is.");
+        let mut text = format!("{name}: {size}. Nothing in it maps regions: its code runs as it is.");
         if !matches!(facts.tier, Tier::Baseline { obstacle: None }) {
             text += &format!("\n{}", facts.tier);
         }

@@ -56,6 +56,12 @@ pub(crate) fn is_public(name: &str) -> bool {
     offered(name).is_some()
 }
 
+/// Whether a root import called `name` is the interface of which all types and functions of ours are.
+pub(crate) fn is_package(name: &str) -> bool {
+    let interface = name.rsplit_once('/').map_or("", |(_, interface)| interface);
+    is_public(name) && (interface == "types" || interface.starts_with("types@"))
+}
+
 /// The interface of the package that an import asks for. What the host offers to trusted modules alone is none of it:
 /// under the gate's name a component could link to it.
 fn offered(name: &str) -> Option<&str> {

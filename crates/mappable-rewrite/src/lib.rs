@@ -11,6 +11,7 @@
 //!              │ read     what is where: marked lowers, uses of core functions,    ── shape: which functions
 //!              ▼          instances, modules, by the validator's own index spaces          are marked
 //!            facts ─────────────► verify   which marked lowers sit behind a refresh
+//!              │ fix      memories that nothing is mapped into get a maximum
 //!              │ plan     where refreshes go, and what each old index becomes
 //!              ▼
 //!            plan
@@ -28,13 +29,15 @@
 //!   and that lower gets a refresh like any other.
 //! - Names of our package imported by the outermost component become a [`Gate`]'s, so that the host's functions can
 //!   be linked to by nothing that was not rewritten.
-//! - A component with neither is given back byte for byte.
+//! - Memories that nothing is mapped into get a maximum ([`FIXED_PAGES`]), so that they don't pay for those that are.
+//! - A component with none of these is given back byte for byte.
 //!
-//! That is the *baseline* tier. A tree that is *closed* (no function that it imports or exports mentions our resources)
-//! can be rewritten for the *ledger* tier instead, which takes handles out of the engine's hands, and copies plain lists at
-//! once: [`ledger`] says how. [`Tier`] chooses; the [`Report`] says which it is, and what stood in the way.
+//! That is the *baseline* tier. A tree that is *closed* (no function that it imports or exports mentions our resources, or
+//! those that do can have bridges) can be rewritten for the *ledger* tier instead, which takes handles out of the engine's
+//! hands, and copies plain lists at once: [`ledger`] says how. [`Tier`] chooses; the [`Report`] says which it is, and what
+//! stood in the way.
 //!
-//! Core modules are copied byte for byte, custom sections too; names in `component-name` sections move with the
+//! Core modules are copied byte for byte but for those maxima, custom sections too; names in `component-name` sections move with the
 //! indices that they name (a section that can't be read is dropped).
 //!
 //! ```
@@ -59,6 +62,7 @@
 
 mod emit;
 mod error;
+mod fix;
 mod gate;
 pub mod ledger;
 mod plan;
@@ -71,6 +75,7 @@ mod verify;
 use std::borrow::Cow;
 
 pub use error::{MemoryFault, RewriteError, ShapeFault, Site, Unguarded};
+pub use fix::FIXED_PAGES;
 pub use gate::{Gate, GateKeyError};
 pub use ledger::check::{Mention, Place, Private, Unsound};
 pub use ledger::obstacle::{Obstacle, Opening, Reason};
@@ -84,7 +89,7 @@ pub use shape::MARK;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Tier {
-    /// For the ledger where a composition is closed, otherwise as [`Tier::Baseline`].
+    /// For the ledger where a composition is closed, or can have bridges where it is not, otherwise as [`Tier::Baseline`].
     #[default]
     Auto,
     /// With the engine's own handles, and a refresh behind each change.
@@ -100,12 +105,14 @@ pub struct Settings {
     pub tier: Tier,
     /// Whether lists of plain data go by window between components of closed compositions.
     pub lists: bool,
+    /// Whether memories that nothing is mapped into get a maximum, [`FIXED_PAGES`].
+    pub fix: bool,
 }
 
 impl Default for Settings {
-    /// The ledger where it can be, lists too.
+    /// The ledger where it can be, lists too, and memories fixed.
     fn default() -> Self {
-        Settings { tier: Tier::Auto, lists: true }
+        Settings { tier: Tier::Auto, lists: true, fix: true }
     }
 }
 
@@ -134,7 +141,8 @@ pub fn rewrite<'a>(component: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, Re
     rewrite_with(component, gate, Settings::default())
 }
 
-/// Makes `component` one that can map, and puts its imports of our package behind `gate`.
+/// Makes `component` one that can map, and puts its imports of our package behind `gate`. Memories that nothing is mapped
+/// into get a maximum, if they are to be fixed.
 ///
 /// At the baseline tier each marked lower of it and its nested components gets a refresh. At the ledger tier, which is
 /// for closed compositions, handles and lists go by trusted modules, and what comes out imports the host's side of the
@@ -150,82 +158,99 @@ pub fn rewrite<'a>(component: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, Re
 pub fn rewrite_with<'a>(component: &'a [u8], gate: &Gate, settings: Settings) -> Result<Rewritten<'a>, RewriteError> {
     if settings.tier == Tier::Baseline {
         let facts = read::read(component, read::Bodies::Validate)?;
-        return baseline(component, &facts, gate, None);
+        return Rewriter::new(component, &facts, gate, settings)?.baseline(None);
     }
     let mut walker = ledger::analysis::Walker::default();
     let (facts, types) = read::read_with(component, read::Bodies::Validate, &mut walker)?;
     let wanted = ledger::analysis::Settings { lists: settings.lists };
+    let rewriter = Rewriter::new(component, &facts, gate, settings)?;
     let analysis = match walker.finish(&facts, types.as_ref(), wanted)? {
-        Ok(analysis) if analysis.is_identity() => return baseline(component, &facts, gate, None),
+        Ok(analysis) if analysis.is_identity() => return rewriter.baseline(None),
         Ok(analysis) => analysis,
         Err(obstacle) if settings.tier == Tier::Ledger => {
             return Err(RewriteError::NotClosed { obstacle: Box::new(obstacle) });
         }
-        Err(obstacle) => return baseline(component, &facts, gate, Some(obstacle)),
+        Err(obstacle) => return rewriter.baseline(Some(obstacle)),
     };
-    match by_ledger(component, &facts, analysis, gate) {
-        Err(RewriteError::NotClosed { obstacle }) if settings.tier == Tier::Auto => {
-            baseline(component, &facts, gate, Some(*obstacle))
-        }
+    match rewriter.by_ledger(analysis) {
+        Err(RewriteError::NotClosed { obstacle }) if settings.tier == Tier::Auto => rewriter.baseline(Some(*obstacle)),
         Err(error) if settings.tier == Tier::Auto => {
             let reason = Reason::Broken(error.to_string());
             let obstacle = Obstacle { component: ComponentPath::default(), name: None, function: None, reason };
-            baseline(component, &facts, gate, Some(obstacle))
+            rewriter.baseline(Some(obstacle))
         }
         rewritten => rewritten,
     }
 }
 
-/// The baseline tier; `obstacle` is what stood in the way of the other.
-fn baseline<'a>(
-    component: &'a [u8],
-    facts: &read::Facts<'_>,
-    gate: &Gate,
-    obstacle: Option<Obstacle>,
-) -> Result<Rewritten<'a>, RewriteError> {
-    let guards = verify::guards(facts);
-    let plan = plan::Plan::new(facts, &guards, Some(gate))?;
-    let mut report = report::report(facts, &guards, &plan)?;
-    report.tier = TierReport::Baseline { obstacle };
-    if plan.is_identity() {
-        return Ok(Rewritten { bytes: Cow::Borrowed(component), report });
-    }
-    let bytes = emit::emit(component, &plan)?;
-    verify::verify(&bytes, read::Bodies::Trust).map_err(|error| match error {
-        RewriteError::Invalid(source) => RewriteError::NoRoom(source),
-        other => other,
-    })?;
-    Ok(Rewritten { bytes: Cow::Owned(bytes), report })
+/// A component that was read, on its way to either tier.
+struct Rewriter<'f, 'a> {
+    facts: &'f read::Facts<'a>,
+    gate: &'f Gate,
+    fixes: fix::Fixes,
+    /// With the memories fixed that are to be. Indices are as in the facts; offsets are not.
+    component: Cow<'a, [u8]>,
 }
 
-/// The ledger tier.
-fn by_ledger<'a>(
-    component: &'a [u8],
-    facts: &read::Facts<'_>,
-    analysis: ledger::analysis::Analysis,
-    gate: &Gate,
-) -> Result<Rewritten<'a>, RewriteError> {
-    let guards = verify::guards(facts);
-    let plan = plan::Plan::new(facts, &guards, Some(gate))?;
-    let mut report = report::report(facts, &guards, &plan)?;
-    let emitted = ledger::emit::emit(component, facts, &analysis, plan.renames(), gate)?;
-    if let Some(module) = emitted.guests.iter().find(|module| emitted.trusted.has(module)) {
-        let (component, name) = read::place_of_module(component, facts, module)?;
-        let obstacle = Obstacle { component, name, function: None, reason: Reason::TrustedModule };
-        return Err(RewriteError::NotClosed { obstacle: Box::new(obstacle) });
+impl<'f, 'a> Rewriter<'f, 'a> {
+    fn new(
+        component: &'a [u8],
+        facts: &'f read::Facts<'a>,
+        gate: &'f Gate,
+        settings: Settings,
+    ) -> Result<Self, RewriteError> {
+        let fixes = if settings.fix { fix::Fixes::new(facts)? } else { fix::Fixes::default() };
+        let component = fixes.apply(component)?;
+        Ok(Rewriter { facts, gate, fixes, component })
     }
-    ledger::check::check(&emitted.bytes, &emitted.guests, &emitted.trusted, gate).map_err(|error| match error {
-        RewriteError::Invalid(source) => error::broken!("what was written for the ledger is not valid: {source}"),
-        // The input's own: of what is written only the root has one that was not there, and it is the right one.
-        RewriteError::Unsound { component, what: Unsound::GateName(_) } => {
-            let obstacle = Obstacle { component, name: None, function: None, reason: Reason::GateName };
-            RewriteError::NotClosed { obstacle: Box::new(obstacle) }
+
+    /// The baseline tier; `obstacle` is what stood in the way of the other.
+    fn baseline(self, obstacle: Option<Obstacle>) -> Result<Rewritten<'a>, RewriteError> {
+        let (plan, mut report) = self.plan()?;
+        report.tier = TierReport::Baseline { obstacle };
+        if plan.is_identity() {
+            return Ok(Rewritten { bytes: self.component, report });
         }
-        other => other,
-    })?;
-    let bytes = Cow::Owned(emitted.bytes);
-    report.take_tier(Ok(analysis).into());
-    Ok(Rewritten { bytes, report })
+        let bytes = emit::emit(&self.component, &plan)?;
+        verify::verify(&bytes, read::Bodies::Trust).map_err(|error| match error {
+            RewriteError::Invalid(source) => RewriteError::NoRoom(source),
+            other => other,
+        })?;
+        Ok(Rewritten { bytes: Cow::Owned(bytes), report })
+    }
+
+    /// The ledger tier.
+    fn by_ledger(&self, analysis: ledger::analysis::Analysis) -> Result<Rewritten<'a>, RewriteError> {
+        let (plan, mut report) = self.plan()?;
+        let (component, facts) = (&self.component, self.facts);
+        let emitted = ledger::emit::emit(component, facts, &analysis, plan.renames(), self.gate)?;
+        if let Some(module) = emitted.guests.iter().find(|module| emitted.trusted.has(module)) {
+            let (component, name) = read::place_of_module(component, facts, module)?;
+            let obstacle = Obstacle { component, name, function: None, reason: Reason::TrustedModule };
+            return Err(RewriteError::NotClosed { obstacle: Box::new(obstacle) });
+        }
+        let checked = ledger::check::check(&emitted.bytes, &emitted.guests, &emitted.trusted, self.gate);
+        checked.map_err(|error| match error {
+            RewriteError::Invalid(source) => error::broken!("what was written for the ledger is not valid: {source}"),
+            // The input's own: of what is written only the root has one that was not there, and it is the right one.
+            RewriteError::Unsound { component, what: Unsound::GateName(_) } => {
+                let obstacle = Obstacle { component, name: None, function: None, reason: Reason::GateName };
+                RewriteError::NotClosed { obstacle: Box::new(obstacle) }
+            }
+            other => other,
+        })?;
+        let bytes = Cow::Owned(emitted.bytes);
+        report.take_tier(Ok(analysis).into());
+        Ok(Rewritten { bytes, report })
+    }
+
+    /// Where refreshes go, and what is said of it all.
+    fn plan(&self) -> Result<(plan::Plan, Report), RewriteError> {
+        let guards = verify::guards(self.facts);
+        let plan = plan::Plan::new(self.facts, &guards, Some(self.gate))?;
+        let report = report::report(self.facts, &guards, &plan, &self.fixes)?;
+        Ok((plan, report))
+    }
 }
 
 /// Says what [`rewrite`] would find in `component` and do to it, without doing it.
@@ -238,7 +263,7 @@ pub fn inspect(component: &[u8]) -> Result<Report, RewriteError> {
     let (facts, types) = read::read_with(component, read::Bodies::Validate, &mut walker)?;
     let guards = verify::guards(&facts);
     let plan = plan::Plan::new(&facts, &guards, None)?;
-    let mut report = report::report(&facts, &guards, &plan)?;
+    let mut report = report::report(&facts, &guards, &plan, &fix::Fixes::new(&facts)?)?;
     let settings = ledger::analysis::Settings { lists: true };
     report.tier = walker.finish(&facts, types.as_ref(), settings)?.into();
     Ok(report)

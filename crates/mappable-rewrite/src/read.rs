@@ -17,8 +17,8 @@ use std::collections::HashMap;
 
 use wasmparser::types::{Types, TypesRef};
 use wasmparser::{
-    Encoding, FuncType, FuncValidatorAllocations, Instance, KnownCustom, Name, Parser, Payload, ValidPayload,
-    Validator, WasmFeatures,
+    Encoding, ExternalKind, FuncType, FuncValidatorAllocations, Instance, KnownCustom, Name, Parser, Payload, TypeRef,
+    ValidPayload, Validator, WasmFeatures,
 };
 
 use crate::error::{RewriteError, broken};
@@ -82,8 +82,16 @@ pub(crate) struct ComponentFacts<'a> {
     pub(crate) name: Option<&'a str>,
     /// Its marked lowers, each found fit to be refreshed, in order.
     pub(crate) lowers: Vec<Lower>,
+    /// The component that it is nested in: its place in [`Facts::components`].
+    pub(crate) outer: Option<usize>,
     /// The core modules that it defines, in order.
     pub(crate) modules: Vec<ModuleReport>,
+    /// What those do with memories, in the same order.
+    pub(crate) module_memories: Vec<ModuleMemories<'a>>,
+    /// Its core modules, by index.
+    pub(crate) module_sources: Vec<ModuleSource>,
+    /// The core modules, by index, that it gives to other components or to the host.
+    pub(crate) given_modules: Vec<u32>,
     /// Its core instances, by index.
     pub(crate) core_instances: Vec<Instance<'a>>,
     /// Its core memories, by index: the core instance and the export that each is an alias of.
@@ -100,6 +108,26 @@ pub(crate) struct ComponentFacts<'a> {
     pub(crate) called_back: HashMap<u32, FuncType>,
     /// The type of each core function that leaves the component: lowers, and drops of resources.
     pub(crate) leaving: HashMap<u32, FuncType>,
+}
+
+/// Where a core module of a component comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ModuleSource {
+    /// From this component, which has it as its so-many-th.
+    Here(usize),
+    /// From so many components further out, which have it as that index.
+    Outer(u32, u32),
+    /// From an import, or another component.
+    Elsewhere,
+}
+
+/// The memories that a core module imports and exports.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ModuleMemories<'a> {
+    /// Module, name and type of each that it imports, in order: they come before those that it defines.
+    pub(crate) imports: Vec<(&'a str, &'a str, MemoryType)>,
+    /// Name and index of each that it exports.
+    pub(crate) exports: Vec<(&'a str, u32)>,
 }
 
 /// A lower of a swapping function.
@@ -252,7 +280,7 @@ struct Reader<'a> {
 
 enum Open<'a> {
     Component(Box<scope::Scope<'a>>),
-    Module(ModuleReport),
+    Module(ModuleReport, ModuleMemories<'a>),
 }
 
 impl<'a> Reader<'a> {
@@ -275,8 +303,8 @@ impl<'a> Reader<'a> {
         match (self.open.last_mut(), payload) {
             (_, Payload::Version { encoding, .. }) => self.begin(encoding, visitor),
             (_, Payload::End(_)) => self.end(visitor),
-            (Some(Open::Module(module)), payload) => {
-                note_module(module, payload);
+            (Some(Open::Module(module, memories)), payload) => {
+                note_module(module, memories, payload);
                 Ok(())
             }
             (Some(Open::Component(scope)), payload) => {
@@ -296,7 +324,7 @@ impl<'a> Reader<'a> {
         let outer = match self.open.last() {
             None => None,
             Some(Open::Component(scope)) => Some(scope),
-            Some(Open::Module(_)) => return Err(broken!("something begins in a core module")),
+            Some(Open::Module(..)) => return Err(broken!("something begins in a core module")),
         };
         match (encoding, outer) {
             (Encoding::Component, outer) => {
@@ -308,18 +336,22 @@ impl<'a> Reader<'a> {
                     Some(outer) => outer.nested(self.facts.components.len())?,
                 };
                 visitor.begin(scope.path());
-                self.facts.components.push(ComponentFacts { path: scope.path().clone(), ..ComponentFacts::default() });
+                let outer = outer.map(|outer| outer.component);
+                let path = scope.path().clone();
+                self.facts.components.push(ComponentFacts { path, outer, ..ComponentFacts::default() });
                 self.open.push(Open::Component(Box::new(scope)));
             }
             (Encoding::Module, Some(outer)) => {
                 let (index, range) = outer.nested_module()?;
                 let bytes = self.bytes.get(range);
-                self.open.push(Open::Module(ModuleReport {
+                let module = ModuleReport {
                     index,
                     name: None,
                     refresh: bytes.is_some_and(|bytes| bytes == refresh::module()),
                     memories: Vec::new(),
-                }));
+                    fixed: Vec::new(),
+                };
+                self.open.push(Open::Module(module, ModuleMemories::default()));
             }
             (Encoding::Module, None) => {
                 return Err(broken!("a core module was taken for a component"));
@@ -329,7 +361,7 @@ impl<'a> Reader<'a> {
     }
 
     fn end(&mut self, visitor: &mut impl Visit<'a>) -> Result<(), RewriteError> {
-        let Some(Open::Module(module)) = self.open.pop() else {
+        let Some(Open::Module(module, memories)) = self.open.pop() else {
             visitor.end();
             return Ok(());
         };
@@ -337,17 +369,31 @@ impl<'a> Reader<'a> {
             Some(Open::Component(scope)) => self.facts.components.get_mut(scope.component),
             _ => None,
         };
-        component.ok_or_else(|| broken!("a core module ends outside of any component"))?.modules.push(module);
+        let component = component.ok_or_else(|| broken!("a core module ends outside of any component"))?;
+        component.modules.push(module);
+        component.module_memories.push(memories);
         Ok(())
     }
 }
 
-/// Notes what a report tells of a core module: its name and the memories that it defines.
-fn note_module(module: &mut ModuleReport, payload: Payload<'_>) {
+/// Notes of a core module its name, and its memories.
+fn note_module<'a>(module: &mut ModuleReport, memories: &mut ModuleMemories<'a>, payload: Payload<'a>) {
     match payload {
+        Payload::ImportSection(section) => {
+            for import in section.into_imports().flatten() {
+                if let TypeRef::Memory(ty) = import.ty {
+                    memories.imports.push((import.module, import.name, ty.into()));
+                }
+            }
+        }
         Payload::MemorySection(section) => {
             let memories = section.into_iter().flatten();
             module.memories.extend(memories.map(MemoryType::from));
+        }
+        Payload::ExportSection(section) => {
+            let exports = section.into_iter().flatten();
+            let exports = exports.filter(|export| export.kind == ExternalKind::Memory);
+            memories.exports.extend(exports.map(|export| (export.name, export.index)));
         }
         Payload::CustomSection(section) => {
             if let KnownCustom::Name(names) = section.as_known() {

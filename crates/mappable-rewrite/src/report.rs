@@ -5,6 +5,7 @@ use std::fmt;
 use wasmparser::Instance;
 
 use crate::error::{RewriteError, broken};
+use crate::fix::Fixes;
 use crate::gate;
 use crate::ledger::analysis::{Analysis, CanonRole};
 use crate::ledger::obstacle::Obstacle;
@@ -184,6 +185,8 @@ pub struct ModuleReport {
     pub refresh: bool,
     /// The memories that it defines itself, in order.
     pub memories: Vec<MemoryType>,
+    /// Which of those get a maximum ([`FIXED_PAGES`](crate::FIXED_PAGES)), for nothing is mapped into them.
+    pub fixed: Vec<usize>,
 }
 
 /// A core memory's type. Whether a memory can be swapped, remapped or only copied to is decided by this.
@@ -214,13 +217,24 @@ impl From<wasmparser::MemoryType> for MemoryType {
 }
 
 /// Puts together what was read, found guarded, and planned.
-pub(crate) fn report(facts: &Facts<'_>, guards: &[Vec<Guard>], plan: &Plan) -> Result<Report, RewriteError> {
+pub(crate) fn report(
+    facts: &Facts<'_>,
+    guards: &[Vec<Guard>],
+    plan: &Plan,
+    fixes: &Fixes,
+) -> Result<Report, RewriteError> {
     let imports = facts.root_imports.iter().filter(|name| gate::is_public(name));
     let components = facts.components.iter().zip(guards).zip(&plan.components);
+    let components = components.enumerate().map(|(number, ((facts, guards), plan))| {
+        let mut report = component(facts, guards, plan)?;
+        for (place, (module, memories)) in report.modules.iter_mut().zip(&facts.module_memories).enumerate() {
+            let fixed = fixes.of((number, place)).into_iter().flatten();
+            module.fixed = fixed.filter_map(|index| (*index as usize).checked_sub(memories.imports.len())).collect();
+        }
+        Ok(report)
+    });
     Ok(Report {
-        components: components
-            .map(|((facts, guards), plan)| component(facts, guards, plan))
-            .collect::<Result<_, _>>()?,
+        components: components.collect::<Result<_, RewriteError>>()?,
         gated_imports: imports.map(|name| GatedImport { name: (*name).to_owned() }).collect(),
         tier: TierReport::default(),
     })

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mappable::rewrite::{ComponentReport, LowerReport, MemoryType, RefreshReport, Report, TierReport};
+use mappable::rewrite::{ComponentReport, FIXED_PAGES, LowerReport, MemoryType, RefreshReport, Report, TierReport};
 use mappable::{MemoryShape, Strategy, strategy_for};
 use serde::Serialize;
 
@@ -84,6 +84,8 @@ pub(super) struct Memory {
     pub(super) pages: String,
     /// Whether a function that changes what is mapped acts on it.
     pub(super) mapped_into: bool,
+    /// Whether it gets a maximum, so that its base is a constant.
+    pub(super) fixed: bool,
     pub(super) strategy: Option<String>,
     pub(super) why: String,
 }
@@ -149,7 +151,8 @@ fn memories(component: &ComponentReport) -> Vec<Memory> {
         }
         for (index, ty) in module.memories.iter().enumerate() {
             let name = format!("memory {index} of {}", module_title(component, module.index));
-            memories.push(memory(component, name, *ty, false));
+            let memory = memory(component, name, *ty, false);
+            memories.push(if module.fixed.contains(&index) { fixed(memory) } else { memory });
         }
     }
     memories
@@ -169,7 +172,22 @@ fn memory(component: &ComponentReport, name: String, ty: MemoryType, mapped_into
         Ok(strategy) => (Some(strategy.to_string()), reason(strategy, &shape)),
         Err(unmappable) => (None, format!("{unmappable}: its component reads and writes regions by copy")),
     };
-    Memory { component: title(component), memory: name, pages: ty.to_string(), mapped_into, strategy, why }
+    Memory {
+        component: title(component),
+        memory: name,
+        pages: ty.to_string(),
+        mapped_into,
+        fixed: false,
+        strategy,
+        why,
+    }
+}
+
+/// A memory that nothing is mapped into and that gets a maximum.
+fn fixed(memory: Memory) -> Memory {
+    let why =
+        format!("nothing is mapped into it: it gets a maximum of {FIXED_PAGES} pages, and its base is a constant");
+    Memory { fixed: true, strategy: None, why, ..memory }
 }
 
 fn shape(ty: MemoryType) -> MemoryShape {

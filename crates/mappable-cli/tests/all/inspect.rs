@@ -31,10 +31,12 @@ fn says_plainly_when_nothing_maps() {
     let place = Place::new();
     place.file("plain.wat", "(component (core module (memory 1)))");
     let done = place.mappable(["inspect", "plain.wat"]).succeeds();
-    let first = "plain.wat: 1 component with 1 core module. Nothing in it maps regions: it runs as it is.\n";
+    let first = "plain.wat: 1 component with 1 core module. Nothing in it maps regions: its code runs as it is.\n";
     assert!(done.stdout().starts_with(first), "{}", done.stdout());
     let facts = place.mappable(["inspect", "plain.wat", "--json"]).succeeds().json();
     assert_eq!(facts["maps"], false);
+    assert_eq!(facts["memories"][0]["fixed"], true);
+    assert!(facts["memories"][0]["why"].as_str().unwrap().starts_with("nothing is mapped into it"), "{facts}");
 }
 
 #[test]
@@ -48,10 +50,13 @@ fn says_why_a_memory_takes_its_strategy() {
         ("i64 1", "", "64-bit memory"),
         ("1 2 shared", "", "shared memory"),
     ] {
-        place.file("memory.wat", format!("(component (core module (memory {memory})))"));
+        // Given to others, it could be mapped into.
+        let given = format!("(component (core module $m (memory {memory})) (export \"m\" (core module $m)))");
+        place.file("memory.wat", given);
         let facts = place.mappable(["inspect", "--json", "memory.wat"]).succeeds().json();
         let found = &facts["memories"][0];
         assert_eq!(found["strategy"].as_str().unwrap_or(""), strategy, "{memory}");
+        assert_eq!(found["fixed"], false, "{memory}");
         assert!(found["why"].as_str().unwrap().contains(why), "{memory}: {found}");
     }
 }

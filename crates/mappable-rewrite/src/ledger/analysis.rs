@@ -3,8 +3,9 @@
 //! [`walk`] follows, with the one pass that reads the tree, what each component's functions, instances and components
 //! are, and joins what is passed to what it is passed as ([`graph`]): each static component once, however often it is
 //! instantiated. When the tree has been read, [`judge`] tells closed classes of functions from open ones, by their types
-//! ([`convert`]), and says what becomes of each canonical function, or why the tree stays at baseline.
+//! ([`convert`]), puts [`bridges`] where the embedder has one of those that can do with them, and says what becomes of each canonical function, or why the tree stays at baseline.
 
+mod bridges;
 mod canon;
 mod class;
 mod component;
@@ -17,6 +18,7 @@ mod walk;
 
 use std::collections::BTreeMap;
 
+pub(crate) use bridges::{Bridge, BridgeFunc, Bridges};
 pub(crate) use walk::Walker;
 
 use super::signature::{Kind, Signature};
@@ -32,6 +34,8 @@ pub(crate) struct Settings {
 #[derive(Debug, Default)]
 pub(crate) struct Analysis {
     pub(crate) components: Vec<ComponentRoles>,
+    /// What is put between the tree and the embedder.
+    pub(crate) bridges: Bridges,
 }
 
 /// What is to become of one component of the tree.

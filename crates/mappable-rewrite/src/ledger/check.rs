@@ -3,8 +3,9 @@
 //!
 //! What is proved, a rule each ([`Unsound`] has a case for each way to break one):
 //!
-//! 1. *Modules.* Each core module in the output is a guest's (its bytes are in the input) or trusted (its bytes are what
-//!    [`modules`](super::modules) makes), never both. Trusted ones are instantiated in the tree and go nowhere else.
+//! 1. *Modules.* Each core module in the output is a guest's (its bytes are in the input), a bridge's or trusted (its bytes
+//!    are what [`modules`](super::modules) makes), and trusted ones are no other's. Those are instantiated in the tree and go
+//!    nowhere else. A bridge's gets no more than a guest's.
 //! 2. *The host interface.* The ledger is imported by its exact name, as an instance, and is used only as an argument of
 //!    that name for a component of this tree that imports it, or to alias functions from. It is never exported, nor put in
 //!    an instance; no component that imports it is given another, or leaves the tree.
@@ -17,7 +18,8 @@
 //!    Options name guests' memories and, where there is a handle table, `realloc` and `post-return` behind guards. Where a
 //!    wrapper calls `realloc` itself, all lowers and drops of resources that guests have are behind barriers.
 //! 6. *Real handles.* No function is lifted or lowered, and no type dropped, made or sent, that mentions a resource of the
-//!    package ([`resources`]): guests' real tables never hold one.
+//!    package ([`resources`]), but in bridges: components that instantiate a bridge's module
+//!    and no guest's. So guests' real tables never hold one.
 //! 7. *Wrappers* are given exactly what they import: a builtin's the lower of its own function; the memory and `realloc`
 //!    of the canonical function that it stands at; the one ledger memory, window and handle table of its component, which
 //!    the table's start, and the window's, have made to be that before.
@@ -79,6 +81,8 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct Trusted {
     modules: HashMap<Vec<u8>, TrustedModule>,
+    /// Those of bridges, which have no more than a guest's could have.
+    bridges: HashSet<Vec<u8>>,
     /// The table's exports that take the place of `resource.drop`.
     drops: Vec<&'static str>,
 }
@@ -98,12 +102,17 @@ struct TrustedModule {
 impl Trusted {
     /// None yet; `drops` is what [`drop_name`](super::modules::drop_name) gives for each kind.
     pub(crate) fn new(drops: impl IntoIterator<Item = &'static str>) -> Self {
-        Trusted { modules: HashMap::new(), drops: drops.into_iter().collect() }
+        Trusted { modules: HashMap::new(), bridges: HashSet::new(), drops: drops.into_iter().collect() }
     }
 
-    /// Whether a module of these bytes is one of them.
+    /// Whether a module of these bytes is one of them, or a bridge's.
     pub(crate) fn has(&self, module: &[u8]) -> bool {
-        self.modules.contains_key(module)
+        self.modules.contains_key(module) || self.bridges.contains(module)
+    }
+
+    /// Adds what bridges have between their lifts and lowers.
+    pub(crate) fn insert_bridge(&mut self, module: Vec<u8>) {
+        self.bridges.insert(module);
     }
 
     /// Adds a module; of a wrapper in front of lowers or lifts, with what it was made for (type, and whether lists go

@@ -4,13 +4,20 @@
 //! Functions of the package have their type with `u32` for each handle (the *closed version*), and what handles mean goes
 //! by flight ([`layout`](super::layout)): the host claims what it takes in the order of the type, and puts in flight what it
 //! gives; the `u32`s themselves are ignored on both sides.
+//!
+//! Where functions with handles are between the tree and the embedder, *bridges* have four functions more:
+//!
+//! | name | type | what it does |
+//! | --- | --- | --- |
+//! | `enter-mappable`, `enter-frozen` | `func(handle: own<mappable>) -> u32` | takes the engine's handle, and gives one of the ledger's by flight |
+//! | `leave-mappable`, `leave-frozen` | `func(handle: u32) -> own<mappable>` | the other way |
 
 use super::signature::{Kind, Signature, Value};
 
 /// What the interface is called, in the gate's namespace: `mappable:<key>/ledger@0.1.0`.
 pub const INTERFACE: &str = "ledger@0.1.0";
 
-/// A function of the package that takes or gives handles.
+/// A function of the host's that takes or gives handles: the package's, and those that bridges have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Builtin {
     MappableAllocate,
@@ -30,9 +37,14 @@ pub(crate) enum Builtin {
     FrozenCopy,
     FrozenRead,
     FrozenMappingUnmap,
+    EnterMappable,
+    EnterFrozen,
+    LeaveMappable,
+    LeaveFrozen,
 }
 
 impl Builtin {
+    /// Those of the package.
     pub(crate) const ALL: [Builtin; 17] = [
         Builtin::MappableAllocate,
         Builtin::MappableSize,
@@ -53,7 +65,29 @@ impl Builtin {
         Builtin::FrozenMappingUnmap,
     ];
 
-    /// Its name in the package.
+    /// Those that bridges alone have: what is the engine's handle on one side is the ledger's on the other.
+    pub(crate) const CROSSINGS: [Builtin; 4] =
+        [Builtin::EnterMappable, Builtin::EnterFrozen, Builtin::LeaveMappable, Builtin::LeaveFrozen];
+
+    /// What takes the engine's handle and gives the ledger's. Nothing, if handles of that kind don't cross.
+    pub(crate) fn enter(kind: Kind) -> Option<Builtin> {
+        match kind {
+            Kind::Mappable => Some(Builtin::EnterMappable),
+            Kind::Frozen => Some(Builtin::EnterFrozen),
+            Kind::Mapping | Kind::FrozenMapping => None,
+        }
+    }
+
+    /// What takes the ledger's and gives the engine's.
+    pub(crate) fn leave(kind: Kind) -> Option<Builtin> {
+        match kind {
+            Kind::Mappable => Some(Builtin::LeaveMappable),
+            Kind::Frozen => Some(Builtin::LeaveFrozen),
+            Kind::Mapping | Kind::FrozenMapping => None,
+        }
+    }
+
+    /// Its name in the package, if it is one of it.
     pub(crate) fn package_name(self) -> &'static str {
         match self {
             Builtin::MappableAllocate => "[static]mappable.allocate",
@@ -73,6 +107,10 @@ impl Builtin {
             Builtin::FrozenCopy => "[method]frozen.copy",
             Builtin::FrozenRead => "[method]frozen.read",
             Builtin::FrozenMappingUnmap => "[static]frozen-mapping.unmap",
+            Builtin::EnterMappable => "enter-mappable",
+            Builtin::EnterFrozen => "enter-frozen",
+            Builtin::LeaveMappable => "leave-mappable",
+            Builtin::LeaveFrozen => "leave-frozen",
         }
     }
 
@@ -81,7 +119,7 @@ impl Builtin {
         Self::ALL.into_iter().find(|builtin| builtin.package_name() == name)
     }
 
-    /// Its type in the package.
+    /// Its type, in the package if it is one of it.
     pub(crate) fn signature(self) -> Signature {
         use Kind::{Frozen, FrozenMapping, Mappable, Mapping};
         use Value::{Borrow, Own, Record, U32, U64};
@@ -121,6 +159,11 @@ impl Builtin {
             }
             Builtin::FrozenThaw => (vec![Own(Frozen)], result(Some(Own(Mappable)), Some(Own(Frozen)))),
             Builtin::FrozenCopy => (vec![Borrow(Frozen)], result(Some(Own(Mappable)), Some(error(ALLOCATE_ERRORS)))),
+            // The engine's handle is nothing to the ledger.
+            Builtin::EnterMappable => (vec![Value::OtherHandle], Some(Own(Mappable))),
+            Builtin::EnterFrozen => (vec![Value::OtherHandle], Some(Own(Frozen))),
+            Builtin::LeaveMappable => (vec![Own(Mappable)], Some(Value::OtherHandle)),
+            Builtin::LeaveFrozen => (vec![Own(Frozen)], Some(Value::OtherHandle)),
         };
         Signature { params, result }
     }

@@ -6,6 +6,7 @@
 //!   guest ── builtin ═══ host                         what the package's own functions become
 //! ```
 
+mod bridge;
 mod code;
 mod fixed;
 mod guard;
@@ -137,6 +138,21 @@ pub(crate) fn builtin(builtin: Builtin, signature: &Signature) -> Module {
     }
     needs.extend(["forbidden", "take", "claim", "fail"].map(|name| (name, Need::Table(name))));
     Module { bytes, needs }
+}
+
+/// Which way the handles of a bridge's function go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crossing {
+    /// From the engine's table into the ledger.
+    Enter,
+    /// From the ledger into the engine's table.
+    Leave,
+}
+
+/// What a bridge has between its lift and its lower: the binary, and what it calls for the handles that cross. Not trusted:
+/// it can do no more than a guest that has the same functions.
+pub(crate) fn bridge(signature: &Signature, params: Crossing, result: Crossing) -> (Vec<u8>, Vec<Builtin>) {
+    bridge::bridge(signature, params, result)
 }
 
 /// In front of the lower of a closed function. With `lists`, lists of plain data go by window.

@@ -30,6 +30,15 @@ pub enum Reason {
         /// What makes it open.
         how: Opening,
     },
+    /// A function with handles of ours is the embedder's, or for it, and a bridge can't be put between.
+    NoBridge {
+        /// A handle that is in its type.
+        kind: Kind,
+        /// Where the embedder has it.
+        how: Opening,
+        /// Why there can be no bridge.
+        why: &'static str,
+    },
     /// A canonical built-in other than `resource.drop` is about a type with handles of ours.
     Builtin {
         /// Its name.
@@ -112,6 +121,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Open { kind, how } => write!(f, "has `{kind}` in its type, and {how}"),
+            Reason::NoBridge { kind, how, why } => write!(f, "has `{kind}` in its type, {how}, and {why}"),
             Reason::Builtin { builtin, kind } => write!(f, "uses `{builtin}` of a type with `{kind}` in it"),
             Reason::OtherType => f.write_str("has another type than this version knows it by"),
             Reason::Mixed => f.write_str("is one of the package's functions and something else too"),

@@ -162,6 +162,11 @@ impl Value {
         }
     }
 
+    /// Whether it is one number, `bool` or `char`.
+    pub(crate) fn is_scalar(&self) -> bool {
+        matches!(self, Self::Bool | Self::Char) || self.is_plain() && !matches!(self, Self::Record(_))
+    }
+
     /// Whether it is a list that goes by window: the value itself is a list of plain data.
     pub(crate) fn is_plain_list(&self) -> bool {
         matches!(self, Self::List(element) if element.is_plain())
@@ -187,6 +192,20 @@ impl Signature {
     /// Whether a handle of ours may be in it.
     pub(crate) fn has_handles(&self) -> bool {
         self.params.iter().chain(&self.result).any(Value::has_handles)
+    }
+
+    /// Why a function of that type can't have a bridge to the embedder: what crosses is numbers, and owned handles of what
+    /// is not mapped, all of them in flat parameters and the result itself.
+    pub(crate) fn cannot_cross(&self) -> Option<&'static str> {
+        let faults = self.params.iter().chain(&self.result).filter_map(|value| match value {
+            Value::Own(Kind::Mappable | Kind::Frozen) => None,
+            Value::Own(_) => Some("has a mapping in its type"),
+            Value::Borrow(_) => Some("has a borrowed handle in its type"),
+            value if value.is_scalar() => None,
+            _ => Some("has more than numbers and owned handles in its type"),
+        });
+        let spilled = self.flat_params().1.then_some("has more parameters than go in registers");
+        faults.into_iter().next().or(spilled)
     }
 
     /// Whether its lists go by window: it has plain ones, and no such parameter is spilled. What is spilled lies in the

@@ -9,7 +9,7 @@ use wasmparser::{
     ComponentOuterAliasKind, ComponentType, CompositeInnerType, ExternalKind, FuncType, Instance, KnownCustom, Payload,
 };
 
-use super::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, lower};
+use super::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, ModuleSource, lower};
 use crate::error::{RewriteError, Site, broken};
 use crate::report::ComponentPath;
 use crate::shape::Marks;
@@ -130,6 +130,9 @@ impl<'a> Scope<'a> {
             Payload::ModuleSection { unchecked_range, .. } => {
                 self.check_end(&unchecked_range)?;
                 self.last_module = Some((take(&mut self.counts.modules), unchecked_range));
+                let component = self.facts_of(facts)?;
+                // It is noted when it has ended.
+                component.module_sources.push(ModuleSource::Here(component.modules.len()));
                 return Ok(());
             }
             Payload::ComponentSection { unchecked_range, .. } => {
@@ -144,8 +147,7 @@ impl<'a> Scope<'a> {
                 }
             }
             payload => {
-                let component =
-                    facts.components.get_mut(self.component).ok_or_else(|| broken!("a component without facts"))?;
+                let component = self.facts_of(facts)?;
                 self.section(types, marks, component, payload)?;
             }
         }
@@ -154,6 +156,11 @@ impl<'a> Scope<'a> {
             return Err(broken!("index spaces of {} are {:?}, the validator's {validators:?}", self.path, self.counts));
         }
         Ok(())
+    }
+
+    /// What is noted of this component.
+    fn facts_of<'f>(&self, facts: &'f mut Facts<'a>) -> Result<&'f mut ComponentFacts<'a>, RewriteError> {
+        facts.components.get_mut(self.component).ok_or_else(|| broken!("a component without facts"))
     }
 
     /// The parser checks this of all sections but those that hold modules and components: these it takes for ended
@@ -191,16 +198,16 @@ impl<'a> Scope<'a> {
             }
             Payload::ComponentInstanceSection(section) => {
                 for instance in section {
-                    // Read only to be sure that there is no kind of instance which isn't thought of here.
-                    match instance.map_err(invalid)? {
-                        ComponentInstance::Instantiate { .. } | ComponentInstance::FromExports(_) => {}
-                    }
-                    take(&mut self.counts.instances);
+                    self.component_instance(facts, instance.map_err(invalid)?);
                 }
             }
             Payload::ComponentExportSection(section) => {
                 for export in section {
                     let export = export.map_err(invalid)?;
+                    if export.kind == ComponentExternalKind::Module {
+                        facts.given_modules.push(export.index);
+                        facts.module_sources.push(ModuleSource::Elsewhere);
+                    }
                     if let Some(index) = self.counts.next(export.kind)
                         && export.kind == ComponentExternalKind::Func
                         && let Some(name) = self.func_names.get(&export.index)
@@ -255,6 +262,9 @@ impl<'a> Scope<'a> {
             (ComponentExternalKind::Instance, Some(index)) => {
                 self.instance_names.insert(index, name);
             }
+            (ComponentExternalKind::Module, _) => {
+                self.facts_of(facts)?.module_sources.push(ModuleSource::Elsewhere);
+            }
             _ => {}
         }
         Ok(())
@@ -263,6 +273,9 @@ impl<'a> Scope<'a> {
     fn alias(&mut self, facts: &mut ComponentFacts<'a>, alias: ComponentAlias<'a>) {
         match alias {
             ComponentAlias::InstanceExport { kind, instance_index, name } => {
+                if kind == ComponentExternalKind::Module {
+                    facts.module_sources.push(ModuleSource::Elsewhere);
+                }
                 if let Some(index) = self.counts.next(kind)
                     && kind == ComponentExternalKind::Func
                 {
@@ -287,9 +300,10 @@ impl<'a> Scope<'a> {
                     ExternalKind::Table | ExternalKind::Global | ExternalKind::Tag => {}
                 }
             }
-            ComponentAlias::Outer { kind, .. } => match kind {
+            ComponentAlias::Outer { kind, count, index } => match kind {
                 ComponentOuterAliasKind::CoreModule => {
                     take(&mut self.counts.modules);
+                    facts.module_sources.push(ModuleSource::Outer(count, index));
                 }
                 ComponentOuterAliasKind::Component => {
                     take(&mut self.counts.components);
@@ -297,6 +311,21 @@ impl<'a> Scope<'a> {
                 ComponentOuterAliasKind::CoreType | ComponentOuterAliasKind::Type => {}
             },
         }
+    }
+
+    fn component_instance(&mut self, facts: &mut ComponentFacts<'a>, instance: ComponentInstance<'a>) {
+        let is_module = |kind| kind == ComponentExternalKind::Module;
+        match instance {
+            ComponentInstance::Instantiate { args, .. } => {
+                let given = args.iter().filter(|arg| is_module(arg.kind));
+                facts.given_modules.extend(given.map(|arg| arg.index));
+            }
+            ComponentInstance::FromExports(exports) => {
+                let given = exports.iter().filter(|export| is_module(export.kind));
+                facts.given_modules.extend(given.map(|export| export.index));
+            }
+        }
+        take(&mut self.counts.instances);
     }
 
     fn core_instance(&mut self, facts: &mut ComponentFacts<'a>, instance: Instance<'a>) {

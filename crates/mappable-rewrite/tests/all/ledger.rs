@@ -9,14 +9,15 @@ use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
 use wasmparser::{ComponentExternalKind, Parser, Payload};
 
-use crate::support::{gate, golden_inputs, rewrite, wasm};
+use crate::support::{gate, golden_inputs, wasm};
 
 /// The guests of the library's tests.
 #[allow(dead_code, reason = "shared with the library's tests, which use all of it")]
 #[path = "../../../mappable/tests/all/wat.rs"]
 mod guests;
 
-const LEDGER: Settings = Settings { tier: Tier::Ledger, lists: true };
+/// What is done to memories that nothing is mapped into is [`fixed`](crate::fixed)'s topic.
+const LEDGER: Settings = Settings { tier: Tier::Ledger, lists: true, fix: false };
 
 /// Writes a closed tree for the ledger tier, with lists and without. Both are checked by the library.
 pub(crate) fn written(input: &[u8]) -> Vec<u8> {
@@ -39,7 +40,11 @@ pub(crate) fn keeps_its_shape(input: &[u8], output: &[u8]) {
     wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all()).validate_all(output).unwrap();
     let ((mut imports, exports), (after, exports_after)) = (shape(input), shape(output));
     imports.iter_mut().for_each(|(name, _)| *name = name.replace("mappable:memory/", "mappable:k0/"));
-    imports.insert(0, (gate().import_name(INTERFACE), ComponentExternalKind::Instance));
+    // First, or behind the package where there are bridges.
+    let ledger = (gate().import_name(INTERFACE), ComponentExternalKind::Instance);
+    let place = after.iter().position(|import| *import == ledger).unwrap();
+    assert!(place == 0 || after[place - 1].0.starts_with("mappable:k0/types"), "{after:?}");
+    imports.insert(place, ledger);
     assert_eq!(imports, after);
     assert_eq!(exports, exports_after);
 }
@@ -127,7 +132,8 @@ fn compositions_in_text_are_written_with_several_memories_sizes_and_depths() {
         written(&closed(guests::pair(memory)));
         written(&closed(guests::nested(memory, 3)));
     }
-    assert!(matches!(open(&wasm(&guests::guest("16"))), Reason::Open { how: Opening::Export(_), .. }));
+    assert!(matches!(open(&wasm(&guests::guest("16"))), Reason::NoBridge { how: Opening::Export(_), .. }));
+    // What is in an instance within one has no bridges.
     assert!(matches!(open(&wasm(&guests::pair("16"))), Reason::Open { how: Opening::Export(_), .. }));
 }
 
@@ -141,7 +147,7 @@ fn what_is_written_compiles() {
 
 #[test]
 fn what_is_not_closed_is_refused_with_what_stands_in_the_way() {
-    assert!(matches!(open(&built("blur")), Reason::Open { how: Opening::Export(_), .. }));
+    assert!(matches!(open(&built("blur")), Reason::NoBridge { how: Opening::Export(_), .. }));
     let error = rewrite_with(&built("blur"), &gate(), LEDGER).unwrap_err();
     assert!(error.to_string().starts_with("the composition is not closed: `"), "{error}");
 }
@@ -150,7 +156,7 @@ fn what_is_not_closed_is_refused_with_what_stands_in_the_way() {
 fn what_is_not_closed_stays_at_baseline_and_the_report_says_why() {
     let stage = built("blur");
     let auto = rewrite_with(&stage, &gate(), Settings::default()).unwrap();
-    let baseline = rewrite_with(&stage, &gate(), Settings { tier: Tier::Baseline, lists: true }).unwrap();
+    let baseline = rewrite_with(&stage, &gate(), Settings { tier: Tier::Baseline, ..LEDGER }).unwrap();
     assert!(auto.bytes == baseline.bytes);
     assert!(matches!(auto.report.tier, TierReport::Baseline { obstacle: Some(_) }), "{:?}", auto.report.tier);
 }
@@ -158,8 +164,8 @@ fn what_is_not_closed_stays_at_baseline_and_the_report_says_why() {
 /// What becomes of any component with the default settings: what the baseline makes of it, or an output of the ledger's
 /// that is sound. Whether it is the ledger's.
 pub(crate) fn auto_is_sound(input: &[u8]) -> bool {
-    let baseline = rewrite(input, &gate());
-    match (rewrite_with(input, &gate(), Settings::default()), baseline) {
+    let with = |tier| rewrite_with(input, &gate(), Settings { tier, ..Settings::default() });
+    match (with(Tier::Auto), with(Tier::Baseline)) {
         (Ok(auto), Ok(baseline)) => match &auto.report.tier {
             TierReport::Ledger { .. } => {
                 keeps_its_shape(input, &auto.bytes);
@@ -241,7 +247,7 @@ fn a_component_that_asks_for_the_ledger_is_refused_at_each_tier() {
     for name in ["mappable:memory/ledger@0.1.0", "mappable:memory/ledger", "mappable:k0/ledger@0.1.9"] {
         let input = wasm(&format!(r#"(component (import "{name}" (instance)))"#));
         for tier in [Tier::Auto, Tier::Baseline, Tier::Ledger] {
-            match rewrite_with(&input, &gate(), Settings { tier, lists: true }) {
+            match rewrite_with(&input, &gate(), Settings { tier, ..LEDGER }) {
                 Err(RewriteError::LedgerInterface { import }) => assert_eq!(import, name),
                 other => panic!("{tier:?}, {name}: {other:?}"),
             }
@@ -270,7 +276,7 @@ fn a_guest_with_one_of_the_ledgers_modules_stays_at_baseline() {
         });
         input = crate::support::nest(input, &inner.finish());
         assert_eq!(open(&input), Reason::TrustedModule);
-        let auto = mappable_rewrite::rewrite(&input, &gate()).unwrap();
+        let auto = rewrite_with(&input, &gate(), Settings { tier: Tier::Auto, ..LEDGER }).unwrap();
         let TierReport::Baseline { obstacle: Some(obstacle) } = auto.report.tier else { panic!() };
         assert_eq!(obstacle.to_string(), "root/2 has a core module that is one of the ledger's own, byte for byte");
         tried += 1;

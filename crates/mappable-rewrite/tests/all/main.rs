@@ -1,6 +1,8 @@
 //! The rewriter's tests, one module a topic.
 
+mod bridges;
 mod closed;
+mod fixed;
 mod golden;
 mod identity;
 mod joined;

@@ -1,12 +1,12 @@
 //! Components as stock toolchains make them: by `wit-component` from a core module, and composed by `wac`.
 
-use mappable_rewrite::{TierReport, inspect};
+use mappable_rewrite::{TierReport, inspect, rewrite};
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions, plug};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
-use crate::support::{refreshes, rewritten};
+use crate::support::{gate, refreshes, rewritten};
 
 const STAGES: &str = "
     package test:stages;
@@ -96,6 +96,10 @@ fn a_component_of_wit_component_gets_refreshes() {
 fn a_component_of_wit_component_that_maps_nothing_is_the_same_bytes() {
     let input = dummy("plain", LEGACY);
     assert_eq!(rewritten(&input), input);
+    let fixed = rewrite(&input, &gate()).unwrap();
+    assert_eq!(fixed.report.components[0].modules[0].fixed, [0]);
+    // Once is enough.
+    assert!(!rewrite(&fixed.bytes, &gate()).unwrap().changed());
 }
 
 fn composed(last: Vec<u8>, first: Vec<u8>) -> Vec<u8> {

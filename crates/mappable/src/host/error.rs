@@ -234,6 +234,9 @@ pub enum TrapReason {
     /// or one more memory that lists are taken from (4,095).
     #[error("too many component instances in a store")]
     TooManyInstances,
+    /// In closed compositions: the embedder passed a region to a store that had 65,536 already.
+    #[error("too many regions in a store")]
+    TooManyRegions,
     /// There is no memory for what the components of a closed composition share with the host.
     #[error("no memory for the store's ledger")]
     NoLedger(#[source] std::io::Error),

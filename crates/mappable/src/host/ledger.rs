@@ -130,6 +130,20 @@ impl MappableCtx {
         Ok(())
     }
 
+    /// Takes an entry whose handle was the engine's, and puts that in flight. Of a handle that the embedder made up nothing
+    /// enters: its region may be in a guest's table.
+    pub(super) fn enter(&mut self, rep: u32, kind: Kind) -> Result<(), TrapReason> {
+        let [] = self.claim([])?;
+        let entry = self.entries.get(rep as usize);
+        if !entry.is_some_and(|entry| !entry.given && entry.kind() == kind) {
+            return Err(bug(rep, "held and not mapped", line!()));
+        }
+        if !Ledger::has_region(rep as usize) {
+            return Err(TrapReason::TooManyRegions);
+        }
+        self.give([rep])
+    }
+
     /// Notes how long the placement is that a region was mapped at.
     pub(super) fn note_placement(&self, rep: u32, at: List) {
         if let Some(books) = &self.books {

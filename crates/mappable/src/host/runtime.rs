@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use mappable_rewrite::{Gate, Reason, RewriteError, Settings, Tier, TierReport, rewrite_with};
+use mappable_rewrite::{FIXED_PAGES, Gate, Reason, RewriteError, Settings, Tier, TierReport, rewrite_with};
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
 use super::context::MappableCtx;
 use super::probe::{self, ProbeError};
-use crate::region::{AllocateError, Backing, Mappable};
+use crate::region::{AllocateError, Backing, HugePages, Mappable};
 use crate::view::{
     Allowance, Creator, Driving, GUARD, Memories, MemoryShape, RESERVATION, Strategy, Unmappable, strategy_for,
 };
@@ -31,6 +31,9 @@ pub enum MappingMode {
     /// Not at all: every `map` answers `placement-unmappable`, and guests read and write by copy.
     Off,
 }
+
+/// What the rewriter takes for the largest memory whose base is a constant is that.
+const _: () = assert!(FIXED_PAGES * crate::GRANULE == RESERVATION);
 
 /// Why a [`Runtime`] could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,8 @@ pub struct RuntimeBuilder {
     tier: Tier,
     max_views: usize,
     views_per_memory: usize,
+    huge_pages: HugePages,
+    idle_memories: usize,
 }
 
 impl RuntimeBuilder {
@@ -94,7 +99,7 @@ impl RuntimeBuilder {
     }
 
     /// How components are made ready; [`Tier::Auto`] unless told: closed compositions, whose components hand regions to one
-    /// another alone, keep their handles in a ledger, map warm without the host, and have plain lists copied at the speed
+    /// another alone, or to the host by functions of numbers and owned regions, keep their handles in a ledger, map warm without the host, and have plain lists copied at the speed
     /// of memory.
     pub fn tier(mut self, tier: Tier) -> Self {
         self.tier = tier;
@@ -111,6 +116,21 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Which regions lie in huge pages; [`HugePages::Collapsed`] unless told: those of which it was asked for.
+    pub fn huge_pages(mut self, huge_pages: HugePages) -> Self {
+        self.huge_pages = huge_pages;
+        self
+    }
+
+    /// How many linear memories are kept for those that are made next, once nobody uses them any more; 64 unless told. To
+    /// take one that is idle costs no more than a few system calls where a new one takes about ten, and its first pages
+    /// are there. Each keeps 4 GiB of address space, two or three of the process's mappings, and up to 256 KiB of memory, all
+    /// zero. With 0 none is kept.
+    pub fn idle_memories(mut self, max: usize) -> Self {
+        self.idle_memories = max;
+        self
+    }
+
     /// Makes the engine, and tries on it what mapping rests on.
     ///
     /// # Errors
@@ -118,11 +138,11 @@ impl RuntimeBuilder {
     /// If the engine can't be made, or does not behave so: the settings don't go together with mapping (the pooling
     /// allocator, say), or this version of Wasmtime is not one that mapping was made for.
     pub fn build(self) -> Result<Runtime, RuntimeError> {
-        let backing = backing(self.mapping).map_err(RuntimeError::Backing)?;
+        let backing = backing(self.mapping, self.huge_pages).map_err(RuntimeError::Backing)?;
         if backing.is_in_file() {
             install_fault_handler().map_err(RuntimeError::FaultHandler)?;
         }
-        let memories = Memories::new(self.max_views);
+        let memories = Memories::new(self.max_views, self.idle_memories);
         let creator = Creator { backing: Arc::clone(&backing), memories: Arc::clone(&memories) };
         let engine = Engine::new(&fit(self.config, creator)).map_err(RuntimeError::Engine)?;
         let remap_only = self.mapping == MappingMode::Remap;
@@ -134,11 +154,11 @@ impl RuntimeBuilder {
 }
 
 /// Memory to lay regions in: pages where the platform has them and they are wanted, or blocks of the heap.
-fn backing(mapping: MappingMode) -> io::Result<Arc<Backing>> {
+fn backing(mapping: MappingMode, huge_pages: HugePages) -> io::Result<Arc<Backing>> {
     if mapping == MappingMode::Copy {
         return Ok(Backing::in_blocks());
     }
-    match Backing::in_file() {
+    match Backing::in_file(huge_pages) {
         Err(error) if error.kind() == io::ErrorKind::Unsupported && mapping != MappingMode::Remap => {
             tracing::info!(%error, "regions are mapped by copying");
             Ok(Backing::in_blocks())
@@ -232,6 +252,8 @@ impl Runtime {
             tier: Tier::default(),
             max_views: 4_096,
             views_per_memory: 128,
+            huge_pages: HugePages::default(),
+            idle_memories: 64,
         }
     }
 
@@ -262,7 +284,11 @@ impl Runtime {
 
     /// Compiles a component, in binary or text, with the refreshes that mapping needs, or for the ledger
     /// ([`RuntimeBuilder::tier`]). A component that maps nothing, and passes no lists from component to component, is
-    /// compiled as it is, byte for byte.
+    /// compiled as it is, byte for byte but for the maxima of its memories.
+    ///
+    /// Where pages are mapped, a 32-bit memory of ordinary pages that nothing can be mapped into gets a maximum of 65,535
+    /// pages, unless it has a lower one, and compiled code then takes its base for a constant. So such a memory can't have
+    /// the last page of its address space, and a store's limiter is told of a maximum that is a page less.
     ///
     /// One that maps nothing but passes lists of plain data from component to component is compiled so that they go by
     /// window, and then needs [`add_to_linker`](crate::add_to_linker), and a store whose data is a
@@ -276,7 +302,8 @@ impl Runtime {
     /// not closed, with [`Tier::Ledger`].
     pub fn compile(&self, component: &[u8]) -> Result<Component, CompileError> {
         let binary = to_binary(component)?;
-        let settings = Settings { tier: self.tier, lists: self.backing.is_in_file() };
+        let in_pages = self.backing.is_in_file();
+        let settings = Settings { tier: self.tier, lists: in_pages, fix: in_pages };
         let rewritten = rewrite_with(&binary, gate().map_err(CompileError::Gate)?, settings)?;
         note_tier(&rewritten.report.tier);
         Component::from_binary(&self.engine, &rewritten.bytes).map_err(CompileError::Engine)

@@ -6,8 +6,8 @@ use wac_graph::{CompositionGraph, EncodeOptions};
 use wasmtime::Trap;
 
 use crate::support::{
-    G, Guest, Setup, World, Wrong, foreign_mapping, on_every_baseline_setup, on_every_setup, trap_is, trapped,
-    unknown_handle, wrong,
+    G, Guest, Setup, World, Wrong, foreign_mapping, on_every_baseline_setup, on_every_open_setup, on_every_setup,
+    trap_is, trapped, unknown_handle, wrong,
 };
 use crate::wat;
 
@@ -447,7 +447,9 @@ on_every_baseline_setup! {
         wrong(setup, guest.call::<_, u64>(&mut world, "keep-lent", (borrowed,)), &[Wrong::BorrowsRemain]);
         assert_eq!(world.remove(handle).bytes().unwrap()[9], 3);
     }
+}
 
+on_every_open_setup! {
     fn the_host_takes_only_what_is_held_unmapped_and_owned(setup) {
         let (mut world, guest) = World::with_guest(setup);
         let region = world.region(1, 9);

@@ -260,7 +260,7 @@ where
 /// A hop that is given up after each number of polls; then what it left is looked at.
 fn hops_cut_short(runtime: &Runtime, linker: &Linker<State>, component: &wasmtime::component::Component) {
     let (mut cut, mut whole) = (0, 0);
-    for polls in 1..30 {
+    for polls in 1..40 {
         let mut store = Store::new(runtime.engine(), State::new(runtime));
         store.set_fuel(u64::MAX).unwrap();
         store.fuel_async_yield_interval(Some(2)).unwrap();

@@ -201,6 +201,34 @@ fn the_base_of_a_memory_with_a_maximum_is_held_to_be_constant() {
 }
 
 #[test]
+fn an_importer_holds_the_base_of_a_memory_to_be_constant_by_what_it_declares_itself() {
+    // Why the rewriter gives imports a maximum, too.
+    for (declared, seen) in [("8", 0xa0b0), ("8 65535", 0xa0a0)] {
+        let (engine, creator) = engine(false);
+        let mut store = Store::new(&engine, ());
+        let owner = Module::new(&engine, r#"(module (memory (export "memory") 8 65535))"#).unwrap();
+        let memory = Instance::new(&mut store, &owner, &[]).unwrap().get_memory(&mut store, "memory").unwrap();
+        let importer = format!(
+            r#"(module
+                (import "" "flip" (func $flip))
+                (import "" "memory" (memory {declared}))
+                (func (export "run") (result i32)
+                    (local $before i32)
+                    (local.set $before (i32.load8_u (i32.const 1000)))
+                    (call $flip)
+                    (drop (memory.grow (i32.const 0)))
+                    (i32.or (i32.shl (local.get $before) (i32.const 8)) (i32.load8_u (i32.const 1000)))))"#
+        );
+        let importer = Module::new(&engine, importer).unwrap();
+        let flipped = creator.clone();
+        let flip = Func::wrap(&mut store, move |_: Caller<'_, ()>| flipped.0.lock().unwrap()[0].flip());
+        let instance = Instance::new(&mut store, &importer, &[Extern::Func(flip), memory.into()]).unwrap();
+        let run = instance.get_typed_func::<(), i32>(&mut store, "run").unwrap();
+        assert_eq!(run.call(&mut store, ()).unwrap(), seen, "{declared}");
+    }
+}
+
+#[test]
 fn a_limiter_is_not_asked_about_memory_grow_0() {
     // In 48.0.8 `LocalMemory::grow` returns early. The refresh traps on -1 all the same, should it be asked one day.
     struct Deny(usize);

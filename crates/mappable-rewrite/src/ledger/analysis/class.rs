@@ -22,6 +22,8 @@ pub(super) struct Class {
     /// It is two of the package's functions.
     two_builtins: bool,
     opened: Option<Opening>,
+    /// It is the embedder's, or for it. Without a bridge that opens it.
+    crosses: Option<Opening>,
     lifted: bool,
     lowered: bool,
     signature: Option<Rc<Signature>>,
@@ -76,6 +78,12 @@ impl Walker<'_> {
                 class.opened.get_or_insert(how);
             }
         }
+        for at in 0..graph.crossings.len() {
+            let Some((node, how)) = graph.crossings.get(at).cloned() else { break };
+            if let Some(class) = classes.get_mut(&graph.funcs.find(node)) {
+                class.crosses.get_or_insert(how);
+            }
+        }
         let mut uses = std::mem::take(&mut graph.types);
         uses.extend(components.iter().flat_map(|component| &component.funcs).map(|func| (func.node, func.ty)));
         for (node, _) in &mut uses {
@@ -100,9 +108,10 @@ impl Walker<'_> {
 }
 
 impl Class {
-    pub(super) fn fate(self, settings: Settings) -> Fate {
+    /// `no_bridges`: why the tree can have no bridges, if it can't.
+    pub(super) fn fate(self, settings: Settings, no_bridges: Option<&'static str>) -> Fate {
         let Some(kind) = self.mentions else {
-            return match (self.builtin, self.opened, self.signature) {
+            return match (self.builtin, self.opened.or(self.crosses), self.signature) {
                 (None, None, Some(signature)) if !self.disagree && self.lifted && self.lowered => {
                     match settings.lists && signature.has_plain_lists() {
                         true => Fate::Wrapped(signature, true),
@@ -121,7 +130,15 @@ impl Class {
         match self.builtin {
             Some(_) if self.two_builtins || self.lifted => Fate::Obstacle(Reason::Mixed),
             Some(builtin) if *signature != builtin.signature() => Fate::Obstacle(Reason::OtherType),
-            Some(builtin) => Fate::Builtin(builtin, signature),
+            Some(builtin) => match self.crosses {
+                Some(how) => Fate::Obstacle(Reason::Open { kind, how }),
+                None => Fate::Builtin(builtin, signature),
+            },
+            None if let Some(how) = self.crosses => match no_bridges.or(signature.cannot_cross()) {
+                Some(why) => Fate::Obstacle(Reason::NoBridge { kind, how, why }),
+                // One that crosses has no lists.
+                None => Fate::Wrapped(signature, false),
+            },
             // Even if nobody calls it, or nobody is called: no function with a real handle is left.
             None => {
                 let lists = settings.lists && signature.has_plain_lists();

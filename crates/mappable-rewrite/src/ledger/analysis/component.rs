@@ -12,6 +12,7 @@ use wasmparser::{ComponentExternalKind as Extern, ComponentInstantiationArg};
 use super::canon::Canon;
 use super::graph::{Item, Node, Value};
 use crate::error::{RewriteError, broken};
+use crate::ledger::obstacle::Opening;
 use crate::report::ComponentPath;
 
 /// A component, as far as it has been seen.
@@ -26,6 +27,12 @@ pub(super) struct Component<'a> {
     pub(super) canons: Vec<Canon>,
     pub(super) instantiates: Vec<Option<usize>>,
     pub(super) uses: Vec<Use>,
+    /// Of the outermost component: its imports and exports that are functions or instances, where bridges can be put.
+    pub(super) sites: Vec<Site<'a>>,
+    /// Of the outermost component: how often it imports the package, and whether that was after it had instantiated
+    /// another component.
+    pub(super) packages: usize,
+    pub(super) late: bool,
     pub(super) imports: BTreeMap<&'a str, Import>,
     pub(super) exports: BTreeMap<String, Item>,
     /// `exports`, once it has ended.
@@ -52,10 +59,26 @@ pub(super) struct Type {
     pub(super) origin: Option<(usize, u32)>,
 }
 
+/// Where the outermost component has a function, or an instance, of the embedder's or for it.
+pub(super) struct Site<'a> {
+    pub(super) name: &'a str,
+    pub(super) import: bool,
+    pub(super) item: SiteItem,
+}
+
+/// By index.
+#[derive(Clone, Copy)]
+pub(super) enum SiteItem {
+    Func(u32),
+    Instance(u32),
+}
+
 /// An instance's type in use as that of an import or export.
 pub(super) struct Use {
     /// Its index.
     pub(super) ty: u32,
+    /// If it is what the embedder has it by, how: then it stays as it is.
+    pub(super) outside: Option<Opening>,
     pub(super) funcs: BTreeMap<String, Node>,
     pub(super) resources: BTreeMap<String, ResourceId>,
 }

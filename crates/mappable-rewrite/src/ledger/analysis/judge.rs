@@ -61,6 +61,12 @@ impl Walker<'_> {
                 };
                 let (index, nth) = *firsts.entry(origin).or_insert((index, nth));
                 let first = self.components.get(index).and_then(|component| component.uses.get(nth));
+                // What the embedder has it by stays as it is, so what is between components can't go by it.
+                let shared = first.filter(|first| !std::ptr::eq(*first, used));
+                for one in shared.iter().flat_map(|first| [*first, used]) {
+                    let how = one.outside.iter();
+                    how.for_each(|how| one.funcs.values().for_each(|node| self.graph.open(*node, how.clone())));
+                }
                 for (name, node) in first.iter().flat_map(|first| &first.funcs) {
                     match used.funcs.get(name) {
                         Some(other) => self.graph.funcs.join(*node, *other),
@@ -93,12 +99,14 @@ impl Walker<'_> {
         if exhausted {
             return Err((0, None, Reason::TooLarge));
         }
-        let fates = classes.into_iter().map(|(node, class)| (node, class.fate(settings))).collect();
+        let no_bridges = self.no_bridges();
+        let fates = classes.into_iter().map(|(node, class)| (node, class.fate(settings, no_bridges))).collect();
 
         let mut judge = Judge { graph: &mut self.graph, components: &self.components, fates, firsts, types, kind };
         let components = facts.components.iter().enumerate();
         let components = components.map(|(index, facts)| judge.component(index, facts)).collect::<Result<_, _>>()?;
-        let mut analysis = Analysis { components };
+        let bridges = judge.bridges();
+        let mut analysis = Analysis { components, bridges };
         self.spread_the_need(&mut analysis);
         Ok(analysis)
     }
@@ -121,12 +129,12 @@ impl Walker<'_> {
 }
 
 /// What is known when components are judged, one by one.
-struct Judge<'j, 'a, K> {
+pub(super) struct Judge<'j, 'a, K> {
     graph: &'j mut Graph,
-    components: &'j [Component<'a>],
+    pub(super) components: &'j [Component<'a>],
     fates: HashMap<Node, Fate>,
     firsts: &'j Firsts,
-    types: TypesRef<'j>,
+    pub(super) types: TypesRef<'j>,
     /// Which resources are ours.
     kind: K,
 }
@@ -165,11 +173,11 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
         }
     }
 
-    fn ours(&self, id: ResourceId) -> Option<Kind> {
+    pub(super) fn ours(&self, id: ResourceId) -> Option<Kind> {
         (self.kind)(self.graph, id)
     }
 
-    fn version(&mut self, node: Node) -> Version {
+    pub(super) fn version(&mut self, node: Node) -> Version {
         match self.fates.get(&self.graph.funcs.find(node)) {
             Some(Fate::Wrapped(_, lists)) => Version::Closed { lists: *lists },
             _ => Version::Original,
@@ -192,7 +200,7 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
             Some(ComponentAnyTypeId::Instance(_)) => {
                 let Some(first) = self.first_use(component, at) else { return };
                 let mut closed = BTreeMap::new();
-                for (name, node) in &first.funcs {
+                for (name, node) in first.funcs.iter().filter(|_| first.outside.is_none()) {
                     if let version @ Version::Closed { .. } = self.version(*node) {
                         closed.insert(name.clone(), version);
                     }

@@ -11,7 +11,7 @@ use wasmparser::{
 };
 
 use super::canon::Canon;
-use super::component::{Component, Import, Name, Use};
+use super::component::{Component, Import, Name, Site, SiteItem, Use};
 use super::graph::{Graph, Item, Origin, Value};
 use crate::error::{RewriteError, broken};
 use crate::gate;
@@ -165,13 +165,21 @@ impl<'a> Walker<'a> {
             ComponentTypeRef::Func(_) => {
                 let node = self.graph.func();
                 if root {
-                    self.graph.open(node, outside());
+                    self.graph.crossings.push((node, outside()));
+                    to.sites.push(Site { name, import: true, item: SiteItem::Func(to.funcs.len() as u32) });
                 }
                 to.func(types, node, Name(None, Some(name)));
                 Import::Func(node)
             }
             ComponentTypeRef::Instance(ty) => {
-                to.instance_names.insert(to.instances.len() as u32, name);
+                let instance = to.instances.len() as u32;
+                to.instance_names.insert(instance, name);
+                if root && gate::is_package(name) {
+                    to.packages += 1;
+                    to.late |= !to.instantiates.is_empty();
+                } else if root {
+                    to.sites.push(Site { name, import: true, item: SiteItem::Instance(instance) });
+                }
                 let concrete = types.component_instance_at(to.instances.len() as u32);
                 let (exports, used) = self.imported_instance(index, types, concrete, ty, name);
                 to.instances.push(Some(exports.clone()));
@@ -212,8 +220,9 @@ impl<'a> Walker<'a> {
         import: &str,
     ) -> (Rc<BTreeMap<String, Item>>, Use) {
         let root = index == 0;
-        let package = root && is_ours(import);
-        let mut used = Use { ty, funcs: BTreeMap::new(), resources: BTreeMap::new() };
+        let package = root && gate::is_package(import);
+        let outside = (root && !package).then(|| Opening::Import(import.to_owned()));
+        let mut used = Use { ty, outside, funcs: BTreeMap::new(), resources: BTreeMap::new() };
         let mut exports = BTreeMap::new();
         for (name, item) in types.get(concrete).iter().flat_map(|ty| &ty.exports) {
             let value = match item.ty {
@@ -223,7 +232,8 @@ impl<'a> Walker<'a> {
                     used.funcs.insert(name.clone(), node);
                     match Builtin::named(name).filter(|_| package) {
                         Some(builtin) => self.graph.builtins.push((node, builtin)),
-                        None if root => self.graph.open(node, Opening::Import(import.to_owned())),
+                        None if package => self.graph.open(node, Opening::Import(import.to_owned())),
+                        None if root => self.graph.crossings.push((node, Opening::Import(import.to_owned()))),
                         None => {}
                     }
                     Item::Func(node)
@@ -313,8 +323,15 @@ impl<'a> Walker<'a> {
         let name = export.name.name;
         let item = to.item(export.kind, export.index)?;
         self.let_go(&item);
-        if index == 0 {
-            self.graph.open_item(&item, &Opening::Export(name.to_owned()));
+        let outside = (index == 0).then(|| Opening::Export(name.to_owned()));
+        if let Some(how) = &outside {
+            self.graph.cross_item(&item, how);
+            let at = match item {
+                Item::Func(_) => Some(SiteItem::Func(export.index)),
+                Item::Instance(Some(_)) => Some(SiteItem::Instance(export.index)),
+                _ => None,
+            };
+            to.sites.extend(at.map(|item| Site { name, import: false, item }));
         }
         match (export.kind, &item) {
             (_, Item::Func(node)) => to.func(types, *node, Name(None, Some(name))),
@@ -322,7 +339,7 @@ impl<'a> Walker<'a> {
                 if let Some(ComponentTypeRef::Instance(ty)) = export.ty {
                     let concrete = types.component_instance_at(to.instances.len() as u32);
                     let used = self.exported_instance(types, concrete, ty, value);
-                    to.uses.push(used);
+                    to.uses.push(Use { outside, ..used });
                 }
                 to.instances.push(value.clone());
             }
@@ -344,7 +361,7 @@ impl<'a> Walker<'a> {
         ty: u32,
         value: &Value,
     ) -> Use {
-        let mut used = Use { ty, funcs: BTreeMap::new(), resources: BTreeMap::new() };
+        let mut used = Use { ty, outside: None, funcs: BTreeMap::new(), resources: BTreeMap::new() };
         for (name, item) in types.get(concrete).iter().flat_map(|ty| &ty.exports) {
             let inner = value.as_ref().and_then(|exports| exports.get(name));
             match (item.ty, inner) {
@@ -362,10 +379,4 @@ impl<'a> Walker<'a> {
         }
         used
     }
-}
-
-/// Whether a root import of that name is the interface of which all types and functions of ours are.
-fn is_ours(import: &str) -> bool {
-    let interface = import.rsplit_once('/').map_or("", |(_, interface)| interface);
-    gate::is_public(import) && (interface == "types" || interface.starts_with("types@"))
 }

@@ -337,7 +337,9 @@ impl<'a, 't> Core<'a, 't> {
             (SEAT, Some(memory)) => is_guests(memory),
             (JOIN | WINDOW | SEAT, None) => false,
             (name, memory) if HELPERS.contains(&name) => memory.is_none(),
-            (name, memory) if Builtin::ALL.iter().any(|builtin| builtin.ledger_name() == name) => {
+            (name, memory)
+                if Builtin::ALL.iter().chain(&Builtin::CROSSINGS).any(|builtin| builtin.ledger_name() == name) =>
+            {
                 memory.is_none_or(is_guests)
             }
             _ => return Err(Unsound::UnknownFunction(name.to_owned())),

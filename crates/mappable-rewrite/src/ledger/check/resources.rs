@@ -24,6 +24,8 @@ pub(super) struct Resources {
     edges: HashMap<ResourceId, Vec<ResourceId>>,
     /// Who mentions it first.
     mentions: HashMap<ResourceId, (ComponentPath, Mention)>,
+    /// The components that are bridges.
+    bridges: HashSet<ComponentPath>,
     /// Types whose resources are among those mentioned.
     seen: HashSet<ComponentDefinedTypeId>,
 }
@@ -87,6 +89,11 @@ impl Resources {
             // Of functions and values the types were passed too. Components and modules close over no resource.
             _ => Ok(()),
         }
+    }
+
+    /// A component instantiates a bridge's module and no guest's: nobody but ours, and the host, has what is in its tables.
+    pub(super) fn bridge(&mut self, component: ComponentPath) {
+        self.bridges.insert(component);
     }
 
     /// `resource` is mentioned.
@@ -165,7 +172,9 @@ impl Resources {
             if !reached.insert(id) {
                 continue;
             }
-            if let Some((component, by)) = self.mentions.remove(&id) {
+            if let Some((component, by)) = self.mentions.remove(&id)
+                && (matches!(by, Mention::Passed(_)) || !self.bridges.contains(&component))
+            {
                 return Err(RewriteError::Unsound { component, what: Unsound::Resource(by) });
             }
             self.package.extend(self.edges.remove(&id).into_iter().flatten());

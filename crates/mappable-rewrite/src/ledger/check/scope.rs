@@ -37,6 +37,23 @@ struct Names {
     ledger: String,
 }
 
+/// Whose a core module is.
+#[derive(Clone, Copy)]
+enum Module<'t> {
+    Trusted(&'t TrustedModule),
+    Bridge,
+    Guest,
+}
+
+impl<'t> Module<'t> {
+    fn trusted(self) -> Option<&'t TrustedModule> {
+        match self {
+            Module::Trusted(module) => Some(module),
+            Module::Bridge | Module::Guest => None,
+        }
+    }
+}
+
 /// What a component of the tree, or passed to it, is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Nested {
@@ -57,7 +74,10 @@ enum Given<L> {
 struct Scope<'a, 't> {
     path: ComponentPath,
     core: Core<'a, 't>,
-    modules: Vec<Option<&'t TrustedModule>>,
+    modules: Vec<Module<'t>>,
+    /// Whether a module of a guest's is instantiated, or one that is not known; and whether a bridge's is.
+    has_guests: bool,
+    has_bridges: bool,
     components: Vec<Nested>,
     instances: Vec<Given<()>>,
     funcs: Vec<Given<&'a str>>,
@@ -99,6 +119,8 @@ impl<'a, 't> Tree<'a, 't> {
             path,
             core: Core::new(self.trusted),
             modules: Vec::new(),
+            has_guests: false,
+            has_bridges: false,
             components: Vec::new(),
             instances: Vec::new(),
             funcs: Vec::new(),
@@ -116,6 +138,9 @@ impl<'a, 't> Tree<'a, 't> {
         scope.core.finish().map_err(|what| RewriteError::Unsound { component: scope.path.clone(), what })?;
         for (canon, node) in &scope.uses {
             self.classes.used(*node, scope.core.wrapper(*canon), &scope.path, *canon);
+        }
+        if scope.has_bridges && !scope.has_guests {
+            self.resources.bridge(scope.path.clone());
         }
         if let Some(outer) = self.open.last_mut() {
             let Scope { imports_ledger, imports, exports, .. } = scope;
@@ -153,8 +178,10 @@ impl<'a, 't> Tree<'a, 't> {
                 let bytes = self.bytes.get(unchecked_range).unwrap_or_default();
                 let module = match (self.trusted.modules.get(bytes), self.guests.contains(bytes)) {
                     (Some(_), true) => return Err(section.unsound(Unsound::GuestIsTrusted(index))),
+                    (Some(module), false) => Module::Trusted(module),
+                    (None, true) => Module::Guest,
+                    (None, false) if self.trusted.bridges.contains(bytes) => Module::Bridge,
                     (None, false) => return Err(section.unsound(Unsound::UnknownModule(index))),
-                    (module, _) => module,
                 };
                 section.scope.modules.push(module);
                 Ok(())
@@ -206,7 +233,10 @@ impl<'a, 't> Section<'_, 'a, 't> {
                     let instance = instance.map_err(invalid)?;
                     let module = match &instance {
                         Instance::Instantiate { module_index, .. } => {
-                            at(&self.scope.modules, *module_index).copied().flatten()
+                            let module = at(&self.scope.modules, *module_index).copied().unwrap_or(Module::Guest);
+                            self.scope.has_guests |= matches!(module, Module::Guest);
+                            self.scope.has_bridges |= matches!(module, Module::Bridge);
+                            module.trusted()
                         }
                         Instance::FromExports(_) => None,
                     };
@@ -255,7 +285,7 @@ impl<'a, 't> Section<'_, 'a, 't> {
     /// A new item, which is exported (or imported) as `name` of something.
     fn push(&mut self, kind: Kind, of: Node, name: &'a str) {
         match kind {
-            Kind::Module => self.scope.modules.push(None),
+            Kind::Module => self.scope.modules.push(Module::Guest),
             Kind::Component => self.scope.components.push(Nested::Unknown),
             Kind::Instance => self.scope.instances.push(Given::Other(self.classes.export(of, name))),
             Kind::Func => self.scope.funcs.push(Given::Other(self.classes.export(of, name))),

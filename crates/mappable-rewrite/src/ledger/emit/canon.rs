@@ -5,7 +5,8 @@ use wasm_encoder::CanonicalOption as NewOption;
 use wasm_encoder::reencode::{ReencodeComponent, component_utils};
 use wasmparser::{CanonicalFunction, CanonicalOption};
 
-use super::trusted::{Wrapped, Wrapper};
+use super::generated::Wrapper;
+use super::trusted::Wrapped;
 use super::{EmitResult, Emitter, user};
 use crate::error::broken;
 use crate::ledger::analysis::CanonRole;

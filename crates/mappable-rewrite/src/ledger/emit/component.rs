@@ -1,19 +1,19 @@
 //! The walk through a component: each item, section by section, with new indices.
 
 use wasm_encoder::reencode::{Reencode, ReencodeComponent};
-use wasm_encoder::{
-    Alias, Component, ComponentExternName, ComponentStartSection, ComponentTypeRef as NewRef, ExportKind,
-};
+use wasm_encoder::{Alias, Component, ComponentExternName, ComponentStartSection, ExportKind};
 use wasmparser::{
     ComponentAlias, ComponentExport, ComponentExternalKind as Kind, ComponentInstance, ComponentOuterAliasKind,
     ComponentTypeRef, CustomSectionReader, ExternalKind, Instance, KnownCustom, Parser, Payload,
 };
 
+use super::bridges::Side;
 use super::scope::{Body, ComponentBody, Maps, Scope, Type, TypeFacts, What};
 use super::sections::Sections;
 use super::trusted::Trusted;
 use super::{EmitResult, Emitter, host, user};
 use crate::error::broken;
+use crate::gate;
 use crate::ledger::analysis::{CanonRole, Version};
 
 impl<'a> Emitter<'a> {
@@ -54,11 +54,9 @@ impl<'a> Emitter<'a> {
             shared.sort_unstable_by_key(|(_, index)| **index);
             shared.into_iter().for_each(|(module, _)| _ = body.sections.module(module));
         }
-        if roles.needs_ledger {
-            let (ty, encoder) = body.sections.ty();
-            encoder.instance(&host::interface(&self.builtins));
-            let name = ComponentExternName::from(self.interface.as_str());
-            body.trusted.interface = Some(body.sections.import(name, NewRef::Instance(ty)));
+        // With bridges the root's is told of the package's resources, which are not there yet.
+        if roles.needs_ledger && (!self.scopes.is_empty() || self.analysis.bridges.is_empty()) {
+            body.import_ledger(&self.interface, &host::interface(&self.builtins));
         }
         if roles.canons.iter().any(|role| *role != CanonRole::Untouched) {
             self.generated.ledger_memory(&roles.name).map_err(user)?;
@@ -173,15 +171,23 @@ impl<'a> Emitter<'a> {
 
     fn import(&mut self, mut name: ComponentExternName<'a>, ty: ComponentTypeRef) -> EmitResult {
         let depth = self.depth()?;
+        let bridge = self.import_bridge(depth, &name.name);
+        let package = depth == 0 && gate::is_package(&name.name);
         if depth == 0
             && let Some(renamed) = self.renames.get(name.name.as_ref())
         {
             name.name = (*renamed).into();
         }
-        let version = self.next_version()?;
+        let version = if bridge.is_some() { Version::Original } else { self.next_version()? };
         let new = self.type_ref(depth, ty, version)?;
         self.found()?;
-        let index = self.body()?.sections.import(name, new);
+        let mut index = self.body()?.sections.import(name, new);
+        if package {
+            self.begin_bridges(index)?;
+        }
+        if let Some(bridge) = bridge {
+            index = self.bridge(bridge, Side::Import, index)?;
+        }
         if let ComponentTypeRef::Type(bounds) = ty {
             let ty = self.bound(depth, bounds, index, None)?;
             return self.push_type(depth, ty);
@@ -191,7 +197,8 @@ impl<'a> Emitter<'a> {
 
     fn export(&mut self, export: ComponentExport<'a>) -> EmitResult {
         let depth = self.depth()?;
-        let version = self.next_version()?;
+        let bridge = self.export_bridge(depth, export.name.name);
+        let version = if bridge.is_some() { Version::Original } else { self.next_version()? };
         let old = export.index;
         let index = match export.kind {
             Kind::Type => self.named(depth, old)?,
@@ -199,6 +206,12 @@ impl<'a> Emitter<'a> {
         };
         let ty = export.ty.map(|ty| self.type_ref(depth, ty, version)).transpose()?;
         self.found()?;
+        if let Some(bridge) = bridge {
+            let outside = self.bridge(bridge, Side::Export, index)?;
+            self.body()?.sections.export(export.name.into(), export.kind.into(), outside, ty);
+            // Whoever names the export within the tree means what is on this side.
+            return self.push(export.kind, index);
+        }
         let new = self.body()?.sections.export(export.name.into(), export.kind.into(), index, ty);
         if export.kind == Kind::Type {
             let ty = self.name(depth, old, new)?;

@@ -1,11 +1,12 @@
 //! The type of the ledger's host interface, as rewritten components import it.
 
 use wasm_encoder::{
-    ComponentDefinedTypeEncoder, ComponentTypeRef, ComponentValType as Val, InstanceType,
-    PrimitiveValType as Primitive, TypeBounds,
+    Alias, ComponentDefinedTypeEncoder, ComponentOuterAliasKind, ComponentTypeRef, ComponentValType as Val,
+    InstanceType, PrimitiveValType as Primitive, TypeBounds,
 };
 
 use crate::ledger::interface::Builtin;
+use crate::ledger::signature::Kind;
 
 /// An instance's type while it is written.
 struct Writer {
@@ -28,13 +29,16 @@ const U64: Val = Val::Primitive(Primitive::U64);
 /// The type of the instance: those of the package's functions that are `used`, with `u32` for handles, and their enums; and
 /// the helpers. Every component of a tree imports it, so what nobody uses would cost each of them.
 pub(super) fn interface(used: &[Builtin]) -> InstanceType {
+    Writer { ty: InstanceType::new() }.interface(used)
+}
+
+/// As the root and its bridges import it: with what bridges have, for resources that are the types of these indices there.
+pub(super) fn interface_with_crossings(used: &[Builtin], resources: &[(Kind, u32)]) -> InstanceType {
     let mut writer = Writer { ty: InstanceType::new() };
-    let mut enums = Enums::default();
-    for builtin in Builtin::ALL.into_iter().filter(|builtin| used.contains(builtin)) {
-        writer.builtin(builtin, &mut enums);
+    for (kind, index) in resources {
+        writer.crossings(*kind, *index);
     }
-    writer.helpers();
-    writer.ty
+    writer.interface(used)
 }
 
 impl Enums {
@@ -59,6 +63,28 @@ impl Enums {
 }
 
 impl Writer {
+    fn interface(mut self, used: &[Builtin]) -> InstanceType {
+        let mut enums = Enums::default();
+        for builtin in Builtin::ALL.into_iter().filter(|builtin| used.contains(builtin)) {
+            self.builtin(builtin, &mut enums);
+        }
+        self.helpers();
+        self.ty
+    }
+
+    /// What takes and gives the engine's handles of one kind.
+    fn crossings(&mut self, kind: Kind, resource: u32) {
+        let outer = self.ty.type_count();
+        self.ty.alias(Alias::Outer { kind: ComponentOuterAliasKind::Type, count: 1, index: resource });
+        self.ty.export(kind.package_name(), ComponentTypeRef::Type(TypeBounds::Eq(outer)));
+        let own = self.define(|ty| ty.own(outer + 1));
+        let enter = Builtin::enter(kind).map(|builtin| (builtin, own, HANDLE));
+        let leave = Builtin::leave(kind).map(|builtin| (builtin, HANDLE, own));
+        for (builtin, param, result) in enter.into_iter().chain(leave) {
+            self.func(&builtin.ledger_name(), &[("handle", param)], Some(result));
+        }
+    }
+
     fn define(&mut self, write: impl FnOnce(ComponentDefinedTypeEncoder<'_>)) -> Val {
         let index = self.ty.type_count();
         write(self.ty.ty().defined_type());
@@ -134,6 +160,8 @@ impl Writer {
                 (vec![this, ("offset", U64), ("size", U64)], self.result(Some(HANDLE), error))
             }
             Builtin::FrozenThaw => (vec![this], self.result(Some(HANDLE), HANDLE)),
+            // Those that bridges have are written with their resources.
+            Builtin::EnterMappable | Builtin::EnterFrozen | Builtin::LeaveMappable | Builtin::LeaveFrozen => return,
         };
         self.func(&builtin.ledger_name(), &params, result);
     }

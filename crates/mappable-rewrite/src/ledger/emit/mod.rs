@@ -7,7 +7,9 @@
 //!    │  └ types    versions of types, in components and in the types of instances
 //!    ├ canon       canonical functions, by role
 //!    │  └ trusted  the ledger's memory, the table, helpers, wrappers, guards: put in when first needed
+//!    │     └ generated  their modules, once for a tree
 //!    ├ host        the type of the ledger's host interface
+//!    ├ bridges     the components between the tree and the embedder
 //!    └ hooks       indices within what wasm-encoder writes on its own
 //!   scope       what each old index has become
 //!   sections    what is written, counted
@@ -15,9 +17,11 @@
 //!
 //! New indices are counted as items go by: nothing is planned ahead. Core modules are copied byte for byte.
 
+mod bridges;
 mod canon;
 mod component;
 mod declare;
+mod generated;
 mod hooks;
 mod host;
 mod scope;
@@ -28,11 +32,12 @@ mod types;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
+use self::generated::Generated;
 use self::scope::{Body, ComponentBody, Scope};
-use self::trusted::Generated;
 use super::analysis::{Analysis, CanonRole, ComponentRoles};
 use super::check::Trusted;
 use super::interface::{Builtin, INTERFACE};
+use super::signature::Kind;
 use crate::emit::{EmitResult, refusal, user};
 use crate::error::{RewriteError, broken};
 use crate::gate::Gate;
@@ -66,6 +71,7 @@ pub(crate) fn emit<'a>(
         scopes: Vec::new(),
         guests: HashSet::new(),
         shared: Rc::new(generated.shared(analysis, facts)?),
+        package: Vec::new(),
         generated,
         lost: None,
     };
@@ -104,6 +110,8 @@ struct Emitter<'a> {
     /// The core modules that were copied.
     guests: HashSet<&'a [u8]>,
     generated: Generated,
+    /// The package's resources that cross bridges, by their types' indices in the root.
+    package: Vec<(Kind, u32)>,
     /// The trusted modules that the root has for all, by their bytes: their indices there.
     shared: Rc<BTreeMap<Vec<u8>, u32>>,
     /// The first index that nothing is known of, where that could not be said at once.

@@ -165,6 +165,10 @@ impl Sections {
         take(count)
     }
 
+    pub(super) fn instance_export(&mut self, instance: u32, kind: ComponentExportKind, name: &str) -> u32 {
+        self.alias(Alias::InstanceExport { instance, kind, name })
+    }
+
     pub(super) fn core_export(&mut self, instance: u32, kind: ExportKind, name: &str) -> u32 {
         self.alias(Alias::CoreInstanceExport { instance, kind, name })
     }

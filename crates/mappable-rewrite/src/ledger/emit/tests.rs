@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles};
+use crate::ledger::analysis::{Analysis, Bridges, CanonRole, ComponentRoles};
 use crate::ledger::interface::Builtin;
 use crate::ledger::signature::{Kind, Signature, Value};
 use crate::read::{Bodies, FEATURES, read};
@@ -15,7 +15,7 @@ fn untouched(component: &[u8]) -> Vec<u8> {
     let canons = |facts: &ComponentFacts<'_>| vec![CanonRole::Untouched; facts.canons];
     let components =
         facts.components.iter().map(|facts| ComponentRoles { canons: canons(facts), ..Default::default() });
-    let analysis = Analysis { components: components.collect() };
+    let analysis = Analysis { components: components.collect(), bridges: Bridges::default() };
     emit(component, &facts, &analysis, &[], &Gate::new("k0").unwrap()).unwrap().bytes
 }
 
@@ -125,7 +125,7 @@ fn pairs_analysis() -> Analysis {
         closed_exports: BTreeMap::from([(2, BTreeMap::from([("take".to_owned(), Closed { lists: true })]))]),
         ..ours(0)
     };
-    Analysis { components: vec![root, taker, giver] }
+    Analysis { components: vec![root, taker, giver], bridges: Bridges::default() }
 }
 
 #[test]

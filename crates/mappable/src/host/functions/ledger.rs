@@ -11,7 +11,9 @@ use super::super::mapping::{self, Changed, List};
 use super::super::runtime::gate;
 use super::mappable::{read, write};
 use super::swapping::list;
+use super::{give, owned};
 use crate::ledger::{Kind, interface};
+use crate::region::{Frozen, Mappable};
 
 /// What is where a handle would be.
 const ELSEWHERE: u32 = 0;
@@ -27,6 +29,7 @@ pub(super) fn add<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmtime
     add_regions(&mut ledger)?;
     add_parts(&mut ledger)?;
     add_references(&mut ledger)?;
+    add_crossings(&mut ledger)?;
     add_tables(&mut ledger)?;
     add_memories(&mut ledger)
 }
@@ -167,6 +170,28 @@ fn add_references<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>)
         let [rep] = context.claim([BORROWED_FROZEN])?;
         let frozen = context.known_frozen(rep)?;
         Ok((read(frozen.size(), offset, len, |into| frozen.read(offset, into))?,))
+    })
+}
+
+/// What bridges call: handles of the engine's become the ledger's, and the other way.
+fn add_crossings<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    ledger.func_wrap("enter-mappable", |mut store: StoreContextMut<'_, T>, (handle,): (Resource<Mappable>,)| {
+        let rep = owned(&handle)?;
+        store.data_mut().mappable().enter(rep, Kind::Mappable)?;
+        Ok((ELSEWHERE,))
+    })?;
+    ledger.func_wrap("enter-frozen", |mut store: StoreContextMut<'_, T>, (handle,): (Resource<Frozen>,)| {
+        let rep = owned(&handle)?;
+        store.data_mut().mappable().enter(rep, Kind::Frozen)?;
+        Ok((ELSEWHERE,))
+    })?;
+    ledger.func_wrap("leave-mappable", |mut store: StoreContextMut<'_, T>, (_,): (u32,)| {
+        let [rep] = store.data_mut().mappable().claim([MAPPABLE])?;
+        Ok((give::<Mappable>(rep),))
+    })?;
+    ledger.func_wrap("leave-frozen", |mut store: StoreContextMut<'_, T>, (_,): (u32,)| {
+        let [rep] = store.data_mut().mappable().claim([FROZEN])?;
+        Ok((give::<Frozen>(rep),))
     })
 }
 

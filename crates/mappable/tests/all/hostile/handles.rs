@@ -8,7 +8,8 @@ use mappable::{GRANULE, HandleError};
 
 use super::{AT, FROZEN, HEAP, REGION, Scene};
 use crate::support::{
-    G, Guest, Setup, World, Wrong, all_are, foreign_mapping, on_every_baseline_setup, on_every_setup, trapped,
+    G, Guest, Setup, World, Wrong, all_are, foreign_mapping, on_every_baseline_setup, on_every_open_setup,
+    on_every_setup, trapped,
 };
 
 /// A call with a handle, and whether it takes what the handle stands for.
@@ -290,7 +291,9 @@ on_every_baseline_setup! {
         let region = scene.world.remove(handle);
         assert!(all_are(region.bytes().unwrap(), REGION));
     }
+}
 
+on_every_open_setup! {
     fn what_a_guest_has_mapped_is_not_the_hosts_to_take(setup) {
         let mut scene = Scene::new(setup);
         let attacker = scene.attacker(("", ""));

@@ -1,6 +1,8 @@
 //! What two components hand to one another when the host has no part in it: handles in every position of a type, lists, and
 //! trees of every shape. Each rule is shown on both tiers: the baseline is the oracle of the ledger.
 
+mod bridges;
+mod crossing;
 mod handles;
 mod leaving;
 mod lists;

@@ -297,9 +297,9 @@ on_every_setup! {
     fn parties_are_found_by_their_names(setup) {
         // The harness itself: a closed composition offers no function that takes or gives a handle.
         let mut world = World::new(setup);
-        let [guest] = Party::all(&mut world, &closed(&wat::guest(setup.memory())), ["guest"]);
+        let [guest] = Party::all(&mut world, &closed(&wat::guest(setup.memory()), false), ["guest"]);
         assert!(guest.call::<_, u32>(&mut world, "granule", ()).is_ok());
-        let text = closed(&wat::pair(setup.memory()));
+        let text = closed(&wat::pair(setup.memory()), false);
         let exports = text.rfind("(instance $e").map(|at| &text[at..]).unwrap();
         assert!(!exports.contains(r#""take""#) && !exports.contains(r#""give""#));
     }

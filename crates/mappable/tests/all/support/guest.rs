@@ -120,13 +120,15 @@ pub(crate) struct Guest {
     within: Option<ComponentExportIndex>,
     /// In a closed composition: who plays the host's part, and which of its guests this one is.
     usher: Option<(Arc<Guest>, usize)>,
+    /// Whether the host gives it regions, and takes them, itself.
+    bridged: bool,
 }
 
 impl Guest {
     /// The guest that an instance is, or is closed around; or the exports `within` it.
     pub(crate) fn new(instance: Instance, store: &mut Store<State>, within: Option<ComponentExportIndex>) -> Self {
         let within = within.or_else(|| instance.get_export_index(&mut *store, None, "guest"));
-        Self { instance, functions: Arc::default(), within, usher: None }.ushered(store, 0)
+        Self { instance, functions: Arc::default(), within, usher: None, bridged: false }.ushered(store, 0)
     }
 
     /// The guests `a` and `b` of a component made of them.
@@ -135,14 +137,21 @@ impl Guest {
         ["a", "b"].map(|name| {
             let within = instance.get_export_index(&mut *store, None, name);
             assert!(within.is_some(), "there is no {name}");
-            Self { instance, functions: Arc::default(), within, usher: None }.ushered(store, side.next().unwrap())
+            let guest = Self { instance, functions: Arc::default(), within, usher: None, bridged: false };
+            guest.ushered(store, side.next().unwrap())
         })
     }
 
     fn ushered(self, store: &mut Store<State>, side: usize) -> Self {
+        let bridged = self.instance.get_export_index(&mut *store, self.within.as_ref(), "take").is_some();
         let within = self.instance.get_export_index(store, None, "usher");
-        let usher = Self { instance: self.instance, functions: Arc::default(), within, usher: None };
-        Self { usher: within.map(|_| (Arc::new(usher), side)), ..self }
+        let usher = Self { instance: self.instance, functions: Arc::default(), within, usher: None, bridged: false };
+        Self { usher: within.map(|_| (Arc::new(usher), side)), bridged, ..self }
+    }
+
+    /// Who carries regions and references to it, and which of its guests it is.
+    fn carried(&self) -> Option<(&Self, usize)> {
+        self.usher.as_ref().filter(|_| !self.bridged).map(|(usher, side)| (&**usher, *side))
     }
 
     /// Calls an export, which may trap.
@@ -206,16 +215,16 @@ impl Guest {
 
     /// Gives the guest a region.
     pub(crate) fn take(&self, store: &mut Store<State>, handle: Handle) -> wasmtime::Result<u32> {
-        let Some((usher, side)) = &self.usher else { return self.call(store, "take", (handle,)) };
+        let Some((usher, side)) = self.carried() else { return self.call(store, "take", (handle,)) };
         let region = store.data_mut().mappable.remove(handle)?;
         let made = usher.made(store, region.bytes()?);
-        usher.call(store, ["take-0", "take-1"][*side], (made,))
+        usher.call(store, ["take-0", "take-1"][side], (made,))
     }
 
     /// Has the guest give a region.
     pub(crate) fn give(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<Handle> {
-        let Some((usher, side)) = &self.usher else { return self.call(store, "give", (handle,)) };
-        let given: u32 = usher.call(store, ["give-0", "give-1"][*side], (handle,))?;
+        let Some((usher, side)) = self.carried() else { return self.call(store, "give", (handle,)) };
+        let given: u32 = usher.call(store, ["give-0", "give-1"][side], (handle,))?;
         let region = usher.taken_out(store, given, ["size", "read", "drop-mappable"]);
         Ok(store.data_mut().mappable.insert(region)?)
     }
@@ -306,16 +315,16 @@ impl Guest {
     }
 
     pub(crate) fn take_frozen(&self, store: &mut Store<State>, handle: FrozenHandle) -> wasmtime::Result<u32> {
-        let Some((usher, side)) = &self.usher else { return self.call(store, "take-frozen", (handle,)) };
+        let Some((usher, side)) = self.carried() else { return self.call(store, "take-frozen", (handle,)) };
         let frozen = store.data_mut().mappable.remove_frozen(handle)?;
         let made = usher.made(store, &frozen);
         let made = usher.freeze(store, made);
-        usher.call(store, ["take-frozen-0", "take-frozen-1"][*side], (made,))
+        usher.call(store, ["take-frozen-0", "take-frozen-1"][side], (made,))
     }
 
     pub(crate) fn give_frozen(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<FrozenHandle> {
-        let Some((usher, side)) = &self.usher else { return self.call(store, "give-frozen", (handle,)) };
-        let given: u32 = usher.call(store, ["give-frozen-0", "give-frozen-1"][*side], (handle,))?;
+        let Some((usher, side)) = self.carried() else { return self.call(store, "give-frozen", (handle,)) };
+        let given: u32 = usher.call(store, ["give-frozen-0", "give-frozen-1"][side], (handle,))?;
         let region = usher.taken_out(store, given, ["size-frozen", "read-frozen", "drop-frozen"]);
         let frozen = region.freeze().map_err(|failed| failed.source)?;
         Ok(store.data_mut().mappable.insert_frozen(frozen)?)

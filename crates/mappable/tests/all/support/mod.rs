@@ -53,6 +53,9 @@ pub(crate) enum Setup {
     LedgerNoViews,
     LedgerFewViews,
     LedgerCopy,
+    /// The same, but that what the host gives guests and takes from them goes over bridges.
+    LedgerBridged,
+    LedgerBridgedRemap,
 }
 
 impl Setup {
@@ -67,7 +70,7 @@ impl Setup {
         Self::Copy,
     ];
 
-    pub(crate) const LEDGER: [Self; 7] = [
+    pub(crate) const LEDGER: [Self; 9] = [
         Self::LedgerSwap,
         Self::LedgerSwapConcurrent,
         Self::LedgerRemap,
@@ -75,6 +78,8 @@ impl Setup {
         Self::LedgerNoViews,
         Self::LedgerFewViews,
         Self::LedgerCopy,
+        Self::LedgerBridged,
+        Self::LedgerBridgedRemap,
     ];
 
     pub(crate) const COUNT: usize = Self::BASELINE.len() + Self::LEDGER.len();
@@ -94,12 +99,19 @@ impl Setup {
             Self::LedgerNoViews => Self::NoViews,
             Self::LedgerFewViews => Self::FewViews,
             Self::LedgerCopy => Self::Copy,
+            Self::LedgerBridged => Self::Swap,
+            Self::LedgerBridgedRemap => Self::Remap,
             baseline => baseline,
         }
     }
 
     pub(crate) fn is_ledger(self) -> bool {
         self.way() != self
+    }
+
+    /// Whether what the host passes goes over bridges.
+    pub(crate) fn is_bridged(self) -> bool {
+        matches!(self, Self::LedgerBridged | Self::LedgerBridgedRemap)
     }
 
     pub(crate) fn memory(self) -> &'static str {
@@ -125,6 +137,12 @@ impl Setup {
         self.builder(config).build().unwrap()
     }
 
+    /// One that keeps no memory for later, so that what tests count is exact.
+    #[allow(dead_code, reason = "not every binary counts")]
+    pub(crate) fn runtime_that_keeps_none(self, config: Config) -> Runtime {
+        self.builder(config).idle_memories(0).build().unwrap()
+    }
+
     pub(crate) fn builder(self, config: Config) -> RuntimeBuilder {
         // Before any engine of a test's own: the order decides whether guests' stores into frozen mappings trap.
         mappable::install_fault_handler().unwrap();
@@ -145,7 +163,7 @@ impl Setup {
 
     /// The text of a component, as it is compiled for this tier.
     pub(crate) fn text(self, text: &str) -> String {
-        if self.is_ledger() { closed(text) } else { text.to_owned() }
+        if self.is_ledger() { closed(text, self.is_bridged()) } else { text.to_owned() }
     }
 
     /// Whether a guest's store into a frozen mapping traps; if not it is the mapping's own, and gone with it.
@@ -205,6 +223,22 @@ macro_rules! baseline_tests {
 #[allow(unused_imports, reason = "not every binary has rules")]
 pub(crate) use baseline_tests;
 
+/// The tests of a rule, one for each setup that has bridges.
+macro_rules! bridged_tests {
+    ($rule:ident) => {
+        #[test]
+        fn ledger_bridged() {
+            $rule(Setup::LedgerBridged)
+        }
+        #[test]
+        fn ledger_bridged_remap() {
+            $rule(Setup::LedgerBridgedRemap)
+        }
+    };
+}
+#[allow(unused_imports, reason = "not every binary has rules")]
+pub(crate) use bridged_tests;
+
 /// The tests of a rule, one for each of [`Setup::LEDGER`].
 macro_rules! ledger_tests {
     ($rule:ident) => {
@@ -236,6 +270,7 @@ macro_rules! ledger_tests {
         fn ledger_copy() {
             $rule(Setup::LedgerCopy)
         }
+        crate::support::bridged_tests!($rule);
     };
 }
 #[allow(unused_imports, reason = "not every binary has rules")]
@@ -255,8 +290,8 @@ macro_rules! on_every_setup {
 }
 pub(crate) use on_every_setup;
 
-/// The same for rules that need an open component, one which hands the host itself what it holds: between stores, to the
-/// host's own eyes, or to be held to what the host does with it. The ledger's have no such.
+/// The same for rules that need an open component, one which hands the host itself what has no bridge: mappings, and what is
+/// lent.
 macro_rules! on_every_baseline_setup {
     ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
         mod $rule {
@@ -269,6 +304,21 @@ macro_rules! on_every_baseline_setup {
 }
 #[allow(unused_imports, reason = "not every binary has such rules")]
 pub(crate) use on_every_baseline_setup;
+
+/// The same for rules in which the host gives regions and references itself, and takes them: in the ledger, over bridges.
+macro_rules! on_every_open_setup {
+    ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
+        mod $rule {
+            use super::*;
+            $(#[$meta])*
+            fn rule($setup: Setup) $body
+            crate::support::baseline_tests!(rule);
+            crate::support::bridged_tests!(rule);
+        }
+    )* };
+}
+#[allow(unused_imports, reason = "not every binary has such rules")]
+pub(crate) use on_every_open_setup;
 
 /// The same for rules that need a closed one.
 macro_rules! on_every_ledger_setup {

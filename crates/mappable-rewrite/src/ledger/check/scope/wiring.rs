@@ -9,7 +9,7 @@ use wasmparser::{
     ComponentInstance, ComponentInstantiationArg, ComponentOuterAliasKind, ComponentValType,
 };
 
-use super::{Given, Nested, Section};
+use super::{Given, Module, Nested, Section};
 use crate::error::{RewriteError, broken};
 use crate::ledger::check::classes::Node;
 use crate::ledger::check::core::{at, len};
@@ -47,7 +47,9 @@ impl<'a> Section<'_, 'a, '_> {
     /// Rules 1 and 2: what may not go where it can't be followed.
     fn leaves(&self, kind: Kind, index: u32) -> Result<(), RewriteError> {
         let what = match kind {
-            Kind::Module if at(&self.scope.modules, index).copied().flatten().is_some() => Unsound::ModuleLeaves(index),
+            Kind::Module if matches!(at(&self.scope.modules, index), Some(Module::Trusted(_))) => {
+                Unsound::ModuleLeaves(index)
+            }
             Kind::Instance | Kind::Func if self.is_ledger(kind, index) => Unsound::LedgerLeaves,
             Kind::Component
                 if matches!(at(&self.scope.components, index), Some(Nested::Inside { imports_ledger: true, .. })) =>
@@ -93,7 +95,7 @@ impl<'a> Section<'_, 'a, '_> {
                 let found = found.ok_or_else(|| broken!("an outer component is not open"))?;
                 match kind {
                     ComponentOuterAliasKind::CoreModule => {
-                        let module = at(&found.modules, index).copied().flatten();
+                        let module = at(&found.modules, index).copied().unwrap_or(Module::Guest);
                         self.scope.modules.push(module);
                     }
                     ComponentOuterAliasKind::Component => {

@@ -1,0 +1,84 @@
+//! Gives memories that nothing is ever mapped into a maximum, so that the engine takes their base for a constant.
+//!
+//! The engine lets the base of a memory move that may outgrow what is reserved for it, and compiled code then loads the
+//! base again and again. That is what mapping needs, and what every other memory would pay for. So a memory of a core
+//! module that can't be named by a lower of a swapping function gets the largest maximum that keeps its base where it
+//! is, [`FIXED_PAGES`]; and so do imports that are always given such a memory. All that a guest can tell is that its memory
+//! can't have the very last page of its address space.
+//!
+//! ```text
+//!   facts ── trace    which memories marked lowers may name, and which imports are given others
+//!     │
+//!     └──── patch     the component's bytes, with other maxima in those modules' sections
+//! ```
+//!
+//! Done before anything else is made of the component, in both tiers: what is generated has memories of its own, which may
+//! move. Should it be wrong about a memory, that one would be mapped into as any memory with a maximum: the host decides by
+//! the memory's type, and remaps.
+
+mod patch;
+mod trace;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::RewriteError;
+use crate::read::Facts;
+use crate::report::MemoryType;
+
+/// The maximum, in pages, that a memory gets which nothing is mapped into. The host has to reserve as much for a memory, and
+/// no more.
+pub const FIXED_PAGES: u64 = 65_535;
+
+/// A core module: the component that defines it, and which of its modules it is, both by their places in the facts.
+type ModuleId = (usize, usize);
+
+/// The memories that get a maximum: of each module, by their indices there.
+#[derive(Debug, Default)]
+pub(crate) struct Fixes(BTreeMap<ModuleId, BTreeSet<u32>>);
+
+impl Fixes {
+    /// All that can be fixed.
+    pub(crate) fn new(facts: &Facts<'_>) -> Result<Self, RewriteError> {
+        let mut fixes = Self::default();
+        for (module, memory) in trace::unnamed(facts)? {
+            fixes.0.entry(module).or_default().insert(memory);
+        }
+        for (module, memory) in trace::fixed_imports(facts, &fixes)? {
+            fixes.0.entry(module).or_default().insert(memory);
+        }
+        Ok(fixes)
+    }
+
+    /// Those of a module.
+    pub(crate) fn of(&self, module: ModuleId) -> Option<&BTreeSet<u32>> {
+        self.0.get(&module)
+    }
+
+    fn has(&self, module: ModuleId, memory: u32) -> bool {
+        self.of(module).is_some_and(|memories| memories.contains(&memory))
+    }
+
+    /// The component with these memories fixed.
+    pub(crate) fn apply<'a>(&self, component: &'a [u8]) -> Result<Cow<'a, [u8]>, RewriteError> {
+        if self.0.is_empty() {
+            return Ok(Cow::Borrowed(component));
+        }
+        patch::patch(component, self).map(Cow::Owned)
+    }
+}
+
+/// Whether the base of a memory of this type may move.
+fn may_move(ty: &MemoryType) -> bool {
+    ty.maximum.is_none_or(|maximum| maximum > FIXED_PAGES && maximum != ty.minimum)
+}
+
+/// Whether a maximum of [`FIXED_PAGES`] would be one for a memory of this type, and make a difference.
+fn is_fixable(ty: &MemoryType) -> bool {
+    may_move(ty) && ty.minimum <= FIXED_PAGES && is_ordinary(ty)
+}
+
+/// Whether it has 32-bit addresses and ordinary pages, and one thread.
+fn is_ordinary(ty: &MemoryType) -> bool {
+    !ty.memory64 && !ty.shared && ty.page_size_log2.is_none()
+}

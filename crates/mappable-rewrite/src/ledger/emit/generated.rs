@@ -1,0 +1,181 @@
+//! The trusted modules of a tree: each is generated once, whoever needs it, and all are noted for the check.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use wasm_encoder::ValType;
+use wasmparser::FuncType;
+
+use super::bridges;
+use crate::error::{RewriteError, broken};
+use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles};
+use crate::ledger::check::{self, Role};
+use crate::ledger::interface::Builtin;
+use crate::ledger::modules::{self, Module, Need};
+use crate::ledger::signature::{Kind, Signature};
+use crate::read::Facts;
+
+/// A core function's parameters and results.
+type FuncTypes = (Vec<ValType>, Vec<ValType>);
+
+/// The modules that have been generated, for all components of a tree.
+pub(super) struct Generated {
+    wrappers: HashMap<Wrapper, Module>,
+    guards: HashMap<FuncTypes, Module>,
+    barriers: HashMap<FuncTypes, Module>,
+    /// All of them, for the check of what is written.
+    all: check::Trusted,
+}
+
+/// A wrapper's module, by what decides its bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Wrapper {
+    Builtin(Builtin, Signature),
+    Lower(Signature, bool),
+    Lift(Signature, bool),
+}
+
+impl Wrapper {
+    /// The wrapper that a role asks for.
+    pub(super) fn of(role: &CanonRole) -> Option<Wrapper> {
+        match role {
+            CanonRole::Untouched | CanonRole::Drop(_) => None,
+            CanonRole::Builtin { builtin, signature } => Some(Wrapper::Builtin(*builtin, signature.clone())),
+            CanonRole::Lower { signature, lists } => Some(Wrapper::Lower(signature.clone(), *lists)),
+            CanonRole::Lift { signature, lists } => Some(Wrapper::Lift(signature.clone(), *lists)),
+        }
+    }
+}
+
+impl Generated {
+    pub(super) fn new() -> Result<Self, RewriteError> {
+        let mut all = check::Trusted::new(Kind::ALL.map(modules::drop_name));
+        all.insert(Role::Table, None, &modules::table())?;
+        all.insert(Role::WindowMemory, None, &modules::window_memory())?;
+        all.insert(Role::WindowStart, None, &modules::window_start())?;
+        Ok(Generated { wrappers: HashMap::new(), guards: HashMap::new(), barriers: HashMap::new(), all })
+    }
+
+    /// All that may be in the output.
+    pub(super) fn into_all(self) -> check::Trusted {
+        self.all
+    }
+
+    /// The modules that more than one component will need, by the indices that they are to have in the root. Wasmtime
+    /// compiles each module of a tree, and can't tell more than 255 apart.
+    pub(super) fn shared(
+        &mut self,
+        analysis: &Analysis,
+        facts: &Facts<'_>,
+    ) -> Result<BTreeMap<Vec<u8>, u32>, RewriteError> {
+        let mut users: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+        for (roles, facts) in analysis.components.iter().zip(&facts.components) {
+            let mut needed: BTreeSet<Vec<u8>> = BTreeSet::new();
+            for wrapper in roles.canons.iter().filter_map(Wrapper::of) {
+                let module = self.wrapper(wrapper)?;
+                if module.needs.iter().any(|(_, need)| *need == Need::Window) {
+                    needed.extend([modules::window_memory().bytes, modules::window_start().bytes]);
+                }
+                needed.insert(module.bytes.clone());
+            }
+            if roles.canons.iter().any(|role| *role != CanonRole::Untouched) {
+                needed.insert(modules::table().bytes);
+                for ty in facts.called_back.values() {
+                    needed.insert(self.guard_of(ty)?.bytes.clone());
+                }
+            }
+            if self.calls_back(roles)? {
+                for ty in facts.leaving.values() {
+                    needed.insert(self.barrier_of(ty)?.bytes.clone());
+                }
+            }
+            needed.into_iter().for_each(|module| *users.entry(module).or_default() += 1);
+        }
+        for (bridge, side) in bridges::all(&analysis.bridges) {
+            self.bridge_modules(bridge, side)?.into_iter().for_each(|module| *users.entry(module).or_default() += 1);
+        }
+        let shared = users.into_iter().filter(|(_, users)| *users > 1);
+        Ok(shared.map(|(module, _)| module).zip(0..).collect())
+    }
+
+    /// The guard around a core function of that type.
+    pub(super) fn guard_of(&mut self, ty: &FuncType) -> Result<&Module, RewriteError> {
+        let all = &mut self.all;
+        known(&mut self.guards, ty, |params, results| {
+            let module = modules::guard(params, results);
+            all.insert(Role::Guard, None, &module)?;
+            Ok(module)
+        })
+    }
+
+    /// The barrier in front of one.
+    pub(super) fn barrier_of(&mut self, ty: &FuncType) -> Result<&Module, RewriteError> {
+        let all = &mut self.all;
+        known(&mut self.barriers, ty, |params, results| {
+            let module = modules::barrier(params, results);
+            all.insert(Role::Barrier, None, &module)?;
+            Ok(module)
+        })
+    }
+
+    /// Whether a wrapper of the component calls `realloc`, unknown to the engine.
+    pub(super) fn calls_back(&mut self, roles: &ComponentRoles) -> Result<bool, RewriteError> {
+        for wrapper in roles.canons.iter().filter_map(Wrapper::of) {
+            if self.wrapper(wrapper)?.needs.iter().any(|(_, need)| *need == Need::Realloc) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Notes the module of a bridge.
+    pub(super) fn bridge(&mut self, module: Vec<u8>) {
+        self.all.insert_bridge(module);
+    }
+
+    /// Notes the ledger's memory of a component of that name.
+    pub(super) fn ledger_memory(&mut self, name: &str) -> Result<(), RewriteError> {
+        self.all.insert(Role::LedgerMemory, None, &modules::ledger_memory(name))
+    }
+
+    pub(super) fn wrapper(&mut self, wrapper: Wrapper) -> Result<&Module, RewriteError> {
+        match self.wrappers.entry(wrapper) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
+                let (role, made_for, module) = match new.key() {
+                    Wrapper::Builtin(builtin, signature) => {
+                        (Role::Builtin(*builtin), None, modules::builtin(*builtin, signature))
+                    }
+                    Wrapper::Lower(signature, lists) => {
+                        (Role::Lower, Some((signature, *lists)), modules::lower(signature, *lists))
+                    }
+                    Wrapper::Lift(signature, lists) => {
+                        (Role::Lift, Some((signature, *lists)), modules::lift(signature, *lists))
+                    }
+                };
+                self.all.insert(role, made_for, &module)?;
+                Ok(new.insert(module))
+            }
+        }
+    }
+}
+
+/// The module for core functions of that type, made if there is none.
+fn known<'m>(
+    modules: &'m mut HashMap<FuncTypes, Module>,
+    ty: &FuncType,
+    make: impl FnOnce(&[ValType], &[ValType]) -> Result<Module, RewriteError>,
+) -> Result<&'m Module, RewriteError> {
+    let values =
+        |types: &[wasmparser::ValType]| types.iter().map(|ty| ValType::try_from(*ty)).collect::<Result<Vec<_>, _>>();
+    let (Ok(params), Ok(results)) = (values(ty.params()), values(ty.results())) else {
+        return Err(broken!("a function that is called from without has types of its own"));
+    };
+    match modules.entry((params, results)) {
+        Entry::Occupied(known) => Ok(known.into_mut()),
+        Entry::Vacant(new) => {
+            let module = make(&new.key().0, &new.key().1)?;
+            Ok(new.insert(module))
+        }
+    }
+}
