@@ -73,12 +73,13 @@ pub use host::{
 pub use mappable_rewrite as rewrite;
 pub use mappable_rewrite::Tier;
 pub use region::{
-    AllocateError, FreezeFailed, Frozen, GRANULE, JoinFailed, Limits, Mappable, PartError, SplitFailed, ThawFailed,
+    AllocateError, FreezeFailed, Frozen, GRANULE, HugePages, JoinFailed, Limits, Mappable, PartError, SplitFailed,
+    ThawFailed,
 };
-pub use sys::calls as system_calls;
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
 pub use sys::injection;
+pub use sys::{calls as system_calls, reservations};
 pub use view::{MemoryShape, Strategy, Unmappable, strategy_for};
 
 /// A handle to a region, as components are passed it and give it: `own<mappable>`, or `borrow<mappable>`.

@@ -13,11 +13,11 @@ mod wat;
 
 use mappable::GRANULE;
 use process::{alone, had};
-use support::{G, Guest, Setup, World};
+use support::{Fixture, G, Guest, Setup, World};
 
 /// Everything that takes something: views, growth, dropped handles, regions left mapped, traps.
-fn use_and_leave(setup: Setup, round: u32) {
-    let mut world = World::new(setup);
+fn use_and_leave(fixture: &'static Fixture, round: u32) {
+    let mut world = fixture.world();
     let (a, b) = world.pair();
     let mut region = a.allocate(&mut world, 2 * GRANULE).unwrap();
     for at in 2..6 {
@@ -54,14 +54,43 @@ fn use_and_leave(setup: Setup, round: u32) {
 fn a_store_gives_back_all_that_it_had() {
     let _alone = alone();
     for setup in Setup::all() {
-        use_and_leave(setup, 0);
+        let fixture = Fixture::new(setup, setup.runtime_that_keeps_none(setup.config()));
+        let fixture: &'static Fixture = Box::leak(Box::new(fixture));
+        use_and_leave(fixture, 0);
         let before = had();
         let mapped = setup.way() != Setup::Copy;
         assert!((before.mappings > 0 && before.blocks > 0) || !mapped, "the canaries are there: {before:?}");
         for round in 0..60 {
-            use_and_leave(setup, round);
+            use_and_leave(fixture, round);
         }
         assert_eq!(had(), before, "{setup:?}");
+    }
+}
+
+#[test]
+fn memories_that_nobody_uses_keep_no_more_than_they_may() {
+    let _alone = alone();
+    for setup in Setup::all() {
+        const KEPT: u64 = 3;
+        let runtime = setup.builder(setup.config()).idle_memories(KEPT as usize).build().unwrap();
+        let fixture: &'static Fixture = Box::leak(Box::new(Fixture::new(setup, runtime)));
+        let before = had();
+        for round in 0..20 {
+            use_and_leave(fixture, round);
+            // At once, so that there is more to keep than may be.
+            let mut worlds = [fixture.world(), fixture.world(), fixture.world()];
+            for world in &mut worlds {
+                let guest = world.guest();
+                guest.fill(world, G, 3, 15 * G);
+            }
+        }
+        let after = had();
+        // Each may have as many pages as a small guest touches, and two mappings of ours.
+        let blocks = KEPT * (256 << 10) / 512;
+        assert!(after.blocks <= before.blocks + blocks, "{setup:?}: {before:?}, {after:?}");
+        assert!(after.mappings as u64 <= before.mappings as u64 + KEPT, "{setup:?}: {before:?}, {after:?}");
+        assert!(after.reserved <= before.reserved + ((KEPT * 4 + 4) << 30), "{setup:?}: {before:?}, {after:?}");
+        assert_eq!(after.descriptors, before.descriptors, "{setup:?}");
     }
 }
 

@@ -58,7 +58,7 @@ impl Words {
         }
         let len = bytes_of(PAGES)?;
         let extent = backing.take(len as u64).ok_or(io::ErrorKind::OutOfMemory)?;
-        let space = Space::reserve(usize::try_from(SPAN + GUARD).map_err(io::Error::other)?)?;
+        let space = Space::reserve(usize::try_from(SPAN + GUARD).map_err(io::Error::other)?, 0)?;
         let source = extent.source();
         backing.with_file(source.file, |file| space.map(0, file, source.range.start(), len, Access::Write))?;
         Ok(Self { base: space.base(), len, bytes: Bytes::Pages { _space: space, extent } })
@@ -133,10 +133,11 @@ fn bytes_of(pages: u32) -> io::Result<usize> {
 mod tests {
     use super::*;
     use crate::ledger::layout;
+    use crate::region::HugePages;
 
     #[test]
     fn a_ledger_reads_as_zero_and_ends_before_the_guard() {
-        for backing in [Backing::in_file().unwrap(), Backing::in_blocks()] {
+        for backing in [Backing::in_file(HugePages::default()).unwrap(), Backing::in_blocks()] {
             let words = Words::new(&backing).unwrap();
             let last = u32::try_from(words.len() - 4).unwrap();
             for at in [0, layout::FLIGHT, layout::CHUNKS, last] {
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_is_cleared_reads_as_zero_and_the_rest_stays() {
-        let words = Words::new(&Backing::in_file().unwrap()).unwrap();
+        let words = Words::new(&Backing::in_file(HugePages::default()).unwrap()).unwrap();
         let last = layout::BOUNCE - 4;
         for at in [last, layout::BOUNCE, layout::BOUNCE + (100 << 20)] {
             words.set(at, 7);

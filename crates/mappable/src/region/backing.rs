@@ -11,17 +11,22 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::HugePages;
 use super::ranges::{FileRange, Ranges};
-use crate::sys::File;
+use crate::sys::{Access, File, Space};
 
 /// The length of the file in bytes. All holes, so it is address space alone: room for a quarter of a million heaps
 /// of 4 GiB, and well under the largest offset that the kernel takes.
 const FILE_LEN: u64 = 1 << 50;
 
+/// In how many pieces memory of an extent is written over at the most.
+const MAX_RUNS: usize = 16;
+
 /// What extents are taken from.
 pub(crate) struct Backing {
     /// `None` where extents are blocks of the process's heap.
     file: Option<File>,
+    huge_pages: HugePages,
     /// Every range that is free here is a hole in `file`.
     free: Mutex<Ranges>,
     /// Files of others that are shown, by what tells them apart in a [`Source`].
@@ -58,18 +63,18 @@ impl fmt::Debug for Backing {
 
 impl Backing {
     /// A sparse file, of which pages can be mapped.
-    pub(crate) fn in_file() -> io::Result<Arc<Self>> {
-        Ok(Self::new(Some(File::create("mappable", FILE_LEN)?)))
+    pub(crate) fn in_file(huge_pages: HugePages) -> io::Result<Arc<Self>> {
+        Ok(Self::new(Some(File::create("mappable", FILE_LEN)?), huge_pages))
     }
 
     /// Blocks of the process's heap, for any platform. Nothing of it can be mapped.
     pub(crate) fn in_blocks() -> Arc<Self> {
-        Self::new(None)
+        Self::new(None, HugePages::default())
     }
 
-    fn new(file: Option<File>) -> Arc<Self> {
-        let free = Mutex::new(Ranges::new(FILE_LEN));
-        Arc::new(Self { file, free, foreign: Mutex::default(), next: AtomicU64::new(FileId::OWN.0 + 1) })
+    fn new(file: Option<File>, huge_pages: HugePages) -> Arc<Self> {
+        let (free, next) = (Mutex::new(Ranges::new(FILE_LEN)), AtomicU64::new(FileId::OWN.0 + 1));
+        Arc::new(Self { file, huge_pages, free, foreign: Mutex::default(), next })
     }
 
     /// Whether pages of it can be mapped.
@@ -105,6 +110,17 @@ impl Backing {
         let foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner).get(&id).and_then(Weak::upgrade);
         let file = foreign.ok_or_else(gone)?;
         show(&file)
+    }
+
+    /// Shows what regions have in a space, in place of what was there.
+    pub(crate) fn show(&self, source: Source, space: &Space, at: usize, access: Access) -> io::Result<()> {
+        let len = usize::try_from(source.range.len()).map_err(io::Error::other)?;
+        self.with_file(source.file, |file| space.map(at, file, source.range.start(), len, access))?;
+        let is_advised = self.huge_pages == HugePages::Advised && source.file == FileId::OWN;
+        if is_advised && source.range.huge_pages_at(space.base().addr().get() + at) > 0 {
+            space.advise_huge(at, len);
+        }
+        Ok(())
     }
 
     fn ranges(&self) -> MutexGuard<'_, Ranges> {
@@ -192,6 +208,31 @@ impl Extent {
         self.backing.with_file(FileId::OWN, |file| file.punch(self.range.start() + offset, len))
     }
 
+    /// Has all of it read as zero. Of the memory that it takes, up to `keep` bytes, those that come first, are written over
+    /// and stay; the rest is freed. Answers from which offset on that was so, if there was more. Not of a block.
+    ///
+    /// An error leaves what was not cleared as it was.
+    pub(crate) fn clear(&mut self, keep: u64) -> io::Result<Option<u64>> {
+        let (start, end) = (self.range.start(), self.range.end());
+        self.backing.with_file(FileId::OWN, |file| {
+            let (mut at, mut left) = (start, keep);
+            for _ in 0..MAX_RUNS {
+                let Some(data) = file.data(at..end)? else { return Ok(None) };
+                let kept = data.start..data.end.min(data.start + left);
+                file.write_zeroes(kept.clone())?;
+                (at, left) = (kept.end, left - (kept.end - kept.start));
+                if kept.end < data.end {
+                    break;
+                }
+            }
+            if at == end {
+                return Ok(None);
+            }
+            file.punch(at, end - at)?;
+            Ok(Some(at - start))
+        })
+    }
+
     /// Where `len` bytes at `offset` lie in the file, and in the block.
     fn inside(&self, offset: u64, len: usize) -> io::Result<(u64, usize)> {
         if offset.checked_add(len as u64).is_none_or(|end| end > self.range.len()) {
@@ -234,6 +275,12 @@ impl Extent {
         Ok(())
     }
 
+    /// All of it, as another value. What is left is an extent of nothing.
+    pub(crate) fn take(&mut self) -> Self {
+        let taken = std::mem::take(&mut self.range);
+        Self { backing: Arc::clone(&self.backing), allocation: self.allocation, range: taken, block: self.block.take() }
+    }
+
     /// Drops this without freeing its range, which another extent has.
     fn disown(&mut self) {
         self.range = FileRange::default();
@@ -256,6 +303,8 @@ impl Drop for Extent {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::region::GRANULE;
 
@@ -268,7 +317,7 @@ mod tests {
     }
 
     fn backings() -> [Arc<Backing>; 2] {
-        [Backing::in_file().unwrap(), Backing::in_blocks()]
+        [Backing::in_file(HugePages::default()).unwrap(), Backing::in_blocks()]
     }
 
     #[test]
@@ -306,6 +355,48 @@ mod tests {
             let mut bytes = vec![0; 3 * GRANULE as usize];
             low.read(0, &mut bytes).unwrap();
             assert_eq!([0, 1, 2].map(|granule| bytes[granule * GRANULE as usize]), [7, 8, 3]);
+        }
+    }
+
+    /// How many bytes of memory an extent takes.
+    fn taken(extent: &Extent) -> u64 {
+        let range = extent.range();
+        let (mut at, mut taken) = (range.start(), 0);
+        let next = |at| extent.backing.with_file(FileId::OWN, |file| file.data(at..range.end())).unwrap();
+        while let Some(data) = next(at) {
+            (at, taken) = (data.end, taken + data.end - data.start);
+        }
+        taken
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn what_is_cleared_reads_as_zero_and_keeps_no_more_than_it_may(
+            pages in prop::collection::btree_set(0u64..64, 0..48),
+            keep in 0u64..48,
+        ) {
+            const PAGE: u64 = 4096;
+            let backing = Backing::in_file(HugePages::default()).unwrap();
+            let [mut before, mut extent, mut after] = [(); 3].map(|()| backing.take(4 * GRANULE).unwrap());
+            for neighbour in [&mut before, &mut after] {
+                neighbour.write(0, &[7; 4 * GRANULE as usize]).unwrap();
+            }
+            for page in &pages {
+                extent.write(page * PAGE + 9, &[0xa5]).unwrap();
+            }
+            let had = taken(&extent);
+            let freed_from = extent.clear(keep * PAGE).unwrap();
+            let mut bytes = vec![1; 4 * GRANULE as usize];
+            extent.read(0, &mut bytes).unwrap();
+            prop_assert!(bytes.iter().all(|&byte| byte == 0));
+            let kept = taken(&extent);
+            prop_assert!(kept <= (keep * PAGE).min(had));
+            prop_assert!(freed_from.is_some() || kept == had);
+            for neighbour in [&before, &after] {
+                neighbour.read(0, &mut bytes).unwrap();
+                prop_assert!(bytes.iter().all(|&byte| byte == 7), "a neighbour lost bytes");
+            }
         }
     }
 

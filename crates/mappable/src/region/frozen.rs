@@ -22,6 +22,7 @@ use std::ops::{Deref, Range};
 use std::slice;
 use std::sync::{Arc, OnceLock};
 
+use super::huge;
 use super::mappable::{check_part, window};
 use super::{AllocateError, Backing, Extent, FileId, FileRange, GRANULE, Mappable, PartError, Source, ThawFailed};
 use crate::sys::{Access, File, Space};
@@ -79,6 +80,14 @@ impl Allocation {
         // SAFETY: the window maps all of the allocation's pages, whose file does not shrink, and lives as long as
         // `self`. Nobody writes to them meanwhile (I2).
         Some(unsafe { slice::from_raw_parts(window.base().as_ptr(), window.len()) })
+    }
+
+    /// Moves a part of an extent that is shown into huge pages.
+    fn collapse(&self, part: FileRange) -> io::Result<()> {
+        match (&self.bytes, self.window.get()) {
+            (Bytes::Extent(extent), Some(window)) => huge::collapse(window, extent.range(), part),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
@@ -294,6 +303,27 @@ impl Frozen {
     /// [`ThawFailed`], which gives the reference back.
     pub fn thaw(self) -> Result<Mappable, ThawFailed> {
         self.region.thaw().map_err(|region| ThawFailed { frozen: Self { region } })
+    }
+
+    /// Moves the bytes into huge pages, as [`Mappable::collapse`] does, for all who have mapped them or will. Of a slice,
+    /// only those that are in it. Not the bytes of a file that was mapped ([`Frozen::from_file_mapped`]).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = mappable::Runtime::new()?;
+    /// let tables = runtime.allocate_from(&[1; 4 << 20])?.freeze()?;
+    /// // A hint: if it fails, they are read from small pages.
+    /// let _ = tables.collapse();
+    /// assert_eq!(tables[..], [1; 4 << 20]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Mappable::collapse`].
+    pub fn collapse(&self) -> io::Result<()> {
+        self.region.allocation.collapse(self.region.range)
     }
 
     /// A new region with a copy of the bytes.

@@ -7,7 +7,8 @@
 //!    └ Frozen           a reference to bytes that do not change; the host's side of the WIT resource
 //!       └ Allocation    an extent that was frozen, or a file of others
 //!   Backing             one sparse file for a runtime (or, where there are no such, blocks of the heap); regions and the
-//!    └ Ranges           heaps of linear memories are ranges of it; which are free is arithmetic alone
+//!    ├ Ranges           heaps of linear memories are ranges of it; which are free is arithmetic alone
+//!    └ HugePages        which of it lies in huge pages
 //! ```
 //!
 //! Where a region is seen is [`view`](crate::view)'s business, who holds which handle is [`host`](crate::host)'s.
@@ -16,6 +17,7 @@ mod backing;
 mod error;
 mod frozen;
 mod held;
+mod huge;
 mod mappable;
 mod ranges;
 
@@ -25,6 +27,7 @@ pub use frozen::Frozen;
 pub(crate) use frozen::FrozenRegion;
 pub use held::Limits;
 pub(crate) use held::{Account, Charged, Held};
+pub use huge::HugePages;
 pub use mappable::Mappable;
 pub(crate) use mappable::check_part;
 pub(crate) use ranges::FileRange;

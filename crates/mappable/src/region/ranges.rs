@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::GRANULE;
+use crate::sys::HUGE_PAGE;
 
 /// A range of a file, in bytes: a positive multiple of the granule, granule-aligned, and not past the largest file
 /// offset. Made by [`Ranges`], and by cutting and joining what it made; or of a whole file by [`FileRange::whole`].
@@ -46,6 +47,21 @@ impl FileRange {
         Some((self.part(0, at)?, self.part(at, self.len.checked_sub(at)?)?))
     }
 
+    /// How many huge pages it can lie in where it is shown at `address`: those that are whole, and begin at a multiple of
+    /// their size in the file and in the address space alike.
+    pub(crate) fn huge_pages_at(self, address: usize) -> u64 {
+        if !(address as u64).wrapping_sub(self.start).is_multiple_of(HUGE_PAGE) {
+            return 0;
+        }
+        self.end().saturating_sub(self.start.next_multiple_of(HUGE_PAGE)) / HUGE_PAGE
+    }
+
+    /// Where in it `len` bytes can begin with a huge page.
+    fn aligned(self, len: u64) -> Option<u64> {
+        let start = self.start.checked_next_multiple_of(HUGE_PAGE)?;
+        start.checked_add(len).is_some_and(|end| end <= self.end()).then_some(start)
+    }
+
     /// This range and `next`, which must begin where this one ends.
     pub(crate) fn joined(self, next: Self) -> Option<Self> {
         (self.end() == next.start).then_some(Self { start: self.start, len: self.len + next.len })
@@ -70,15 +86,31 @@ impl Ranges {
         ranges
     }
 
-    /// Takes a range of `len` bytes, if there is one and `len` is a positive multiple of the granule.
+    /// Takes a range of `len` bytes, if there is one and `len` is a positive multiple of the granule. If it has room for a
+    /// huge page it begins with one, unless there is room for it only elsewhere.
     pub(crate) fn take(&mut self, len: u64) -> Option<FileRange> {
         if len == 0 || !len.is_multiple_of(GRANULE) {
             return None;
         }
-        let &(found, start) = self.by_len.range((len, 0)..).next()?;
-        self.remove(start, found);
-        self.insert(start + len, found - len);
-        Some(FileRange { start, len })
+        let tightest = self.first_of(len)?;
+        let (free, start) = if len < HUGE_PAGE {
+            (tightest, tightest.start)
+        } else {
+            // Any range that is longer by what alignment takes at the most will do, so no more than two are looked at.
+            let roomy = || self.first_of(len.checked_add(HUGE_PAGE - GRANULE)?);
+            let aligned = |free: FileRange| Some((free, free.aligned(len)?));
+            aligned(tightest).or_else(|| aligned(roomy()?)).unwrap_or((tightest, tightest.start))
+        };
+        let taken = FileRange { start, len };
+        self.remove(free.start, free.len);
+        self.insert(free.start, taken.start - free.start);
+        self.insert(taken.end(), free.end() - taken.end());
+        Some(taken)
+    }
+
+    /// The tightest free range of at least `len` bytes.
+    fn first_of(&self, len: u64) -> Option<FileRange> {
+        self.by_len.range((len, 0)..).next().map(|&(len, start)| FileRange { start, len })
     }
 
     /// Gives a range back that [`Ranges::take`] gave.
@@ -117,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    const FILE: u64 = 64 * GRANULE;
+    const FILE: u64 = 512 * GRANULE;
 
     #[derive(Clone, Debug)]
     enum Op {
@@ -128,6 +160,7 @@ mod tests {
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
             (1u64..12).prop_map(|granules| Op::Take(granules * GRANULE)),
+            (30u64..80).prop_map(|granules| Op::Take(granules * GRANULE)),
             any::<prop::sample::Index>().prop_map(Op::Give),
         ]
     }
@@ -155,7 +188,15 @@ mod tests {
             let mut taken: Vec<FileRange> = vec![];
             for op in ops {
                 match op {
-                    Op::Take(len) => taken.extend(ranges.take(len)),
+                    Op::Take(len) => {
+                        let (largest, _) = ranges.by_len.last().copied().unwrap_or_default();
+                        let range = ranges.take(len);
+                        prop_assert_eq!(range.is_some(), len <= largest, "alignment is no reason to refuse");
+                        let is_roomy = len >= HUGE_PAGE && len + HUGE_PAGE <= largest + GRANULE;
+                        let begins_huge = range.is_some_and(|range| range.start.is_multiple_of(HUGE_PAGE));
+                        prop_assert!(!is_roomy || begins_huge, "{:?} is not aligned", range);
+                        taken.extend(range);
+                    }
                     Op::Give(index) if !taken.is_empty() => {
                         ranges.give(taken.swap_remove(index.index(taken.len())));
                     }
@@ -199,6 +240,24 @@ mod tests {
                 ranges.give(part);
                 check(&ranges, &parts);
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn huge_pages_are_counted_where_file_and_addresses_agree(
+            start in 0u64..100, granules in 1u64..200, at in 0usize..100, same in any::<bool>(),
+        ) {
+            let range = FileRange { start: start * GRANULE, len: granules * GRANULE };
+            let shift = if same { start as usize } else { at };
+            let address = (7 << 40) + shift * GRANULE as usize;
+            // One by one: the granules that begin a huge page in both, and have all of it in the range.
+            let begins = |granule: &u64| {
+                let offset = granule * GRANULE;
+                let both = [range.start + offset, address as u64 + offset].iter().all(|at| at.is_multiple_of(HUGE_PAGE));
+                both && offset + HUGE_PAGE <= range.len
+            };
+            prop_assert_eq!(range.huge_pages_at(address), (0..granules).filter(begins).count() as u64);
         }
     }
 

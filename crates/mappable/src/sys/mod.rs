@@ -21,6 +21,10 @@ pub mod injection;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The size of a huge page in bytes, as most processors have it: what address ranges and extents are aligned for. Where
+/// it is another, that is of no use, and does no harm.
+pub(crate) const HUGE_PAGE: u64 = 2 << 20;
+
 /// What may be done to bytes that are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Access {
@@ -43,12 +47,18 @@ pub enum Call {
     Write,
     /// `fallocate`
     Punch,
+    /// `lseek`
+    Seek,
     /// `mmap` of fresh addresses
     Reserve,
     /// `mmap` over addresses of our own
     Map,
     /// `mprotect`
     Protect,
+    /// `madvise` for huge pages. That it fails makes no difference.
+    Advise,
+    /// `madvise` to move what is there into huge pages
+    Collapse,
     /// `sigaction`
     Sigaction,
     /// The engine's growth by nothing, for a core module. No system call, but it is to be seen what comes of it, too.
@@ -57,12 +67,19 @@ pub enum Call {
 }
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
+static RESERVATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// How many system calls the library has made in this process: reservations, mappings, unmappings, holes punched.
 ///
 /// A warm map or unmap makes none; take the difference around one to see.
 pub fn calls() -> u64 {
     CALLS.load(Ordering::Relaxed)
+}
+
+/// How many address ranges the library has reserved in this process: one for each memory, and one for each view that was
+/// built besides its first.
+pub fn reservations() -> u64 {
+    RESERVATIONS.load(Ordering::Relaxed)
 }
 
 /// Counts one system call.
@@ -75,8 +92,10 @@ fn count() {
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn enter(call: Call) -> std::io::Result<()> {
     count();
+    if call == Call::Reserve {
+        RESERVATIONS.fetch_add(1, Ordering::Relaxed);
+    }
     #[cfg(feature = "fault-injection")]
     injection::enter(call)?;
-    let _ = call;
     Ok(())
 }

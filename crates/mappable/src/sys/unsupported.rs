@@ -36,6 +36,14 @@ impl File {
     pub(crate) fn punch(&self, _start: u64, _len: u64) -> io::Result<()> {
         match self.0 {}
     }
+
+    pub(crate) fn write_zeroes(&self, _range: Range<u64>) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(crate) fn data(&self, _within: Range<u64>) -> io::Result<Option<Range<u64>>> {
+        match self.0 {}
+    }
 }
 
 /// Never exists here.
@@ -43,7 +51,7 @@ impl File {
 pub(crate) struct Space(Infallible);
 
 impl Space {
-    pub(crate) fn reserve(_len: usize) -> io::Result<Self> {
+    pub(crate) fn reserve(_len: usize, _like: u64) -> io::Result<Self> {
         Err(unsupported())
     }
 
@@ -52,6 +60,18 @@ impl Space {
     }
 
     pub(crate) fn len(&self) -> usize {
+        match self.0 {}
+    }
+
+    pub(crate) fn advise_huge(&self, _at: usize, _len: usize) {
+        match self.0 {}
+    }
+
+    pub(crate) fn collapse(&self, _at: usize, _len: usize) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(crate) fn hide(&self, _at: usize, _len: usize) -> io::Result<()> {
         match self.0 {}
     }
 

@@ -3,7 +3,7 @@
 //! # Safety
 //!
 //! `MemoryCreator` asks for zeroed memory with the reservation and guard that it names. A [`Heap`]'s extent is fresh,
-//! so it reads as zero, and its span is at least what was asked for; a block reads as zero, and is made only where
+//! so it reads as zero, or has been made to ([`Idle`]), and its span is at least what was asked for; a block reads as zero, and is made only where
 //! nothing was asked for.
 
 #![allow(unsafe_code)]
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
+use super::idle::{Bare, Idle};
 use super::memory::Linear;
 use super::paged::Heap;
 use super::{Allowance, Memory, MemoryShape, SPAN, strategy_for};
@@ -28,11 +29,14 @@ pub(crate) struct Memories {
     /// By [`Memory::key`].
     by_key: Mutex<BTreeMap<usize, Weak<Memory>>>,
     pub(super) views: Arc<Allowance>,
+    /// Those that nobody uses any more.
+    idle: Arc<Idle>,
 }
 
 impl Memories {
-    pub(crate) fn new(max_views: usize) -> Arc<Self> {
-        Arc::new(Self { by_key: Mutex::default(), views: Allowance::new(max_views) })
+    pub(crate) fn new(max_views: usize, max_idle: usize) -> Arc<Self> {
+        let (views, idle) = (Allowance::new(max_views), Idle::new(max_idle));
+        Arc::new(Self { by_key: Mutex::default(), views, idle })
     }
 
     /// The memory that has `address` in its first view, or its block. Until a context adopts it, that is the current one.
@@ -91,11 +95,18 @@ impl Creator {
 
     fn in_pages(&self, capacity: u64, shape: &MemoryShape, sizes: &Sizes) -> Result<Memory, String> {
         let capacity = capacity.next_multiple_of(GRANULE).max(GRANULE);
-        let extent = self.backing.take(capacity).ok_or("there is no room for another linear memory")?;
         let span = capacity.max(sizes.reservation).checked_add(sizes.guard).ok_or("the guard is too large")?;
-        let heap = Heap { extent, span: usize::try_from(span).map_err(|error| error.to_string())? };
-        Memory::in_pages(heap, strategy_for(shape), sizes.minimum as usize)
-            .map_err(|error| format!("no address space or mapping for another linear memory: {error}"))
+        let span = usize::try_from(span).map_err(|error| error.to_string())?;
+        let (size, idle) = (sizes.minimum as usize, &self.memories.idle);
+        let bare = match idle.take(capacity, span, size) {
+            Some(bare) => bare,
+            None => {
+                let extent = self.backing.take(capacity).ok_or("there is no room for another linear memory")?;
+                Bare::new(Heap { extent, span }, size)
+                    .map_err(|error| format!("no address space or mapping for another linear memory: {error}"))?
+            }
+        };
+        Ok(Memory::in_pages(bare, idle, strategy_for(shape), size))
     }
 }
 

@@ -28,7 +28,8 @@ use wasmtime::LinearMemory;
 use super::allowance::Permit;
 use super::block::Block;
 use super::creator::Memories;
-use super::paged::{Heap, Paged, RemapError, View};
+use super::idle::{Bare, Idle};
+use super::paged::{Paged, RemapError, View};
 use super::role::{Directory, Driven, Role, Window};
 use super::{Mount, Strategy, Unmappable};
 use crate::GRANULE;
@@ -62,10 +63,10 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// A memory in pages, with one view.
-    pub(super) fn in_pages(heap: Heap, strategy: Result<Strategy, Unmappable>, size: usize) -> io::Result<Self> {
-        let (paged, base) = Paged::new(heap, size)?;
-        Ok(Self::new(Body::Paged(paged), base, strategy, size))
+    /// A memory in pages, whose first view shows `size` bytes.
+    pub(super) fn in_pages(bare: Bare, idle: &Arc<Idle>, strategy: Result<Strategy, Unmappable>, size: usize) -> Self {
+        let (paged, base) = Paged::new(bare, idle);
+        Self::new(Body::Paged(paged), base, strategy, size)
     }
 
     /// A memory in a block, into which regions are copied if they can be mapped at all.
@@ -217,8 +218,13 @@ impl Memory {
     }
 
     /// As [`Paged::remap`].
-    pub(super) fn remap(&self, view: &View, hide: &[Mount], show: Option<&Mount>) -> Result<(), RemapError> {
+    pub(super) fn remap(&self, view: &View, hide: &[Mount], show: &[Mount]) -> Result<(), RemapError> {
         self.paged().map_err(RemapError::Undone)?.remap(view, hide, show)
+    }
+
+    /// As [`Paged::lay`].
+    pub(super) fn lay(&self, view: &View, hide: &[Mount], show: &[Mount]) -> Result<(), RemapError> {
+        self.paged().map_err(RemapError::Undone)?.lay(view, self.size(), hide, show)
     }
 
     fn paged(&self) -> io::Result<&Paged> {

@@ -9,6 +9,7 @@
 //!       └ Block      its bytes as a block of the process's heap, where pages can't be mapped
 //!   Seat             a memory as its store's context drives it: maps and unmaps by switching or changing views, or by copying
 //!    ├ Views         the cached views of a memory, and which leads to which
+//!    │  └ History   what was wanted and had no view: what is worth one
 //!    ├ Copies        what is mapped in a memory that has no views
 //!    └ Mount         bytes at a placement: arithmetic alone
 //!   Role             what a memory shows where a store's ledger says it: as a guest's memory, as the ledger itself, as a
@@ -31,11 +32,14 @@ mod allowance;
 mod block;
 mod copies;
 mod creator;
+mod history;
+mod idle;
 mod memory;
 mod mount;
 mod paged;
 mod role;
 mod seat;
+mod shelf;
 mod strategy;
 mod views;
 

@@ -63,6 +63,11 @@ impl Mount {
         self.access
     }
 
+    /// Whether it covers every byte of the memory that the other one does.
+    pub(crate) fn covers(&self, other: &Mount) -> bool {
+        self.offset <= other.offset && other.offset + other.len() <= self.offset + self.len()
+    }
+
     /// Whether the two cover a common byte of the memory.
     pub(crate) fn overlaps(&self, other: &Mount) -> bool {
         self.offset < other.offset + other.len() && other.offset < self.offset + self.len()
@@ -75,6 +80,12 @@ pub(crate) fn changed(mounts: &[Mount], without: &[Mount], with: Option<Mount>) 
     changed.extend(with);
     changed.sort_unstable();
     changed
+}
+
+/// What is to go and what is to come for `to` to be shown in place of `from`. Both are in order.
+pub(super) fn difference(from: &[Mount], to: &[Mount]) -> (Vec<Mount>, Vec<Mount>) {
+    let without = |all: &[Mount], others: &[Mount]| all.iter().filter(|m| !others.contains(m)).copied().collect();
+    (without(from, to), without(to, from))
 }
 
 #[cfg(test)]
@@ -116,6 +127,22 @@ mod tests {
             let shared = (a..a + a_len).any(|granule| (b..b + b_len).contains(&granule));
             prop_assert_eq!(mount(a, a_len).overlaps(&mount(b, b_len)), shared);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mount_that_covers_another_shares_all_its_granules(a in 0u64..12, a_len in 1u64..5, b in 0u64..12, b_len in 1u64..5) {
+            let all = (b..b + b_len).all(|granule| (a..a + a_len).contains(&granule));
+            prop_assert_eq!(mount(a, a_len).covers(&mount(b, b_len)), all);
+        }
+    }
+
+    #[test]
+    fn a_difference_leads_from_one_set_to_the_other() {
+        let [a, b, c, d] = [1, 2, 3, 4].map(|at| mount(at, 1));
+        assert_eq!(difference(&[a, b, c], &[b, d]), (vec![a, c], vec![d]));
+        assert_eq!(difference(&[], &[a]), (vec![], vec![a]));
+        assert_eq!(difference(&[a], &[a]), (vec![], vec![]));
     }
 
     #[test]

@@ -12,17 +12,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Mount;
 use super::allowance::Permit;
+use super::idle::{Bare, Idle};
 use crate::GRANULE;
 use crate::region::Extent;
-use crate::sys::{self, Access, Guard, Space};
+use crate::sys::{self, Access, File, Guard, Space};
 
 /// An address range that shows a memory's heap and, at their placements, regions.
 #[derive(Debug)]
 pub(crate) struct View {
-    /// Of what is shown for reading alone. They go before the addresses do, which may then be others'.
-    guards: Mutex<Vec<(Mount, Guard)>>,
+    /// What is shown besides the heap, and the guards of what is shown for reading alone. They go before the addresses do,
+    /// which may then be others'.
+    regions: Mutex<Vec<(Mount, Option<Guard>)>>,
     /// Whether there are guards: asked when the view is made current, without the lock.
     is_guarded: AtomicBool,
+    /// Whether the system refused to show something here, which may have left a hole. Never `false` again.
+    is_torn: AtomicBool,
     space: Space,
     /// How much of the heap is shown, in bytes: whole granules. Beyond it nothing is accessible.
     heap_shown: AtomicUsize,
@@ -37,9 +41,15 @@ impl View {
         mounts: &[Mount],
         permits: Option<[Permit; 2]>,
     ) -> io::Result<Self> {
-        let space = Space::reserve(heap.span)?;
-        let (guards, is_guarded, heap_shown) = (Mutex::default(), AtomicBool::new(false), AtomicUsize::new(0));
-        let view = Self { guards, is_guarded, space, heap_shown, _permits: permits };
+        let space = Space::reserve(heap.span, 0)?;
+        let view = Self {
+            regions: Mutex::default(),
+            is_guarded: AtomicBool::new(false),
+            is_torn: AtomicBool::new(false),
+            space,
+            heap_shown: AtomicUsize::new(0),
+            _permits: permits,
+        };
         view.show_heap_to(heap, heap_len)?;
         mounts.iter().try_for_each(|mount| view.show(heap, mount))?;
         Ok(view)
@@ -49,9 +59,13 @@ impl View {
         self.space.base()
     }
 
+    pub(super) fn heap_shown(&self) -> usize {
+        self.heap_shown.load(Ordering::Relaxed)
+    }
+
     /// Shows the heap as far as `len` bytes, if it is not shown so far already.
     pub(super) fn show_heap_to(&self, heap: &Heap, len: usize) -> io::Result<()> {
-        let shown = self.heap_shown.load(Ordering::Relaxed);
+        let shown = self.heap_shown();
         let len = len.next_multiple_of(GRANULE as usize);
         if len > shown {
             self.show_heap(heap, shown, len - shown)?;
@@ -60,37 +74,83 @@ impl View {
         Ok(())
     }
 
+    /// Shows the heap as far as `len` bytes and no further.
+    pub(super) fn show_heap_just_to(&self, heap: &Heap, len: usize) -> io::Result<()> {
+        self.hide_heap_from(len)?;
+        self.show_heap_to(heap, len)
+    }
+
+    /// Shows nothing from `len` bytes on, rounded up to whole granules. No region is shown there.
+    pub(super) fn hide_heap_from(&self, len: usize) -> io::Result<()> {
+        let (len, shown) = (len.next_multiple_of(GRANULE as usize), self.heap_shown());
+        if len < shown {
+            self.attempt(|| self.space.hide(len, shown - len))?;
+            self.heap_shown.store(len, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Shows the heap where regions are still shown. An error if the view may not be whole even so.
+    pub(super) fn show_heap_alone(&self, heap: &Heap) -> io::Result<()> {
+        let regions: Vec<Mount> = self.regions().iter().map(|(mount, _)| *mount).collect();
+        regions.iter().try_for_each(|mount| self.hide(heap, mount))?;
+        if self.is_torn.load(Ordering::Relaxed) {
+            return Err(io::Error::other("a view may have a hole"));
+        }
+        Ok(())
+    }
+
     fn show_heap(&self, heap: &Heap, at: usize, len: usize) -> io::Result<()> {
         let source = heap.extent.source();
         let start = source.range.start() + at as u64;
-        heap.extent.backing().with_file(source.file, |file| self.space.map(at, file, start, len, Access::Write))
+        let show = |file: &File| self.space.map(at, file, start, len, Access::Write);
+        self.attempt(|| heap.extent.backing().with_file(source.file, show))
+    }
+
+    fn attempt(&self, change: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        change().inspect_err(|_| self.is_torn.store(true, Ordering::Relaxed))
     }
 
     /// Shows a region in place of the heap.
     pub(super) fn show(&self, heap: &Heap, mount: &Mount) -> io::Result<()> {
-        let (at, len, source) = (mount.offset() as usize, mount.len() as usize, mount.source());
-        heap.extent
-            .backing()
-            .with_file(source.file, |file| self.space.map(at, file, source.range.start(), len, mount.access()))?;
-        if mount.access() == Access::Read {
-            let start = self.base().addr().get() + at;
-            let mut guards = self.guards();
-            guards.retain(|(guarded, _)| guarded != mount);
-            guards.push((*mount, Guard::new(start..start + len)));
-            self.is_guarded.store(true, Ordering::Relaxed);
-        }
+        let (at, len) = (mount.offset() as usize, mount.len() as usize);
+        self.attempt(|| heap.extent.backing().show(mount.source(), &self.space, at, mount.access()))?;
+        let start = self.base().addr().get() + at;
+        let guard = (mount.access() == Access::Read).then(|| Guard::new(start..start + len));
+        self.note(mount, Some(guard));
         Ok(())
     }
 
     /// Shows the heap again in place of a region.
     pub(super) fn hide(&self, heap: &Heap, mount: &Mount) -> io::Result<()> {
         self.show_heap(heap, mount.offset() as usize, mount.len() as usize)?;
-        if mount.access() == Access::Read {
-            let mut guards = self.guards();
-            guards.retain(|(guarded, _)| guarded != mount);
-            self.is_guarded.store(!guards.is_empty(), Ordering::Relaxed);
-        }
+        self.note(mount, None);
         Ok(())
+    }
+
+    /// The same, before `others` are shown.
+    fn hide_for(&self, heap: &Heap, mount: &Mount, others: &[Mount]) -> io::Result<()> {
+        if others.iter().any(|other| other.covers(mount)) {
+            self.note(mount, None);
+            return Ok(());
+        }
+        self.hide(heap, mount)
+    }
+
+    /// Shows the heap alone, as far as it was shown.
+    fn clear(&self, heap: &Heap) -> io::Result<()> {
+        self.regions().clear();
+        self.is_guarded.store(false, Ordering::Relaxed);
+        let shown = self.heap_shown();
+        if shown == 0 { Ok(()) } else { self.show_heap(heap, 0, shown) }
+    }
+
+    /// Notes that a region is shown, with its guard if it has one; or that it is not any more.
+    fn note(&self, mount: &Mount, shown: Option<Option<Guard>>) {
+        let mut regions = self.regions();
+        regions.retain(|(other, _)| other != mount);
+        regions.extend(shown.map(|guard| (*mount, guard)));
+        self.is_guarded.store(regions.iter().any(|(_, guard)| guard.is_some()), Ordering::Relaxed);
     }
 
     /// Shows again what is frozen wherever the host has written to it since. The view is not current, or about to change.
@@ -98,8 +158,7 @@ impl View {
         if !self.is_guarded.load(Ordering::Relaxed) || sys::faults() == 0 {
             return Ok(());
         }
-        let dirty = |(mount, guard): &(Mount, Guard)| guard.is_dirty().then_some(*mount);
-        let dirty: Vec<Mount> = self.guards().iter().filter_map(dirty).collect();
+        let dirty: Vec<Mount> = self.regions().iter().filter(is_dirty).map(|(mount, _)| *mount).collect();
         dirty.iter().try_for_each(|mount| self.show(heap, mount))
     }
 
@@ -108,16 +167,21 @@ impl View {
         if !self.is_guarded.load(Ordering::Relaxed) || sys::faults() == 0 {
             return;
         }
-        for (mount, _) in self.guards().iter().filter(|(_, guard)| guard.is_dirty()) {
+        for (mount, _) in self.regions().iter().filter(is_dirty) {
             if let Err(error) = self.space.discard(mount.offset() as usize, mount.len() as usize) {
                 tracing::warn!(%error, "pages that were written to were not freed");
             }
         }
     }
 
-    fn guards(&self) -> MutexGuard<'_, Vec<(Mount, Guard)>> {
-        self.guards.lock().unwrap_or_else(PoisonError::into_inner)
+    fn regions(&self) -> MutexGuard<'_, Vec<(Mount, Option<Guard>)>> {
+        self.regions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the host has written where a region is shown for reading alone.
+fn is_dirty((_, guard): &&(Mount, Option<Guard>)) -> bool {
+    guard.as_ref().is_some_and(Guard::is_dirty)
 }
 
 /// The pages of a linear memory itself, which every view of it shows.
@@ -138,14 +202,17 @@ pub(super) struct Paged {
     views: Mutex<Vec<Arc<View>>>,
     /// After the views in which it is shown.
     pub(super) heap: Heap,
+    /// What takes the first view and the heap over in the end.
+    idle: Arc<Idle>,
 }
 
 impl Paged {
-    /// With one view, which shows `len` bytes of the heap. Answers its base.
-    pub(super) fn new(heap: Heap, len: usize) -> io::Result<(Self, NonNull<u8>)> {
-        let first = View::build(&heap, len, &[], None)?;
+    /// A memory whose heap reads as zero, and is shown by its first view and nothing else. Answers that one's base.
+    pub(super) fn new(bare: Bare, idle: &Arc<Idle>) -> (Self, NonNull<u8>) {
+        let Bare { first, heap } = bare;
         let base = first.base();
-        Ok((Self { first_base: base.addr().get(), views: Mutex::new(vec![Arc::new(first)]), heap }, base))
+        let views = Mutex::new(vec![Arc::new(first)]);
+        (Self { first_base: base.addr().get(), views, heap, idle: Arc::clone(idle) }, base)
     }
 
     pub(super) fn first(&self) -> Option<Arc<View>> {
@@ -174,35 +241,69 @@ impl Paged {
         current.show_heap_to(&self.heap, len)
     }
 
-    /// Changes what a view shows: `hide` goes, `show` comes. Undoes what it did when it fails. What was written to frozen
-    /// bytes in it goes with every change, as it does with another view.
+    /// Changes what the current view shows: `hide` goes, `show` comes. Undoes what it did when it fails. What was written to
+    /// frozen bytes in it goes with every change, as it does with another view.
     ///
     /// # Errors
     ///
     /// [`RemapError::Undone`] if nothing has changed, [`RemapError::Broken`] if the view is no longer whole.
-    pub(super) fn remap(&self, view: &View, hide: &[Mount], show: Option<&Mount>) -> Result<(), RemapError> {
+    pub(super) fn remap(&self, view: &View, hide: &[Mount], show: &[Mount]) -> Result<(), RemapError> {
         if let Err(error) = view.discard_writes(&self.heap) {
             // Where that failed the view may show nothing now, instead of frozen bytes: tried once more.
             return Err(undo(error, || view.discard_writes(&self.heap)));
         }
+        let show_again = |hidden: &[Mount]| hidden.iter().try_for_each(|mount| view.show(&self.heap, mount));
         for (done, mount) in hide.iter().enumerate() {
-            if let Err(error) = view.hide(&self.heap, mount) {
-                return Err(undo(error, || hide[..=done].iter().try_for_each(|m| view.show(&self.heap, m))));
+            if let Err(error) = view.hide_for(&self.heap, mount, show) {
+                return Err(undo(error, || show_again(&hide[..=done])));
             }
         }
-        if let Some(mount) = show
-            && let Err(error) = view.show(&self.heap, mount)
-        {
-            return Err(undo(error, || {
-                view.hide(&self.heap, mount)?;
-                hide.iter().try_for_each(|m| view.show(&self.heap, m))
-            }));
+        for (done, mount) in show.iter().enumerate() {
+            if let Err(error) = view.show(&self.heap, mount) {
+                return Err(undo(error, || {
+                    show[..=done].iter().try_for_each(|mount| view.hide(&self.heap, mount))?;
+                    show_again(hide)
+                }));
+            }
         }
         Ok(())
     }
 
+    /// The same for a view that is not current, in a heap of `len` bytes. What goes may be there no more, and not to be shown
+    /// again: when this fails, the view shows the heap alone.
+    ///
+    /// # Errors
+    ///
+    /// [`RemapError::Undone`] if the view shows the heap alone, [`RemapError::Broken`] if it is no longer whole.
+    pub(super) fn lay(&self, view: &View, len: usize, hide: &[Mount], show: &[Mount]) -> Result<(), RemapError> {
+        let lay = || {
+            hide.iter().try_for_each(|mount| view.hide_for(&self.heap, mount, show))?;
+            view.discard_writes(&self.heap)?;
+            // Before what comes, some of which may be behind the heap as it was shown.
+            view.show_heap_to(&self.heap, len)?;
+            show.iter().try_for_each(|mount| view.show(&self.heap, mount))
+        };
+        lay().map_err(|error| undo(error, || view.clear(&self.heap)))
+    }
+
     fn views(&self) -> MutexGuard<'_, Vec<Arc<View>>> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Paged {
+    fn drop(&mut self) {
+        let views = self.views.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if views.is_empty() {
+            return;
+        }
+        let first = views.remove(0);
+        // What they show is to be written over, which nobody should have mapped any more.
+        views.clear();
+        if let Some(first) = Arc::into_inner(first) {
+            let heap = Heap { extent: self.heap.extent.take(), span: self.heap.span };
+            self.idle.keep(Bare { first, heap });
+        }
     }
 }
 

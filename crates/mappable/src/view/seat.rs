@@ -1,8 +1,8 @@
 //! A memory as its store's context drives it: maps regions into it and out of it, by whichever strategy it can take.
 //!
 //! A change goes to the view that shows what is wanted: one edge away when it has been there before, cached, or built
-//! (*swap*); or the current view is changed in place (*remap*); or bytes are moved ([`Copies`]). A step that fails has
-//! changed nothing.
+//! (*swap*); or the spare view is changed, which in a memory that can't swap is the only one (*remap*); or bytes are moved
+//! ([`Copies`]). A step that fails has changed nothing. What is worth a view, [`Views`] says.
 //!
 //! A memory that a ledger drives is changed by trusted modules, too, from one view that is *offered* to another. Only
 //! views in which nothing is frozen are offered, and only while nothing is shown that nobody owns: so what the host has
@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::copies::Copies;
-use super::mount::changed;
+use super::mount::{changed, difference};
 use super::paged::{RemapError, View};
 use super::views::{ViewId, Views};
 use super::{Allowance, Memories, Memory, Mount, Placement, Strategy, Unmappable};
@@ -33,6 +33,15 @@ pub(crate) enum MountError {
     Exhausted(io::Error),
     /// The memory is no longer whole, and its instance must not go on.
     Broken(io::Error),
+}
+
+impl From<RemapError> for MountError {
+    fn from(error: RemapError) -> Self {
+        match error {
+            RemapError::Undone(error) => Self::Exhausted(error),
+            RemapError::Broken(error) => Self::Broken(error),
+        }
+    }
 }
 
 /// How the memories of a context are driven.
@@ -78,7 +87,7 @@ impl Seat {
             able => able,
         });
         let shown = match memory.first_view() {
-            Some(first) => Shown::Views(Views::new(first)),
+            Some(first) => Shown::Views(Views::new(first, driving.views_per_memory)),
             None => Shown::Copies(Copies::default()),
         };
         memory.adopt().then_some(Self {
@@ -131,7 +140,8 @@ impl Seat {
         Ok(())
     }
 
-    /// Offers the current view, if it is one that can be left and come back to without the host.
+    /// Offers the current view, if it is one that can be left and come back to without the host: not the spare one, which
+    /// would void what is known of the others each time that it changes.
     fn offer(&self) {
         let Some(driven) = self.memory.driven() else { return };
         let settled = self.lingering.is_empty() && self.retired.is_empty() && !self.is_stranded;
@@ -139,6 +149,7 @@ impl Seat {
             Shown::Views(views)
                 if settled
                     && self.strategy == Ok(Strategy::Swap)
+                    && !(views.has_spare() && views.is_current(views.spare()))
                     && views.mounts().iter().all(|mount| mount.access() == Access::Write) =>
             {
                 driven.offer(views.current_view().base().as_ptr());
@@ -261,7 +272,7 @@ impl Seat {
         Ok(())
     }
 
-    /// The first time, or when what lingers has to go as well.
+    /// The first times, or when what lingers has to go as well.
     #[cold]
     fn change_cold(
         &mut self,
@@ -271,62 +282,89 @@ impl Seat {
         driving: &Driving,
     ) -> Result<(), MountError> {
         let Shown::Views(views) = &mut self.shown else { return Err(MountError::Unknown) };
+        let memory = &*self.memory;
         let mut hide: Vec<Mount> = self.lingering.iter().map(|(lingering, _)| *lingering).collect();
         hide.extend((!comes).then_some(mount));
-        let show = comes.then_some(mount);
-        let wanted = changed(views.mounts(), &hide, show);
+        let wanted = changed(views.mounts(), &hide, comes.then_some(mount));
 
-        let swapped = match (strategy, views.showing(&wanted)) {
-            (Strategy::Swap, Some(id)) => Some(id),
-            (Strategy::Swap, None) => build(views, &self.memory, wanted.clone(), driving),
-            _ => None,
-        };
-        match swapped {
-            Some(id) => {
-                if self.lingering.is_empty() {
-                    views.link(mount, id);
-                }
-                switch(views, &self.memory, id)
-            }
-            None => {
-                let view: Arc<View> = Arc::clone(views.current_view());
-                self.memory.remap(&view, &hide, show.as_ref()).map_err(|error| match error {
-                    RemapError::Undone(error) => MountError::Exhausted(error),
-                    RemapError::Broken(error) => MountError::Broken(error),
-                })?;
-                views.changed(wanted);
-                if let Some(driven) = self.memory.driven() {
-                    driven.void();
-                }
-                Ok(())
-            }
+        if strategy != Strategy::Swap {
+            return show_in_passing(views, memory, wanted);
         }
+        let swapped = match views.showing(&wanted) {
+            Some(id) => Some(id),
+            // What came in passing goes so.
+            None if !comes && views.is_current(views.spare()) => None,
+            None => build_if_worthwhile(views, memory, &wanted, driving),
+        };
+        let Some(id) = swapped else { return show_in_passing(views, memory, wanted) };
+        if self.lingering.is_empty() {
+            views.link(mount, id);
+        }
+        switch(views, memory, id)
     }
 }
 
-/// A new view in the cache, or none if there is no room for one: then remapping has to do.
-fn build(views: &mut Views, memory: &Memory, mounts: Vec<Mount>, driving: &Driving) -> Option<ViewId> {
-    while views.len() >= driving.views_per_memory {
-        evict(views, memory)?;
+/// A view of its own for what was missed before, or none.
+fn build_if_worthwhile(views: &mut Views, memory: &Memory, wanted: &[Mount], driving: &Driving) -> Option<ViewId> {
+    let since = views.miss(wanted);
+    let built = since.and_then(|since| build(views, memory, wanted, since, driving));
+    if let Some(view) = built {
+        return Some(views.insert(view, wanted.to_vec()));
+    }
+    if let Some(driven) = memory.driven()
+        && (views.is_full() || since.is_some())
+    {
+        // Which views are used is to be seen, or one that is would have to go: so each goes by way of the host once.
+        driven.void();
+    }
+    if views.needs_spare()
+        && let Some(view) = build(views, memory, wanted, u64::MAX, driving)
+    {
+        views.insert_spare(view, wanted.to_vec());
+    }
+    None
+}
+
+/// Has the spare view show what is wanted.
+fn show_in_passing(views: &mut Views, memory: &Memory, wanted: Vec<Mount>) -> Result<(), MountError> {
+    let spare = views.spare();
+    let (hide, show) = difference(views.mounts_of(spare), &wanted);
+    let is_current = views.is_current(spare);
+    let view = views.view(spare);
+    let done = if is_current { memory.remap(view, &hide, &show) } else { memory.lay(view, &hide, &show) };
+    let now = match &done {
+        Ok(()) => wanted,
+        Err(_) if is_current => return done.map_err(MountError::from),
+        Err(_) => vec![],
+    };
+    views.changed(now);
+    if let Some(driven) = memory.driven().filter(|_| !views.has_spare()) {
+        driven.void();
+    }
+    done?;
+    if is_current { Ok(()) } else { switch(views, memory, spare) }
+}
+
+/// A new view, or none if there is no room for one: in a full cache, in place of views that were not used since.
+fn build(views: &mut Views, memory: &Memory, mounts: &[Mount], since: u64, driving: &Driving) -> Option<Arc<View>> {
+    while views.is_full() {
+        evict(views, memory, since)?;
     }
     let permits = loop {
         let permits = (driving.memories.views.permit(mounts.len()), driving.views.permit(mounts.len()));
         match permits {
             (Some(runtimes), Some(stores)) => break [runtimes, stores],
-            _ => evict(views, memory)?,
+            _ => evict(views, memory, since)?,
         }
     };
-    match memory.build_view(&mounts, permits) {
-        Ok(view) => Some(views.insert(view, mounts)),
-        Err(error) => {
-            tracing::debug!(%error, "no view was built; remapping instead");
-            None
-        }
-    }
+    memory
+        .build_view(mounts, permits)
+        .inspect_err(|error| tracing::debug!(%error, "no view was built; remapping instead"))
+        .ok()
 }
 
-fn evict(views: &mut Views, memory: &Memory) -> Option<()> {
-    let view = views.evict()?;
+fn evict(views: &mut Views, memory: &Memory, since: u64) -> Option<()> {
+    let view = views.evict(since)?;
     memory.forget(&view);
     Some(())
 }
@@ -340,10 +378,12 @@ fn leave(views: &Views, next: ViewId) {
 }
 
 fn switch(views: &mut Views, memory: &Memory, id: ViewId) -> Result<(), MountError> {
+    if views.is_current(id) {
+        // Frozen bytes are mapped over a dropped mapping of them: what was written there goes.
+        return Ok(memory.remap(views.view(id), &[], &[])?);
+    }
     leave(views, id);
-    let made = memory.make_current(views.view(id));
-    // The current view may be the one wanted, where frozen bytes are mapped over a dropped mapping of them.
-    made.map_err(if views.is_current(id) { MountError::Broken } else { MountError::Exhausted })?;
+    memory.make_current(views.view(id)).map_err(MountError::Exhausted)?;
     views.switch(id);
     Ok(())
 }

@@ -1,8 +1,19 @@
 //! The cached views of a memory, and which leads to which: mapping or unmapping one region leads from a view to
 //! another, and a warm map only follows such an edge.
 //!
+//! ```text
+//!   Views          what each view shows, and how one comes to the next
+//!    └ History     what was missed: what is worth a view
+//! ```
+//!
+//! A view is worth its price for what is shown again and again. So a set of mounts that no view shows is shown *in passing*
+//! the first time: by the *spare* view, the only one that is ever changed. It has a view of its own from the second time on,
+//! if there is room; in a full cache only in place of a view that was not used since the set was missed before. So of sets
+//! that come around in a cycle, and are more than there is room for, some keep their views and the others are shown in
+//! passing; and views that are used no more make room.
+//!
 //! The cache is bounded. The least recently used view goes, but never the current one, nor the one before it, whose
-//! base the engine may still have, nor the first.
+//! base the engine may still have, nor the first, nor the spare.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,54 +21,95 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::Mount;
+use super::history::{History, fingerprint};
 use super::paged::View;
 
 /// A view in the cache of its memory.
 pub(super) type ViewId = usize;
 
+/// How often the first view is changed, there or back, before the memory gets a spare one for that: by then it has cost
+/// about what building one does (`docs/measurements.md`).
+const CHANGES_OF_FIRST: u32 = 8;
+
+/// How often in a row the spare view of a full cache is asked for what it shows before that gets a view in place of another
+/// that was not used meanwhile.
+/// (A few times are no sign that it will be so in the long run; and they cost a call of the host, where it is warm.)
+const REPEATS: u32 = 16;
+
 /// A view, what it shows, and what is one step away.
-struct Cached {
-    view: Arc<View>,
+struct Cached<V> {
+    view: V,
     /// What the view shows besides the heap, in order.
     mounts: Vec<Mount>,
     /// In order of mount: mapping it (or unmapping it, where it is shown) leads to that view. Every edge has its
-    /// twin in the other direction.
+    /// twin in the other direction. None leads to a spare view that is not the first.
     edges: Vec<(Mount, ViewId)>,
     /// When the view was last made current.
     used: u64,
 }
 
-/// The cached views of a memory. One of them is current.
-pub(super) struct Views {
-    cached: Slab<Cached>,
+/// The cached views of a memory. One of them is current. (`V` is a view; what is cached can be tried without.)
+pub(super) struct Views<V = Arc<View>> {
+    cached: Slab<Cached<V>>,
     /// The memory's first view, which is never forgotten: it is not charged for, and the memory is known by its base.
     first: ViewId,
-    /// The cached views by what they show.
+    /// The view that shows what is shown in passing: the first, until that pays for another. No other view changes what it
+    /// shows, so that all that was learnt of them stays true.
+    spare: ViewId,
+    /// How often the first view was changed.
+    changes: u32,
+    /// The cached views by what they show, but for a spare one that is not the first.
     by_mounts: BTreeMap<Vec<Mount>, ViewId>,
     current: ViewId,
     /// The view that was current before. It is not forgotten: the engine may have its base.
     previous: ViewId,
     clock: u64,
+    /// How many views there may be.
+    room: usize,
+    /// When a set was last missed that the spare view did not show.
+    missed: u64,
+    /// How often since then it has shown what was missed.
+    repeats: u32,
+    history: History,
 }
 
-impl Views {
+impl<V> Views<V> {
     /// The cache of a memory whose only view shows the heap.
-    pub(super) fn new(first: Arc<View>) -> Self {
+    pub(super) fn new(first: V, room: usize) -> Self {
         let mut cached = Slab::new();
         let first = cached.insert(Cached { view: first, mounts: vec![], edges: vec![], used: 0 });
-        Self { cached, first, by_mounts: BTreeMap::from([(vec![], first)]), current: first, previous: first, clock: 0 }
+        Self {
+            cached,
+            first,
+            spare: first,
+            changes: 0,
+            by_mounts: BTreeMap::from([(vec![], first)]),
+            current: first,
+            previous: first,
+            clock: 0,
+            room,
+            missed: 0,
+            repeats: 0,
+            history: History::new(room),
+        }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.cached.len()
+    /// Whether there is room for another view only in place of one.
+    pub(super) fn is_full(&self) -> bool {
+        self.cached.len() >= self.room
     }
 
     /// What is shown now.
     pub(super) fn mounts(&self) -> &[Mount] {
-        &self.cached[self.current].mounts
+        self.mounts_of(self.current)
     }
 
-    pub(super) fn current_view(&self) -> &Arc<View> {
+    /// What a view shows besides the heap.
+    pub(super) fn mounts_of(&self, id: ViewId) -> &[Mount] {
+        &self.cached[id].mounts
+    }
+
+    pub(super) fn current_view(&self) -> &V {
         &self.cached[self.current].view
     }
 
@@ -70,13 +122,23 @@ impl Views {
         self.previous
     }
 
-    /// The view with that base.
-    pub(super) fn at(&self, base: usize) -> Option<ViewId> {
-        self.cached.iter().find(|(_, cached)| cached.view.base().addr().get() == base).map(|(id, _)| id)
+    pub(super) fn view(&self, id: ViewId) -> &V {
+        &self.cached[id].view
     }
 
-    pub(super) fn view(&self, id: ViewId) -> &Arc<View> {
-        &self.cached[id].view
+    /// The view that shows what is shown in passing.
+    pub(super) fn spare(&self) -> ViewId {
+        self.spare
+    }
+
+    /// Whether it is one of its own, besides the first.
+    pub(super) fn has_spare(&self) -> bool {
+        self.spare != self.first
+    }
+
+    /// Whether the memory should get one.
+    pub(super) fn needs_spare(&self) -> bool {
+        !self.has_spare() && self.changes >= CHANGES_OF_FIRST
     }
 
     /// The view that mapping (or unmapping) `mount` leads to, if that has been done before.
@@ -86,20 +148,45 @@ impl Views {
         Some(edges[index].1)
     }
 
-    /// The view that shows exactly `mounts`.
+    /// The view that shows exactly `mounts`, and not in passing.
     pub(super) fn showing(&self, mounts: &[Mount]) -> Option<ViewId> {
         self.by_mounts.get(mounts).copied()
     }
 
+    /// Notes that no view shows `mounts`, which are wanted. If that was so before, they are worth a view of their own:
+    /// answers since when, for [`Views::evict`].
+    pub(super) fn miss(&mut self, mounts: &[Mount]) -> Option<u64> {
+        self.clock += 1;
+        if self.is_full() && self.has_spare() && self.mounts_of(self.spare) == mounts {
+            self.repeats += 1;
+            return self.repeats.is_multiple_of(REPEATS).then_some(self.missed);
+        }
+        (self.missed, self.repeats) = (self.clock, 0);
+        self.history.note(fingerprint(mounts), self.clock)
+    }
+
     /// Adds a view that shows `mounts`, which no other does.
-    pub(super) fn insert(&mut self, view: Arc<View>, mounts: Vec<Mount>) -> ViewId {
-        let id = self.cached.insert(Cached { view, mounts: mounts.clone(), edges: vec![], used: self.clock });
+    pub(super) fn insert(&mut self, view: V, mounts: Vec<Mount>) -> ViewId {
+        let id = self.add(view, mounts.clone());
         self.by_mounts.insert(mounts, id);
         id
     }
 
-    /// Remembers that `mount` leads from the current view to `id`, and back.
+    /// Adds a view that shows `mounts` in passing, and others after them.
+    pub(super) fn insert_spare(&mut self, view: V, mounts: Vec<Mount>) -> ViewId {
+        self.spare = self.add(view, mounts);
+        self.spare
+    }
+
+    fn add(&mut self, view: V, mounts: Vec<Mount>) -> ViewId {
+        self.cached.insert(Cached { view, mounts, edges: vec![], used: self.clock })
+    }
+
+    /// Remembers that `mount` leads from the current view to `id`, and back; unless the one is there in passing.
     pub(super) fn link(&mut self, mount: Mount, id: ViewId) {
+        if self.has_spare() && self.current == self.spare {
+            return;
+        }
         for (from, to) in [(self.current, id), (id, self.current)] {
             let edges = &mut self.cached[from].edges;
             match edges.binary_search_by_key(&mount, |edge| edge.0) {
@@ -116,18 +203,23 @@ impl Views {
         self.previous = std::mem::replace(&mut self.current, id);
     }
 
-    /// Notes that the current view has been changed in place and now shows `mounts`.
+    /// Notes that the spare view has been changed and now shows `mounts`.
     pub(super) fn changed(&mut self, mounts: Vec<Mount>) {
-        self.unlink(self.current);
-        let old = std::mem::replace(&mut self.cached[self.current].mounts, mounts.clone());
-        self.by_mounts.remove(&old);
-        self.by_mounts.insert(mounts, self.current);
+        let old = std::mem::replace(&mut self.cached[self.spare].mounts, mounts.clone());
+        if !self.has_spare() {
+            self.changes = self.changes.saturating_add(1);
+            self.unlink(self.first);
+            if self.by_mounts.get(&old) == Some(&self.first) {
+                self.by_mounts.remove(&old);
+            }
+            self.by_mounts.entry(mounts).or_insert(self.first);
+        }
     }
 
-    /// Takes out the least recently used view, if there is one that can go.
-    pub(super) fn evict(&mut self) -> Option<Arc<View>> {
-        let kept = [self.first, self.current, self.previous];
-        let idle = self.cached.iter().filter(|(id, _)| !kept.contains(id));
+    /// Takes out the least recently used view, if there is one that can go and was last made current before `since`.
+    pub(super) fn evict(&mut self, since: u64) -> Option<V> {
+        let kept = [self.first, self.spare, self.current, self.previous];
+        let idle = self.cached.iter().filter(|(id, cached)| !kept.contains(id) && cached.used < since);
         let (id, _) = idle.min_by_key(|(_, cached)| cached.used)?;
         self.unlink(id);
         let gone = self.cached.remove(id);
@@ -142,3 +234,13 @@ impl Views {
         }
     }
 }
+
+impl Views {
+    /// The view with that base.
+    pub(super) fn at(&self, base: usize) -> Option<ViewId> {
+        self.cached.iter().find(|(_, cached)| cached.view.base().addr().get() == base).map(|(id, _)| id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

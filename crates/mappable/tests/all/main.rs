@@ -2,10 +2,13 @@
 //! mapping.
 
 mod core_modules;
+mod fixed;
 mod frozen;
 mod gate;
 mod handover;
 mod hostile;
+mod huge;
+mod idle;
 mod image;
 mod ledger;
 mod limits;

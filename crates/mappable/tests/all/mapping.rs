@@ -311,23 +311,30 @@ on_every_setup! {
     }
 
     fn an_answer_under_the_placement_goes_to_the_heap_or_the_region_and_nowhere_else(setup) {
-        // What the WIT tells guests not to do. Swapping, the engine writes through the old base; remapping, there is
-        // but one.
-        let (mut world, guest) = World::with_guest(setup);
-        let (mut other, bystander) = World::with_guest(setup);
-        let kept = bystander.mapped(&mut other, 4 * G, 1, 0x42);
-        guest.run(&mut world, "set-ret", (4 * G + 8,)).unwrap();
-        guest.fill(&mut world, 4 * G, 0x77, G);
-        let region = world.region(1, 0x55);
-        let handle = world.insert(region);
-        let region = guest.take(&mut world, handle).unwrap();
-        let _unread: u64 = guest.call(&mut world, "map", (region, 4 * G, G)).unwrap();
-        let seen = [8, 12].map(|at| guest.load(&mut world, 4 * G + at));
-        assert_eq!(seen[0] == 0x55 && seen[1] == 0x55, setup.swaps(), "{seen:x?}");
-        guest.expect(&mut world, 4 * G + 20, G - 20, 0x55);
-        assert_eq!(world.held(), (1, GRANULE));
-        bystander.expect(&mut other, 4 * G, G, 0x42);
-        bystander.unmap(&mut other, kept, 4 * G, G).unwrap();
+        // What the WIT tells guests not to do. Swapping, the engine writes through the old base; remapping, as the first
+        // time, there is but one.
+        for times_before in [0, 2] {
+            let (mut world, guest) = World::with_guest(setup);
+            let (mut other, bystander) = World::with_guest(setup);
+            let kept = bystander.mapped(&mut other, 4 * G, 1, 0x42);
+            let region = world.region(1, 0x55);
+            let handle = world.insert(region);
+            let mut region = guest.take(&mut world, handle).unwrap();
+            for _ in 0..times_before {
+                let mapping = guest.map(&mut world, region, 4 * G, G).unwrap();
+                region = guest.unmap(&mut world, mapping, 4 * G, G).unwrap();
+            }
+            guest.run(&mut world, "set-ret", (4 * G + 8,)).unwrap();
+            guest.fill(&mut world, 4 * G, 0x77, G);
+            let _unread: u64 = guest.call(&mut world, "map", (region, 4 * G, G)).unwrap();
+            let seen = [8, 12].map(|at| guest.load(&mut world, 4 * G + at));
+            let swapped = setup.swaps() && times_before > 0;
+            assert_eq!(seen[0] == 0x55 && seen[1] == 0x55, swapped, "{seen:x?} after {times_before} times");
+            guest.expect(&mut world, 4 * G + 20, G - 20, 0x55);
+            assert_eq!(world.held(), (1, GRANULE));
+            bystander.expect(&mut other, 4 * G, G, 0x42);
+            bystander.unmap(&mut other, kept, 4 * G, G).unwrap();
+        }
     }
 
     fn a_memory_of_all_that_32_bits_can_address(setup) {
@@ -510,6 +517,28 @@ on_every_setup! {
             guest.unmap(world, mapping, 5 * G, 2 * G).unwrap();
             END + 3 * G
         });
+    }
+
+    fn what_is_mapped_once_lies_where_the_heap_has_grown(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let mut region = guest.allocate(&mut world, GRANULE).unwrap();
+        // No two the same, so all of them in passing. After as many there is a view for that, which does not show the growth.
+        for at in (1..10).chain([PAGES, 10, PAGES + 1, 11]) {
+            if at == PAGES {
+                guest.grow(&mut world, 2);
+            }
+            let mapping = guest.map(&mut world, region, at * G, G).unwrap();
+            guest.expect(&mut world, at * G, G, if at == 1 { 0 } else { 0x77 });
+            guest.fill(&mut world, at * G, 0x77, G);
+            region = guest.unmap(&mut world, mapping, at * G, G).unwrap();
+            guest.expect(&mut world, at * G, G, 0);
+        }
+        guest.fill(&mut world, END, 0x78, 2 * G);
+        let mapping = guest.map(&mut world, region, END, G).unwrap();
+        guest.expect(&mut world, END, G, 0x77);
+        guest.expect(&mut world, END + G, G, 0x78);
+        guest.unmap(&mut world, mapping, END, G).unwrap();
+        guest.expect(&mut world, END, 2 * G, 0x78);
     }
 
     fn a_memory_takes_more_placements_than_it_has_views(setup) {

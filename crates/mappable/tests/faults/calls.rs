@@ -2,12 +2,12 @@
 //! again, and nothing stays behind.
 
 use mappable::injection::{self, Call};
-use mappable::{GRANULE, Runtime, RuntimeError};
+use mappable::{GRANULE, HugePages, Runtime, RuntimeError};
 use wasmtime::Store;
 
 use crate::fault::{Faults, check_trap};
 use crate::scene::Scene;
-use crate::support::{Fixture, G, Guest, Setup, State};
+use crate::support::{Fixture, G, Guest, Setup, State, all_are};
 use crate::{SETUPS, alone, had, wat};
 
 /// What came of failing one kind of call at every place.
@@ -56,7 +56,7 @@ fn scenes(call: Call) {
     let _alone = alone();
     for setup in SETUPS {
         let before = had();
-        let fixture = Fixture::new(setup, setup.runtime());
+        let fixture = Fixture::new(setup, setup.runtime_that_keeps_none(setup.config()));
         let [once, on] = [false, true].map(|goes_on| fail_everywhere(&fixture, call, goes_on));
         drop(fixture);
         assert_eq!(had(), before, "{setup:?}, {call:?}: a runtime takes all with it");
@@ -139,8 +139,8 @@ fn a_runtime_is_made_whole_or_not_at_all() {
 fn a_view_that_is_not_built_takes_no_others_place() {
     let _alone = alone();
     mappable::install_fault_handler().unwrap();
-    // Two views besides the first of each memory: as many as the hops below need.
-    let builder = Runtime::builder().config(Setup::Swap.config()).max_views(2, 4);
+    // One view besides the first of each memory: as many as the hops below need.
+    let builder = Runtime::builder().config(Setup::Swap.config()).max_views(1, 4);
     let fixture = Fixture::new(Setup::NoViews, builder.build().unwrap());
     let component = fixture.compile(&wat::guest("16"));
     let hop = |store: &mut Store<State>, guest: &Guest, region: u32| {
@@ -157,14 +157,62 @@ fn a_view_that_is_not_built_takes_no_others_place() {
     };
     for (call, succeed) in [(Call::Reserve, 0), (Call::Map, 0), (Call::Map, 1)].repeat(5) {
         let (mut store, guest, region) = begin();
+        // In passing. The second time is worth a view.
+        let (region, _) = hop(&mut store, &guest, region);
         injection::fail(call, succeed);
         let (_, made) = hop(&mut store, &guest, region);
         assert!(injection::stop() && made > 0, "{call:?}, {succeed}: {made}");
     }
     let (mut store, guest, region) = begin();
-    let (region, cold) = hop(&mut store, &guest, region);
+    let (region, first) = hop(&mut store, &guest, region);
+    let (region, second) = hop(&mut store, &guest, region);
     let (_, warm) = hop(&mut store, &guest, region);
-    assert!(cold > 0 && warm == 0, "there is room for a view, so that a warm hop makes no call: {cold}, {warm}");
+    let all = (first, second, warm);
+    assert!(
+        first > 0 && second > 0 && warm == 0,
+        "there is room for a view, so that a warm hop makes no call: {all:?}"
+    );
+}
+
+#[test]
+fn huge_pages_that_are_refused_make_no_difference() {
+    const HUGE: u32 = 32 * G;
+    let _alone = alone();
+    mappable::install_fault_handler().unwrap();
+    for setup in [Setup::Swap, Setup::Remap] {
+        let runtime = setup.builder(setup.config()).huge_pages(HugePages::Advised).idle_memories(0).build().unwrap();
+        let fixture = Fixture::new(setup, runtime);
+        let component = fixture.compile(&wat::guest(setup.memory()));
+        let before = had();
+        injection::fail_from(Call::Advise, 0);
+        let mut region = fixture.runtime.allocate(HUGE.into()).unwrap();
+        region.bytes_mut().unwrap().fill(0x22);
+        let mut store = Store::new(fixture.runtime.engine(), State::new(&fixture.runtime));
+        let guest = Guest::new(fixture.linker.instantiate(&mut store, &component).unwrap(), &mut store, None);
+        guest.grow(&mut store, 48);
+        let handle = guest.allocate(&mut store, HUGE.into()).unwrap();
+        assert!(injection::stop(), "{setup:?}: the window is advised");
+        injection::fail(Call::Advise, 0);
+        let mapping = guest.map(&mut store, handle, HUGE, HUGE).unwrap();
+        assert!(injection::stop(), "{setup:?}: the mapping is advised");
+        guest.expect(&mut store, HUGE, HUGE, 0);
+        guest.unmap(&mut store, mapping, HUGE, HUGE).unwrap();
+
+        injection::fail(Call::Collapse, 0);
+        assert_eq!(region.collapse().unwrap_err().kind(), std::io::ErrorKind::OutOfMemory);
+        assert!(injection::stop());
+        assert!(all_are(region.bytes().unwrap(), 0x22));
+        let frozen = region.freeze().unwrap();
+        injection::fail(Call::Collapse, 0);
+        frozen.collapse().unwrap_err();
+        assert!(injection::stop() && all_are(&frozen, 0x22));
+        // Whether there are any or not.
+        let _ = frozen.collapse();
+        assert!(all_are(&frozen, 0x22));
+        drop((frozen, store));
+        fixture.check_canary();
+        assert_eq!(had(), before, "{setup:?}");
+    }
 }
 
 fn build(setup: Setup) -> Result<Runtime, RuntimeError> {

@@ -65,8 +65,8 @@ impl Drop for Hoard {
 #[ignore = "takes all mappings that a process may have"]
 fn child_without_mappings_to_spare() {
     let _alone = alone();
-    for (setup, step) in [(Setup::Swap, 8), (Setup::Remap, 1), (Setup::LedgerSwap, 8), (Setup::LedgerRemap, 1)] {
-        let fixture = Fixture::new(setup, setup.runtime());
+    for (setup, step) in [(Setup::Swap, 3), (Setup::Remap, 1), (Setup::LedgerSwap, 3), (Setup::LedgerRemap, 1)] {
+        let fixture = Fixture::new(setup, setup.runtime_that_keeps_none(setup.config()));
         let (mut refused, mut trapped, mut whole) = (0, 0, 0);
         // The most of them is taken once.
         let mut most = Hoard::new(1 << 20);

@@ -37,7 +37,7 @@ impl Ground {
     pub(crate) fn new(setup: Setup, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = setup.config();
         change(&mut config);
-        let runtime = setup.runtime_with(config);
+        let runtime = setup.runtime_that_keeps_none(config);
         let component = runtime.compile(setup.text(&wat::pair(setup.memory())).as_bytes()).unwrap();
         Self { setup, linker: linker(&runtime), component, runtime }
     }
@@ -202,7 +202,8 @@ impl Bystander {
         traveller.a.mapped(&mut traveller.store, 2 * G, 1, 0x42);
         let cargo = Some(traveller.load());
         let mut bystander = Self { traveller, cargo };
-        bystander.check();
+        // From the third time on it takes no more than it has.
+        (0..3).for_each(|_| bystander.check());
         bystander
     }
 

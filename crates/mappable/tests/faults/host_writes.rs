@@ -65,7 +65,7 @@ const SETUPS: [Setup; 8] = [
 fn where_a_whole_mapping_can_not_be_made_private_a_page_is() {
     let _alone = alone();
     for setup in SETUPS {
-        let fixture = Fixture::new(setup, setup.runtime());
+        let fixture = Fixture::new(setup, setup.runtime_that_keeps_none(setup.config()));
         let before = had();
         let mut readers = Readers::new(&fixture);
         injection::fail(Call::Protect, 0);

@@ -37,16 +37,16 @@ struct Stops {
     while_not: usize,
 }
 
-/// Stops a hop at its `n`th point, for every `n` until it is not stopped any more: the first hop of a store, or the
-/// second, which is warm.
-fn at_every_point(ground: &Ground, warm: bool, trap: Trap, stop_at: impl Fn(&mut Traveller, u64)) -> Stops {
+/// Stops a hop at its `n`th point, for every `n` until it is not stopped any more: one before which there were so many in
+/// the store. (The first is in passing, the second builds views, the third is warm.)
+fn at_every_point(ground: &Ground, hops: usize, trap: Trap, stop_at: impl Fn(&mut Traveller, u64)) -> Stops {
     let mut stops = Stops::default();
     let mut bystander = Bystander::new(ground);
     for n in 0.. {
         let before = had();
         let mut traveller = ground.traveller();
         let mut cargo = traveller.load();
-        if warm {
+        for _ in 0..hops {
             cargo = traveller.hop(cargo).unwrap();
         }
         let rep = cargo.rep();
@@ -73,11 +73,11 @@ fn at_every_point(ground: &Ground, warm: bool, trap: Trap, stop_at: impl Fn(&mut
     unreachable!("a hop ends")
 }
 
-/// As [`at_every_point`], cold and warm.
+/// As [`at_every_point`], in passing, building views, and warm.
 fn stop_everywhere(ground: &Ground, trap: Trap, stop_at: impl Fn(&mut Traveller, u64)) {
-    let [cold, warm] = [false, true].map(|warm| at_every_point(ground, warm, trap, &stop_at));
-    println!("{:?}: cold {cold:?}, warm {warm:?}", ground.setup);
-    for stops in [cold, warm] {
+    for hops in 0..3 {
+        let stops = at_every_point(ground, hops, trap, &stop_at);
+        println!("{:?}, after {hops}: {stops:?}", ground.setup);
         assert!(stops.while_mapped > 2 && stops.while_not > 5, "{:?}: {stops:?}", ground.setup);
     }
 }

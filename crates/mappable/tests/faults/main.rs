@@ -7,6 +7,7 @@ mod exhausted;
 mod fault;
 mod hop;
 mod host_writes;
+mod idle;
 mod interruption;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "shared with the test of leaks")]

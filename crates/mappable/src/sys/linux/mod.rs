@@ -1,5 +1,5 @@
-//! Linux: `memfd_create`, `ftruncate`, `fallocate`, `pread`, `pwrite`, `mmap`, `munmap`, `getrlimit`, and in [`fault`]
-//! `sigaction` and `mprotect`.
+//! Linux: `memfd_create`, `ftruncate`, `fallocate`, `lseek`, `pread`, `pwrite`, `mmap`, `munmap`, `madvise`, `getrlimit`,
+//! and in [`fault`] `sigaction` and `mprotect`.
 //!
 //! # Safety
 //!
@@ -15,17 +15,25 @@
 
 use std::ffi::c_void;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 
-use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
+use rustix::fs::{FallocateFlags, MemfdFlags, SeekFrom, fallocate, ftruncate, memfd_create, seek};
+use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use rustix::process::{Resource, getrlimit};
 
-use super::{Access, Call, count, enter};
+use super::{Access, Call, HUGE_PAGE, count, enter};
 
 mod fault;
 pub(crate) use fault::{Guard, faults, install as install_fault_handler};
+
+/// Asks for what is there to be moved into huge pages. Linux 6.1 and later, on every processor.
+const MADV_COLLAPSE: libc::c_int = 25;
+
+/// What ranges are written over with.
+static ZEROES: [u8; 32 << 10] = [0; 32 << 10];
 
 /// A file whose pages are mapped: one of our own, sparse and in memory, in which pages that were never touched, or were
 /// punched out, read as zero and take no memory; or one of others.
@@ -78,11 +86,41 @@ impl File {
         self.file.write_all_at(from, start)
     }
 
+    /// Writes zeroes over a range.
+    pub(crate) fn write_zeroes(&self, range: Range<u64>) -> io::Result<()> {
+        let mut at = range.start;
+        while at < range.end {
+            let len = (range.end - at).min(ZEROES.len() as u64);
+            self.write(at, &ZEROES[..len as usize])?;
+            at += len;
+        }
+        Ok(())
+    }
+
     /// Frees the pages of a range, which reads as zero from then on, through every mapping of it.
     pub(crate) fn punch(&self, start: u64, len: u64) -> io::Result<()> {
         enter(Call::Punch)?;
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         Ok(fallocate(&self.file, flags, start, len)?)
+    }
+
+    /// The first part of a range that is no hole: all else before its end reads as zero. Pages that were swapped out are
+    /// no holes. `None` if all of it is one.
+    pub(crate) fn data(&self, within: Range<u64>) -> io::Result<Option<Range<u64>>> {
+        let find = |from| {
+            enter(Call::Seek)?;
+            // The file's position is nobody's business: all else says where it means.
+            match seek(&self.file, from) {
+                Err(Errno::NXIO) => Ok(None),
+                found => found.map(Some).map_err(io::Error::from),
+            }
+        };
+        let Some(start) = find(SeekFrom::Data(within.start))?.filter(|&start| start < within.end) else {
+            return Ok(None);
+        };
+        // The end of the file is taken for a hole.
+        let end = find(SeekFrom::Hole(start))?.unwrap_or(within.end);
+        Ok(Some(start..end.min(within.end)))
     }
 
     /// How many of the `len` bytes from `start` lie on pages of the file, the last of which may be there in part.
@@ -95,9 +133,11 @@ impl File {
 /// A range of addresses that is ours. Nothing is accessible in it but what [`Space::map`] has put there.
 #[derive(Debug)]
 pub(crate) struct Space {
-    /// Page-aligned, the start of `len` bytes that were mapped by [`Space::reserve`] and belong to this value.
+    /// Page-aligned, the start of `len` bytes inside of `reserved`.
     base: NonNull<u8>,
     len: usize,
+    /// What was mapped by [`Space::reserve`], and belongs to this value. Nothing is ever shown in it outside of `len`.
+    reserved: (NonNull<u8>, usize),
 }
 
 // SAFETY: a `Space` is an address and a length; the kernel serialises calls on it, and it gives no access by itself
@@ -107,14 +147,20 @@ unsafe impl Send for Space {}
 unsafe impl Sync for Space {}
 
 impl Space {
-    /// Reserves `len` bytes of address space. Costs no memory.
-    pub(crate) fn reserve(len: usize) -> io::Result<Self> {
+    /// Reserves `len` bytes of address space. Costs no memory. If they have room for a huge page, they begin as far past a
+    /// multiple of one as `like` is.
+    pub(crate) fn reserve(len: usize, like: u64) -> io::Result<Self> {
         enter(Call::Reserve)?;
+        let slack = if len as u64 >= HUGE_PAGE { HUGE_PAGE as usize } else { 0 };
+        let all = len.checked_add(slack).ok_or(io::ErrorKind::OutOfMemory)?;
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: with no address given, the kernel picks a range that nobody uses.
-        let base = unsafe { mmap_anonymous(ptr::null_mut(), len, ProtFlags::empty(), flags) }?;
-        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok(Self { base, len })
+        let reserved = unsafe { mmap_anonymous(ptr::null_mut(), all, ProtFlags::empty(), flags) }?;
+        let reserved = NonNull::new(reserved.cast::<u8>()).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let skipped = if slack > 0 { distance(reserved.addr().get(), like) } else { 0 };
+        // SAFETY: `skipped` is less than the slack, so that `len` bytes are left of what was reserved.
+        let base = unsafe { reserved.add(skipped) };
+        Ok(Self { base, len, reserved: (reserved, all) })
     }
 
     pub(crate) fn base(&self) -> NonNull<u8> {
@@ -131,19 +177,13 @@ impl Space {
     ///
     /// An error may leave the range inaccessible, but never to others: map something over it, or give the space up.
     pub(crate) fn map(&self, at: usize, file: &File, start: u64, len: usize, access: Access) -> io::Result<()> {
-        if at.checked_add(len).is_none_or(|end| end > self.len) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("bug: mapping {len} bytes at {at} leaves a space of {} bytes", self.len),
-            ));
-        }
+        let address = self.part(at, len)?;
         let (rights, sharing) = match access {
             Access::Write => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED),
             Access::Read => (ProtFlags::READ, MapFlags::PRIVATE | MapFlags::NORESERVE),
         };
         let mapped = file.mappable(start, len);
         if mapped > 0 {
-            let address = self.base.as_ptr().wrapping_add(at).cast::<c_void>();
             self.replace(address, mapped, || {
                 // SAFETY: `at + mapped <= self.len`, so only pages of our own range are replaced, and nobody holds a
                 // reference into them without having argued for it (raw only).
@@ -151,7 +191,7 @@ impl Space {
             })?;
         }
         if mapped < len {
-            let (address, rest) = (self.base.as_ptr().wrapping_add(at + mapped).cast::<c_void>(), len - mapped);
+            let (address, rest) = (address.wrapping_byte_add(mapped), len - mapped);
             self.replace(address, rest, || {
                 let sharing = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
                 // SAFETY: `at + len <= self.len`, and as above.
@@ -161,14 +201,55 @@ impl Space {
         Ok(())
     }
 
+    /// Says that huge pages are welcome in a range, where the administrator leaves it to that. A hint.
+    pub(crate) fn advise_huge(&self, at: usize, len: usize) {
+        let advised = self.part(at, len).and_then(|address| {
+            enter(Call::Advise)?;
+            // SAFETY: `at + len <= self.len`, so only pages of our own range are meant; what they hold stays.
+            Ok(unsafe { madvise(address, len, Advice::LinuxHugepage) }?)
+        });
+        if let Err(error) = advised {
+            tracing::debug!(%error, len, "no huge pages are to be had");
+        }
+    }
+
+    /// Moves what the huge pages inside of a range show into such, whatever the administrator has set. What is shown there
+    /// stays as it is, also if this fails, and takes memory in full afterwards.
+    pub(crate) fn collapse(&self, at: usize, len: usize) -> io::Result<()> {
+        let address = self.part(at, len)?;
+        enter(Call::Collapse)?;
+        // SAFETY: `at + len <= self.len`, so only pages of our own range are meant; what they hold stays.
+        let answer = unsafe { libc::madvise(address, len, MADV_COLLAPSE) };
+        if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Where `len` bytes at offset `at` are.
+    fn part(&self, at: usize, len: usize) -> io::Result<*mut c_void> {
+        if at.checked_add(len).is_none_or(|end| end > self.len) {
+            let bug = format!("bug: {len} bytes at {at} leave a space of {} bytes", self.len);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, bug));
+        }
+        Ok(self.base.as_ptr().wrapping_add(at).cast())
+    }
+
+    /// Shows nothing from `at` on for `len` bytes, which are inaccessible from then on, in place of what was there.
+    ///
+    /// As for [`Space::map`], an error may leave the range inaccessible.
+    pub(crate) fn hide(&self, at: usize, len: usize) -> io::Result<()> {
+        let address = self.part(at, len)?;
+        self.replace(address, len, || {
+            let sharing = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+            // SAFETY: `at + len <= self.len`, so only pages of our own range are replaced, and nobody holds a reference
+            // into them without having argued for it (raw only).
+            unsafe { mmap_anonymous(address, len, ProtFlags::empty(), sharing) }
+        })
+    }
+
     /// Frees the private pages of a range that is shown for reading: it shows the file again, but may be written to until
     /// it is mapped anew.
     pub(crate) fn discard(&self, at: usize, len: usize) -> io::Result<()> {
-        if at.checked_add(len).is_none_or(|end| end > self.len) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "bug: a range leaves its space"));
-        }
+        let address = self.part(at, len)?;
         count();
-        let address = self.base.as_ptr().wrapping_add(at).cast::<c_void>();
         // SAFETY: `at + len <= self.len`, so only pages of our own range lose what was written to them, and nobody holds
         // a reference into them without having argued for it (raw only).
         Ok(unsafe { madvise(address, len, Advice::LinuxDontNeed) }?)
@@ -202,12 +283,17 @@ impl Drop for Space {
     fn drop(&mut self) {
         count();
         // SAFETY: the range is ours and this is its last use; who kept a pointer had to argue that it is not used.
-        let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
+        let unmapped = unsafe { munmap(self.reserved.0.as_ptr().cast(), self.reserved.1) };
         if let Err(error) = unmapped {
             // The range stays taken, which is harmless; nothing can be done about it here.
             tracing::warn!(%error, len = self.len, "an address range was not given back");
         }
     }
+}
+
+/// How far from `address` the next one is that is as far past a multiple of a huge page as `like`.
+fn distance(address: usize, like: u64) -> usize {
+    (like.wrapping_sub(address as u64) % HUGE_PAGE) as usize
 }
 
 #[cfg(test)]
@@ -219,7 +305,7 @@ mod tests {
     #[test]
     fn a_mapping_that_fails_leaves_the_space_ours() {
         let file = File::create("test", 1 << 30).unwrap();
-        let space = Space::reserve(LEN).unwrap();
+        let space = Space::reserve(LEN, 0).unwrap();
         let address = space.base().as_ptr().cast::<c_void>();
         // An offset that is no multiple of a page is refused.
         assert!(space.map(0, &file, 1, LEN, Access::Write).is_err());
@@ -232,9 +318,44 @@ mod tests {
     #[test]
     fn a_mapping_stays_inside_its_space() {
         let file = File::create("test", 1 << 30).unwrap();
-        let space = Space::reserve(LEN).unwrap();
+        let space = Space::reserve(LEN, 0).unwrap();
         for (at, len) in [(LEN, 65_536), (LEN - 65_536, 131_072), (usize::MAX, 2)] {
-            assert_eq!(space.map(at, &file, 0, len, Access::Write).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            let mapped = space.map(at, &file, 0, len, Access::Write);
+            let refused = [mapped, space.hide(at, len), space.collapse(at, len), space.discard(at, len)];
+            assert!(refused.into_iter().all(|answer| answer.unwrap_err().kind() == io::ErrorKind::InvalidInput));
         }
+    }
+
+    #[test]
+    fn a_space_begins_as_far_past_a_huge_page_as_it_should_and_ends_inside_of_what_it_reserved() {
+        for len in [HUGE_PAGE as usize, 3 * HUGE_PAGE as usize + 65_536] {
+            for like in [0, 65_536, HUGE_PAGE - 65_536, 5 * HUGE_PAGE, u64::MAX - 65_535] {
+                let space = Space::reserve(len, like).unwrap();
+                let (base, (reserved, all)) = (space.base().addr().get(), space.reserved);
+                assert!((base as u64).wrapping_sub(like).is_multiple_of(HUGE_PAGE), "{base:#x}, {like:#x}");
+                assert!(base >= reserved.addr().get() && base + len <= reserved.addr().get() + all);
+            }
+        }
+        assert_eq!(Space::reserve(LEN, 65_536).unwrap().reserved.1, LEN, "no room for a huge page");
+    }
+
+    #[test]
+    fn data_is_all_that_is_no_hole() {
+        let page = rustix::param::page_size() as u64;
+        let file = File::create("test", 1 << 40).unwrap();
+        assert_eq!(file.data(0..1 << 40).unwrap(), None);
+        for at in [8 * page, 9 * page, 20 * page] {
+            file.write(at + 5, &[1]).unwrap();
+        }
+        let found = |within| file.data(within).unwrap();
+        assert_eq!(found(0..1 << 40), Some(8 * page..10 * page));
+        assert_eq!(found(9 * page..1 << 40), Some(9 * page..10 * page));
+        assert_eq!(found(10 * page..1 << 40), Some(20 * page..21 * page));
+        assert_eq!(found(0..9 * page), Some(8 * page..9 * page));
+        assert_eq!(found(10 * page..20 * page), None);
+        assert_eq!(found(21 * page..1 << 40), None);
+        // To the very end of the file.
+        file.write((1 << 40) - 1, &[1]).unwrap();
+        assert_eq!(found(21 * page..1 << 40), Some((1 << 40) - page..1 << 40));
     }
 }

@@ -1,0 +1,75 @@
+//! What becomes of a memory that is to be kept for the next guest, when a step of that fails.
+
+use mappable::GRANULE;
+use mappable::injection::{self, Call};
+use wasmtime::Store;
+
+use crate::support::{Fixture, G, Guest, PAGES, Setup, State};
+use crate::{SETUPS, alone, had, wat};
+
+const MORE: u32 = 4;
+
+/// A guest that has found zeroes all over its memory, has written to all of it, and has a region mapped.
+fn tenant(fixture: &Fixture) -> (Store<State>, Guest) {
+    let component = fixture.compile(&wat::guest(fixture.setup.memory()));
+    let mut store = Store::new(fixture.runtime.engine(), State::new(&fixture.runtime));
+    let guest = Guest::new(fixture.linker.instantiate(&mut store, &component).unwrap(), &mut store, None);
+    assert_eq!(guest.grow(&mut store, MORE), PAGES as i32);
+    guest.expect(&mut store, G, (PAGES + MORE - 1) * G, 0);
+    guest.fill(&mut store, G, 0xa5, (PAGES + MORE - 1) * G);
+    let region = guest.allocate(&mut store, 2 * GRANULE).unwrap();
+    guest.map(&mut store, region, 3 * G, 2 * G).unwrap();
+    guest.fill(&mut store, 3 * G, 0x5a, 2 * G);
+    (store, guest)
+}
+
+/// Has a call of this kind fail at each place at which one is made while a store goes, or all from there on. Answers how
+/// many places there are.
+fn fail_while_a_store_goes(fixture: &Fixture, call: Call, goes_on: bool) -> u64 {
+    for place in 0.. {
+        let (store, _) = tenant(fixture);
+        let fail = if goes_on { injection::fail_from } else { injection::fail };
+        fail(call, place);
+        drop(store);
+        if !injection::stop() {
+            return place;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_memory_that_can_not_be_cleared_is_not_used_again() {
+    let _alone = alone();
+    for setup in SETUPS.into_iter().filter(|setup| setup.way() != Setup::Copy) {
+        let before = had();
+        let fixture = Fixture::new(setup, setup.runtime());
+        for call in [Call::Seek, Call::Write, Call::Punch, Call::Map] {
+            for goes_on in [false, true] {
+                let places = fail_while_a_store_goes(&fixture, call, goes_on);
+                // A region that is in another view than the first needs not be hidden.
+                assert!(places > 0 || call == Call::Map && setup.swaps(), "{setup:?}, {call:?}");
+            }
+        }
+        fixture.check_canary();
+        drop(fixture);
+        assert_eq!(had(), before, "{setup:?}: a runtime takes all with it");
+    }
+}
+
+#[test]
+fn where_an_idle_memory_is_of_no_use_another_is_made() {
+    let _alone = alone();
+    // (In the other tier a ledger is mapped, too.)
+    for setup in SETUPS.into_iter().filter(|setup| setup.way() != Setup::Copy && !setup.is_ledger()) {
+        let fixture = Fixture::new(setup, setup.runtime());
+        drop(tenant(&fixture));
+        // The one that is idle shows more than a new guest has, or less: it can't be made to fit.
+        injection::fail(Call::Map, 0);
+        let (store, _) = tenant(&fixture);
+        assert!(injection::stop(), "{setup:?}");
+        drop(store);
+        drop(tenant(&fixture));
+        fixture.check_canary();
+    }
+}
