@@ -34,6 +34,11 @@ pub(crate) fn ratio(value: f64) -> String {
     if value >= 1_000.0 { grouped(value.round() as u64) } else { three_digits(value) }
 }
 
+/// As a whole number: `1,234`.
+pub(crate) fn count(value: f64) -> String {
+    grouped(value.round().max(0.0) as u64)
+}
+
 /// In MiB with a decimal, or in bytes when it is little.
 pub(crate) fn bytes(bytes: u64) -> String {
     const MIB: f64 = (1 << 20) as f64;
@@ -76,6 +81,7 @@ mod tests {
         assert_eq!(time(Duration::from_micros(45_678)), "45.7 ms");
         assert_eq!(ratio(28_123.4), "28,123");
         assert_eq!(ratio(1.089), "1.09");
+        assert_eq!([0.4, 1234.5].map(count), ["0", "1,235"]);
         assert_eq!(bytes(33_177_600), "31.6 MiB");
         assert_eq!(bytes(0), "0");
     }

@@ -18,7 +18,7 @@ use crate::table;
 
 /// On what lists are passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Kind {
+pub(super) enum Kind {
     /// An engine with default settings, without this project
     Stock,
     /// Our engine, the baseline tier: Wasmtime's own adapters
@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    fn tier(self) -> Option<Tier> {
+    pub(super) fn tier(self) -> Option<Tier> {
         match self {
             Self::Stock => None,
             Self::Baseline => Some(Tier::Baseline),

@@ -17,7 +17,34 @@ pub(super) struct Resident {
     pub(super) page_tables: u64,
 }
 
+/// Bytes that there are more of than there were: as [`Resident`].
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct More {
+    pub(super) resident: i64,
+    pub(super) mapped: i64,
+    pub(super) page_tables: i64,
+}
+
+impl More {
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            resident: self.resident + other.resident,
+            mapped: self.mapped + other.mapped,
+            page_tables: self.page_tables + other.page_tables,
+        }
+    }
+}
+
 impl Resident {
+    pub(super) fn more_than(self, before: Self) -> More {
+        let more = |now: u64, before: u64| now.cast_signed() - before.cast_signed();
+        More {
+            resident: more(self.resident, before.resident),
+            mapped: more(self.mapped, before.mapped),
+            page_tables: more(self.page_tables, before.page_tables),
+        }
+    }
+
     pub(super) fn now() -> Result<Self> {
         let read = |path| fs::read_to_string(path).with_context(|| format!("resident memory is read from {path}"));
         let (pages, status) = (read("/proc/self/smaps_rollup")?, read("/proc/self/status")?);

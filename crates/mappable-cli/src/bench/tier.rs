@@ -16,6 +16,13 @@ pub(super) enum Tier {
 }
 
 impl Tier {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::Ledger => "ledger",
+        }
+    }
+
     /// Has a runtime take this tier, or refuse what it can't be had for.
     pub(super) fn set(self, builder: RuntimeBuilder) -> Result<RuntimeBuilder> {
         Ok(builder.tier(self.into()))
@@ -43,7 +50,7 @@ impl Rewriting {
     }
 
     pub(super) fn rewrite<'a>(&self, component: &'a [u8], tier: Tier) -> Result<Cow<'a, [u8]>> {
-        let settings = Settings { tier: tier.into(), lists: true };
+        let settings = Settings { tier: tier.into(), ..Settings::default() };
         Ok(rewrite_with(component, &self.gate, settings)?.bytes)
     }
 }

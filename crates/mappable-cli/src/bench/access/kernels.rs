@@ -9,7 +9,7 @@ const MAX_SIDE: u32 = 512;
 const WIDTH: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Kernel {
+pub(in crate::bench) enum Kernel {
     /// Every byte inverted, one at a time
     Invert,
     /// Every byte inverted, 16 at a time
@@ -27,7 +27,10 @@ pub(super) enum Kernel {
 }
 
 impl Kernel {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::bench) const ALL: [Self; 7] =
+        [Self::Invert, Self::InvertSimd, Self::Fnv, Self::Sum, Self::Matmul, Self::Blur, Self::Sort];
+
+    pub(in crate::bench) fn name(self) -> &'static str {
         match self {
             Self::Invert => "invert",
             Self::InvertSimd => "invert-simd",
@@ -40,7 +43,7 @@ impl Kernel {
     }
 
     /// How many items it works on in so many bytes, as kernels.wat takes it.
-    pub(super) fn count(self, bytes: u32) -> u32 {
+    pub(in crate::bench) fn count(self, bytes: u32) -> u32 {
         match self {
             Self::Invert | Self::InvertSimd | Self::Fnv => bytes,
             Self::Sum | Self::Sort => bytes / 4,
@@ -50,7 +53,7 @@ impl Kernel {
     }
 
     /// What it works on.
-    pub(super) fn input(self, bytes: u32) -> Vec<u8> {
+    pub(in crate::bench) fn input(self, bytes: u32) -> Vec<u8> {
         let words = noise(bytes as usize / 8);
         match self {
             // Numbers from 0 to 1: any bits would be numbers of which the machine may choose one.
@@ -63,7 +66,7 @@ impl Kernel {
     }
 
     /// Works on the bytes, and gives the answer.
-    pub(super) fn natively(self, bytes: &mut [u8]) -> u64 {
+    pub(in crate::bench) fn natively(self, bytes: &mut [u8]) -> u64 {
         let count = self.count(bytes.len() as u32) as usize;
         match self {
             Self::Invert | Self::InvertSimd => bytes.iter_mut().for_each(|byte| *byte = !*byte),

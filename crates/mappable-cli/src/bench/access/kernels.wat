@@ -1,10 +1,12 @@
 ;; Work on bytes, as plain loops. Each kernel takes where its data is and how many items that are; what an item is,
-;; kernels.rs says. PAGES is the size of the memory.
+;; kernels.rs says. PAGES is the size of the memory, SHIFT code of some bytes that loops come after.
 (module
   (memory (export "memory") PAGES)
+  (global $shifted (mut i32) (i32.const 0))
 
   (func (export "invert") (param $at i32) (param $count i32) (result i64)
     (local $end i32)
+    SHIFT
     (local.set $end (i32.add (local.get $at) (local.get $count)))
     (loop $next
       (i32.store8 (local.get $at) (i32.xor (i32.load8_u (local.get $at)) (i32.const 255)))
@@ -13,6 +15,7 @@
 
   (func (export "invert-simd") (param $at i32) (param $count i32) (result i64)
     (local $end i32)
+    SHIFT
     (local.set $end (i32.add (local.get $at) (local.get $count)))
     (loop $next
       (v128.store (local.get $at) (v128.not (v128.load (local.get $at))))
@@ -21,6 +24,7 @@
 
   (func (export "fnv") (param $at i32) (param $count i32) (result i64)
     (local $end i32) (local $hash i64)
+    SHIFT
     (local.set $hash (i64.const 0xcbf29ce484222325))
     (local.set $end (i32.add (local.get $at) (local.get $count)))
     (loop $next
@@ -32,6 +36,7 @@
 
   (func (export "sum") (param $at i32) (param $count i32) (result i64)
     (local $end i32) (local $sum i64)
+    SHIFT
     (local.set $end (i32.add (local.get $at) (i32.shl (local.get $count) (i32.const 2))))
     (loop $next
       (local.set $sum (i64.add (local.get $sum) (i64.load32_u (local.get $at))))
@@ -42,6 +47,7 @@
   (func (export "matmul") (param $at i32) (param $side i32) (result i64)
     (local $stride i32) (local $row i32) (local $column i32) (local $left i32) (local $right i32)
     (local $b i32) (local $c i32) (local $end i32) (local $sum f32)
+    SHIFT
     (local.set $stride (i32.shl (local.get $side) (i32.const 2)))
     (local.set $b (i32.add (local.get $at) (i32.mul (local.get $stride) (local.get $side))))
     (local.set $c (i32.add (local.get $b) (i32.mul (local.get $stride) (local.get $side))))
@@ -68,6 +74,7 @@
   ;; A picture of rows of 256 bytes; the mean of each 3 by 3 goes to where its middle is in the picture behind it.
   (func (export "blur") (param $at i32) (param $rows i32) (result i64)
     (local $size i32) (local $last i32) (local $end i32)
+    SHIFT
     (local.set $size (i32.shl (local.get $rows) (i32.const 8)))
     (local.set $last (i32.add (local.get $at) (i32.sub (local.get $size) (i32.const 512))))
     (loop $rows
@@ -91,6 +98,7 @@
   (func (export "sort") (param $at i32) (param $count i32) (result i64)
     (local $gap i32) (local $step i32) (local $end i32) (local $from i32) (local $to i32)
     (local $value i32) (local $other i32)
+    SHIFT
     (local.set $end (i32.add (local.get $at) (i32.shl (local.get $count) (i32.const 2))))
     (local.set $gap (i32.const 1))
     (loop $widen

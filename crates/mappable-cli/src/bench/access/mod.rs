@@ -11,7 +11,8 @@ use indicatif::ProgressBar;
 use mappable::GRANULE;
 use serde::Serialize;
 
-use self::kernels::Kernel;
+pub(super) use self::kernels::Kernel;
+pub(super) use self::rooms::text as kernels_text;
 use self::rooms::{Engines, Room};
 use super::figures::{Output, Spread, geometric_mean};
 use super::report::{Charts, Page};
@@ -32,7 +33,9 @@ const PAGE: Page = Page {
 /// an engine that can map (`heap`), and in a mapped region (`mapped`), interleaved in one run.
 ///
 /// All three run one module of hand-written loops, on the same data at the same address. Every run is checked against a
-/// native computation. A sample is the median of its runs, a figure the median of samples, in nanoseconds a run.
+/// native computation. How long a loop takes depends on where its code happens to lie, by more than anything that is
+/// compared here, so the module is compiled several times, with its loops some bytes further on each time. A sample is
+/// the median of its runs, a figure the geometric mean of the medians of samples, in nanoseconds a run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mappable bench access
@@ -48,9 +51,13 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',', value_parser = size::parse, default_value = "64KiB,1MiB,4MiB")]
     sizes: Vec<u64>,
 
-    /// Samples of each kernel, place and size
-    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Samples of each kernel, place, size and shift
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
+
+    /// How many times the kernels are compiled, with their loops shifted by some bytes more each time
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    shifts: u32,
 
     /// How long a sample lasts at the least, in milliseconds (a run at the least)
     #[arg(long, default_value_t = 5, value_name = "MS")]
@@ -94,10 +101,11 @@ fn measure(args: &Args) -> Result<Vec<Row>> {
     for &bytes in &args.sizes {
         let fits = bytes.is_multiple_of(GRANULE) && (GRANULE..=256 << 20).contains(&bytes);
         ensure!(fits, "sizes are whole granules of 64 KiB, up to 256 MiB, which {bytes} is not");
-        let engines = Engines::new(u32::try_from(bytes)?)?;
+        let bytes = u32::try_from(bytes)?;
+        let engines = (0..args.shifts).map(|shift| Engines::new(bytes, shift)).collect::<Result<Vec<_>>>()?;
         for &kernel in &args.kernels {
-            let measured = measure_kernel(&engines, kernel, u32::try_from(bytes)?, args);
-            rows.extend(measured.with_context(|| format!("{} at {}", kernel.name(), size::human(bytes)))?);
+            let measured = measure_kernel(&engines, kernel, bytes, args);
+            rows.extend(measured.with_context(|| format!("{} at {}", kernel.name(), size::human(bytes.into())))?);
             progress.inc(1);
         }
     }
@@ -136,8 +144,22 @@ impl Job {
 }
 
 /// One row for each place, their samples interleaved.
-fn measure_kernel(engines: &Engines, kernel: Kernel, bytes: u32, args: &Args) -> Result<Vec<Row>> {
+fn measure_kernel(engines: &[Engines], kernel: Kernel, bytes: u32, args: &Args) -> Result<Vec<Row>> {
     let job = Job::new(kernel, bytes);
+    let shifted = engines.iter().map(|engines| measure_shift(engines, &job, args)).collect::<Result<Vec<_>>>()?;
+    let row = |(at, method)| {
+        let mean = |of: fn(&Spread) -> f64| geometric_mean(shifted.iter().map(|spreads| of(&spreads[at])));
+        let [ns, ns_min, ns_max] =
+            [mean(|spread| spread.ns), mean(|spread| spread.ns_min), mean(|spread| spread.ns_max)]
+                .map(|ns| ns.context("no code was measured"));
+        let time = Spread { ns: ns?, ns_min: ns_min?, ns_max: ns_max? };
+        Ok(Row { method, case: kernel.name(), bytes: bytes.into(), time })
+    };
+    METHODS.into_iter().enumerate().map(row).collect()
+}
+
+/// What a kernel takes in each place, as one compilation has it.
+fn measure_shift(engines: &Engines, job: &Job, args: &Args) -> Result<Vec<Spread>> {
     let name = job.kernel.name();
     let mut rooms = [engines.stock(name)?, engines.heap(name)?, engines.mapped(name)?];
     // Pages are touched, and caches warm, before the first sample.
@@ -160,8 +182,7 @@ fn measure_kernel(engines: &Engines, kernel: Kernel, bytes: u32, args: &Args) ->
         }
     }
     rooms.into_iter().try_for_each(|room| room.finish(&job.output))?;
-    let row = |(method, samples)| Ok(Row { method, case: name, bytes: bytes.into(), time: Spread::of(samples)? });
-    METHODS.into_iter().zip(samples).map(row).collect()
+    samples.into_iter().map(Spread::of).collect()
 }
 
 fn summarize(rows: &[Row]) -> Summary {

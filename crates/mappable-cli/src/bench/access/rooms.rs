@@ -57,6 +57,15 @@ impl MappableView for State {
     }
 }
 
+/// Two instructions that the compiler can't do without.
+const SHIFT: &str = "(global.set $shifted (i32.rotl (i32.xor (global.get $shifted) (local.get $at)) (local.get $at)))";
+
+/// The module of kernels, with a memory of so many pages, and as many instructions in front of loops as `shift` says.
+pub(in crate::bench) fn text(pages: u64, shift: u32) -> String {
+    let text = include_str!("kernels.wat").replace("PAGES", &pages.to_string());
+    text.replace("\n    SHIFT", &format!("\n{}", SHIFT.repeat(shift as usize)))
+}
+
 /// The engines, and the kernels for `size` bytes, compiled by each from one text.
 pub(super) struct Engines {
     stock: Engine,
@@ -67,11 +76,12 @@ pub(super) struct Engines {
 }
 
 impl Engines {
-    pub(super) fn new(size: u32) -> Result<Self> {
+    /// Loops come after as many instructions more as `shift` says.
+    pub(super) fn new(size: u32, shift: u32) -> Result<Self> {
         let runtime = Runtime::new()?;
         let stock = Engine::default();
         let pages = (u64::from(AT) + u64::from(size)).div_ceil(GRANULE);
-        let text = include_str!("kernels.wat").replace("PAGES", &pages.to_string());
+        let text = text(pages, shift);
         let kernels = [Module::new(&stock, &text)?, Module::new(runtime.engine(), &text)?];
         let mapper = Module::new(runtime.engine(), MAPPER)?;
         Ok(Self { stock, runtime, kernels, mapper, size })

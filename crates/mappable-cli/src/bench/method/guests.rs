@@ -16,7 +16,7 @@ pub(in crate::bench) struct Guests<T: 'static> {
 
 /// What a store has on an engine that maps.
 pub(in crate::bench) struct State {
-    mappable: MappableCtx,
+    pub(super) mappable: MappableCtx,
 }
 
 impl MappableView for State {
@@ -43,20 +43,15 @@ impl Guests<State> {
         concurrency: bool,
         region: u64,
     ) -> Result<Box<dyn Method>> {
-        let builder = Runtime::builder().config(config(concurrency)).mapping(mapping);
-        let runtime = tier.set(builder)?.build()?;
+        let runtime = runtime(tier, mapping, concurrency)?;
         let component = runtime.compile(text.as_bytes())?;
-        let mut linker = Linker::new(runtime.engine());
-        mappable::add_to_linker::<State>(&mut linker)?;
-        let mut store = Store::new(runtime.engine(), State { mappable: runtime.context() });
-        let fuel = store.hostcall_fuel().max(usize::try_from(region)?);
-        store.set_hostcall_fuel(fuel);
+        let (linker, store) = (linker(&runtime)?, store(&runtime, region)?);
         Self::begin(store, &linker, &component)
     }
 }
 
 impl<T: 'static> Guests<T> {
-    fn begin(mut store: Store<T>, linker: &Linker<T>, component: &Component) -> Result<Box<dyn Method>> {
+    pub(super) fn begin(mut store: Store<T>, linker: &Linker<T>, component: &Component) -> Result<Box<dyn Method>> {
         let instance = linker.instantiate(&mut store, component)?;
         let run = instance.get_typed_func(&mut store, "run")?;
         Ok(Box::new(Self { store, run }))
@@ -67,6 +62,25 @@ impl<T: 'static> Method for Guests<T> {
     fn run(&mut self, rounds: u32) -> Result<u64> {
         Ok(self.run.call(&mut self.store, (rounds,))?.0)
     }
+}
+
+/// An engine that maps.
+pub(super) fn runtime(tier: Tier, mapping: MappingMode, concurrency: bool) -> Result<Runtime> {
+    Ok(tier.set(Runtime::builder().config(config(concurrency)).mapping(mapping))?.build()?)
+}
+
+pub(super) fn linker(runtime: &Runtime) -> Result<Linker<State>> {
+    let mut linker = Linker::new(runtime.engine());
+    mappable::add_to_linker::<State>(&mut linker)?;
+    Ok(linker)
+}
+
+/// A store for regions of up to `region` bytes.
+pub(super) fn store(runtime: &Runtime, region: u64) -> Result<Store<State>> {
+    let mut store = Store::new(runtime.engine(), State { mappable: runtime.context() });
+    let fuel = store.hostcall_fuel().max(usize::try_from(region)?);
+    store.set_hostcall_fuel(fuel);
+    Ok(store)
 }
 
 fn config(concurrency: bool) -> Config {

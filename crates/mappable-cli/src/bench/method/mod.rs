@@ -1,13 +1,19 @@
 //! The ways in which two parties can pass bytes back and forth, each ready to be timed.
 
+mod calls;
 mod guests;
+mod mediated;
+mod pipeline;
 
 use std::hint::black_box;
 
 use anyhow::{Result, ensure};
 use mappable::{GRANULE, MappingMode};
 
+pub(super) use calls::{of_a_component, of_the_host};
 pub(super) use guests::Guests;
+pub(super) use mediated::Among;
+use mediated::Mediated;
 
 use super::tier::Tier;
 
@@ -23,8 +29,24 @@ pub(super) fn regions(tier: Tier, mapping: MappingMode, concurrency: bool, bytes
     Guests::mappable(&regions_text(size), tier, mapping, concurrency, size)
 }
 
+/// The host hands a region of one granule to a pipeline of so many stages, each of which maps it, and has it back.
+pub(super) fn pipeline(tier: Tier, mapping: MappingMode, concurrency: bool, stages: u32) -> Result<Box<dyn Method>> {
+    Ok(Box::new(pipeline::Pipeline::new(tier, mapping, concurrency, stages)?))
+}
+
 pub(super) fn regions_text(size: u64) -> String {
-    of_size(include_str!("regions.wat"), size)
+    of_size(&with_visitor(include_str!("regions.wat")), size)
+}
+
+/// The host hands a region to one component, and then to the other, of `bytes` bytes, or of one granule if that is more.
+pub(super) fn mediated(among: Among, concurrency: bool, bytes: u64) -> Result<Box<dyn Method>> {
+    let size = bytes.next_multiple_of(GRANULE);
+    let text = of_size(&with_visitor(include_str!("open.wat")), size);
+    Ok(Box::new(Mediated::new(&text, among, concurrency, size)?))
+}
+
+fn with_visitor(text: &str) -> String {
+    text.replace("VISITOR", include_str!("visitor.wat"))
 }
 
 /// Components pass a `list<u8>`, on an engine as it comes.

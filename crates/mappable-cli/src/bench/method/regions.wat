@@ -1,5 +1,5 @@
 ;; Two components that hand one region back and forth: a closed composition, whose exports don't know of regions.
-;; SIZE is the region's size in bytes, PAGES that of their memories.
+;; SIZE is the region's size in bytes, PAGES that of their memories. The module `visitor` is put in from visitor.wat.
 (component
   (import "mappable:memory/types@0.1.0" (instance $types
     (export "mappable" (type $mappable (sub resource)))
@@ -26,41 +26,7 @@
   (alias export $types "[static]mappable.map" (func $map))
   (alias export $types "[static]mapping.unmap" (func $unmap))
 
-  (core module $visitor
-    (import "host" "memory" (memory 1))
-    (import "host" "map" (func $map (param i32 i32 i32 i32)))
-    (import "host" "unmap" (func $unmap (param i32 i32 i32 i32)))
-    (func $ok (result i32)
-      (if (i32.load8_u (i32.const 16)) (then unreachable))
-      (i32.load (i32.const 20)))
-    ;; Maps the region that it is given, writes one cache line, unmaps it, and gives it back.
-    (func (export "visit") (param $region i32) (result i32)
-      (local $line i64)
-      (call $map (local.get $region) (i32.const 65536) (i32.const SIZE) (i32.const 16))
-      (local.set $region (call $ok))
-      (local.set $line (i64.add (i64.load (i32.const 65536)) (i64.const 1)))
-      (i64.store offset=0 (i32.const 65536) (local.get $line))
-      (i64.store offset=8 (i32.const 65536) (local.get $line))
-      (i64.store offset=16 (i32.const 65536) (local.get $line))
-      (i64.store offset=24 (i32.const 65536) (local.get $line))
-      (i64.store offset=32 (i32.const 65536) (local.get $line))
-      (i64.store offset=40 (i32.const 65536) (local.get $line))
-      (i64.store offset=48 (i32.const 65536) (local.get $line))
-      (i64.store offset=56 (i32.const 65536) (local.get $line))
-      (call $unmap (local.get $region) (i32.const 65536) (i32.const SIZE) (i32.const 16))
-      (call $ok))
-    ;; Maps the region, reads what all words of the line hold, and unmaps it.
-    (func (export "read") (param $region i32) (result i32 i64)
-      (local $line i64) (local $word i32)
-      (call $map (local.get $region) (i32.const 65536) (i32.const SIZE) (i32.const 16))
-      (local.set $region (call $ok))
-      (local.set $line (i64.load (i32.const 65536)))
-      (loop $next
-        (if (i64.ne (i64.load offset=65536 (local.get $word)) (local.get $line)) (then unreachable))
-        (br_if $next (i32.lt_u (local.tee $word (i32.add (local.get $word) (i32.const 8))) (i32.const 64))))
-      (call $unmap (local.get $region) (i32.const 65536) (i32.const SIZE) (i32.const 16))
-      (call $ok)
-      (local.get $line)))
+  VISITOR
   (core module $memory (memory (export "memory") PAGES))
 
   (component $second

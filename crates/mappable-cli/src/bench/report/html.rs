@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Page, Row};
+use super::{Charts, Page, Row};
 use crate::bench::size;
 use crate::table;
 
@@ -83,18 +83,30 @@ pub(super) fn table(figures: &Figures) -> String {
             for method in figures.methods {
                 let mut rows = figures.rows.iter().filter(|row| row.method == *method && row.case == case);
                 let row = rows.find(|row| figures.page.across(row) == Some(place));
-                html += &row.map_or_else(|| "<td class=\"n\">-</td>".to_owned(), cell);
+                html += &row.map_or_else(|| "<td class=\"n\">-</td>".to_owned(), |row| cell(figures.page, row));
             }
             html += "</tr>\n";
         }
     }
-    let note =
-        format!("Time {}: medians. The least and the greatest sample are in each figure's title.", figures.page.each);
+    let note = match figures.page.charts {
+        Charts::CountsOverBytes => format!("Instructions / system calls {}.", figures.page.each),
+        _ => format!(
+            "Time {}: medians. The least and the greatest sample are in each figure's title.",
+            figures.page.each
+        ),
+    };
     format!("{html}</table>\n<p class=\"note\">{}</p>\n", escaped(&note))
 }
 
-fn cell(row: &Row) -> String {
+fn cell(page: &Page, row: &Row) -> String {
     let figure = |name: &str| row.all.get(name).and_then(Value::as_f64);
+    if let Charts::CountsOverBytes = page.charts {
+        let [instructions, calls] = [
+            figure("instructions").map_or_else(|| "-".to_owned(), table::count),
+            figure("system_calls").map_or_else(|| "-".to_owned(), |calls| format!("{calls:.2}")),
+        ];
+        return format!("<td class=\"n\">{instructions} / {calls}</td>");
+    }
     let spread = figure("ns_min").zip(figure("ns_max"));
     let title = spread.map_or_else(String::new, |(least, most)| format!("{} to {}", time(least), time(most)));
     format!("<td class=\"n\" title=\"{title}\">{}</td>", time(row.ns()))
@@ -178,14 +190,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::bench::report::Charts;
 
     #[test]
     fn words_of_figures_end_no_element() {
         let evil = "</script><script>\"&";
-        let row = json!({"method": evil, "case": evil, "bytes": 1024, "ns": 1.0, "ns_min": 1.0, "ns_max": 2.0});
+        let row = json!({"method": evil, "case": evil, "bytes": 1024, "instructions": 1.0, "ns": 1.0, "ns_min": 1.0, "ns_max": 2.0});
         let report = json!({"rows": [row], "summary": {evil: [{evil: evil}]}, "machine": evil, "compiler": evil});
-        for charts in [Charts::OverBytes, Charts::OverCount("bytes", &[]), Charts::RatioTo("</script><script>\"&")] {
+        for charts in [
+            Charts::OverBytes,
+            Charts::CountsOverBytes,
+            Charts::OverCount("bytes", &[]),
+            Charts::RatioTo("</script><script>\"&"),
+        ] {
             let html = Page { name: "test", title: "Title", each: "each", charts }.html(&report);
             assert!(html.contains("<svg"), "{html}");
             assert_eq!(html.matches("<script").count(), 1, "{html}");

@@ -27,6 +27,8 @@ pub(super) struct Page {
 pub(super) enum Charts {
     /// Lines over `bytes`.
     OverBytes,
+    /// Lines over `bytes`, of instructions: figures that are counts, not times.
+    CountsOverBytes,
     /// Lines over how many there are: the number of this name. Of what, by case, where the name does not tell.
     OverCount(&'static str, &'static [(&'static str, &'static str)]),
     /// Bars of times over this method's, for each number of bytes.
@@ -38,7 +40,7 @@ impl Charts {
     fn key(self) -> &'static str {
         match self {
             Self::OverCount(key, _) => key,
-            Self::OverBytes | Self::RatioTo(_) => "bytes",
+            Self::OverBytes | Self::CountsOverBytes | Self::RatioTo(_) => "bytes",
         }
     }
 }
@@ -69,6 +71,11 @@ impl Page {
     fn draw(&self, figures: &Figures) -> String {
         let charts = match self.charts {
             Charts::RatioTo(method) => self.bars(figures, method),
+            Charts::CountsOverBytes => figures
+                .cases()
+                .into_iter()
+                .filter_map(|case| self.lines(figures, &case, Measure::Instructions))
+                .collect(),
             Charts::OverBytes | Charts::OverCount(..) => {
                 let times = figures.cases().into_iter().filter_map(|case| self.lines(figures, &case, Measure::Time));
                 let memory = figures.cases().into_iter().filter_map(|case| self.lines(figures, &case, Measure::Memory));
@@ -102,6 +109,7 @@ impl Page {
         let (y, up): (_, fn(f64) -> String) = match measure {
             Measure::Time => (format!("time {}", self.each), html::tick),
             Measure::Memory => ("memory an instance".to_owned(), html::decimal_bytes),
+            Measure::Instructions => (format!("instructions {}", self.each), html::count),
         };
         let title = format!("{case}: {y}");
         Some(chart::lines(&chart::Frame { title: &title, x, y: &y }, across, up, &lines))
@@ -144,6 +152,7 @@ impl Page {
 enum Measure {
     Time,
     Memory,
+    Instructions,
 }
 
 impl Measure {
@@ -152,6 +161,7 @@ impl Measure {
             .get(match self {
                 Self::Time => "ns",
                 Self::Memory => "resident_bytes",
+                Self::Instructions => "instructions",
             })?
             .as_f64()
     }

@@ -51,7 +51,7 @@ enum Case {
     Instances,
     /// Regions that each component has mapped at once
     Mapped,
-    /// Regions that are handed over in turn: once they are more than the views of a memory, none is warm
+    /// Regions that are handed over in turn: once they are more than the views of a memory, the others are remapped
     Thrash,
 }
 
@@ -91,7 +91,7 @@ const PAGE: Page = Page {
 };
 
 /// Hand regions of 64 KiB from one component to another and back, while there are more and more regions, instances, or
-/// regions mapped at once; and with more regions in turn than a memory has views, so that no map is warm.
+/// regions mapped at once; and with more regions in turn than a memory has views, so that not all maps are warm.
 ///
 /// A hop is: map, read one cache line, write it, unmap, call the other component. Every hop checks that the one before
 /// has left its mark in the region. Both tiers are interleaved in one run. Figures are medians of samples, in nanoseconds
@@ -150,6 +150,8 @@ struct Row {
     time: Spread,
     /// That the library made, for each hop.
     system_calls_a_hop: f64,
+    /// That were built, for each hop.
+    views_a_hop: f64,
     /// Of an instance.
     resident_bytes: u64,
     page_table_bytes: u64,
@@ -164,6 +166,8 @@ struct Summary {
     thrash_over_warm: BTreeMap<&'static str, f64>,
     /// System calls that the library made for each hop with the most regions in turn, and the most in any other case.
     thrash_system_calls_a_hop: BTreeMap<&'static str, f64>,
+    /// Views that were built for each hop with the most regions in turn.
+    thrash_views_a_hop: BTreeMap<&'static str, f64>,
     warm_system_calls_a_hop: BTreeMap<&'static str, f64>,
     /// Memory that one more region takes, and one instance of the most.
     bytes_a_region: BTreeMap<&'static str, f64>,
@@ -216,10 +220,20 @@ fn measure_case(case: Case, n: u32, args: &Args) -> Result<Vec<Row>> {
     }
     Lane::measure_all(&mut lanes, args.sampling)?;
     let row = |((kind, lane), [resident_bytes, page_table_bytes]): ((&Kind, Lane), [u64; 2])| {
-        let (method, system_calls_a_hop) = (kind.name(), lane.system_calls_each());
+        let (method, system_calls_a_hop, views_a_hop) =
+            (kind.name(), lane.system_calls_each(), lane.reservations_each());
         let time = lane.spread()?;
         ensure!(time.ns > 0.0, "{method}: no time has passed");
-        Ok(Row { method, case: case.name(), n, time, system_calls_a_hop, resident_bytes, page_table_bytes })
+        Ok(Row {
+            method,
+            case: case.name(),
+            n,
+            time,
+            system_calls_a_hop,
+            views_a_hop,
+            resident_bytes,
+            page_table_bytes,
+        })
     };
     args.methods.iter().zip(lanes).zip(memory).map(row).collect()
 }
@@ -258,6 +272,7 @@ impl Summary {
                 Some(most.time.ns / least.time.ns)
             }),
             thrash_system_calls_a_hop: by_method(&|method| Some(ends(Case::Thrash, method)?.1.system_calls_a_hop)),
+            thrash_views_a_hop: by_method(&|method| Some(ends(Case::Thrash, method)?.1.views_a_hop)),
             warm_system_calls_a_hop: by_method(&|method| {
                 let warm = rows.iter().filter(|row| row.method == method && row.case != Case::Thrash.name());
                 warm.map(|row| row.system_calls_a_hop).reduce(f64::max)
@@ -274,7 +289,7 @@ impl Summary {
 
 fn print(rows: &[Row], summary: &Summary, args: &Args) {
     let mut titles = vec!["case".to_owned(), ">n".to_owned()];
-    for what in ["", ", system calls", ", memory", ", page tables"] {
+    for what in ["", ", system calls", ", views built", ", memory", ", page tables"] {
         titles.extend(args.methods.iter().map(|kind| format!(">{}{what}", kind.name())));
     }
     let mut table = table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());
@@ -282,13 +297,14 @@ fn print(rows: &[Row], summary: &Summary, args: &Args) {
         let mut cells = vec![rows[0].case.to_owned(), rows[0].n.to_string()];
         cells.extend(rows.iter().map(|row| table::time(Duration::from_nanos(row.time.ns.round() as u64))));
         cells.extend(rows.iter().map(|row| format!("{:.2}", row.system_calls_a_hop)));
+        cells.extend(rows.iter().map(|row| format!("{:.2}", row.views_a_hop)));
         cells.extend(rows.iter().map(|row| table::bytes(row.resident_bytes)));
         cells.extend(rows.iter().map(|row| table::bytes(row.page_table_bytes)));
         table.add_row(cells);
     }
     println!("{table}");
     println!(
-        "Time and system calls a hop, medians; memory and page tables an instance. {} views a memory.",
+        "Time, system calls and views built a hop, medians; memory and page tables an instance. {} views a memory.",
         args.views
     );
     for (name, flatness) in &summary.flatness {
@@ -305,7 +321,10 @@ mod tests {
 
     fn row(case: Case, n: u32, ns: f64, system_calls_a_hop: f64, resident_bytes: u64) -> Row {
         let time = Spread { ns, ns_min: ns, ns_max: ns };
-        Row { method: "ledger", case: case.name(), n, time, system_calls_a_hop, resident_bytes, page_table_bytes: 0 }
+        let method = "ledger";
+        let views_a_hop = system_calls_a_hop / 8.0;
+        let case = case.name();
+        Row { method, case, n, time, system_calls_a_hop, views_a_hop, resident_bytes, page_table_bytes: 0 }
     }
 
     #[test]
@@ -324,6 +343,7 @@ mod tests {
         assert_eq!(summary.flatness, BTreeMap::from(expected));
         assert_eq!(summary.thrash_over_warm, BTreeMap::from([("ledger", 10.0)]));
         assert_eq!(summary.thrash_system_calls_a_hop, BTreeMap::from([("ledger", 4.0)]));
+        assert_eq!(summary.thrash_views_a_hop, BTreeMap::from([("ledger", 0.5)]));
         assert_eq!(summary.warm_system_calls_a_hop, BTreeMap::from([("ledger", 0.5)]));
         assert_eq!(summary.bytes_a_region, BTreeMap::from([("ledger", 20.0)]));
         assert_eq!(summary.bytes_an_instance, BTreeMap::from([("ledger", 7)]));

@@ -1,9 +1,10 @@
-;; Takes a list of SIZE bytes, keeps it, and reads it. PAGES is the size of its memory, READER the module that reads.
+;; Takes a list of SIZE bytes, keeps it at START, and reads it. PAGES is the size of its memory, READER the module that
+;; reads.
 (component
   (core module $memory
     (memory (export "memory") PAGES)
     ;; The list comes to where it is read.
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const START))
     (func (export "take") (param i32 i32)))
 READER
   (core instance $own (instantiate $memory))

@@ -1,4 +1,5 @@
-;; Maps a frozen region of SIZE bytes, and reads it. PAGES is the size of its memory, READER the module that reads.
+;; Maps a frozen region of SIZE bytes at START, and reads it. PAGES is the size of its memory, READER the module that
+;; reads.
 (component
   (import "mappable:memory/types@0.1.0" (instance $types
     (export "frozen" (type $frozen (sub resource)))
@@ -27,10 +28,10 @@ READER
       (if (i32.load8_u (i32.const 16)) (then unreachable))
       (i32.load (i32.const 20)))
     (func (export "map") (param $frozen i32)
-      (call $map (local.get $frozen) (i32.const 65536) (i32.const SIZE) (i32.const 16))
+      (call $map (local.get $frozen) (i32.const START) (i32.const SIZE) (i32.const 16))
       (global.set $mapping (call $ok)))
     (func (export "unmap") (result i32)
-      (call $unmap (global.get $mapping) (i32.const 65536) (i32.const SIZE) (i32.const 16))
+      (call $unmap (global.get $mapping) (i32.const START) (i32.const SIZE) (i32.const 16))
       (call $ok)))
   (core instance $own (instantiate $memory))
   (alias core export $own "memory" (core memory $mem))

@@ -123,11 +123,15 @@ impl Guest for Copying {
     }
 }
 
-/// A component's text for so many bytes, which lie behind the memory's first granule.
+/// Where the bytes are in a memory: at a multiple of a huge page.
+const AT: u64 = 2 << 20;
+
+/// A component's text for so many bytes.
 fn of_size(text: &str, bytes: u64) -> String {
-    let end = GRANULE + bytes;
+    let end = AT + bytes;
     let text = text.replace("\nREADER\n", &format!("\n{}\n", include_str!("reader.wat")));
     text.replace("END", &end.to_string())
+        .replace("START", &AT.to_string())
         .replace("SIZE", &bytes.to_string())
         .replace("PAGES", &end.div_ceil(GRANULE).to_string())
 }

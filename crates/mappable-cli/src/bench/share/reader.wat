@@ -3,7 +3,7 @@
     (import "host" "memory" (memory 1))
     (func (export "sum") (result i64)
       (local $at i32) (local $a v128) (local $b v128)
-      (local.set $at (i32.const 65536))
+      (local.set $at (i32.const START))
       (loop $next
         (local.set $a (i64x2.add (local.get $a) (v128.load offset=0 (local.get $at))))
         (local.set $b (i64x2.add (local.get $b) (v128.load offset=16 (local.get $at))))

@@ -1,0 +1,18 @@
+//! Where no process can be stepped through by these means.
+
+use std::io;
+use std::process::Child;
+
+use super::Steps;
+
+pub(super) fn be_counted() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn mark() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn between_marks(_: &mut Child, _: u64) -> io::Result<Steps> {
+    Err(io::ErrorKind::Unsupported.into())
+}
