@@ -3,8 +3,8 @@
 //! # Safety
 //!
 //! `MemoryCreator` asks for zeroed memory with the reservation and guard that it names. A [`Heap`]'s extent is fresh,
-//! so it reads as zero, or has been made to ([`Idle`]), and its span is at least what was asked for; a block reads as zero, and is made only where
-//! nothing was asked for.
+//! so it reads as zero, or has been made to ([`Idle`]), and its span is at least what was asked for; a block reads as
+//! zero, and is made only where nothing was asked for.
 
 #![allow(unsafe_code)]
 

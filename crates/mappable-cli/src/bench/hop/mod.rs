@@ -27,8 +27,9 @@ const PAGE: Page =
 /// baseline tier can do without: calls that do nothing, of the host and of a component, and a bare `memory.grow 0`.
 ///
 /// A hop is: map, write one cache line, unmap, call the other component. The loop is in the components, which form a closed
-/// composition; `mediated` is a loop in the host, which calls the components in turn. Sizes below 64 KiB ride in a region of 64 KiB. Figures are medians of samples, in nanoseconds a hop; each
-/// sample checks that every hop has left its mark in the bytes.
+/// composition; `mediated` is a loop in the host, which calls the components in turn. Sizes below 64 KiB ride in a region
+/// of 64 KiB. Figures are medians of samples, in nanoseconds a hop; each sample checks that every hop has left its mark in
+/// the bytes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mappable bench hop
