@@ -8,8 +8,8 @@ use mappable_rewrite::{
 use rustix::time::{ClockId, clock_gettime};
 use wasmparser::{Validator, WasmFeatures};
 
-use crate::fixed;
 use crate::reading::{Lower, Tree};
+use crate::{anchored, fixed};
 
 /// The gate of all targets: [`Tree::plain`] knows its key.
 pub fn gate() -> Gate {
@@ -17,7 +17,7 @@ pub fn gate() -> Gate {
 }
 
 /// What the claims about refreshes are about: what is fixed beyond them is [`fixed`]'s.
-pub const BASELINE: Settings = Settings { tier: Tier::Baseline, lists: true, fix: false };
+pub const BASELINE: Settings = Settings { tier: Tier::Baseline, lists: true, fix: false, anchor: false };
 
 /// Time that one rewriting may take on this thread, whatever the input. Rewriting is linear but for the sorting of
 /// names: what was exponential, or no more than quadratic in the input, would be far over it.
@@ -39,7 +39,8 @@ pub enum Form {
     Any,
 }
 
-/// Rewrites `input` for the baseline tier, and checks all that can be told without running it. Gives back what was made, or why not.
+/// Rewrites `input` for the baseline tier, and checks all that can be told without running it. Gives back what was
+/// made, or why not.
 ///
 /// # Errors
 ///
@@ -55,6 +56,7 @@ pub fn check(input: &[u8], form: Form) -> Result<Rewritten<'_>, RewriteError> {
     assert!(took < SECONDS, "rewriting {} bytes took {took} s", input.len());
 
     fixed::check(input, &result);
+    anchored::check(input, &result);
     let again = rewrite_with(input, &gate(), BASELINE);
     let inspected = inspect(input);
     match &result {
@@ -67,8 +69,8 @@ pub fn check(input: &[u8], form: Form) -> Result<Rewritten<'_>, RewriteError> {
             let text = error.to_string();
             assert!(!text.is_empty() && !is_our_bug(error), "{text}");
             assert_eq!(again.expect_err("refusing is deterministic").to_string(), text);
-            // Three refusals depend on the gate or on the output, at which an inspection does not look; behind the first of
-            // them it may see another reason.
+            // Three refusals depend on the gate or on the output, at which an inspection does not look; behind the
+            // first of them it may see another reason.
             match error {
                 RewriteError::LedgerInterface { import } if !import.starts_with("mappable:memory/") => {}
                 RewriteError::GateNameTaken { .. } | RewriteError::NoRoom(_) => assert!(inspected.is_ok(), "{text}"),

@@ -1,14 +1,18 @@
-//! Runs a tree of components on a stock engine, or on a runtime of ours, in each tier and by each strategy; and says where
-//! two runs differ that must not.
+//! Runs a tree of components on a stock engine, or on a runtime of ours, in each tier and by each strategy; `compare`
+//! says where two runs differ that must not.
+
+mod compare;
 
 use std::sync::OnceLock;
 
 use mappable::{Limits, MappableCtx, MappableView, MappingMode, Runtime, RuntimeBuilder};
-use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine, OptLevel, Store, StoreContextMut};
+use wasmtime::component::{Component, Instance, Linker};
+use wasmtime::{AsContextMut, Config, Engine, OptLevel, Store, StoreContextMut};
 
-use crate::traps::{self, Wrong};
-use crate::trees::{Misuse, Tree};
+pub use compare::{Allowed, MEANT, compare};
+
+use crate::embedder::{self, Embedder, Lapse, Left};
+use crate::trees::{Misuse, Plan, Tree};
 
 /// How handles and lists go from component to component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,37 +63,85 @@ pub enum Machine {
 /// What is asked of a tree, and what its store may hold.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// What `run` is called with, until it traps.
+    /// What `run` is called with, until it traps. Of an open tree they say which function is called, too.
     pub seeds: Vec<u32>,
     /// What the store's components may hold.
     pub limits: Limits,
     /// The component that misuses something, what, and how many chances it lets go by.
     pub misuse: Option<(usize, Misuse, u32)>,
+    /// What the embedder does wrong, and how many chances it lets go by.
+    pub lapse: Option<(Lapse, u32)>,
 }
 
 /// What was seen of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
+    /// Whether it is one of an open tree.
+    pub open: bool,
     /// What guests showed: where they were, and their hash of all that they had seen.
     pub shown: Vec<(u32, u64)>,
     /// What `run` gave, each time.
     pub returned: Vec<u64>,
     /// Why it ended early.
     pub trap: Option<String>,
-    /// How many regions of how many bytes are held in the end.
-    pub held: (usize, u64),
+    /// What is held then.
+    pub held: Holding,
+    /// What was seen when the embedder of an open tree went on all the same, and what is held in the end.
+    pub later: (Vec<(u32, u64)>, Holding),
+    /// What the embedder held, and somebody else changed.
+    pub hurt: Vec<String>,
 }
 
-#[derive(Default)]
-struct Host {
+/// What a store's components hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// How many regions.
+    pub regions: usize,
+    /// How many bytes they are.
+    pub bytes: u64,
+    /// Each of them that is not mapped, of an open tree.
+    pub left: Vec<Left>,
+}
+
+/// What is shown of a call after one that trapped.
+const LATER: u32 = 940_000;
+
+/// A store's data.
+pub(crate) struct Host {
     shown: Vec<(u32, u64)>,
     misuse: Option<(usize, Misuse, u32)>,
     context: Option<MappableCtx>,
+    runtime: Option<&'static Runtime>,
+    pub(crate) embedder: Embedder,
+}
+
+impl Host {
+    pub(crate) fn show(&mut self, what: u32, hash: u64) {
+        self.shown.push((what, hash));
+    }
+
+    pub(crate) fn context(&self) -> &MappableCtx {
+        self.context.as_ref().expect("a stock engine is given none of our functions")
+    }
+
+    pub(crate) fn context_mut(&mut self) -> &mut MappableCtx {
+        self.context.as_mut().expect("a stock engine is given none of our functions")
+    }
+
+    fn holding(&self, open: bool) -> Holding {
+        let Some(context) = &self.context else { return Holding::default() };
+        let (regions, bytes) = context.held();
+        Holding { regions, bytes, left: if open { embedder::left(context) } else { vec![] } }
+    }
+
+    pub(crate) fn runtime(&self) -> &'static Runtime {
+        self.runtime.expect("a stock engine is given none of our functions")
+    }
 }
 
 impl MappableView for Host {
     fn mappable(&mut self) -> &mut MappableCtx {
-        self.context.as_mut().expect("a stock engine is given none of our functions")
+        self.context_mut()
     }
 }
 
@@ -138,7 +190,7 @@ impl Machine {
             .root()
             .func_wrap("log", |mut store: StoreContextMut<'_, Host>, (what, hash): (u32, u64)| {
                 let host = store.data_mut();
-                host.shown.push((what, hash));
+                host.show(what, hash);
                 let due = host.misuse.filter(|(component, ..)| *component as u32 + 1 == what);
                 Ok((due.map_or(0, |(_, misuse, countdown)| u64::from(misuse.number()) << 32 | u64::from(countdown)),))
             })
@@ -179,147 +231,95 @@ impl Machine {
     /// # Panics
     ///
     /// If it can't be instantiated.
-    pub fn run(self, component: &Component, script: &Script) -> Record {
+    pub fn run(self, plan: &Plan, component: &Component, script: &Script) -> Record {
         let Engines { engine, linker, runtime } = self.engines();
         let context = runtime.as_ref().map(|runtime| {
             let mut context = runtime.context();
             context.set_limits(script.limits);
             context
         });
-        let mut store = Store::new(engine, Host { shown: vec![], misuse: script.misuse, context });
+        let embedder = Embedder::new(script.seeds.iter().sum(), script.lapse);
+        let (shown, misuse, runtime) = (vec![], script.misuse, runtime.as_ref());
+        let mut store = Store::new(engine, Host { shown, misuse, context, runtime, embedder });
+        let linker = offer(plan, linker);
         let instance = linker.instantiate(&mut store, component);
         let instance = instance.unwrap_or_else(|error| panic!("{self:?}: {error:?}"));
+        learn(plan, &mut store, instance);
         let run = instance.get_typed_func::<(u32,), (u64,)>(&mut store, "run").expect("a tree exports it");
-        let (mut returned, mut trap) = (vec![], None);
+        let mut cx = store.as_context_mut();
+        let open = !plan.exports.is_empty();
+        let mut record = Record { open, ..Record::default() };
         for seed in &script.seeds {
-            match run.call(&mut store, (*seed,)) {
-                Ok((hash,)) => returned.push(hash),
+            let ended = match *seed as usize % (2 + embedder::calls(&cx)) {
+                nth @ 2.. => embedder::call(&mut cx, nth - 2).map(|()| None),
+                _ => run.call(&mut cx, (*seed,)).map(|(hash,)| Some(hash)),
+            };
+            match ended {
+                Ok(hash) if record.trap.is_none() => record.returned.extend(hash),
+                Ok(hash) => cx.data_mut().show(LATER, hash.unwrap_or(0)),
+                Err(_) if record.trap.is_some() => cx.data_mut().show(LATER, u64::MAX),
                 Err(error) => {
-                    trap = Some(error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": "));
-                    break;
+                    let text = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+                    record.end(cx.data_mut(), open, Some(text));
+                    // The embedder may try again, at least.
+                    if !open {
+                        break;
+                    }
                 }
             }
         }
+        if open {
+            embedder::look_after(&mut cx);
+        }
         let host = store.data_mut();
-        let held = host.context.as_ref().map_or((0, 0), MappableCtx::held);
-        Record { shown: std::mem::take(&mut host.shown), returned, trap, held }
+        if record.trap.is_none() {
+            record.end(host, open, None);
+        }
+        record.later = (std::mem::take(&mut host.shown), host.holding(open));
+        record.hurt = std::mem::take(&mut host.embedder.hurt);
+        record
     }
 }
 
-/// What two runs of a tree may differ in, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Allowed {
-    /// What a trap is called: of two things that are wrong, each tier finds another ([`MEANT`]).
-    Renamed(Wrong, Wrong),
-    /// All from the first look at what was received on, if `realloc` changed what had arrived: the engine writes a handle
-    /// when it comes to it, and the ledger when all has been received, so that one's change is the other's trap
-    /// (`Failure::Flight`), or is gone.
-    Tampered,
-    /// How far it came until the trap for a return area that is misaligned or out of bounds: the engine looks at it when it
-    /// writes the result, the ledger's wrapper before the call.
-    AreaSooner,
-    /// Whether a misaligned pointer was noticed: a list that goes by window is allocated when all else has arrived, so that
-    /// another `realloc` is the one that does wrong, perhaps for bytes.
-    OtherRealloc,
-    /// What came after a store into a frozen mapping: where pages are mapped it traps, where bytes are copied it is private.
-    FrozenStore,
-}
-
-impl Allowed {
-    /// All but those of traps' names.
-    pub const ALL: [Allowed; 4] = [Allowed::Tampered, Allowed::AreaSooner, Allowed::OtherRealloc, Allowed::FrozenStore];
-}
-
-/// What the ledger calls by another name than the engine, and that.
-///
-/// A region that is mapped: the engine finds the `mapping`, of which the ledger says what it is. A handle that is lent, and
-/// of another type than is meant: the engine asks first whether it is lent.
-pub const MEANT: [(Wrong, Wrong); 2] = [(Wrong::OtherKind, Wrong::Mapped), (Wrong::Lent, Wrong::OtherKind)];
-
-impl Machine {
-    fn copies(self) -> bool {
-        matches!(self, Machine::Ours(_, Strategy::Copy))
+impl Record {
+    /// All is as it should be until now, and then there was a trap, or the end.
+    fn end(&mut self, host: &mut Host, open: bool, trap: Option<String>) {
+        self.trap = trap;
+        self.shown = std::mem::take(&mut host.shown);
+        self.held = host.holding(open);
     }
 }
 
-/// Where the runs differ in what they must not.
-///
-/// # Errors
-///
-/// What differs.
-pub fn compare(
-    script: &Script,
-    [one_on, other_on]: [Machine; 2],
-    [one, other]: [&Record; 2],
-) -> Result<Vec<Allowed>, String> {
-    let mut allowed = vec![];
-    for trap in [&one.trap, &other.trap].into_iter().flatten() {
-        if trap.contains("bug in mappable") {
-            return Err(format!("a trap that is our bug: {trap}"));
+/// What the embedder offers to a tree.
+fn offer(plan: &Plan, linker: &Linker<Host>) -> Linker<Host> {
+    let mut linker = linker.clone();
+    for (nth, port) in plan.imports.iter().enumerate() {
+        let (within, name) = port.import_names(nth);
+        let mut all = match within {
+            Some(within) => linker.instance(&within).expect("nothing has that name"),
+            None => linker.root(),
+        };
+        for &at in &port.functions {
+            let function = plan.function(port, at).clone();
+            let number = nth * 10 + at;
+            let answer = move |cx: StoreContextMut<'_, Host>, _, params: &[_], results: &mut [_]| {
+                embedder::answer(cx, number, &function, params, results)
+            };
+            all.func_new(&name(at), answer).expect("nothing has that name");
         }
     }
-    if one == other {
-        return Ok(allowed);
-    }
-    let stores = script.misuse.is_some_and(|(_, misuse, _)| misuse == Misuse::FrozenStore);
-    if stores && one_on.copies() != other_on.copies() {
-        let [trapping, private] = if one_on.copies() { [other, one] } else { [one, other] };
-        let traps = trapping.trap.as_deref().and_then(traps::name) == Some(Wrong::OutOfBounds);
-        if traps && private.shown.starts_with(&trapping.shown) {
-            return Ok(vec![Allowed::FrozenStore]);
-        }
-    }
-    if let Some(whole) = script.misuse.and_then(|(_, misuse, _)| whole(misuse, one, other)) {
-        return Ok(vec![whole]);
-    }
-    if let Some(nth) =
-        (0..one.shown.len().max(other.shown.len())).find(|nth| one.shown.get(*nth) != other.shown.get(*nth))
-    {
-        let what = |record: &Record| format!("{:?}, then {:?}", record.shown.get(nth), record.trap);
-        return Err(format!("look {nth}: {} against {}", what(one), what(other)));
-    }
-    if one.returned != other.returned || one.trap.is_some() != other.trap.is_some() {
-        return Err(format!("{:?} {:?} against {:?} {:?}", one.returned, one.trap, other.returned, other.trap));
-    }
-    if one.held != other.held {
-        return Err(format!("{:?} held against {:?}", one.held, other.held));
-    }
-    let names = [one, other].map(|record| record.trap.as_deref().map(traps::name));
-    match names {
-        [Some(None), _] | [_, Some(None)] => {
-            return Err(format!("a trap has no name: {:?}, {:?}", one.trap, other.trap));
-        }
-        [Some(Some(one)), Some(Some(other))] if MEANT.contains(&(one, other)) => {
-            allowed.push(Allowed::Renamed(one, other));
-        }
-        [one_name, other_name] if one_name != other_name => {
-            return Err(format!("{:?} against {:?}", one.trap, other.trap));
-        }
-        _ => {}
-    }
-    Ok(allowed)
+    linker
 }
 
-/// Whether the runs may differ in all from some look on, and why.
-fn whole(misuse: Misuse, one: &Record, other: &Record) -> Option<Allowed> {
-    match misuse {
-        _ if misuse.tampers() => {
-            // The one that ended before it could say so was tampered with where the other says so.
-            let until = |record: &Record| record.shown.iter().position(|(what, _)| *what == 777);
-            let end = [until(one), until(other)].into_iter().flatten().min();
-            let end = end.unwrap_or_else(|| one.shown.len().min(other.shown.len()));
-            let common = end.min(one.shown.len()).min(other.shown.len());
-            (one.shown[..common] == other.shown[..common]).then_some(Allowed::Tampered)
+/// What a tree offers to the embedder.
+fn learn(plan: &Plan, store: &mut Store<Host>, instance: Instance) {
+    for (nth, port) in plan.exports.iter().enumerate() {
+        let (within, name) = port.export_names(nth);
+        let within = within.map(|name| instance.get_export_index(&mut *store, None, &name).expect("it is exported"));
+        for &at in &port.functions {
+            let index = instance.get_export_index(&mut *store, within.as_ref(), &name(at)).expect("it is exported");
+            let func = instance.get_func(&mut *store, index).expect("it is a function");
+            store.data_mut().embedder.learn(func, plan.function(port, at).clone());
         }
-        Misuse::AreaMisaligned | Misuse::AreaOutside => {
-            let sooner = one.trap.is_some() && other.trap.is_some() && one.shown.starts_with(&other.shown);
-            (sooner && one.shown.len() > other.shown.len()).then_some(Allowed::AreaSooner)
-        }
-        Misuse::ReallocMisaligned => {
-            let noticed = |record: &Record| record.trap.as_deref().and_then(traps::name) == Some(Wrong::Misaligned);
-            let went_on = |one: &Record, other: &Record| noticed(one) && other.shown.starts_with(&one.shown);
-            (went_on(one, other) != went_on(other, one)).then_some(Allowed::OtherRealloc)
-        }
-        _ => None,
     }
 }

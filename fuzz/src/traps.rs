@@ -33,10 +33,14 @@ pub enum Wrong {
     Encoding,
     /// A guest gave up.
     Unreachable,
+    /// The embedder called what can't be entered.
+    CannotEnter,
+    /// The embedder's own error, or a value of another type.
+    Embedder,
 }
 
 /// What the texts have in them, of any tier. What comes first counts.
-const SAID: [(Wrong, &[&str]); 15] = [
+const SAID: [(Wrong, &[&str]); 17] = [
     (Wrong::UnknownHandle, &["unknown handle "]),
     (Wrong::Mapped, &["lifted while mapped"]),
     (Wrong::OtherKind, &["used with the wrong type", ", not a "]),
@@ -59,6 +63,8 @@ const SAID: [(Wrong, &[&str]); 15] = [
     (Wrong::Char, &["char"]),
     (Wrong::Encoding, &["utf-8", "utf-16", "utf16", "utf8"]),
     (Wrong::Unreachable, &["`unreachable` instruction executed"]),
+    (Wrong::CannotEnter, &["cannot enter component instance"]),
+    (Wrong::Embedder, &["the embedder fails", "mismatch"]),
 ];
 
 /// The name of what is wrong, by the last words of a trap. None of one that nobody knows.

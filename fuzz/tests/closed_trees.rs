@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arbitrary::{Result, Unstructured};
 use mappable::Limits;
-use mappable_fuzz::tiers::{Allowed, MEANT, Machine, Record, Script, Strategy, Tier, compare};
+use mappable_fuzz::cases::{Case, long_run};
+use mappable_fuzz::tiers::{Allowed, MEANT, Machine, Script, Strategy, Tier};
 use mappable_fuzz::traps;
-use mappable_fuzz::trees::{self, Misuse, Tree, coverage};
+use mappable_fuzz::trees::{self, Misuse, Sort, coverage};
 
 /// What a tree is asked, without misuse at first.
 fn scripts(u: &mut Unstructured<'_>, handles: bool) -> Result<Vec<Script>> {
@@ -19,17 +20,12 @@ fn scripts(u: &mut Unstructured<'_>, handles: bool) -> Result<Vec<Script>> {
             _ => Limits { region_bytes: 256 << 20, ..Limits::default() },
         };
         let misuse = (u.int_in_range(0..=4)?, **u.choose(&misuses)?, *u.choose(&[1, 1, 2, 4])?);
-        Ok(Script { seeds, limits, misuse: (nth > 0).then_some(misuse) })
+        Ok(Script { seeds, limits, misuse: (nth > 0).then_some(misuse), lapse: None })
     };
     (0..8).map(script).collect()
 }
 
-/// The tree that an input stands for, and for each script its runs, the oracle's first.
-struct Case {
-    tree: Tree,
-    runs: Vec<(Script, Vec<(Machine, Record)>)>,
-}
-
+/// What an input stands for.
 fn case(bytes: &[u8]) -> Result<Case> {
     let mut u = Unstructured::new(bytes);
     let handles = u.ratio(2, 3)?;
@@ -37,38 +33,11 @@ fn case(bytes: &[u8]) -> Result<Case> {
     let strategy = *u.choose(&Strategy::ALL)?;
     // Now and then by another strategy too: those agree as well.
     let other = if u.ratio(1, 4)? { Some(*u.choose(&Strategy::ALL)?) } else { None };
-    let tree = trees::tree(&mut u, handles)?;
+    let tree = trees::tree(&mut u, if handles { Sort::Closed } else { Sort::Plain })?;
     let mut machines = if handles { vec![] } else { vec![Machine::Stock] };
     machines.extend(Tier::ALL.iter().map(|tier| Machine::Ours(*tier, strategy)));
     machines.extend(other.filter(|it| *it != strategy).map(|it| Machine::Ours(Tier::ALL[Tier::ALL.len() - 1], it)));
-    let compiled: Vec<_> = machines.into_iter().map(|machine| (machine, machine.compile(&tree))).collect();
-    let run = |mut script: Script| {
-        if let Some((component, ..)) = &mut script.misuse {
-            *component %= tree.plan.components.len();
-        }
-        let runs = compiled.iter().map(|(machine, component)| (*machine, machine.run(component, &script)));
-        let runs = runs.collect();
-        (script, runs)
-    };
-    let runs = scripts.into_iter().map(run).collect();
-    Ok(Case { tree, runs })
-}
-
-/// The differences that are meant.
-fn check(case: &Case) -> Vec<Allowed> {
-    let mut allowed = vec![];
-    for (script, runs) in &case.runs {
-        let [(oracle, expected), others @ ..] = &runs[..] else { continue };
-        for (machine, record) in others {
-            match compare(script, [*oracle, *machine], [expected, record]) {
-                Ok(meant) => allowed.extend(meant),
-                Err(difference) => {
-                    panic!("{oracle:?} and {machine:?} differ: {difference}\n{script:?}\n{}", case.tree.text)
-                }
-            }
-        }
-    }
-    allowed
+    Ok(Case::run(tree, scripts, machines))
 }
 
 #[test]
@@ -76,7 +45,7 @@ fn closed_trees() {
     let target = bolero::check!().with_test_time(mappable_fuzz::time());
     target.with_generator(mappable_fuzz::inputs(2048)).for_each(|bytes: &Vec<u8>| {
         if let Ok(case) = case(bytes) {
-            check(&case);
+            case.check();
         }
     });
 }
@@ -87,7 +56,8 @@ fn trees_reach_every_position() {
     let mut counts = coverage::Counts::new();
     for seed in 0..400 {
         let bytes = mappable_fuzz::noise(seed, 3000);
-        let tree = trees::tree(&mut Unstructured::new(&bytes), seed % 4 != 0).unwrap();
+        let sort = if seed % 4 != 0 { Sort::Closed } else { Sort::Plain };
+        let tree = trees::tree(&mut Unstructured::new(&bytes), sort).unwrap();
         for (what, count) in coverage::counts(&tree.plan) {
             *counts.entry(what).or_default() += count;
         }
@@ -127,10 +97,10 @@ const SHOWING: [u64; 7] = [8000001, 8000257, 8000008, 8000019, 8000094, 8000118,
 fn each_difference_that_is_allowed_occurs() {
     let mut seen = BTreeSet::new();
     for seed in SHOWING {
-        seen.extend(check(&case(&mappable_fuzz::noise(seed, 2048)).unwrap()));
+        seen.extend(case(&mappable_fuzz::noise(seed, 2048)).unwrap().check());
     }
     let meant = MEANT.iter().map(|(one, other)| Allowed::Renamed(*one, *other));
-    let missing: Vec<_> = Allowed::ALL.into_iter().chain(meant).filter(|it| !seen.contains(it)).collect();
+    let missing: Vec<_> = Allowed::CLOSED.into_iter().chain(meant).filter(|it| !seen.contains(it)).collect();
     assert!(missing.is_empty(), "{missing:?} were not seen");
 }
 
@@ -141,7 +111,7 @@ fn most_trees_run_to_the_end_and_misuse_is_found() {
     let mut meant = BTreeMap::<_, usize>::new();
     for seed in 0..100 {
         let case = case(&mappable_fuzz::noise(seed, 2000)).unwrap();
-        check(&case).into_iter().for_each(|it| *meant.entry(it).or_default() += 1);
+        case.check().into_iter().for_each(|it| *meant.entry(it).or_default() += 1);
         for (script, runs) in &case.runs {
             let (_, record) = &runs[0];
             let misuse = script.misuse.map(|(_, misuse, _)| misuse);
@@ -161,50 +131,8 @@ fn most_trees_run_to_the_end_and_misuse_is_found() {
     assert!(ended >= clean - 2 && shown > 2000 && named.len() > 20, "{counts}");
 }
 
-/// As many trees as fit into `MAPPABLE_FUZZ_SECONDS`, from `MAPPABLE_FUZZ_SEED` on, and what they met, in numbers; each
-/// disagreement is said, and ends nothing, unless `MAPPABLE_FUZZ_FIRST` is set.
 #[test]
 #[ignore = "for as long as one likes"]
 fn a_long_run() {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let begun = std::time::Instant::now();
-    let (mut trees, mut runs, mut shown) = (0, 0, 0);
-    let (mut named, mut meant) = (BTreeMap::<_, usize>::new(), BTreeMap::<_, (usize, u64)>::new());
-    let mut seed = number("MAPPABLE_FUZZ_SEED").unwrap_or(1_000_000);
-    let mut bad = vec![];
-    while begun.elapsed() < mappable_fuzz::time() {
-        let bytes = mappable_fuzz::noise(seed, 2048);
-        let checked = std::panic::catch_unwind(|| {
-            let case = case(&bytes).unwrap();
-            (check(&case), case)
-        });
-        match checked {
-            Ok((allowed, case)) => {
-                trees += 1;
-                allowed.into_iter().for_each(|it| meant.entry(it).or_insert((0, seed)).0 += 1);
-                for (script, of_script) in &case.runs {
-                    runs += of_script.len();
-                    shown += of_script[0].1.shown.len();
-                    for (_, record) in of_script {
-                        let clean = if script.misuse.is_some() { "misuse" } else { "clean" };
-                        let trap = record.trap.as_deref().map(traps::name);
-                        *named.entry((clean, trap)).or_default() += 1;
-                    }
-                }
-            }
-            Err(_) => {
-                println!("DISAGREEMENT at seed {seed}");
-                bad.push(seed);
-                if number("MAPPABLE_FUZZ_FIRST").is_some() {
-                    break;
-                }
-            }
-        }
-        seed += 1;
-        if trees % 200 == 0 {
-            println!("{trees} trees, {runs} runs, {shown} looks until seed {seed}: {meant:?} {named:?}, bad {bad:?}");
-        }
-    }
-    println!("{trees} trees, {runs} runs, {shown} looks until seed {seed}: {meant:?} {named:?}");
-    assert!(bad.is_empty(), "disagreements at {bad:?}");
+    long_run(case);
 }

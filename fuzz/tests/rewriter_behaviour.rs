@@ -1,5 +1,5 @@
-//! A component that was rewritten for the baseline tier does on a stock engine what the original does, when nothing is mapped: the same calls of the
-//! host with the same bytes, the same answers, memories, growths and traps.
+//! A component that was rewritten for the baseline tier does on a stock engine what the original does, when nothing is
+//! mapped: the same calls of the host with the same bytes, the same answers, memories, growths and traps.
 //!
 //! One difference is meant. A return area that is misaligned or out of bounds traps in either, but behind the call in
 //! the original and before it in the rewritten.

@@ -3,9 +3,10 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use mappable_fuzz::closed::{self, Chosen};
+use mappable_fuzz::grammar;
 use mappable_fuzz::reading::Tree;
 use mappable_fuzz::soundness::{Form, check};
-use mappable_fuzz::{grammar, trees};
+use mappable_fuzz::trees::{self, Sort};
 use mappable_rewrite::RewriteError;
 
 /// A component of our grammar can always be rewritten.
@@ -32,12 +33,12 @@ fn foreign(u: Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A tree is closed, and is rewritten for the ledger if that has something to do for it.
+/// A tree is closed, or has bridges, and is rewritten for the ledger if that has something to do for it.
 fn tree(u: &mut Unstructured<'_>) -> Result<Chosen> {
-    let handles = u.ratio(2, 3)?;
-    let tree = trees::tree(u, handles)?;
+    let sort = *u.choose(&[Sort::Plain, Sort::Closed, Sort::Open])?;
+    let tree = trees::tree(u, sort)?;
     let chosen = closed::check(&tree.bytes);
-    assert!(chosen == Chosen::Ledger || !handles, "{chosen:?}\n{}", tree.text);
+    assert!(chosen == Chosen::Ledger || sort == Sort::Plain, "{chosen:?}\n{}", tree.text);
     Ok(chosen)
 }
 

@@ -1,6 +1,7 @@
 //! The interface `mappable:memory/types`: as `wit-bindgen` makes it, or natively an implementation in plain memory.
 //!
-//! For a component's own `wit_bindgen::generate!`: `with: { "mappable:memory/types@0.1.0": mappable_guest::bindings::types }`.
+//! For a component's own `wit_bindgen::generate!`: `with: { "mappable:memory/types@0.1.0":
+//! mappable_guest::bindings::types }`.
 //!
 //! # Safety
 //!

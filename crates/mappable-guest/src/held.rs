@@ -123,7 +123,8 @@ impl<H: Handle> Held<H> {
 impl Held<crate::bindings::types::Mappable> {
     /// Of a frozen region there is no such thing.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: the module's: `size` initialised bytes that `self` has the sole use of, mutably borrowed as `self` is.
+        // SAFETY: the module's: `size` initialised bytes that `self` has the sole use of, mutably borrowed as `self`
+        // is.
         unsafe { core::slice::from_raw_parts_mut(pointer(&self.placement), self.size) }
     }
 }

@@ -1,5 +1,5 @@
-//! The semantics of `mappable:memory` as a small state machine. It knows nothing of an engine, of pages or of views, and
-//! is read as a specification, explored exhaustively in small, and compared with the library in large.
+//! The semantics of `mappable:memory` as a small state machine. It knows nothing of an engine, of pages or of views,
+//! and is read as a specification, explored exhaustively in small, and compared with the library in large.
 //!
 //! A [`World`] has stores, instances with a memory each, a host, and what they hold. [`World::apply`] does one [`Op`]
 //! and answers the [`Outcome`] that the caller sees. There is no other way to change a world.
@@ -36,9 +36,9 @@
 //! # Frozen mappings
 //!
 //! A guest's store there traps where the host maps by pages ([`Way::Pages`]), and is private to the mapping where it
-//! copies ([`Way::Copies`]). What the host is told to write there ([`Op::Deliver`]) is private either way; by pages, the
-//! guest's stores to that mapping are then private too. Private bytes are gone with the mapping; by pages, with any map or
-//! unmap in the memory, from when on stores trap again.
+//! copies ([`Way::Copies`]). What the host is told to write there ([`Op::Deliver`]) is private either way; by pages,
+//! the guest's stores to that mapping are then private too. Private bytes are gone with the mapping; by pages, with any
+//! map or unmap in the memory, from when on stores trap again.
 //!
 //! # Traps
 //!
@@ -47,9 +47,9 @@
 //!
 //! # Not modelled
 //!
-//! Limits of the operating system (`mappings-exhausted`, `regions-exhausted`), the quota of views (it is never seen), and
-//! `borrow`ed handles. A handle's number is the model's own: the lowest that is free in its table. A handle that comes
-//! back with an error keeps its number here.
+//! Limits of the operating system (`mappings-exhausted`, `regions-exhausted`), the quota of views (it is never seen),
+//! and `borrow`ed handles. A handle's number is the model's own: the lowest that is free in its table. A handle that
+//! comes back with an error keeps its number here.
 
 #![forbid(unsafe_code)]
 

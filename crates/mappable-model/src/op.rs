@@ -9,8 +9,8 @@ pub enum Holder {
     Host,
 }
 
-/// One step. Sizes, offsets and lengths are in bytes, as in the WIT; `granule` is a granule of the caller's memory. Each
-/// is the function of the kind of handle that is named: `Map` is `mappable.map` or `frozen.map`.
+/// One step. Sizes, offsets and lengths are in bytes, as in the WIT; `granule` is a granule of the caller's memory.
+/// Each is the function of the kind of handle that is named: `Map` is `mappable.map` or `frozen.map`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "named as in the WIT")]
 pub enum Op {

@@ -348,8 +348,8 @@ impl World {
             self.take(from, handle);
             return Outcome::Handle(self.give(to, value));
         }
-        // A handle of something mapped can be passed to whoever takes such handles. Nobody but who mapped it can use it,
-        // save for dropping it.
+        // A handle of something mapped can be passed to whoever takes such handles. Nobody but who mapped it can use
+        // it, save for dropping it.
         match (from, to) {
             (Holder::Instance(sender), Holder::Instance(receiver)) => {
                 let Some(mapped) = self.instances[sender].handles.remove(handle) else {

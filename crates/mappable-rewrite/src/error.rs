@@ -39,6 +39,13 @@ pub enum RewriteError {
         found: &'static str,
     },
 
+    /// The bytes are no binary core module, where one is wanted.
+    #[error("not a binary core module: {found}")]
+    NotAModule {
+        /// What they seem to be.
+        found: &'static str,
+    },
+
     /// The component is not valid.
     #[error("the component is not valid")]
     Invalid(#[source] wasmparser::Error),

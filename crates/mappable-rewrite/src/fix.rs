@@ -8,18 +8,16 @@
 //!
 //! ```text
 //!   facts ── trace    which memories marked lowers may name, and which imports are given others
-//!     │
-//!     └──── patch     the component's bytes, with other maxima in those modules' sections
 //! ```
+//!
+//! [`crate::patch`] writes them.
 //!
 //! Done before anything else is made of the component, in both tiers: what is generated has memories of its own, which may
 //! move. Should it be wrong about a memory, that one would be mapped into as any memory with a maximum: the host decides by
 //! the memory's type, and remaps.
 
-mod patch;
 mod trace;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::RewriteError;
@@ -31,7 +29,7 @@ use crate::report::MemoryType;
 pub const FIXED_PAGES: u64 = 65_535;
 
 /// A core module: the component that defines it, and which of its modules it is, both by their places in the facts.
-type ModuleId = (usize, usize);
+pub(crate) type ModuleId = (usize, usize);
 
 /// The memories that get a maximum: of each module, by their indices there.
 #[derive(Debug, Default)]
@@ -59,17 +57,13 @@ impl Fixes {
         self.of(module).is_some_and(|memories| memories.contains(&memory))
     }
 
-    /// The component with these memories fixed.
-    pub(crate) fn apply<'a>(&self, component: &'a [u8]) -> Result<Cow<'a, [u8]>, RewriteError> {
-        if self.0.is_empty() {
-            return Ok(Cow::Borrowed(component));
-        }
-        patch::patch(component, self).map(Cow::Owned)
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
 /// Whether the base of a memory of this type may move.
-fn may_move(ty: &MemoryType) -> bool {
+pub(crate) fn may_move(ty: &MemoryType) -> bool {
     ty.maximum.is_none_or(|maximum| maximum > FIXED_PAGES && maximum != ty.minimum)
 }
 
@@ -79,6 +73,6 @@ fn is_fixable(ty: &MemoryType) -> bool {
 }
 
 /// Whether it has 32-bit addresses and ordinary pages, and one thread.
-fn is_ordinary(ty: &MemoryType) -> bool {
+pub(crate) fn is_ordinary(ty: &MemoryType) -> bool {
     !ty.memory64 && !ty.shared && ty.page_size_log2.is_none()
 }

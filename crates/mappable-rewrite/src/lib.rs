@@ -11,7 +11,8 @@
 //!              │ read     what is where: marked lowers, uses of core functions,    ── shape: which functions
 //!              ▼          instances, modules, by the validator's own index spaces          are marked
 //!            facts ─────────────► verify   which marked lowers sit behind a refresh
-//!              │ fix      memories that nothing is mapped into get a maximum
+//!              │ fix      memories that nothing is mapped into get a maximum ── patch: writes both
+//!              │ anchor   loops on others find the base of their memory loaded
 //!              │ plan     where refreshes go, and what each old index becomes
 //!              ▼
 //!            plan
@@ -30,6 +31,8 @@
 //! - Names of our package imported by the outermost component become a [`Gate`]'s, so that the host's functions can
 //!   be linked to by nothing that was not rewritten.
 //! - Memories that nothing is mapped into get a maximum ([`FIXED_PAGES`]), so that they don't pay for those that are.
+//! - Loops on memories that may move get an *anchor* in front of them where that pays: a byte is loaded, so that the base
+//!   is loaded once for the loop, not each time around.
 //! - A component with none of these is given back byte for byte.
 //!
 //! That is the *baseline* tier. A tree that is *closed* (no function that it imports or exports mentions our resources, or
@@ -37,8 +40,9 @@
 //! hands, and copies plain lists at once: [`ledger`] says how. [`Tier`] chooses; the [`Report`] says which it is, and what
 //! stood in the way.
 //!
-//! Core modules are copied byte for byte but for those maxima, custom sections too; names in `component-name` sections move with the
-//! indices that they name (a section that can't be read is dropped).
+//! Core modules are copied byte for byte but for those maxima and anchors, custom sections too (a module that has any in which
+//! offsets in its code are named gets no anchors); names in `component-name` sections move with the indices that they name (a
+//! section that can't be read is dropped).
 //!
 //! ```
 //! use mappable_rewrite::{Gate, inspect, rewrite};
@@ -60,11 +64,13 @@
 //! Left to others: compiling (Wasmtime), choosing how a memory maps (the host, by [`MemoryType`]), and proving that
 //! `memory.grow` takes the base in (the host crate's tripwires).
 
+mod anchor;
 mod emit;
 mod error;
 mod fix;
 mod gate;
 pub mod ledger;
+mod patch;
 mod plan;
 mod read;
 mod refresh;
@@ -74,6 +80,7 @@ mod verify;
 
 use std::borrow::Cow;
 
+pub use anchor::anchored;
 pub use error::{MemoryFault, RewriteError, ShapeFault, Site, Unguarded};
 pub use fix::FIXED_PAGES;
 pub use gate::{Gate, GateKeyError};
@@ -107,12 +114,14 @@ pub struct Settings {
     pub lists: bool,
     /// Whether memories that nothing is mapped into get a maximum, [`FIXED_PAGES`].
     pub fix: bool,
+    /// Whether loops on memories that may move get anchors. They burn fuel, three units each time that a loop is come to.
+    pub anchor: bool,
 }
 
 impl Default for Settings {
-    /// The ledger where it can be, lists too, and memories fixed.
+    /// The ledger where it can be, lists too, memories fixed and loops anchored.
     fn default() -> Self {
-        Settings { tier: Tier::Auto, lists: true, fix: true }
+        Settings { tier: Tier::Auto, lists: true, fix: true, anchor: true }
     }
 }
 
@@ -142,7 +151,7 @@ pub fn rewrite<'a>(component: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, Re
 }
 
 /// Makes `component` one that can map, and puts its imports of our package behind `gate`. Memories that nothing is mapped
-/// into get a maximum, if they are to be fixed.
+/// into get a maximum, if they are to be fixed, and loops on the others anchors.
 ///
 /// At the baseline tier each marked lower of it and its nested components gets a refresh. At the ledger tier, which is
 /// for closed compositions, handles and lists go by trusted modules, and what comes out imports the host's side of the
@@ -188,7 +197,8 @@ struct Rewriter<'f, 'a> {
     facts: &'f read::Facts<'a>,
     gate: &'f Gate,
     fixes: fix::Fixes,
-    /// With the memories fixed that are to be. Indices are as in the facts; offsets are not.
+    anchors: anchor::Anchors,
+    /// With the memories fixed that are to be, and with anchors. Indices are as in the facts; offsets are not.
     component: Cow<'a, [u8]>,
 }
 
@@ -200,8 +210,9 @@ impl<'f, 'a> Rewriter<'f, 'a> {
         settings: Settings,
     ) -> Result<Self, RewriteError> {
         let fixes = if settings.fix { fix::Fixes::new(facts)? } else { fix::Fixes::default() };
-        let component = fixes.apply(component)?;
-        Ok(Rewriter { facts, gate, fixes, component })
+        let anchors = if settings.anchor { anchor::Anchors::new(facts, &fixes)? } else { anchor::Anchors::default() };
+        let component = patch::patch(component, &fixes, &anchors)?;
+        Ok(Rewriter { facts, gate, fixes, anchors, component })
     }
 
     /// The baseline tier; `obstacle` is what stood in the way of the other.
@@ -248,7 +259,7 @@ impl<'f, 'a> Rewriter<'f, 'a> {
     fn plan(&self) -> Result<(plan::Plan, Report), RewriteError> {
         let guards = verify::guards(self.facts);
         let plan = plan::Plan::new(self.facts, &guards, Some(self.gate))?;
-        let report = report::report(self.facts, &guards, &plan, &self.fixes)?;
+        let report = report::report(self.facts, &guards, &plan, &self.fixes, &self.anchors)?;
         Ok((plan, report))
     }
 }
@@ -263,7 +274,9 @@ pub fn inspect(component: &[u8]) -> Result<Report, RewriteError> {
     let (facts, types) = read::read_with(component, read::Bodies::Validate, &mut walker)?;
     let guards = verify::guards(&facts);
     let plan = plan::Plan::new(&facts, &guards, None)?;
-    let mut report = report::report(&facts, &guards, &plan, &fix::Fixes::new(&facts)?)?;
+    let fixes = fix::Fixes::new(&facts)?;
+    let anchors = anchor::Anchors::new(&facts, &fixes)?;
+    let mut report = report::report(&facts, &guards, &plan, &fixes, &anchors)?;
     let settings = ledger::analysis::Settings { lists: true };
     report.tier = walker.finish(&facts, types.as_ref(), settings)?.into();
     Ok(report)

@@ -85,7 +85,8 @@ fn renames(imports: &[&str], gate: &Gate) -> Result<Vec<(String, String)>, Rewri
 /// What becomes of one component.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ComponentPlan {
-    /// The refreshes to put in, in the order of their lowers: strictly ascending in `func`, ascending in `core_instances`.
+    /// The refreshes to put in, in the order of their lowers: strictly ascending in `func`, ascending in
+    /// `core_instances`.
     refreshes: Vec<Refresh>,
 }
 

@@ -62,7 +62,7 @@ pub(crate) const MAX_DEPTH: usize = 100;
 pub(crate) enum Bodies {
     /// Yes: the bytes come from elsewhere.
     Validate,
-    /// No: the modules are copies of ones that were validated.
+    /// No: the modules are copies of ones that were validated, but for maxima and anchors, and the engine validates them.
     Trust,
 }
 
@@ -86,6 +86,8 @@ pub(crate) struct ComponentFacts<'a> {
     pub(crate) outer: Option<usize>,
     /// The core modules that it defines, in order.
     pub(crate) modules: Vec<ModuleReport>,
+    /// Their bytes, in the same order.
+    pub(crate) module_bytes: Vec<&'a [u8]>,
     /// What those do with memories, in the same order.
     pub(crate) module_memories: Vec<ModuleMemories<'a>>,
     /// Its core modules, by index.
@@ -229,6 +231,19 @@ pub(crate) fn read_with<'a>(
     Ok((reader.facts, types))
 }
 
+/// Validates a core module on its own, and reads what there is to know of its memories.
+pub(crate) fn module(bytes: &[u8]) -> Result<(ModuleReport, ModuleMemories<'_>), RewriteError> {
+    if !Parser::is_core_wasm(bytes) {
+        return Err(RewriteError::NotAModule { found: what_instead(bytes) });
+    }
+    Validator::new_with_features(FEATURES).validate_all(bytes).map_err(RewriteError::Invalid)?;
+    let (mut module, mut memories) = (ModuleReport::default(), ModuleMemories::default());
+    for payload in parser().parse_all(bytes) {
+        note_module(&mut module, &mut memories, payload.map_err(RewriteError::Invalid)?);
+    }
+    Ok((module, memories))
+}
+
 /// The first component, and its name, that has a core module of these bytes. `bytes` are what `facts` are of.
 pub(crate) fn place_of_module(
     bytes: &[u8],
@@ -260,6 +275,8 @@ pub(crate) fn place_of_module(
 fn what_instead(bytes: &[u8]) -> &'static str {
     if Parser::is_core_wasm(bytes) {
         "it is a core module"
+    } else if Parser::is_component(bytes) {
+        "it is a component"
     } else if bytes.starts_with(b"\0asm") {
         "its version of the binary format is not known"
     } else if bytes.trim_ascii_start().starts_with(b"(") {
@@ -343,14 +360,10 @@ impl<'a> Reader<'a> {
             }
             (Encoding::Module, Some(outer)) => {
                 let (index, range) = outer.nested_module()?;
-                let bytes = self.bytes.get(range);
-                let module = ModuleReport {
-                    index,
-                    name: None,
-                    refresh: bytes.is_some_and(|bytes| bytes == refresh::module()),
-                    memories: Vec::new(),
-                    fixed: Vec::new(),
-                };
+                let bytes = self.bytes.get(range).ok_or_else(|| broken!("a core module behind the end"))?;
+                let component = self.facts.components.get_mut(outer.component);
+                component.ok_or_else(|| broken!("a component without facts"))?.module_bytes.push(bytes);
+                let module = ModuleReport { index, refresh: bytes == refresh::module(), ..ModuleReport::default() };
                 self.open.push(Open::Module(module, ModuleMemories::default()));
             }
             (Encoding::Module, None) => {

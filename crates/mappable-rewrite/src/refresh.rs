@@ -47,8 +47,8 @@ pub(crate) fn module() -> &'static [u8] {
 /// base not taken in. The host is refused such an instance from then on, but not another component of its store that is
 /// on the stack already. So an area that is misaligned or out of bounds traps here, before anything has changed.
 ///
-/// The last trap: were `memory.grow 0` to fail, the base would not have been taken in. In Wasmtime 48 it does not, nor is
-/// a store's limiter asked about it.
+/// The last trap: were `memory.grow 0` to fail, the base would not have been taken in. In Wasmtime 48 it does not, nor
+/// is a store's limiter asked about it.
 fn build() -> Vec<u8> {
     let mut module = Module::new();
 

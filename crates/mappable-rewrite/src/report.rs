@@ -4,6 +4,7 @@ use std::fmt;
 
 use wasmparser::Instance;
 
+use crate::anchor::Anchors;
 use crate::error::{RewriteError, broken};
 use crate::fix::Fixes;
 use crate::gate;
@@ -174,7 +175,7 @@ pub enum RefreshReport {
 }
 
 /// A core module that a component defines.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ModuleReport {
     /// Its index in the component's index space of core modules.
@@ -187,6 +188,8 @@ pub struct ModuleReport {
     pub memories: Vec<MemoryType>,
     /// Which of those get a maximum ([`FIXED_PAGES`](crate::FIXED_PAGES)), for nothing is mapped into them.
     pub fixed: Vec<usize>,
+    /// How many of its loops find the base of their memory loaded, by an anchor in front of them.
+    pub anchors: usize,
 }
 
 /// A core memory's type. Whether a memory can be swapped, remapped or only copied to is decided by this.
@@ -222,6 +225,7 @@ pub(crate) fn report(
     guards: &[Vec<Guard>],
     plan: &Plan,
     fixes: &Fixes,
+    anchors: &Anchors,
 ) -> Result<Report, RewriteError> {
     let imports = facts.root_imports.iter().filter(|name| gate::is_public(name));
     let components = facts.components.iter().zip(guards).zip(&plan.components);
@@ -230,6 +234,7 @@ pub(crate) fn report(
         for (place, (module, memories)) in report.modules.iter_mut().zip(&facts.module_memories).enumerate() {
             let fixed = fixes.of((number, place)).into_iter().flatten();
             module.fixed = fixed.filter_map(|index| (*index as usize).checked_sub(memories.imports.len())).collect();
+            module.anchors = anchors.of((number, place)).map_or(0, |module| module.anchors.len());
         }
         Ok(report)
     });

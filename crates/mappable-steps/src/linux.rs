@@ -2,8 +2,9 @@
 //!
 //! # Safety
 //!
-//! `ptrace` is called with requests that neither read nor write memory of the caller: `PTRACE_TRACEME` ignores all arguments,
-//! and the others are of a child, by number. What they can do to a child is no matter of the caller's memory.
+//! `ptrace` is called with requests that neither read nor write memory of the caller: `PTRACE_TRACEME` ignores all
+//! arguments, and the others are of a child, by number. What they can do to a child is no matter of the caller's
+//! memory.
 
 #![allow(unsafe_code)]
 

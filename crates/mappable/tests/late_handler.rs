@@ -1,5 +1,5 @@
-//! A program that made an engine before the first runtime: the engine's handler for faults is then asked after ours. In a
-//! process of its own, since there is one handler for a process.
+//! A program that made an engine before the first runtime: the engine's handler for faults is then asked after ours. In
+//! a process of its own, since there is one handler for a process.
 
 #[path = "all/support/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]

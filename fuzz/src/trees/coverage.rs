@@ -48,6 +48,27 @@ pub fn counts(plan: &Plan) -> Counts {
     counts
 }
 
+/// Which functions with handles are at an open tree's ports, and in what form.
+pub fn counts_of_ports(plan: &Plan) -> Counts {
+    let mut counts = Counts::new();
+    let mut add = |what: String| *counts.entry(what).or_default() += 1;
+    for (side, ports) in [("import", &plan.imports), ("export", &plan.exports)] {
+        for (nth, port) in ports.iter().enumerate() {
+            let form = port.form;
+            for function in port.functions.iter().map(|at| plan.function(port, *at)) {
+                positions(function, &mut |what| add(format!("{what}, {side}, {form:?}")));
+                if function.params.len() == 16 {
+                    add(format!("sixteen parameters, {side}, {form:?}"));
+                }
+            }
+            if ports[..nth].iter().any(|other| other.instance == port.instance) {
+                add("exported twice".into());
+            }
+        }
+    }
+    counts
+}
+
 fn positions(function: &Function, add: &mut impl FnMut(String)) {
     let params = if function.flat_params().1 { "spilled" } else { "flat" };
     let result = if function.flat_result().1 { "area" } else { "flat result" };

@@ -224,7 +224,7 @@
 (func $got (result i32) (i32.load offset=4 (i32.const 256)))
 ;; Something with what is kept.
 (global $shown (mut i32) (i32.const 0))
-(func (export "act") (local $handle i32)
+(func (export "act") (local $handle i32) (local $before i32)
   (call $trim (i32.const 6))
   (block $arena (block $again (block $copy (block $slice
   (block $frozen-map (block $join (block $split (block $clone (block $drop (block $thaw (block $freeze
@@ -285,9 +285,11 @@
         (call $keep (i32.const 1) (i32.load offset=4 (i32.const 256))))))) (return))
     ;; $again: two regions come and go in the same places, in any order
     (loop $more (if (i32.lt_u (call $count (i32.const 1)) (i32.const 3)) (then
+      (local.set $before (call $count (i32.const 1)))
       (if (i32.eqz (local.tee $handle (call $new))) (then (return)))
       (call $keep (i32.const 1) (local.get $handle))
-      (br $more))))
+      ;; Where there is no room it was an old one.
+      (br_if $more (i32.gt_u (call $count (i32.const 1)) (local.get $before))))))
     (if (i32.ge_u (call $count (i32.const 1)) (i32.const 3)) (then
       (call $swing (call $take (i32.const 1)) (call $take (i32.const 1))))) (return))
   ;; $arena: from here on what is allocated lies in a region that is mapped, or no longer

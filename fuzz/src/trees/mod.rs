@@ -1,18 +1,21 @@
-//! Closed trees of components, with functions of random types and guests that fill, check and pass on what they are
-//! given.
+//! Trees of components, with functions of random types and guests that fill, check and pass on what they are given.
 //!
 //! A component of a tree implements one interface, and calls those of others: what it receives it hashes, byte by byte,
 //! regions included; then it calls what it has been given, and gives something of its own. The first component is the
 //! driver: the tree exports its `run`, which takes and gives plain numbers. Each look at a hash is shown to the host
-//! (`log`), so that two runs can be compared step by step. When a component begins it asks the host by the same function
-//! what it is to do wrong.
+//! (`log`), so that two runs can be compared step by step. When a component begins it asks the host by the same
+//! function what it is to do wrong.
 //!
-//! - [`types`]: the types. [`guest`] and [`values`]: the code that makes values of them and looks at them. [`misuse`]: what a guest may
-//!   do wrong, once. [`coverage`]: what a tree has in it.
+//! An *open* tree has functions with handles for the embedder, too, and calls some of the embedder's.
+//!
+//! - [`types`]: the types. [`guest`] and [`values`]: the code that makes values of them and looks at them. [`misuse`]:
+//!   what a guest may do wrong, once. [`ports`]: what lies between an open tree and the embedder. [`coverage`]: what a
+//!   tree has in it.
 
 pub mod coverage;
 mod guest;
 pub mod misuse;
+pub mod ports;
 mod text;
 pub mod types;
 mod values;
@@ -21,10 +24,22 @@ use arbitrary::{Result, Unstructured};
 
 pub use guest::Body;
 pub use misuse::Misuse;
+use ports::Port;
 use types::{Function, Kind, May, Type};
 
 /// No tree has more instances of the components that were made for it.
 const MOST_INSTANCES: usize = 8;
+
+/// What is in the types of a tree's functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// Nothing of ours.
+    Plain,
+    /// Handles of ours, between its components alone.
+    Closed,
+    /// Handles of ours, that the embedder gives and takes, too.
+    Open,
+}
 
 /// A tree of components.
 #[derive(Debug)]
@@ -46,6 +61,22 @@ pub struct Plan {
     pub components: Vec<Part>,
     /// How components are joined.
     pub wires: Vec<Wires>,
+    /// What the root imports of the embedder: an instance of each that is the embedder's.
+    pub imports: Vec<Port>,
+    /// What it exports beside `run`.
+    pub exports: Vec<Port>,
+}
+
+impl Plan {
+    /// How many components are guests. The embedder's come after them.
+    pub fn guests(&self) -> usize {
+        self.components.iter().filter(|part| !part.embedders).count()
+    }
+
+    /// A function of those that are at a port.
+    pub fn function(&self, port: &Port, nth: usize) -> &Function {
+        &self.components[self.wires[port.instance].component].functions[nth]
+    }
 }
 
 /// A component.
@@ -71,6 +102,8 @@ pub struct Part {
     pub package: &'static str,
     /// Whether its interface gives the resources names of its own.
     pub renames: bool,
+    /// Whether it is no component, but the embedder has its functions.
+    pub embedders: bool,
 }
 
 /// How strings are encoded.
@@ -110,7 +143,7 @@ pub enum Way {
     Bundled,
 }
 
-/// Makes a tree, with handles or without.
+/// Makes a tree.
 ///
 /// # Errors
 ///
@@ -119,14 +152,15 @@ pub enum Way {
 /// # Panics
 ///
 /// If the tree is not valid: the generator is wrong.
-pub fn tree(u: &mut Unstructured<'_>, handles: bool) -> Result<Tree> {
-    let plan = plan(u, handles)?;
+pub fn tree(u: &mut Unstructured<'_>, sort: Sort) -> Result<Tree> {
+    let plan = plan(u, sort)?;
     let text = text::tree(&plan);
     let bytes = wat::parse_str(&text).unwrap_or_else(|error| panic!("the generator is wrong: {error}\n{text}"));
     Ok(Tree { text, bytes, plan })
 }
 
-fn plan(u: &mut Unstructured<'_>, handles: bool) -> Result<Plan> {
+fn plan(u: &mut Unstructured<'_>, sort: Sort) -> Result<Plan> {
+    let (handles, open) = (sort != Sort::Plain, sort == Sort::Open);
     let count = u.int_in_range(2..=5)?;
     let mut needs = vec![vec![]; count];
     for callee in 1..count {
@@ -138,9 +172,16 @@ fn plan(u: &mut Unstructured<'_>, handles: bool) -> Result<Plan> {
         }
     }
     let mut functions = vec![vec![]];
-    for _ in 1..count {
-        functions.push((0..u.int_in_range(1..=2)?).map(|_| function(u, handles)).collect::<Result<Vec<_>>>()?);
+    for callee in 1..count {
+        let some = (0..u.int_in_range(1..=2)?).map(|nth| match open && (callee + nth == 1 || u.arbitrary()?) {
+            // At least one, to be exported.
+            true => ports::function(u),
+            false => function(u, handles),
+        });
+        functions.push(some.collect::<Result<Vec<_>>>()?);
     }
+    let desks = if open { ports::desks(u, &mut needs)? } else { vec![] };
+    functions.extend(desks.iter().map(|desk| desk.functions.clone()));
     let mut components = vec![];
     for (nth, needs) in needs.into_iter().enumerate() {
         let callees = needs.iter().map(|it: &usize| functions[*it].len()).sum();
@@ -156,11 +197,17 @@ fn plan(u: &mut Unstructured<'_>, handles: bool) -> Result<Plan> {
             nested: u.ratio(1, 5)?,
             package: if u.ratio(1, 4)? { "regions" } else { text::PACKAGE },
             renames: u.ratio(1, 3)?,
+            embedders: false,
         });
     }
+    components.extend(desks);
     let mut wires = vec![];
     wire(u, &components, 0, &mut wires)?;
-    Ok(Plan { handles, components, wires })
+    let mut plan = Plan { handles, components, wires, imports: vec![], exports: vec![] };
+    if open {
+        ports::open(u, &mut plan)?;
+    }
+    Ok(plan)
 }
 
 /// Joins an instance of a component with those that it needs, made for it or there already. Its number.

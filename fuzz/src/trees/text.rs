@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::guest::Guest;
 use super::types::{Function, Kind, Namer};
-use super::{Part, Plan, Way, misuse};
+use super::{Part, Plan, Way, misuse, ports};
 
 /// What the package is imported as by the tree, and by most of its components.
 pub(super) const PACKAGE: &str = "mappable:memory/types@0.1.0";
@@ -33,11 +33,15 @@ const FUNCTIONS: [(&str, &str, &str); 17] = [
 pub(super) fn tree(plan: &Plan) -> String {
     let mut text = format!("(component $root {}", imports(plan.handles, PACKAGE));
     text += &modules(plan.handles);
-    for (nth, part) in plan.components.iter().enumerate() {
+    for (nth, part) in plan.components.iter().enumerate().filter(|(_, part)| !part.embedders) {
         text += &component(plan, nth, part);
     }
     for (nth, wires) in plan.wires.iter().enumerate() {
         let part = &plan.components[wires.component];
+        if part.embedders {
+            text += &ports::import(plan, nth);
+            continue;
+        }
         let mut with = String::new();
         for (need, (instance, way)) in part.needs.iter().zip(&wires.given) {
             let mut given = format!("$a{instance}");
@@ -54,11 +58,12 @@ pub(super) fn tree(plan: &Plan) -> String {
             given(plan.handles, part.package)
         );
         let _ = match wires.component {
-            0 => write!(text, "(alias export $i{nth} \"run\" (func $run)) (export \"run\" (func $run)))"),
+            0 => write!(text, "(alias export $i{nth} \"run\" (func $run)) (export \"run\" (func $run))"),
             other => write!(text, "(alias export $i{nth} \"api{other}\" (instance $a{nth}))"),
         };
+        text += &ports::exports(plan, nth);
     }
-    text
+    text + ")"
 }
 
 /// What the tree and each component imports.
@@ -101,8 +106,8 @@ fn modules(handles: bool) -> String {
     )
 }
 
-/// The type of a component's interface, as an instance that is imported under this name.
-fn interface(plan: &Plan, nth: usize, name: &str) -> String {
+/// The type of a component's interface, as an instance that is imported under this name, `$id` from then on.
+pub(super) fn interface(plan: &Plan, nth: usize, name: &str, id: &str) -> String {
     let part = &plan.components[nth];
     let mut namer = Namer::new(true);
     let functions: String = part
@@ -111,7 +116,7 @@ fn interface(plan: &Plan, nth: usize, name: &str) -> String {
         .enumerate()
         .map(|(nth, function)| format!("(export \"f{nth}\" (func {}))", namer.function(function)))
         .collect();
-    let mut text = format!("(import \"{name}\" (instance ${name} ");
+    let mut text = format!("(import \"{name}\" (instance ${id} ");
     for kind in &namer.kinds {
         let name = kind.name();
         let _ = write!(
@@ -128,8 +133,9 @@ fn resource(part: &Part, kind: Kind) -> String {
     if part.renames { format!("of-{}", kind.name()) } else { kind.name().into() }
 }
 
-/// The instance's items, for an instance in place: types first.
-fn items(part: &Part, namer: &Namer) -> String {
+/// The instance's items, for an instance in place: types first. Of functions the number, and by which name they are
+/// there.
+pub(super) fn items(part: &Part, namer: &Namer, functions: impl Iterator<Item = (usize, String)>) -> String {
     let mut text = String::new();
     for kind in &namer.kinds {
         let _ = write!(text, "(export \"{}\" (type ${}))", resource(part, *kind), kind.name());
@@ -137,16 +143,22 @@ fn items(part: &Part, namer: &Namer) -> String {
     for nth in 0..namer.named {
         let _ = write!(text, "(export \"t{nth}\" (type $t{nth}))");
     }
-    for nth in 0..part.functions.len() {
-        let _ = write!(text, "(export \"f{nth}\" (func $f{nth}))");
+    for (nth, id) in functions {
+        let _ = write!(text, "(export \"f{nth}\" (func ${id}))");
     }
     text
+}
+
+/// All functions of a component, where they are called what its interface calls them.
+fn all(part: &Part) -> impl Iterator<Item = (usize, String)> {
+    (0..part.functions.len()).map(|nth| (nth, format!("f{nth}")))
 }
 
 /// A component between two others, and its instance: `$b<id>` is what it exports.
 fn passer(plan: &Plan, need: usize, id: &str, given_instance: &str, way: Way) -> String {
     let part = &plan.components[need];
-    let mut text = format!("(component $p{id} {} {}", imports(plan.handles, PACKAGE), interface(plan, need, "in"));
+    let mut text =
+        format!("(component $p{id} {} {}", imports(plan.handles, PACKAGE), interface(plan, need, "in", "in"));
     if way == Way::Passed {
         text += "(export \"out\" (instance $in)))";
     } else {
@@ -158,7 +170,7 @@ fn passer(plan: &Plan, need: usize, id: &str, given_instance: &str, way: Way) ->
         for nth in 0..part.functions.len() {
             let _ = write!(text, "(alias export $in \"f{nth}\" (func $f{nth}))");
         }
-        let _ = write!(text, "(instance $out {}) (export \"out\" (instance $out)))", items(part, &namer));
+        let _ = write!(text, "(instance $out {}) (export \"out\" (instance $out)))", items(part, &namer, all(part)));
     }
     let _ = write!(
         text,
@@ -172,7 +184,8 @@ fn passer(plan: &Plan, need: usize, id: &str, given_instance: &str, way: Way) ->
 fn component(plan: &Plan, nth: usize, part: &Part) -> String {
     let mut head = imports(plan.handles, part.package);
     for need in &part.needs {
-        head += &interface(plan, *need, &format!("dep{need}"));
+        let name = format!("dep{need}");
+        head += &interface(plan, *need, &name, &name);
     }
     let inner = head.clone() + &contents(plan, nth, part);
     if !part.nested {
@@ -324,5 +337,8 @@ fn exports(nth: usize, part: &Part) -> String {
         let _ = write!(lifts, "(func $f{nth} {ty} (canon lift (core func {main} \"f{nth}\") {options} {post_return}))");
     }
     let definitions = std::mem::take(&mut namer.definitions);
-    format!("{definitions} {lifts} (instance $out {}) (export \"api{nth}\" (instance $out))", items(part, &namer))
+    format!(
+        "{definitions} {lifts} (instance $out {}) (export \"api{nth}\" (instance $out))",
+        items(part, &namer, all(part))
+    )
 }

@@ -84,9 +84,8 @@ impl Type {
             let kind = kinds[u.choose_index(count)?];
             return Ok(if borrow { Type::Borrow(kind) } else { Type::Own(kind) });
         }
-        let scalar = |u: &mut Unstructured<'_>| Ok(Type::Scalar(SCALARS[u.choose_index(SCALARS.len())?]));
         if depth == 0 {
-            return scalar(u);
+            return Type::scalar(u);
         }
         let inner = |u: &mut Unstructured<'_>| Type::arbitrary(u, depth - 1, may);
         let boxed = |u: &mut Unstructured<'_>| inner(u).map(Box::new);
@@ -117,8 +116,17 @@ impl Type {
                 Type::Result(ok, if u.arbitrary()? { Some(boxed(u)?) } else { None })
             }
             11 => Type::Flags(u.int_in_range(1..=32)?),
-            _ => scalar(u)?,
+            _ => Type::scalar(u)?,
         })
+    }
+
+    /// Makes a number, char or bool.
+    ///
+    /// # Errors
+    ///
+    /// Those of `u`.
+    pub fn scalar(u: &mut Unstructured<'_>) -> Result<Type> {
+        Ok(Type::Scalar(SCALARS[u.choose_index(SCALARS.len())?]))
     }
 
     /// The payloads of a variant of any sort, each case's.

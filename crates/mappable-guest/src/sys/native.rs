@@ -6,8 +6,8 @@
 //! # Safety
 //!
 //! "Growing" allocates pages that are never freed, so an address that [`grow`] gave stays good. The functions that map
-//! and unmap touch bytes at a [`Placement`] alone, which is memory that `grow` gave and that the caller has the sole use
-//! of. They hold the host's lock meanwhile.
+//! and unmap touch bytes at a [`Placement`] alone, which is memory that `grow` gave and that the caller has the sole
+//! use of. They hold the host's lock meanwhile.
 #![allow(unsafe_code)]
 
 mod host;

@@ -1,8 +1,8 @@
 //! Which memories marked lowers may name, which modules leave the tree's sight, and what imports of memories are given.
 //!
-//! A memory of a component is what a core instance exports. That is followed to the module which the instance is of, and
-//! from there through imports to the module that defines the memory. Where a module is not known, any memory that it was
-//! given may be meant.
+//! A memory of a component is what a core instance exports. That is followed to the module which the instance is of,
+//! and from there through imports to the module that defines the memory. Where a module is not known, any memory that
+//! it was given may be meant.
 
 use std::collections::{HashMap, HashSet};
 
@@ -129,8 +129,8 @@ impl<'f, 'a> Tree<'f, 'a> {
         Ok(())
     }
 
-    /// Whether a core instance's export is, for certain, a memory that is fixed, or was without it. A component has no more
-    /// than a thousand core instances, and each is made of earlier ones: that is how deep this goes.
+    /// Whether a core instance's export is, for certain, a memory that is fixed, or was without it. A component has no
+    /// more than a thousand core instances, and each is made of earlier ones: that is how deep this goes.
     fn is_fixed(
         self,
         number: usize,

@@ -2,8 +2,9 @@
 //!
 //! [`walk`] follows, with the one pass that reads the tree, what each component's functions, instances and components
 //! are, and joins what is passed to what it is passed as ([`graph`]): each static component once, however often it is
-//! instantiated. When the tree has been read, [`judge`] tells closed classes of functions from open ones, by their types
-//! ([`convert`]), puts [`bridges`] where the embedder has one of those that can do with them, and says what becomes of each canonical function, or why the tree stays at baseline.
+//! instantiated. When the tree has been read, [`judge`] tells closed classes of functions from open ones, by their
+//! types ([`convert`]), puts [`bridges`] where the embedder has one of those that can do with them, and says what
+//! becomes of each canonical function, or why the tree stays at baseline.
 
 mod bridges;
 mod canon;
@@ -45,11 +46,11 @@ pub(crate) struct ComponentRoles {
     pub(crate) name: String,
     /// Each canonical function's role, by its number among the component's canonical functions.
     pub(crate) canons: Vec<CanonRole>,
-    /// By index in the component's space of functions: which version the function's type is (the type that it is imported,
-    /// exported or lifted as).
+    /// By index in the component's space of functions: which version the function's type is (the type that it is
+    /// imported, exported or lifted as).
     pub(crate) closed_funcs: Vec<Version>,
-    /// By index in the component's space of types, for each type there that is an instance's and is used as the type of an
-    /// import (or an export): which of its function exports have a closed version of their type. The others have the
+    /// By index in the component's space of types, for each type there that is an instance's and is used as the type of
+    /// an import (or an export): which of its function exports have a closed version of their type. The others have the
     /// original.
     pub(crate) closed_exports: BTreeMap<u32, BTreeMap<String, Version>>,
     /// By index in the component's space of types: those that are a resource of ours.
@@ -57,11 +58,11 @@ pub(crate) struct ComponentRoles {
     /// By index in the component's space of types, for each instance's type there: which of its type exports are a
     /// resource of ours, by name.
     pub(crate) instance_kinds: BTreeMap<u32, BTreeMap<String, Kind>>,
-    /// By number among the component's instantiations of components (`instantiate`, not inline exports): which component of
-    /// the tree is instantiated, if it is one of the tree.
+    /// By number among the component's instantiations of components (`instantiate`, not inline exports): which
+    /// component of the tree is instantiated, if it is one of the tree.
     pub(crate) instantiates: Vec<Option<usize>>,
-    /// Whether it imports the ledger's host interface: it has a role for a canonical function that is not `Untouched`, or
-    /// instantiates one that needs it.
+    /// Whether it imports the ledger's host interface: it has a role for a canonical function that is not `Untouched`,
+    /// or instantiates one that needs it.
     pub(crate) needs_ledger: bool,
 }
 

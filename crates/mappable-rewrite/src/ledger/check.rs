@@ -3,32 +3,32 @@
 //!
 //! What is proved, a rule each ([`Unsound`] has a case for each way to break one):
 //!
-//! 1. *Modules.* Each core module in the output is a guest's (its bytes are in the input), a bridge's or trusted (its bytes
-//!    are what [`modules`](super::modules) makes), and trusted ones are no other's. Those are instantiated in the tree and go
-//!    nowhere else. A bridge's gets no more than a guest's.
-//! 2. *The host interface.* The ledger is imported by its exact name, as an instance, and is used only as an argument of
-//!    that name for a component of this tree that imports it, or to alias functions from. It is never exported, nor put in
-//!    an instance; no component that imports it is given another, or leaves the tree.
-//! 3. *Its functions.* A function of it is only ever lowered, and with the options that it is made for; the lower is only
-//!    ever an export of core instances that are the argument of one trusted instance.
-//! 4. *Doors.* Of trusted instances, guests get the `call` of wrappers in front of lowers and of barriers, and the table's drops. All
-//!    else (memories, globals, other functions) only ever goes to trusted instances, through core instances made for one
-//!    of them. A lower that a wrapper stands in front of is used by it alone.
-//! 5. *Canonical functions.* A lift lifts a guest's function, a door, or a wrapper made for lifts, which nobody else has.
-//!    Options name guests' memories and, where there is a handle table, `realloc` and `post-return` behind guards. Where a
-//!    wrapper calls `realloc` itself, all lowers and drops of resources that guests have are behind barriers.
-//! 6. *Real handles.* No function is lifted or lowered, and no type dropped, made or sent, that mentions a resource of the
-//!    package ([`resources`]), but in bridges: components that instantiate a bridge's module
+//! 1. *Modules.* Each core module in the output is a guest's (its bytes are in the input), a bridge's or trusted (its
+//!    bytes are what [`modules`](super::modules) makes), and trusted ones are no other's. Those are instantiated in the
+//!    tree and go nowhere else. A bridge's gets no more than a guest's.
+//! 2. *The host interface.* The ledger is imported by its exact name, as an instance, and is used only as an argument
+//!    of that name for a component of this tree that imports it, or to alias functions from. It is never exported, nor
+//!    put in an instance; no component that imports it is given another, or leaves the tree.
+//! 3. *Its functions.* A function of it is only ever lowered, and with the options that it is made for; the lower is
+//!    only ever an export of core instances that are the argument of one trusted instance.
+//! 4. *Doors.* Of trusted instances, guests get the `call` of wrappers in front of lowers and of barriers, and the
+//!    table's drops. All else (memories, globals, other functions) only ever goes to trusted instances, through core
+//!    instances made for one of them. A lower that a wrapper stands in front of is used by it alone.
+//! 5. *Canonical functions.* A lift lifts a guest's function, a door, or a wrapper made for lifts, which nobody else
+//!    has. Options name guests' memories and, where there is a handle table, `realloc` and `post-return` behind guards.
+//!    Where a wrapper calls `realloc` itself, all lowers and drops of resources that guests have are behind barriers.
+//! 6. *Real handles.* No function is lifted or lowered, and no type dropped, made or sent, that mentions a resource of
+//!    the package ([`resources`]), but in bridges: components that instantiate a bridge's module
 //!    and no guest's. So guests' real tables never hold one.
-//! 7. *Wrappers* are given exactly what they import: a builtin's the lower of its own function; the memory and `realloc`
-//!    of the canonical function that it stands at; the one ledger memory, window and handle table of its component, which
-//!    the table's start, and the window's, have made to be that before.
+//! 7. *Wrappers* are given exactly what they import: a builtin's the lower of its own function; the memory and
+//!    `realloc` of the canonical function that it stands at; the one ledger memory, window and handle table of its
+//!    component, which the table's start, and the window's, have made to be that before.
 //!
-//! 8. *Both sides.* All who lift or lower a function, over all instantiations, have wrappers made for one type, or none has
-//!    one; and none has one where the host or an unknown component has the function too ([`classes`]).
+//! 8. *Both sides.* All who lift or lower a function, over all instantiations, have wrappers made for one type, or none
+//!    has one; and none has one where the host or an unknown component has the function too ([`classes`]).
 //!
-//! What is left to others: that trusted modules do what they should, that types are the input's but for handles, and that
-//! the components' wiring is the input's.
+//! What is left to others: that trusted modules do what they should, that types are the input's but for handles, and
+//! that the components' wiring is the input's.
 
 mod classes;
 mod core;

@@ -1,9 +1,9 @@
 //! The host's side of the ledger, as a component instance that only rewritten components are given: its name and its
 //! functions.
 //!
-//! Functions of the package have their type with `u32` for each handle (the *closed version*), and what handles mean goes
-//! by flight ([`layout`](super::layout)): the host claims what it takes in the order of the type, and puts in flight what it
-//! gives; the `u32`s themselves are ignored on both sides.
+//! Functions of the package have their type with `u32` for each handle (the *closed version*), and what handles mean
+//! goes by flight ([`layout`](super::layout)): the host claims what it takes in the order of the type, and puts in
+//! flight what it gives; the `u32`s themselves are ignored on both sides.
 //!
 //! Where functions with handles are between the tree and the embedder, *bridges* have four functions more:
 //!
@@ -201,9 +201,11 @@ pub const HELPERS: [&str; 7] = ["join", "more", "drop", "fail", "seat", "window"
 pub enum Failure {
     /// No such handle. `first`: the handle.
     UnknownHandle = 1,
-    /// The handle is of another kind. `first`: the handle; `second`: the kind that was meant (its entry tells what it is).
+    /// The handle is of another kind. `first`: the handle; `second`: the kind that was meant (its entry tells what it
+    /// is).
     WrongKind = 2,
-    /// A `mapping` where a `mappable` is meant, or `frozen-mapping` for `frozen`. `first`: the handle; `second`: the region.
+    /// A `mapping` where a `mappable` is meant, or `frozen-mapping` for `frozen`. `first`: the handle; `second`: the
+    /// region.
     Mapped = 3,
     /// A borrowed handle where an owned one is meant. `first`: the handle.
     Borrowed = 4,
@@ -213,8 +215,8 @@ pub enum Failure {
     BorrowsRemain = 6,
     /// `realloc` or `post-return` called something of ours.
     CannotLeave = 7,
-    /// What arrived is not what was sent: a `realloc` changed what it was given. `first`: how many were claimed; `second`: how
-    /// many were sent.
+    /// What arrived is not what was sent: a `realloc` changed what it was given. `first`: how many were claimed;
+    /// `second`: how many were sent.
     Flight = 8,
     /// Too many handles in one call. `first`: how many there may be.
     FlightFull = 9,

@@ -26,16 +26,16 @@ pub const FLIGHT_NEXT: u32 = 8;
 pub const MAPPED: u32 = 16;
 /// How many may be. Written by the host alone.
 pub const MAX_MAPPINGS: u32 = 20;
-/// While it is not 0 nothing is mapped or unmapped without the host, in the whole store. Written by the host alone, which
-/// has no need of it: a memory that shows a region whose mapping was dropped, or did until the last change, has selector 0,
-/// and each such region takes one from [`MAX_MAPPINGS`].
+/// While it is not 0 nothing is mapped or unmapped without the host, in the whole store. Written by the host alone,
+/// which has no need of it: a memory that shows a region whose mapping was dropped, or did until the last change, has
+/// selector 0, and each such region takes one from [`MAX_MAPPINGS`].
 pub const LINGERING: u32 = 24;
 /// Length in bytes of the list in the bounce.
 pub const BOUNCE_LEN: u32 = 28;
 /// The seat number of the memory that lists of the current call are taken from.
 pub const SENDER: u32 = 32;
-/// Counts, in 64 bits, how often something was put in flight or into the bounce: whoever finds it changed was interrupted.
-/// (Numbers of 32 bits could be had to come round.)
+/// Counts, in 64 bits, how often something was put in flight or into the bounce: whoever finds it changed was
+/// interrupted. (Numbers of 32 bits could be had to come round.)
 pub const FLIGHT_SEQ: u32 = 40;
 
 /// Items of [`FLIGHT_ITEM`] bytes: region number, then kind with or without [`BORROWED`].
@@ -61,8 +61,8 @@ pub const REGION_SOURCE: u32 = 0;
 pub const REGION_GRANULES: u32 = 4;
 /// In place of [`REGION_SOURCE`]: nothing is to be cached of it.
 pub const NO_SOURCE: u32 = u32::MAX;
-/// Where it is mapped: offset in the ledger of the seat's record (0: not mapped), offset in the memory and length of the
-/// placement.
+/// Where it is mapped: offset in the ledger of the seat's record (0: not mapped), offset in the memory and length of
+/// the placement.
 pub const REGION_SEAT: u32 = 8;
 /// Offset of the placement in that memory.
 pub const REGION_AT: u32 = 12;
@@ -79,20 +79,25 @@ pub const MAX_TABLES: u32 = 0x8000;
 pub const TABLE_CHUNK: u32 = 0;
 /// How many entries there is room for. Written by the host alone.
 pub const TABLE_CAPACITY: u32 = 4;
-/// The first free entry's index, or 0; and how many entries have ever been used, the first (which is never valid) included.
+/// The first free entry's index, or 0; and how many entries have ever been used, the first (which is never valid)
+/// included.
 pub const TABLE_FREE: u32 = 8;
 /// How many entries have ever been used, the first included.
 pub const TABLE_USED: u32 = 12;
 /// The seat number of the memory that the window of this component instance is to show, while it is refreshed; 0 at any
-/// other time. (The engine then has the window at addresses of its own, and the guest's memory where it is: no two have an
-/// address in common when it looks for the one in which an access faulted.)
+/// other time. (The engine then has the window at addresses of its own, and the guest's memory where it is: no two have
+/// an address in common when it looks for the one in which an access faulted.)
 pub const TABLE_AIM: u32 = 16;
-/// How many borrowed handles of the current call are left.
+/// How many borrowed handles of the current call are left, but for those that were dropped in another one within it.
 pub const TABLE_BORROWS: u32 = 20;
+/// How many calls with borrowed handles are running in this component instance: one, unless the embedder calls the
+/// store that it is called from.
+pub const TABLE_CALLS: u32 = 24;
 
 /// Entries of a handle table: a tag (0: free; else a kind, with or without [`BORROWED`], and above
 /// [`LENDS_SHIFT`] not 0 while it is lent in the current call: the handle that was lent before it, or all ones) and the
-/// region number (of a free one: the next free one).
+/// region number (of a free one: the next free one), of a borrowed one with the call that brought it above
+/// [`CALL_SHIFT`], as [`TABLE_CALLS`] had it.
 pub const ENTRY: u32 = 8;
 /// Where an entry's tag is.
 pub const ENTRY_TAG: u32 = 0;
@@ -100,6 +105,8 @@ pub const ENTRY_TAG: u32 = 0;
 pub const ENTRY_REGION: u32 = 4;
 /// How many bits of the tag are the kind and [`BORROWED`].
 pub const LENDS_SHIFT: u32 = 8;
+/// How many bits of the other word are the region number.
+pub const CALL_SHIFT: u32 = 16;
 /// How many entries a table begins with. The host doubles that as needed.
 pub const FIRST_CAPACITY: u32 = 32;
 
@@ -113,8 +120,8 @@ pub const MAX_SEATS: u32 = 0x1000;
 pub const SEAT_SELECTOR: u32 = 0;
 /// Counts, in 64 bits, how often the host has changed the memory's base or size, other than by the selector.
 pub const SEAT_VERSION: u32 = 8;
-/// A cached transition of another generation is void. Counts, in 64 bits, how often slots were given anew, or the memory
-/// grew.
+/// A cached transition of another generation is void. Counts, in 64 bits, how often slots were given anew, or the
+/// memory grew.
 pub const SEAT_GENERATION: u32 = 16;
 /// The cached transitions: [`LINES`] of [`LINE`] bytes each.
 pub const SEAT_LINES: u32 = 0x40;
@@ -126,7 +133,8 @@ pub const LINE: u32 = 32;
 pub const LINE_FROM: u32 = 0;
 /// ... in this generation, of 64 bits ...
 pub const LINE_GENERATION: u32 = 8;
-/// ... mapping these bytes (source and granules) at this placement (offset and length), or unmapping them (length 0), ...
+/// ... mapping these bytes (source and granules) at this placement (offset and length), or unmapping them (length 0),
+/// ...
 pub const LINE_SOURCE: u32 = 16;
 /// How many granules they are.
 pub const LINE_GRANULES: u32 = 20;
@@ -148,5 +156,6 @@ const _: () = {
     assert!(TABLES + TABLE * MAX_TABLES <= SEATS);
     assert!(SEATS + SEAT * MAX_SEATS <= CHUNKS);
     assert!(SEAT_LINES + LINE * LINES <= SEAT);
+    assert!(MAX_REGIONS <= 1 << CALL_SHIFT);
     assert!(CHUNKS < BOUNCE && BOUNCE.is_multiple_of(0x1_0000));
 };

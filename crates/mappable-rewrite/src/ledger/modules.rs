@@ -37,8 +37,8 @@ pub(crate) enum Need {
     Window,
     /// A function or global that the component's table instance exports by this name.
     Table(&'static str),
-    /// A lowered helper of the host interface; `join` is lowered with the ledger's memory, `window` with the window, `seat`
-    /// with the guest's.
+    /// A lowered helper of the host interface; `join` is lowered with the ledger's memory, `window` with the window,
+    /// `seat` with the guest's.
     Helper(&'static str),
 }
 
@@ -117,8 +117,8 @@ pub(crate) fn guard(params: &[wasm_encoder::ValType], results: &[wasm_encoder::V
     guard::guard(params, results)
 }
 
-/// In front of a lower, or drop of a resource, that is none of ours, where wrappers call `realloc`: the engine does not know
-/// then that nothing may be called.
+/// In front of a lower, or drop of a resource, that is none of ours, where wrappers call `realloc`: the engine does not
+/// know then that nothing may be called.
 pub(crate) fn barrier(params: &[wasm_encoder::ValType], results: &[wasm_encoder::ValType]) -> Module {
     guard::barrier(params, results)
 }
@@ -149,8 +149,8 @@ pub(crate) enum Crossing {
     Leave,
 }
 
-/// What a bridge has between its lift and its lower: the binary, and what it calls for the handles that cross. Not trusted:
-/// it can do no more than a guest that has the same functions.
+/// What a bridge has between its lift and its lower: the binary, and what it calls for the handles that cross. Not
+/// trusted: it can do no more than a guest that has the same functions.
 pub(crate) fn bridge(signature: &Signature, params: Crossing, result: Crossing) -> (Vec<u8>, Vec<Builtin>) {
     bridge::bridge(signature, params, result)
 }

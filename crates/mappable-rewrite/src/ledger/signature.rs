@@ -194,8 +194,8 @@ impl Signature {
         self.params.iter().chain(&self.result).any(Value::has_handles)
     }
 
-    /// Why a function of that type can't have a bridge to the embedder: what crosses is numbers, and owned handles of what
-    /// is not mapped, all of them in flat parameters and the result itself.
+    /// Why a function of that type can't have a bridge to the embedder: what crosses is numbers, and owned handles of
+    /// what is not mapped, all of them in flat parameters and the result itself.
     pub(crate) fn cannot_cross(&self) -> Option<&'static str> {
         let faults = self.params.iter().chain(&self.result).filter_map(|value| match value {
             Value::Own(Kind::Mappable | Kind::Frozen) => None,

@@ -1,7 +1,7 @@
 //! A memory gets a maximum if no lower of a swapping function can name it, and only then.
 //!
-//! In the texts here a memory ends with `FIXED` if it is to get one, an import of a memory with `GIVEN`, and others with
-//! `MOVES`. So a text with the maximum written
+//! In the texts here a memory ends with `FIXED` if it is to get one, an import of a memory with `GIVEN`, and others
+//! with `MOVES`. So a text with the maximum written
 //! out, rewritten as it is, is what must come of the same text without it.
 
 use mappable_rewrite::{FIXED_PAGES, Settings, Tier, inspect, rewrite_with};

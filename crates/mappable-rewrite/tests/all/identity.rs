@@ -90,7 +90,7 @@ const WITHOUT_LISTS: &str = r#"(component
 /// Each way of rewriting.
 fn settings() -> impl Iterator<Item = Settings> {
     let tiers = [Tier::Auto, Tier::Baseline, Tier::Ledger];
-    let each = |tier, fix| [false, true].map(|lists| Settings { tier, lists, fix });
+    let each = |tier, fix| [false, true].map(|lists| Settings { tier, lists, fix, anchor: true });
     tiers.into_iter().flat_map(move |tier| [false, true].into_iter().flat_map(move |fix| each(tier, fix)))
 }
 

@@ -1,5 +1,6 @@
 //! The rewriter's tests, one module a topic.
 
+mod anchors;
 mod bridges;
 mod closed;
 mod fixed;

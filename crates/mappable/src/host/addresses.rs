@@ -13,24 +13,37 @@ struct Seen {
     seat: SeatId,
 }
 
-#[derive(Default)]
+/// How far apart two views begin at the least, as a power of two: about what is reserved for each.
+const APART: u32 = 32;
+/// How many entries are remembered.
+const RECENT: usize = 64;
+
 pub(super) struct Addresses {
     /// In order. No two overlap.
     seen: Vec<Seen>,
-    /// The entry that was found last.
-    last: usize,
+    /// What was found last of addresses that have the same low bits above [`APART`]: what to try first.
+    recent: [SeatId; RECENT],
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        Self { seen: vec![], recent: [0; RECENT] }
+    }
 }
 
 impl Addresses {
-    /// The memory that was seen around `address`, if that was noted.
+    /// A guess at the memory around `address`.
+    #[inline]
+    pub(super) fn guess(&self, address: usize) -> SeatId {
+        self.recent[(address >> APART) % RECENT]
+    }
+
+    /// The memory that was seen around `address`, if that was noted. It is guessed from here on.
     pub(super) fn find(&mut self, address: usize) -> Option<SeatId> {
-        let holds = |seen: &&Seen| (seen.base..seen.end).contains(&address);
-        if let Some(seen) = self.seen.get(self.last).filter(holds) {
-            return Some(seen.seat);
-        }
-        let after = self.seen.partition_point(|seen| seen.base <= address);
-        self.last = after.checked_sub(1)?;
-        self.seen.get(self.last).filter(holds).map(|seen| seen.seat)
+        let found = self.seen.partition_point(|seen| seen.base <= address).checked_sub(1)?;
+        let seat = self.seen.get(found).filter(|seen| address < seen.end)?.seat;
+        self.recent[(address >> APART) % RECENT] = seat;
+        Some(seat)
     }
 
     /// Notes that a memory is seen in the `span` bytes from `base`. What was noted there before is gone.

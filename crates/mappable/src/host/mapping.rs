@@ -5,7 +5,7 @@ use super::addresses::SeatId;
 use super::context::{Entry, MappableCtx};
 use super::error::{TrapReason, WitMapError};
 use crate::region::Held;
-use crate::view::{MountError, Placement, PlacementError};
+use crate::view::{Mount, MountError, Placement, PlacementError};
 
 /// A list that a guest passed, as addresses of the host.
 #[derive(Clone, Copy, Debug)]
@@ -45,13 +45,13 @@ impl MappableCtx {
         if over || mapped + lingering >= self.limits.mappings {
             return Ok(Err(WitMapError::MappingOverQuota));
         }
-        let placement = match Placement::new(spot.offset, at.len, entry.held.size()) {
-            Ok(placement) => placement,
+        let mount = match Placement::new(spot.offset, at.len, entry.held.size()) {
+            Ok(placement) => Mount::new(placement, &entry.held),
             Err(PlacementError::Misaligned) => return Ok(Err(WitMapError::PlacementMisaligned)),
             Err(PlacementError::TooSmall) => return Ok(Err(WitMapError::PlacementTooSmall)),
         };
-        match self.seats.mount(spot.seat, placement, &mut entry.held) {
-            Ok(mount) => {
+        match self.seats.mount(spot.seat, &mount, &mut entry.held) {
+            Ok(()) => {
                 entry.mapped = Some((spot.seat, mount));
                 self.set_mapped(mapped + 1);
                 self.frozen_mapped_bytes += frozen_bytes;
@@ -71,11 +71,11 @@ impl MappableCtx {
         if at.len == 0 {
             return Ok(Err(WitMapError::PlacementMismatch));
         }
-        let offset = self.seats.offset_in(seat, at.address).ok_or(TrapReason::ForeignMapping)?;
+        let Some(offset) = self.seats.offset_in(seat, at.address) else { return Err(TrapReason::ForeignMapping) };
         if offset != mount.offset() {
             return Ok(Err(WitMapError::PlacementMismatch));
         }
-        match self.seats.unmount(seat, mount, &mut entry.held) {
+        match self.seats.unmount(seat, &mount, &mut entry.held) {
             Ok(()) => {
                 entry.mapped = None;
                 let frozen_bytes = frozen_bytes(&entry.held);

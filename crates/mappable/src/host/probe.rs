@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wasmtime::{Engine, Instance, Memory as WasmMemory, Module, Store, Trap, TypedFunc};
 
 use crate::region::{Backing, FrozenRegion, GRANULE, Held, Mappable};
-use crate::view::{Driving, Memories, Memory, Placement, Seat, Strategy};
+use crate::view::{Driving, Memories, Memory, Mount, Placement, Seat, Strategy};
 
 /// What an engine does not do that mapping rests on.
 #[derive(Debug, thiserror::Error)]
@@ -145,18 +145,20 @@ fn map(guest: &mut Guest, memory: Arc<Memory>, backing: &Arc<Backing>, driving: 
 
     guest.expect(at, 7)?;
     guest.expect_traps()?;
-    let mount = seat.mount(placement, &mut held, driving).map_err(failed)?;
+    let mount = Mount::new(placement, &held);
+    seat.mount(&mount, &mut held, driving).map_err(failed)?;
     guest.refresh()?;
     guest.expect(at, 9)?;
     guest.expect(0, 0)?;
     guest.expect_traps()?;
-    seat.unmount(mount, &mut held, driving).map_err(failed)?;
+    seat.unmount(&mount, &mut held, driving).map_err(failed)?;
     guest.refresh()?;
     guest.expect(at, 7)?;
 
     let Held::Mappable(region) = held else { return Err(ProbeError::StaleBase) };
     let mut held = Held::Frozen(FrozenRegion::new(region));
-    let mount = seat.mount(placement, &mut held, driving).map_err(failed)?;
+    let mount = Mount::new(placement, &held);
+    seat.mount(&mount, &mut held, driving).map_err(failed)?;
     guest.refresh()?;
     guest.expect(at, 9)?;
     let stores_trap = match guest.store(at, 5) {
@@ -164,7 +166,7 @@ fn map(guest: &mut Guest, memory: Arc<Memory>, backing: &Arc<Backing>, driving: 
         Err(ProbeError::Failed(error)) if error.downcast_ref::<Trap>() == Some(&Trap::MemoryOutOfBounds) => true,
         Err(error) => return Err(error),
     };
-    seat.unmount(mount, &mut held, driving).map_err(failed)?;
+    seat.unmount(&mount, &mut held, driving).map_err(failed)?;
     guest.refresh()?;
     guest.expect(at, 7)?;
     let mut byte = [0];

@@ -124,8 +124,9 @@ impl RuntimeBuilder {
 
     /// How many linear memories are kept for those that are made next, once nobody uses them any more; 64 unless told. To
     /// take one that is idle costs no more than a few system calls where a new one takes about ten, and its first pages
-    /// are there. Each keeps 4 GiB of address space, two or three of the process's mappings, and up to 256 KiB of memory, all
-    /// zero. With 0 none is kept.
+    /// are there. Each keeps 4 GiB of address space, three or four of the process's mappings, and up to 256 KiB of
+    /// memory, all zero; those whose guests use more keep that, up to 4 MiB each, and together no more than 256 KiB
+    /// times this number besides. With 0 none is kept.
     pub fn idle_memories(mut self, max: usize) -> Self {
         self.idle_memories = max;
         self
@@ -284,11 +285,15 @@ impl Runtime {
 
     /// Compiles a component, in binary or text, with the refreshes that mapping needs, or for the ledger
     /// ([`RuntimeBuilder::tier`]). A component that maps nothing, and passes no lists from component to component, is
-    /// compiled as it is, byte for byte but for the maxima of its memories.
+    /// compiled as it is, byte for byte but for the maxima of its memories and the anchors of its loops.
     ///
     /// Where pages are mapped, a 32-bit memory of ordinary pages that nothing can be mapped into gets a maximum of 65,535
     /// pages, unless it has a lower one, and compiled code then takes its base for a constant. So such a memory can't have
     /// the last page of its address space, and a store's limiter is told of a maximum that is a page less.
+    ///
+    /// There too, loops on other memories get an anchor in front of them where that pays: a byte is loaded, so that the base is
+    /// loaded once for the loop. That burns three units of fuel more each time that such a loop is come to. Code of which a
+    /// custom section names offsets (that of debuggers, say) is left as it is.
     ///
     /// One that maps nothing but passes lists of plain data from component to component is compiled so that they go by
     /// window, and then needs [`add_to_linker`](crate::add_to_linker), and a store whose data is a
@@ -303,7 +308,7 @@ impl Runtime {
     pub fn compile(&self, component: &[u8]) -> Result<Component, CompileError> {
         let binary = to_binary(component)?;
         let in_pages = self.backing.is_in_file();
-        let settings = Settings { tier: self.tier, lists: in_pages, fix: in_pages };
+        let settings = Settings { tier: self.tier, lists: in_pages, fix: in_pages, anchor: in_pages };
         let rewritten = rewrite_with(&binary, gate().map_err(CompileError::Gate)?, settings)?;
         note_tier(&rewritten.report.tier);
         Component::from_binary(&self.engine, &rewritten.bytes).map_err(CompileError::Engine)

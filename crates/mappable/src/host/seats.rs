@@ -6,7 +6,7 @@ use super::addresses::{Addresses, SeatId};
 use super::error::TrapReason;
 use crate::ledger::{Ledger, SeatNumber};
 use crate::region::{Charged, Held};
-use crate::view::{Directory, Driving, Memory, Mount, MountError, Placement, Seat};
+use crate::view::{Directory, Driving, Memory, Mount, MountError, Seat};
 
 /// The memories that a context drives. They are adopted when a guest first names them.
 pub(super) struct Seats {
@@ -37,23 +37,34 @@ impl Seats {
     }
 
     /// Where `address` is. `None` if nothing can be mapped there.
+    #[inline]
     pub(super) fn locate(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
         if self.mapping { self.find_or_adopt(address) } else { Ok(None) }
     }
 
     /// Where `address` is, in whatever memory of the runtime's.
+    #[inline]
     pub(super) fn find_or_adopt(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
+        let seat = self.addresses.guess(address);
+        match self.offset_in(seat, address) {
+            Some(offset) => Ok(Some(Spot { seat, offset })),
+            None => self.find_or_adopt_cold(address),
+        }
+    }
+
+    /// Where a memory was seen that was not guessed, or is not adopted yet.
+    #[cold]
+    fn find_or_adopt_cold(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
         if let Some(seat) = self.addresses.find(address)
             && let Some(offset) = self.offset_in(seat, address)
         {
             return Ok(Some(Spot { seat, offset }));
         }
-        self.locate_cold(address)
+        self.locate_new(address)
     }
 
     /// The first time that a view of a memory is seen.
-    #[cold]
-    fn locate_cold(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
+    fn locate_new(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
         let known = (0..self.seats.len()).find(|&seat| self.offset_in(seat, address).is_some());
         let seat = match known {
             Some(seat) => seat,
@@ -72,6 +83,7 @@ impl Seats {
     }
 
     /// The offset of `address` in a memory, if it is in its current view.
+    #[inline]
     pub(super) fn offset_in(&self, seat: SeatId, address: usize) -> Option<u64> {
         self.seats.get(seat)?.offset_of(address)
     }
@@ -103,33 +115,40 @@ impl Seats {
         self.seats.get(seat).is_some_and(|seat| seat.strategy().is_ok())
     }
 
-    pub(super) fn mount(&mut self, seat: SeatId, at: Placement, held: &mut Held) -> Result<Mount, MountError> {
-        self.change(seat, |seat, driving| seat.mount(at, held, driving))
+    #[inline(always)]
+    pub(super) fn mount(&mut self, seat: SeatId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
+        self.change(seat, |seat, driving| seat.mount(mount, held, driving))
     }
 
-    pub(super) fn unmount(&mut self, seat: SeatId, mount: Mount, held: &mut Held) -> Result<(), MountError> {
+    #[inline(always)]
+    pub(super) fn unmount(&mut self, seat: SeatId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
         self.change(seat, |seat, driving| seat.unmount(mount, held, driving))
     }
 
     /// Changes what a memory shows, after which what lingered there may be gone.
-    fn change<R>(
+    #[inline(always)]
+    fn change(
         &mut self,
         seat: SeatId,
-        change: impl FnOnce(&mut Seat, &Driving) -> Result<R, MountError>,
-    ) -> Result<R, MountError> {
+        change: impl FnOnce(&mut Seat, &Driving) -> Result<(), MountError>,
+    ) -> Result<(), MountError> {
         let seat = self.seats.get_mut(seat).ok_or(MountError::Unknown)?;
         let before = seat.lingering().len();
         let changed = change(seat, &self.driving);
-        self.lingering = self.lingering.saturating_sub(before.saturating_sub(seat.lingering().len()));
+        if before > 0 {
+            self.lingering = self.lingering.saturating_sub(before.saturating_sub(seat.lingering().len()));
+        }
         changed
     }
 
     /// How many regions linger in other memories than this one, and how many bytes of them are frozen. What lingers in
     /// this one goes with the next change.
+    #[inline]
     pub(super) fn lingering_besides(&self, seat: SeatId) -> (usize, u64) {
-        if self.lingering == 0 {
-            return (0, 0);
-        }
+        if self.lingering == 0 { (0, 0) } else { self.count_lingering_besides(seat) }
+    }
+
+    fn count_lingering_besides(&self, seat: SeatId) -> (usize, u64) {
         let others = self.seats.iter().enumerate().filter(|(id, _)| *id != seat);
         others
             .flat_map(|(_, seat)| seat.lingering())

@@ -57,8 +57,8 @@ impl Ledger {
         self.words.get(seat.record() + SEAT_SELECTOR)
     }
 
-    /// Makes another view current, or the host's own choice. That may be another one than it was when it was current last,
-    /// though the selector is the same: so a window that was refreshed with it is to be refreshed again.
+    /// Makes another view current, or the host's own choice. That may be another one than it was when it was current
+    /// last, though the selector is the same: so a window that was refreshed with it is to be refreshed again.
     pub(crate) fn select(&self, seat: SeatNumber, selector: u32) {
         self.words.set(seat.record() + SEAT_SELECTOR, selector);
         self.advance_version(seat);

@@ -4,8 +4,8 @@
 //!
 //! [`Words`] owns the bytes at its base: a mapping of an extent of its own, or a block. It gives no reference to them.
 //! Compiled code accesses them through the same base ([`Ledger::base`](super::Ledger::base)), which is handed to the
-//! engine together with an owner of this ([`Memory`](crate::view::Memory)). The two take turns, for both run in calls of
-//! one store; the words' accesses are atomic all the same, so that no promise of the engine's is needed for that.
+//! engine together with an owner of this ([`Memory`](crate::view::Memory)). The two take turns, for both run in calls
+//! of one store; the words' accesses are atomic all the same, so that no promise of the engine's is needed for that.
 
 #![allow(unsafe_code)]
 
@@ -105,7 +105,7 @@ impl Words {
     /// cleared.
     pub(super) fn clear_from(&self, at: u32) -> io::Result<()> {
         match &self.bytes {
-            Bytes::Pages { extent, .. } => extent.punch(u64::from(at)),
+            Bytes::Pages { extent, .. } => extent.free(u64::from(at)..extent.range().len()),
             Bytes::Block { .. } => Ok(()),
         }
     }

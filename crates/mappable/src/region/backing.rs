@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -18,9 +19,6 @@ use crate::sys::{Access, File, Space};
 /// The length of the file in bytes. All holes, so it is address space alone: room for a quarter of a million heaps
 /// of 4 GiB, and well under the largest offset that the kernel takes.
 const FILE_LEN: u64 = 1 << 50;
-
-/// In how many pieces memory of an extent is written over at the most.
-const MAX_RUNS: usize = 16;
 
 /// What extents are taken from.
 pub(crate) struct Backing {
@@ -150,10 +148,12 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
+    #[inline]
     pub(crate) fn range(&self) -> FileRange {
         self.range
     }
 
+    #[inline]
     pub(crate) fn source(&self) -> Source {
         Source { file: FileId::OWN, range: self.range }
     }
@@ -200,37 +200,26 @@ impl Extent {
         }
     }
 
-    /// Frees the memory of everything from `offset` on, a multiple of the granule, which reads as zero from then on. Not of
-    /// a block.
-    pub(crate) fn punch(&self, offset: u64) -> io::Result<()> {
-        let outside = || io::Error::other("bug: bytes past the end of an extent");
-        let len = self.range.len().checked_sub(offset).filter(|&len| len > 0).ok_or_else(outside)?;
-        self.backing.with_file(FileId::OWN, |file| file.punch(self.range.start() + offset, len))
+    /// The first part of a range that may be anything but zero: all else before its end reads as zero and takes no
+    /// memory. `None` if all of it does. Not of a block.
+    pub(crate) fn data(&self, within: Range<u64>) -> io::Result<Option<Range<u64>>> {
+        let inside = self.part(within)?;
+        let found = self.backing.with_file(FileId::OWN, |file| file.data(inside))?;
+        Ok(found.map(|data| data.start - self.range.start()..data.end - self.range.start()))
     }
 
-    /// Has all of it read as zero. Of the memory that it takes, up to `keep` bytes, those that come first, are written over
-    /// and stay; the rest is freed. Answers from which offset on that was so, if there was more. Not of a block.
-    ///
-    /// An error leaves what was not cleared as it was.
-    pub(crate) fn clear(&mut self, keep: u64) -> io::Result<Option<u64>> {
-        let (start, end) = (self.range.start(), self.range.end());
-        self.backing.with_file(FileId::OWN, |file| {
-            let (mut at, mut left) = (start, keep);
-            for _ in 0..MAX_RUNS {
-                let Some(data) = file.data(at..end)? else { return Ok(None) };
-                let kept = data.start..data.end.min(data.start + left);
-                file.write_zeroes(kept.clone())?;
-                (at, left) = (kept.end, left - (kept.end - kept.start));
-                if kept.end < data.end {
-                    break;
-                }
-            }
-            if at == end {
-                return Ok(None);
-            }
-            file.punch(at, end - at)?;
-            Ok(Some(at - start))
-        })
+    /// Frees the memory of a range of whole pages, which reads as zero from then on. Not of a block.
+    pub(crate) fn free(&self, within: Range<u64>) -> io::Result<()> {
+        let inside = self.part(within)?;
+        self.backing.with_file(FileId::OWN, |file| file.punch(inside.start, inside.end - inside.start))
+    }
+
+    /// Where a range of it lies in the file.
+    fn part(&self, within: Range<u64>) -> io::Result<Range<u64>> {
+        if within.start >= within.end || within.end > self.range.len() {
+            return Err(io::Error::other("bug: bytes past the end of an extent"));
+        }
+        Ok(self.range.start() + within.start..self.range.start() + within.end)
     }
 
     /// Where `len` bytes at `offset` lie in the file, and in the block.
@@ -360,10 +349,11 @@ mod tests {
 
     /// How many bytes of memory an extent takes.
     fn taken(extent: &Extent) -> u64 {
-        let range = extent.range();
-        let (mut at, mut taken) = (range.start(), 0);
-        let next = |at| extent.backing.with_file(FileId::OWN, |file| file.data(at..range.end())).unwrap();
-        while let Some(data) = next(at) {
+        let end = extent.range().len();
+        let (mut at, mut taken) = (0, 0);
+        while at < end
+            && let Some(data) = extent.data(at..end).unwrap()
+        {
             (at, taken) = (data.end, taken + data.end - data.start);
         }
         taken
@@ -372,9 +362,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        fn what_is_cleared_reads_as_zero_and_keeps_no_more_than_it_may(
+        fn what_is_freed_reads_as_zero_and_takes_no_memory(
             pages in prop::collection::btree_set(0u64..64, 0..48),
-            keep in 0u64..48,
+            freed in (0u64..64, 0u64..64),
         ) {
             const PAGE: u64 = 4096;
             let backing = Backing::in_file(HugePages::default()).unwrap();
@@ -385,14 +375,16 @@ mod tests {
             for page in &pages {
                 extent.write(page * PAGE + 9, &[0xa5]).unwrap();
             }
-            let had = taken(&extent);
-            let freed_from = extent.clear(keep * PAGE).unwrap();
+            prop_assert_eq!(taken(&extent), pages.len() as u64 * PAGE);
+            let freed = freed.0.min(freed.1)..freed.0.max(freed.1) + 1;
+            extent.free(freed.start * PAGE..freed.end * PAGE).unwrap();
+            let stay = || pages.iter().filter(|page| !freed.contains(page));
+            prop_assert_eq!(taken(&extent), stay().count() as u64 * PAGE);
             let mut bytes = vec![1; 4 * GRANULE as usize];
             extent.read(0, &mut bytes).unwrap();
-            prop_assert!(bytes.iter().all(|&byte| byte == 0));
-            let kept = taken(&extent);
-            prop_assert!(kept <= (keep * PAGE).min(had));
-            prop_assert!(freed_from.is_some() || kept == had);
+            let written = stay().map(|page| (page * PAGE + 9) as usize).collect::<Vec<_>>();
+            let expected = |at: &usize| if written.contains(at) { 0xa5 } else { 0 };
+            prop_assert!((0..bytes.len()).all(|at| bytes[at] == expected(&at)));
             for neighbour in [&before, &after] {
                 neighbour.read(0, &mut bytes).unwrap();
                 prop_assert!(bytes.iter().all(|&byte| byte == 7), "a neighbour lost bytes");
@@ -407,6 +399,8 @@ mod tests {
             for offset in [GRANULE, GRANULE - 1, u64::MAX] {
                 assert!(extent.read(offset, &mut [0; 2]).is_err());
                 assert!(extent.write(offset, &[0; 2]).is_err());
+                assert!(extent.data(offset..offset.saturating_add(2)).is_err());
+                assert!(extent.free(offset..offset.saturating_add(2)).is_err());
             }
         }
     }

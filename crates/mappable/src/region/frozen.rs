@@ -134,10 +134,12 @@ impl FrozenRegion {
         Ok(Self { allocation: Arc::new(Allocation { key, window: OnceLock::new(), bytes }), range })
     }
 
+    #[inline]
     pub(crate) fn size(&self) -> u64 {
         self.range.len()
     }
 
+    #[inline]
     pub(crate) fn source(&self) -> Source {
         Source { file: self.allocation.source().file, range: self.range }
     }

@@ -46,6 +46,7 @@ pub(crate) enum Held {
 }
 
 impl Held {
+    #[inline]
     pub(crate) fn size(&self) -> u64 {
         match self {
             Self::Mappable(region) => region.size(),
@@ -54,6 +55,7 @@ impl Held {
     }
 
     /// What to show to map it.
+    #[inline]
     pub(crate) fn source(&self) -> Source {
         match self {
             Self::Mappable(region) => region.extent().source(),
@@ -61,6 +63,7 @@ impl Held {
         }
     }
 
+    #[inline]
     pub(crate) fn is_frozen(&self) -> bool {
         matches!(self, Self::Frozen(_))
     }
@@ -145,12 +148,14 @@ impl Charged {
 impl Deref for Charged {
     type Target = Held;
 
+    #[inline]
     fn deref(&self) -> &Held {
         &self.held
     }
 }
 
 impl DerefMut for Charged {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Held {
         &mut self.held
     }

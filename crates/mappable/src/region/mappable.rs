@@ -91,6 +91,7 @@ impl Mappable {
     }
 
     /// The size in bytes, a positive multiple of [`GRANULE`].
+    #[inline]
     pub fn size(&self) -> u64 {
         self.extent.range().len()
     }
@@ -191,6 +192,7 @@ impl Mappable {
         huge::collapse(self.window()?, range, range)
     }
 
+    #[inline]
     pub(crate) fn extent(&self) -> &Extent {
         &self.extent
     }

@@ -27,6 +27,7 @@ impl FileRange {
         self.start
     }
 
+    #[inline]
     pub(crate) fn len(self) -> u64 {
         self.len
     }

@@ -76,8 +76,8 @@ pub fn calls() -> u64 {
     CALLS.load(Ordering::Relaxed)
 }
 
-/// How many address ranges the library has reserved in this process: one for each memory, and one for each view that was
-/// built besides its first.
+/// How many address ranges the library has reserved in this process: one for each memory, and one for each view that
+/// was built besides its first.
 pub fn reservations() -> u64 {
     RESERVATIONS.load(Ordering::Relaxed)
 }
@@ -88,7 +88,8 @@ fn count() {
     CALLS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Counts one system call that may fail. An error stands for the call, which is then not to be made: tests have it fail.
+/// Counts one system call that may fail. An error stands for the call, which is then not to be made: tests have it
+/// fail.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn enter(call: Call) -> std::io::Result<()> {
     count();

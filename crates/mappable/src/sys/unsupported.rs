@@ -37,10 +37,6 @@ impl File {
         match self.0 {}
     }
 
-    pub(crate) fn write_zeroes(&self, _range: Range<u64>) -> io::Result<()> {
-        match self.0 {}
-    }
-
     pub(crate) fn data(&self, _within: Range<u64>) -> io::Result<Option<Range<u64>>> {
         match self.0 {}
     }
@@ -72,6 +68,18 @@ impl Space {
     }
 
     pub(crate) fn hide(&self, _at: usize, _len: usize) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(crate) fn lay(&self, _at: usize, _file: &File, _start: u64, _len: usize) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(crate) fn open(&self, _at: usize, _len: usize) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(crate) fn close(&self, _at: usize, _len: usize) -> io::Result<()> {
         match self.0 {}
     }
 

@@ -97,20 +97,16 @@ impl Memory {
     }
 
     /// The address at which compiled code sees the memory.
+    #[inline]
     pub(crate) fn base(&self) -> usize {
         self.shown().addr()
     }
 
     /// What the engine is told when it asks for the base.
+    #[inline]
     fn shown(&self) -> *mut u8 {
         let own = self.base.load(Ordering::Relaxed);
-        match self.role.get() {
-            None => own,
-            Some(Role::Driven(driven)) => driven.base(own),
-            Some(Role::Joined(ledger)) => ledger.base(),
-            // What a window shows is never a window.
-            Some(Role::Window(window)) => window.target().map_or(own, |target| target.shown()),
-        }
+        self.role.get().map_or(own, |role| shown_as(role, own))
     }
 
     /// What the engine is told when it asks for the size.
@@ -122,6 +118,7 @@ impl Memory {
         }
     }
 
+    #[inline]
     pub(crate) fn size(&self) -> usize {
         self.size.load(Ordering::Relaxed)
     }
@@ -168,16 +165,23 @@ impl Memory {
     }
 
     /// Makes a view of this memory current. Compiled code must refresh its base before it goes on.
+    #[inline]
     pub(super) fn make_current(&self, view: &View) -> io::Result<()> {
-        let heap = &self.paged()?.heap;
-        view.discard_writes(heap)?;
-        view.show_heap_to(heap, self.size())?;
+        if !view.is_ready(self.size()) {
+            self.make_ready(view)?;
+        }
         self.base.store(view.base().as_ptr(), Ordering::Relaxed);
         if let Some(driven) = self.driven() {
             driven.withhold();
             driven.advance_version();
         }
         Ok(())
+    }
+
+    fn make_ready(&self, view: &View) -> io::Result<()> {
+        let heap = &self.paged()?.heap;
+        view.discard_writes(heap)?;
+        view.show_heap_to(heap, self.size())
     }
 
     /// Has the ledger drive a memory that its context has adopted. `false` if it can't.
@@ -203,6 +207,7 @@ impl Memory {
         fresh && self.role.set(role()).is_ok()
     }
 
+    #[inline]
     pub(super) fn driven(&self) -> Option<&Driven> {
         match self.role.get() {
             Some(Role::Driven(driven)) => Some(driven),
@@ -302,6 +307,16 @@ impl Memory {
             driven.advance_version();
         }
         Ok(left)
+    }
+}
+
+/// The base of a memory with that role, whose own choice is `own`.
+fn shown_as(role: &Role, own: *mut u8) -> *mut u8 {
+    match role {
+        Role::Driven(driven) => driven.base(own),
+        Role::Joined(ledger) => ledger.base(),
+        // What a window shows is never a window.
+        Role::Window(window) => window.target().map_or(own, |target| target.shown()),
     }
 }
 

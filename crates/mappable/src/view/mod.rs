@@ -34,6 +34,7 @@ mod copies;
 mod creator;
 mod history;
 mod idle;
+mod kept;
 mod memory;
 mod mount;
 mod paged;

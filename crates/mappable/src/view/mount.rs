@@ -19,6 +19,7 @@ pub(crate) enum PlacementError {
 
 impl Placement {
     /// The range of `len` bytes at `offset`, for a region of `size` bytes.
+    #[inline]
     pub(crate) fn new(offset: u64, len: u64, size: u64) -> Result<Self, PlacementError> {
         if len == 0 || !len.is_multiple_of(GRANULE) || !offset.is_multiple_of(GRANULE) {
             return Err(PlacementError::Misaligned);
@@ -42,11 +43,13 @@ pub(crate) struct Mount {
 
 impl Mount {
     /// Regions are shown for writing, frozen ones for reading.
+    #[inline]
     pub(crate) fn new(at: Placement, region: &Held) -> Self {
         let access = if region.is_frozen() { Access::Read } else { Access::Write };
         Self { offset: at.offset, source: region.source(), access }
     }
 
+    #[inline]
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }

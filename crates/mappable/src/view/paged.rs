@@ -12,10 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Mount;
 use super::allowance::Permit;
-use super::idle::{Bare, Idle};
+use super::idle::{Bare, Idle, Past};
 use crate::GRANULE;
 use crate::region::Extent;
 use crate::sys::{self, Access, File, Guard, Space};
+
+/// How far ahead of what is shown the heap is laid in a view that grows, in bytes: as much again as there is, from 1
+/// MiB to 64. So a memory that grows page by page maps its file a few times, not each time; and what is laid in vain,
+/// which tools that look at all mappings stumble over, is no more than is shown.
+const LAID_AHEAD: (usize, usize) = (1 << 20, 64 << 20);
 
 /// An address range that shows a memory's heap and, at their placements, regions.
 #[derive(Debug)]
@@ -30,6 +35,9 @@ pub(crate) struct View {
     space: Space,
     /// How much of the heap is shown, in bytes: whole granules. Beyond it nothing is accessible.
     heap_shown: AtomicUsize,
+    /// How much of the heap is laid, in bytes: no less than is shown, and no more than there is. Behind that the space
+    /// is as it was reserved.
+    heap_laid: AtomicUsize,
     /// The runtime's and the store's, held by every view but a memory's first.
     _permits: Option<[Permit; 2]>,
 }
@@ -48,6 +56,7 @@ impl View {
             is_torn: AtomicBool::new(false),
             space,
             heap_shown: AtomicUsize::new(0),
+            heap_laid: AtomicUsize::new(0),
             _permits: permits,
         };
         view.show_heap_to(heap, heap_len)?;
@@ -55,21 +64,58 @@ impl View {
         Ok(view)
     }
 
+    #[inline]
     pub(super) fn base(&self) -> NonNull<u8> {
         self.space.base()
     }
 
+    #[inline]
     pub(super) fn heap_shown(&self) -> usize {
         self.heap_shown.load(Ordering::Relaxed)
+    }
+
+    /// Whether it shows what it should, and the heap as far as `len` bytes: nothing is to be done before it is current.
+    #[inline]
+    pub(super) fn is_ready(&self, len: usize) -> bool {
+        self.heap_shown() >= len && !self.may_be_dirty()
+    }
+
+    /// Whether the host may have written where a region is shown for reading alone: asked without the lock.
+    #[inline]
+    fn may_be_dirty(&self) -> bool {
+        self.is_guarded.load(Ordering::Relaxed) && sys::faults() != 0
     }
 
     /// Shows the heap as far as `len` bytes, if it is not shown so far already.
     pub(super) fn show_heap_to(&self, heap: &Heap, len: usize) -> io::Result<()> {
         let shown = self.heap_shown();
         let len = len.next_multiple_of(GRANULE as usize);
-        if len > shown {
-            self.show_heap(heap, shown, len - shown)?;
-            self.heap_shown.store(len, Ordering::Relaxed);
+        if len <= shown {
+            return Ok(());
+        }
+        if self.heap_laid.load(Ordering::Relaxed) == 0 {
+            // Most views never grow.
+            self.show_heap(heap, 0, len)?;
+            self.heap_laid.store(len, Ordering::Relaxed);
+        } else {
+            self.lay_heap_to(heap, len)?;
+            self.attempt(|| self.space.open(shown, len - shown))?;
+        }
+        self.heap_shown.store(len, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Lays the heap as far as `len` bytes, and some way ahead, if it is not laid so far already.
+    fn lay_heap_to(&self, heap: &Heap, len: usize) -> io::Result<()> {
+        let laid = self.heap_laid.load(Ordering::Relaxed);
+        if len > laid {
+            let (least, most) = LAID_AHEAD;
+            let ahead = len + len.clamp(least, most);
+            let to = ahead.min(heap.extent.range().len() as usize).max(len);
+            let source = heap.extent.source();
+            let lay = |file: &File| self.space.lay(laid, file, source.range.start() + laid as u64, to - laid);
+            self.attempt(|| heap.extent.backing().with_file(source.file, lay))?;
+            self.heap_laid.store(to, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -81,11 +127,22 @@ impl View {
     }
 
     /// Shows nothing from `len` bytes on, rounded up to whole granules. No region is shown there.
-    pub(super) fn hide_heap_from(&self, len: usize) -> io::Result<()> {
+    fn hide_heap_from(&self, len: usize) -> io::Result<()> {
         let (len, shown) = (len.next_multiple_of(GRANULE as usize), self.heap_shown());
         if len < shown {
-            self.attempt(|| self.space.hide(len, shown - len))?;
+            self.attempt(|| self.space.close(len, shown - len))?;
             self.heap_shown.store(len, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The same, and has nothing laid there any more: no page tables are left of it.
+    pub(super) fn lift_heap_from(&self, len: usize) -> io::Result<()> {
+        let (len, laid) = (len.next_multiple_of(GRANULE as usize), self.heap_laid.load(Ordering::Relaxed));
+        if len < laid {
+            self.attempt(|| self.space.hide(len, laid - len))?;
+            self.heap_laid.store(len, Ordering::Relaxed);
+            self.heap_shown.fetch_min(len, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -155,7 +212,7 @@ impl View {
 
     /// Shows again what is frozen wherever the host has written to it since. The view is not current, or about to change.
     pub(super) fn discard_writes(&self, heap: &Heap) -> io::Result<()> {
-        if !self.is_guarded.load(Ordering::Relaxed) || sys::faults() == 0 {
+        if !self.may_be_dirty() {
             return Ok(());
         }
         let dirty: Vec<Mount> = self.regions().iter().filter(is_dirty).map(|(mount, _)| *mount).collect();
@@ -163,10 +220,14 @@ impl View {
     }
 
     /// Frees the memory that the host's writes have taken. The view is not current, nor the one before.
+    #[inline]
     pub(super) fn free_writes(&self) {
-        if !self.is_guarded.load(Ordering::Relaxed) || sys::faults() == 0 {
-            return;
+        if self.may_be_dirty() {
+            self.free_dirty();
         }
+    }
+
+    fn free_dirty(&self) {
         for (mount, _) in self.regions().iter().filter(is_dirty) {
             if let Err(error) = self.space.discard(mount.offset() as usize, mount.len() as usize) {
                 tracing::warn!(%error, "pages that were written to were not freed");
@@ -204,15 +265,16 @@ pub(super) struct Paged {
     pub(super) heap: Heap,
     /// What takes the first view and the heap over in the end.
     idle: Arc<Idle>,
+    past: Past,
 }
 
 impl Paged {
     /// A memory whose heap reads as zero, and is shown by its first view and nothing else. Answers that one's base.
     pub(super) fn new(bare: Bare, idle: &Arc<Idle>) -> (Self, NonNull<u8>) {
-        let Bare { first, heap } = bare;
+        let Bare { first, heap, past, .. } = bare;
         let base = first.base();
         let views = Mutex::new(vec![Arc::new(first)]);
-        (Self { first_base: base.addr().get(), views, heap, idle: Arc::clone(idle) }, base)
+        (Self { first_base: base.addr().get(), views, heap, idle: Arc::clone(idle), past }, base)
     }
 
     pub(super) fn first(&self) -> Option<Arc<View>> {
@@ -302,7 +364,7 @@ impl Drop for Paged {
         views.clear();
         if let Some(first) = Arc::into_inner(first) {
             let heap = Heap { extent: self.heap.extent.take(), span: self.heap.span };
-            self.idle.keep(Bare { first, heap });
+            self.idle.keep(Bare::of(first, heap, self.past));
         }
     }
 }

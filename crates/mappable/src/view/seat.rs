@@ -14,8 +14,9 @@ use std::sync::Arc;
 use super::copies::Copies;
 use super::mount::{changed, difference};
 use super::paged::{RemapError, View};
+use super::role::Driven;
 use super::views::{ViewId, Views};
-use super::{Allowance, Memories, Memory, Mount, Placement, Strategy, Unmappable};
+use super::{Allowance, Memories, Memory, Mount, Strategy, Unmappable};
 use crate::ledger::{Ledger, SeatNumber};
 use crate::region::{Charged, Held};
 use crate::sys::Access;
@@ -109,6 +110,7 @@ impl Seat {
     }
 
     /// Whether `address` is in the memory as its instance sees it now. Answers the offset.
+    #[inline]
     pub(crate) fn offset_of(&self, address: usize) -> Option<u64> {
         let offset = address.wrapping_sub(self.memory.base());
         // An empty list in an empty memory is in it, too.
@@ -126,24 +128,32 @@ impl Seat {
     }
 
     /// Takes in what was changed without the host.
+    #[inline]
     fn sync(&mut self) -> Result<(), MountError> {
+        if self.memory.driven().is_some() { self.sync_driven() } else { Ok(()) }
+    }
+
+    fn sync_driven(&mut self) -> Result<(), MountError> {
         let Shown::Views(views) = &mut self.shown else { return Ok(()) };
-        if self.memory.driven().is_none() {
-            return Ok(());
-        }
         let base = self.memory.settle();
         if views.current_view().base().addr().get() != base {
             let id = views.at(base).ok_or(MountError::Unknown)?;
             leave(views, id);
-            views.switch(id);
+            views.switch(id, |_| Ok::<_, MountError>(()))?;
         }
         Ok(())
     }
 
     /// Offers the current view, if it is one that can be left and come back to without the host: not the spare one, which
     /// would void what is known of the others each time that it changes.
+    #[inline]
     fn offer(&self) {
-        let Some(driven) = self.memory.driven() else { return };
+        if let Some(driven) = self.memory.driven() {
+            self.offer_to(driven);
+        }
+    }
+
+    fn offer_to(&self, driven: &Driven) {
         let settled = self.lingering.is_empty() && self.retired.is_empty() && !self.is_stranded;
         match &self.shown {
             Shown::Views(views)
@@ -166,21 +176,16 @@ impl Seat {
         }
     }
 
-    /// Shows a region at a placement that lies in the memory. The region is of the memory's runtime.
-    pub(crate) fn mount(&mut self, at: Placement, held: &mut Held, driving: &Driving) -> Result<Mount, MountError> {
-        self.sync()?;
-        let mount = Mount::new(at, held);
-        if self.live_mounts().any(|other| other.overlaps(&mount)) {
-            return Err(MountError::Overlaps);
-        }
-        self.change_and_offer(mount, true, held, driving)?;
-        Ok(mount)
+    /// Shows a region, `held`, at a placement that lies in the memory. The region is of the memory's runtime.
+    #[inline]
+    pub(crate) fn mount(&mut self, mount: &Mount, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
+        self.change(mount, true, held, driving)
     }
 
     /// Shows the heap again where a region is shown.
-    pub(crate) fn unmount(&mut self, mount: Mount, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
-        self.sync()?;
-        self.change_and_offer(mount, false, held, driving)
+    #[inline]
+    pub(crate) fn unmount(&mut self, mount: &Mount, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
+        self.change(mount, false, held, driving)
     }
 
     /// Takes over a region whose mapping was dropped: nothing is changed here, for no refresh would follow.
@@ -223,22 +228,36 @@ impl Seat {
         self.mounts().iter().filter(move |mount| !lingers(mount))
     }
 
-    /// As [`Seat::change`], after which trusted modules may go on from what is shown.
-    fn change_and_offer(
-        &mut self,
-        mount: Mount,
-        comes: bool,
-        held: &mut Held,
-        driving: &Driving,
-    ) -> Result<(), MountError> {
-        let done = self.change(mount, comes, held, driving);
+    /// Shows `mount` (`comes`), or no longer; what lingers goes. The one may equal the other: a frozen region is mapped
+    /// where a mapping of it lingers. Trusted modules may go on from what is shown then.
+    #[inline]
+    fn change(&mut self, mount: &Mount, comes: bool, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
+        self.sync()?;
+        let done = match self.step(mount, comes) {
+            Some(done) => done,
+            None => self.change_cold(*mount, comes, held, driving),
+        };
         self.offer();
         done
     }
 
-    /// Shows `mount` (`comes`), or no longer; what lingers goes. The one may equal the other: a frozen region is mapped
-    /// where a mapping of it lingers.
-    fn change(&mut self, mount: Mount, comes: bool, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
+    /// Goes to the view that this change led to before, if it did and nothing else is to be done.
+    #[inline]
+    fn step(&mut self, mount: &Mount, comes: bool) -> Option<Result<(), MountError>> {
+        let Shown::Views(views) = &mut self.shown else { return None };
+        if !self.lingering.is_empty() || !self.retired.is_empty() || self.is_stranded {
+            return None;
+        }
+        let id = views.after(mount, comes)?;
+        Some(switch(views, &self.memory, id))
+    }
+
+    /// The first times, or when something else has to go as well.
+    #[cold]
+    fn change_cold(&mut self, mount: Mount, comes: bool, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
+        if comes && self.live_mounts().any(|other| other.overlaps(&mount)) {
+            return Err(MountError::Overlaps);
+        }
         let strategy = self.strategy.map_err(|_| MountError::Unmappable)?;
         if self.is_stranded {
             return Err(MountError::Broken(io::Error::other("the memory's base was not refreshed after a change")));
@@ -247,14 +266,7 @@ impl Seat {
         // refresh at once, and they change nothing while there is something here.)
         self.retired.clear();
         match &mut self.shown {
-            Shown::Views(views) => {
-                if self.lingering.is_empty()
-                    && let Some(id) = views.after(&mount)
-                {
-                    return switch(views, &self.memory, id);
-                }
-                self.change_cold(mount, comes, strategy, driving)?;
-            }
+            Shown::Views(_) => self.change_view(mount, comes, strategy, driving)?,
             Shown::Copies(copies) => {
                 let room = if comes { Copies::room_for(&mount, held).map_err(MountError::Exhausted)? } else { vec![] };
                 for (lingering, region) in &mut self.lingering {
@@ -272,9 +284,7 @@ impl Seat {
         Ok(())
     }
 
-    /// The first times, or when what lingers has to go as well.
-    #[cold]
-    fn change_cold(
+    fn change_view(
         &mut self,
         mount: Mount,
         comes: bool,
@@ -370,6 +380,7 @@ fn evict(views: &mut Views, memory: &Memory, since: u64) -> Option<()> {
 }
 
 /// Before another view is made current.
+#[inline]
 fn leave(views: &Views, next: ViewId) {
     if views.previous() != next {
         // Unreachable since the last refresh. Of what a guest has the host write, no more than two views' worth is kept.
@@ -377,13 +388,12 @@ fn leave(views: &Views, next: ViewId) {
     }
 }
 
+#[inline]
 fn switch(views: &mut Views, memory: &Memory, id: ViewId) -> Result<(), MountError> {
     if views.is_current(id) {
         // Frozen bytes are mapped over a dropped mapping of them: what was written there goes.
         return Ok(memory.remap(views.view(id), &[], &[])?);
     }
     leave(views, id);
-    memory.make_current(views.view(id)).map_err(MountError::Exhausted)?;
-    views.switch(id);
-    Ok(())
+    views.switch(id, |view| memory.make_current(view)).map_err(MountError::Exhausted)
 }

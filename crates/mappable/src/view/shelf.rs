@@ -7,8 +7,8 @@ pub(super) struct Fit {
     /// How much it can ever show, and how many addresses it has: only one for which both are as wanted will do.
     pub(super) capacity: u64,
     pub(super) span: usize,
-    /// How much it shows: one that shows as much as is wanted is as good as it gets.
-    pub(super) shown: usize,
+    /// How large it began: one whose last guest began as large as is wanted is most likely of its kind.
+    pub(super) began: usize,
 }
 
 /// What is kept, no more than so many.
@@ -30,7 +30,7 @@ impl<T> Shelf<T> {
         (self.kept.len() > self.max).then(|| self.kept.remove(0).1)
     }
 
-    /// Takes one that will do: of those that show as much as is wanted, or else of all, the one that came last.
+    /// Takes one that will do: of those that began as large as is wanted, or else of all, the one that came last.
     pub(super) fn take(&mut self, wanted: Fit) -> Option<T> {
         let does = |fit: &Fit| (fit.capacity, fit.span) == (wanted.capacity, wanted.span);
         let best = self.kept.iter().rposition(|(fit, _)| *fit == wanted);
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     fn fit() -> impl Strategy<Value = Fit> {
-        (1u64..3, 1usize..3, 0usize..4).prop_map(|(capacity, span, shown)| Fit { capacity, span, shown })
+        (1u64..3, 1usize..3, 0usize..4).prop_map(|(capacity, span, began)| Fit { capacity, span, began })
     }
 
     #[derive(Clone, Debug)]

@@ -41,11 +41,23 @@ struct Cached<V> {
     view: V,
     /// What the view shows besides the heap, in order.
     mounts: Vec<Mount>,
-    /// In order of mount: mapping it (or unmapping it, where it is shown) leads to that view. Every edge has its
-    /// twin in the other direction. None leads to a spare view that is not the first.
-    edges: Vec<(Mount, ViewId)>,
+    /// In order of mount, one for each. Every edge has its twin in the other direction. None leads to a spare view that
+    /// is not the first.
+    edges: Vec<Edge>,
+    /// The edge that was taken last, if it is still there: the one to look at first.
+    taken: usize,
     /// When the view was last made current.
     used: u64,
+}
+
+/// A way from one view to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Edge {
+    /// What one of the two shows besides what the other does.
+    mount: Mount,
+    /// Whether it is the other that shows it: mapping leads there, and not unmapping.
+    comes: bool,
+    to: ViewId,
 }
 
 /// The cached views of a memory. One of them is current. (`V` is a view; what is cached can be tried without.)
@@ -77,7 +89,7 @@ impl<V> Views<V> {
     /// The cache of a memory whose only view shows the heap.
     pub(super) fn new(first: V, room: usize) -> Self {
         let mut cached = Slab::new();
-        let first = cached.insert(Cached { view: first, mounts: vec![], edges: vec![], used: 0 });
+        let first = cached.insert(Cached { view: first, mounts: vec![], edges: vec![], taken: 0, used: 0 });
         Self {
             cached,
             first,
@@ -109,19 +121,23 @@ impl<V> Views<V> {
         &self.cached[id].mounts
     }
 
+    #[inline]
     pub(super) fn current_view(&self) -> &V {
         &self.cached[self.current].view
     }
 
+    #[inline]
     pub(super) fn is_current(&self, id: ViewId) -> bool {
         self.current == id
     }
 
     /// The view that was current before.
+    #[inline]
     pub(super) fn previous(&self) -> ViewId {
         self.previous
     }
 
+    #[inline]
     pub(super) fn view(&self, id: ViewId) -> &V {
         &self.cached[id].view
     }
@@ -141,11 +157,19 @@ impl<V> Views<V> {
         !self.has_spare() && self.changes >= CHANGES_OF_FIRST
     }
 
-    /// The view that mapping (or unmapping) `mount` leads to, if that has been done before.
-    pub(super) fn after(&self, mount: &Mount) -> Option<ViewId> {
-        let edges = &self.cached[self.current].edges;
-        let index = edges.binary_search_by_key(mount, |edge| edge.0).ok()?;
-        Some(edges[index].1)
+    /// The view that mapping `mount` (`comes`) or unmapping it leads to, if that has been done before. Then it can be done
+    /// now: what maps is not shown yet and overlaps nothing, what unmaps is shown.
+    #[inline]
+    pub(super) fn after(&mut self, mount: &Mount, comes: bool) -> Option<ViewId> {
+        let Cached { edges, taken, .. } = self.cached.get_mut(self.current)?;
+        let edge = match edges.get(*taken) {
+            Some(edge) if edge.mount == *mount => edge,
+            _ => {
+                *taken = edges.binary_search_by_key(mount, |edge| edge.mount).ok()?;
+                edges.get(*taken)?
+            }
+        };
+        (edge.comes == comes).then_some(edge.to)
     }
 
     /// The view that shows exactly `mounts`, and not in passing.
@@ -179,7 +203,7 @@ impl<V> Views<V> {
     }
 
     fn add(&mut self, view: V, mounts: Vec<Mount>) -> ViewId {
-        self.cached.insert(Cached { view, mounts, edges: vec![], used: self.clock })
+        self.cached.insert(Cached { view, mounts, edges: vec![], taken: 0, used: self.clock })
     }
 
     /// Remembers that `mount` leads from the current view to `id`, and back; unless the one is there in passing.
@@ -188,19 +212,24 @@ impl<V> Views<V> {
             return;
         }
         for (from, to) in [(self.current, id), (id, self.current)] {
+            let edge = Edge { mount, comes: !self.mounts_of(from).contains(&mount), to };
             let edges = &mut self.cached[from].edges;
-            match edges.binary_search_by_key(&mount, |edge| edge.0) {
-                Ok(index) => edges[index].1 = to,
-                Err(index) => edges.insert(index, (mount, to)),
+            match edges.binary_search_by_key(&mount, |edge| edge.mount) {
+                Ok(index) => edges[index] = edge,
+                Err(index) => edges.insert(index, edge),
             }
         }
     }
 
-    /// Notes that `id` is current now.
-    pub(super) fn switch(&mut self, id: ViewId) {
+    /// Makes `id` current, for which `make` does what is to be done.
+    #[inline]
+    pub(super) fn switch<E>(&mut self, id: ViewId, make: impl FnOnce(&V) -> Result<(), E>) -> Result<(), E> {
+        let cached = &mut self.cached[id];
+        make(&cached.view)?;
         self.clock += 1;
-        self.cached[id].used = self.clock;
+        cached.used = self.clock;
         self.previous = std::mem::replace(&mut self.current, id);
+        Ok(())
     }
 
     /// Notes that the spare view has been changed and now shows `mounts`.
@@ -229,8 +258,8 @@ impl<V> Views<V> {
 
     /// Forgets every way to and from a view.
     fn unlink(&mut self, id: ViewId) {
-        for (mount, neighbour) in std::mem::take(&mut self.cached[id].edges) {
-            self.cached[neighbour].edges.retain(|edge| *edge != (mount, id));
+        for edge in std::mem::take(&mut self.cached[id].edges) {
+            self.cached[edge.to].edges.retain(|twin| (twin.mount, twin.to) != (edge.mount, id));
         }
     }
 }

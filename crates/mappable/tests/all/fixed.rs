@@ -1,5 +1,5 @@
-//! Memories that nothing is mapped into: they have a maximum by which the engine takes their base for a constant, and are
-//! else as they would be without.
+//! Memories that nothing is mapped into: they have a maximum by which the engine takes their base for a constant, and
+//! are else as they would be without.
 
 use std::sync::{Arc, Mutex};
 

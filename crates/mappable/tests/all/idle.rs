@@ -1,5 +1,5 @@
-//! Memories come back: what a guest leaves in one, whoever gets it next sees zeroes, and nothing past its end. One guest
-//! after the other, each in a store of its own, so that each gets the memory of one before it.
+//! Memories come back: what a guest leaves in one, whoever gets it next sees zeroes, and nothing past its end. One
+//! guest after the other, each in a store of its own, so that each gets the memory of one before it.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

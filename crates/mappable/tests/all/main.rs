@@ -5,6 +5,7 @@ mod core_modules;
 mod fixed;
 mod frozen;
 mod gate;
+mod growth;
 mod handover;
 mod hostile;
 mod huge;

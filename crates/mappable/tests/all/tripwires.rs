@@ -200,6 +200,32 @@ fn the_base_of_a_memory_with_a_maximum_is_held_to_be_constant() {
     }
 }
 
+/// Anchors are worth something by what the compiler makes of them. Were the base loaded in the loops as well, code for a memory
+/// that may move would be another than for one that may not.
+#[test]
+fn loops_with_anchors_are_compiled_as_if_the_base_never_moved() {
+    let setup = Setup::Swap;
+    let text = include_str!("../../../mappable-cli/src/bench/access/kernels.wat").replace("SHIFT", "");
+    let plain = ::wat::parse_str(text.replace("PAGES", "2")).unwrap();
+    let anchored = mappable::rewrite::anchored(&plain).unwrap();
+    // The section of memories, of two pages, and of two to 65,535.
+    let (moving, fixed) = ([5, 3, 1, 0, 2], [5, 6, 1, 1, 2, 0xff, 0xff, 3]);
+    let fix = |module: &[u8]| {
+        let at = module.windows(moving.len()).position(|bytes| bytes == moving).unwrap();
+        [&module[..at], &fixed, &module[at + moving.len()..]].concat()
+    };
+    let runtime = setup.runtime();
+    let code = |module: &[u8]| {
+        let module = Module::from_binary(runtime.engine(), module).unwrap();
+        let functions = module.functions().map(|function| module.text()[function.offset..][..function.len].to_vec());
+        functions.collect::<Vec<_>>()
+    };
+    assert_eq!(code(&anchored), code(&fix(&anchored)));
+    for (moving, fixed) in code(&plain).iter().zip(code(&fix(&plain))) {
+        assert_ne!(*moving, fixed, "what loads the base each time around is the same");
+    }
+}
+
 #[test]
 fn an_importer_holds_the_base_of_a_memory_to_be_constant_by_what_it_declares_itself() {
     // Why the rewriter gives imports a maximum, too.

@@ -1,8 +1,8 @@
 //! Random programs, run on the model of the semantics (`mappable-model`) and on the library, on every setup: every
 //! outcome is the same, every byte that is held or shown, and what each store is charged.
 //!
-//! `MAPPABLE_DIFFERENTIAL_OPS` says how many operations are done in all; `MAPPABLE_DIFFERENTIAL_SEED` with which program
-//! to begin.
+//! `MAPPABLE_DIFFERENTIAL_OPS` says how many operations are done in all; `MAPPABLE_DIFFERENTIAL_SEED` with which
+//! program to begin.
 
 mod guest;
 mod host;

@@ -48,8 +48,8 @@ impl Plan {
 
 /// What the threads that run a program have in common.
 pub(crate) struct Common {
-    /// Whether a reference is the last one is the one thing that is seen of what other threads do: a `thaw` excludes all
-    /// else.
+    /// Whether a reference is the last one is the one thing that is seen of what other threads do: a `thaw` excludes
+    /// all else.
     gate: RwLock<()>,
     shared: Mutex<Shared>,
 }

@@ -1,5 +1,5 @@
-//! The kernel itself refuses: a process that has nearly all the mappings that it may have. In a process of its own, where
-//! whatever else wants one may be refused too.
+//! The kernel itself refuses: a process that has nearly all the mappings that it may have. In a process of its own,
+//! where whatever else wants one may be refused too.
 
 #![allow(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! A hop from the host through two guests and back, and a store that nothing happens to while others are stopped in the
-//! middle of one. In a closed composition the host has no part in it: the region is the first guest's to begin with, and
-//! at the end.
+//! middle of one. In a closed composition the host has no part in it: the region is the first guest's to begin with,
+//! and at the end.
 
 use mappable::{GRANULE, Handle, HandleError, Mappable, Runtime};
 use wasmtime::component::{Component, Linker, Resource};

@@ -37,8 +37,8 @@ struct Stops {
     while_not: usize,
 }
 
-/// Stops a hop at its `n`th point, for every `n` until it is not stopped any more: one before which there were so many in
-/// the store. (The first is in passing, the second builds views, the third is warm.)
+/// Stops a hop at its `n`th point, for every `n` until it is not stopped any more: one before which there were so many
+/// in the store. (The first is in passing, the second builds views, the third is warm.)
 fn at_every_point(ground: &Ground, hops: usize, trap: Trap, stop_at: impl Fn(&mut Traveller, u64)) -> Stops {
     let mut stops = Stops::default();
     let mut bystander = Bystander::new(ground);

@@ -1,10 +1,11 @@
 //! What becomes of regions when something fails, or stops, at the worst moment: every system call, every point at which
-//! an engine interrupts a guest, every point at which a fiber yields. In a process of its own, one test at a time, since
-//! what must come back is counted for the whole process.
+//! an engine interrupts a guest, every point at which a fiber yields. In a process of its own, one test at a time,
+//! since what must come back is counted for the whole process.
 
 mod calls;
 mod exhausted;
 mod fault;
+mod growth;
 mod hop;
 mod host_writes;
 mod idle;

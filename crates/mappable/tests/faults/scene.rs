@@ -1,7 +1,7 @@
 //! Two guests, the steps that they can take with regions, and a model of what each of them should see meanwhile.
 //!
-//! Every step insists: when it is refused, some call must have failed, nothing may have changed, and the same step again
-//! must succeed. So a scene in which a call fails ends as one in which none does, unless it ends in a trap.
+//! Every step insists: when it is refused, some call must have failed, nothing may have changed, and the same step
+//! again must succeed. So a scene in which a call fails ends as one in which none does, unless it ends in a trap.
 
 use mappable::GRANULE;
 use wasmtime::Store;

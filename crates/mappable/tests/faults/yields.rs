@@ -1,4 +1,5 @@
-//! Stores on fibers: at every point at which one yields, its future is dropped, or other stores go on on the same thread.
+//! Stores on fibers: at every point at which one yields, its future is dropped, or other stores go on on the same
+//! thread.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};

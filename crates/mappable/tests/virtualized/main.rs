@@ -1,6 +1,6 @@
-//! The portable guest, `guests/built/portable.wasm`: it implements `mappable:memory/types` in plain WebAssembly, so that
-//! components which import regions run on a stock engine, without this project's runtime. Nothing of `mappable` is used
-//! here: an engine, a store and an empty linker, all as Wasmtime has them.
+//! The portable guest, `guests/built/portable.wasm`: it implements `mappable:memory/types` in plain WebAssembly, so
+//! that components which import regions run on a stock engine, without this project's runtime. Nothing of `mappable` is
+//! used here: an engine, a store and an empty linker, all as Wasmtime has them.
 
 /// A component that is built, by its name.
 macro_rules! built {

@@ -1,7 +1,7 @@
 //! Where bridges go: between the embedder and the functions with handles that it calls or offers.
 //!
-//! Inside the tree such a function is as closed as any other. What the embedder has is as it was; a component of ours lies
-//! between the two, and is one more party to the class.
+//! Inside the tree such a function is as closed as any other. What the embedder has is as it was; a component of ours
+//! lies between the two, and is one more party to the class.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,8 +68,8 @@ impl BridgeFunc {
 }
 
 impl Walker<'_> {
-    /// Why there can be no bridges, if there can't: a bridge lies beside the components that it leads to, not within one
-    /// and not around it; and it is told what the package's resources are, once and before anything else is made.
+    /// Why there can be no bridges, if there can't: a bridge lies beside the components that it leads to, not within
+    /// one and not around it; and it is told what the package's resources are, once and before anything else is made.
     pub(super) fn no_bridges(&self) -> Option<&'static str> {
         let root = self.components.first()?;
         match (root.canons.is_empty(), root.packages, root.late) {

@@ -48,8 +48,8 @@ impl Walker<'_> {
         )
     }
 
-    /// Joins what goes by one instance's type, wherever it is another's name. Gives for each the first use, and says which
-    /// types have a definition that is known.
+    /// Joins what goes by one instance's type, wherever it is another's name. Gives for each the first use, and says
+    /// which types have a definition that is known.
     fn join_uses(&mut self) -> Firsts {
         let mut firsts = HashMap::new();
         for (index, component) in self.components.iter().enumerate() {

@@ -1,8 +1,8 @@
 //! Whether all who lift and lower a function have wrappers for the same type, or none has one.
 //!
-//! Functions are joined as they are passed, aliased and exported, over all instantiations of a component at once: a *class*
-//! of functions is all that may turn out to be one. What instances export is joined likewise, by name, as far as anybody
-//! asks for it.
+//! Functions are joined as they are passed, aliased and exported, over all instantiations of a component at once: a
+//! *class* of functions is all that may turn out to be one. What instances export is joined likewise, by name, as far
+//! as anybody asks for it.
 
 use std::collections::{HashMap, HashSet};
 

@@ -119,7 +119,8 @@ pub enum Unsound {
     Unjoined,
 
     // Rule 8.
-    /// A function that has a wrapper in some of the places where it is lifted and lowered, or wrappers for several types.
+    /// A function that has a wrapper in some of the places where it is lifted and lowered, or wrappers for several
+    /// types.
     #[error("what canonical function {0} lifts or lowers has not the same wrapper wherever it is lifted and lowered")]
     OneSided(u32),
 }

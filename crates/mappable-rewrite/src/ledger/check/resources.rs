@@ -1,9 +1,11 @@
-//! Which resources are the package's, followed from the root's import through every instantiation, and who mentions them.
+//! Which resources are the package's, followed from the root's import through every instantiation, and who mentions
+//! them.
 //!
-//! A resource has an identity of its own in each component that imports it: an edge leads from what is passed to what it
-//! is there. What comes back out of an instance has the identity of what was passed (the validator sees to it, and lets
-//! nobody export a resource as another one). So every resource that can be reached from the root's import of the package
-//! is the package's. No care is taken of which instantiation is meant: what is the package's in one of them is so in all.
+//! A resource has an identity of its own in each component that imports it: an edge leads from what is passed to what
+//! it is there. What comes back out of an instance has the identity of what was passed (the validator sees to it, and
+//! lets nobody export a resource as another one). So every resource that can be reached from the root's import of the
+//! package is the package's. No care is taken of which instantiation is meant: what is the package's in one of them is
+//! so in all.
 
 use std::collections::{HashMap, HashSet};
 
@@ -91,7 +93,8 @@ impl Resources {
         }
     }
 
-    /// A component instantiates a bridge's module and no guest's: nobody but ours, and the host, has what is in its tables.
+    /// A component instantiates a bridge's module and no guest's: nobody but ours, and the host, has what is in its
+    /// tables.
     pub(super) fn bridge(&mut self, component: ComponentPath) {
         self.bridges.insert(component);
     }

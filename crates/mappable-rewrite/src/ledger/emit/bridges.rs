@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Towards the tree a bridge is as any other component: it has a handle table, and wrappers in front of its lowers and
-//! lifts. Towards the embedder the engine's own handles go in and out of its instance. Its module calls `enter` and `leave`
-//! for each, as a guest calls a builtin: it need not be trusted.
+//! lifts. Towards the embedder the engine's own handles go in and out of its instance. Its module calls `enter` and
+//! `leave` for each, as a guest calls a builtin: it need not be trusted.
 
 use std::collections::BTreeSet;
 
@@ -242,7 +242,8 @@ fn crossed(number: usize) -> String {
     format!("crossed{number}")
 }
 
-/// Writes the type of a function that crosses: with handles of these resources, or with `u32` for those that are not there.
+/// Writes the type of a function that crosses: with handles of these resources, or with `u32` for those that are not
+/// there.
 fn func_type(sections: &mut Sections, func: &BridgeFunc, resources: &[(signature::Kind, u32)]) -> u32 {
     let mut value = |value: &Value| match value {
         Value::Own(kind) => match resources.iter().find(|(other, _)| other == kind) {

@@ -1,5 +1,5 @@
-//! Canonical functions, by role: a wrapper behind each lower and before each lift that needs one, a guard around what the
-//! engine calls back, a barrier before what that may not call.
+//! Canonical functions, by role: a wrapper behind each lower and before each lift that needs one, a guard around what
+//! the engine calls back, a barrier before what that may not call.
 
 use wasm_encoder::CanonicalOption as NewOption;
 use wasm_encoder::reencode::{ReencodeComponent, component_utils};
@@ -53,7 +53,8 @@ impl<'a> Emitter<'a> {
         self.found()
     }
 
-    /// The next core function: a barrier in front of it, if it leaves the component and a wrapper of this calls `realloc`.
+    /// The next core function: a barrier in front of it, if it leaves the component and a wrapper of this calls
+    /// `realloc`.
     fn barred(&mut self, func: u32) -> EmitResult<u32> {
         let body = self.body()?;
         let (old, barriers) = (body.maps.core_funcs.len(), body.trusted.barriers);

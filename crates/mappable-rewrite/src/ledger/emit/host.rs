@@ -26,13 +26,14 @@ const HANDLE: Val = Val::Primitive(Primitive::U32);
 const U32: Val = Val::Primitive(Primitive::U32);
 const U64: Val = Val::Primitive(Primitive::U64);
 
-/// The type of the instance: those of the package's functions that are `used`, with `u32` for handles, and their enums; and
-/// the helpers. Every component of a tree imports it, so what nobody uses would cost each of them.
+/// The type of the instance: those of the package's functions that are `used`, with `u32` for handles, and their enums;
+/// and the helpers. Every component of a tree imports it, so what nobody uses would cost each of them.
 pub(super) fn interface(used: &[Builtin]) -> InstanceType {
     Writer { ty: InstanceType::new() }.interface(used)
 }
 
-/// As the root and its bridges import it: with what bridges have, for resources that are the types of these indices there.
+/// As the root and its bridges import it: with what bridges have, for resources that are the types of these indices
+/// there.
 pub(super) fn interface_with_crossings(used: &[Builtin], resources: &[(Kind, u32)]) -> InstanceType {
     let mut writer = Writer { ty: InstanceType::new() };
     for (kind, index) in resources {

@@ -1,5 +1,5 @@
-//! Writes the tree of the ledger tier: the input's items one by one, with the analysis' versions of functions' types, and
-//! trusted modules at each boundary.
+//! Writes the tree of the ledger tier: the input's items one by one, with the analysis' versions of functions' types,
+//! and trusted modules at each boundary.
 //!
 //! ```text
 //!   component   the walk: each section's items, and what their indices become

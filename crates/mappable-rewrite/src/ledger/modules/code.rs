@@ -15,12 +15,13 @@ pub(super) const ANY_MEMORY: MemoryType =
 const I32: ValType = ValType::I32;
 
 /// What the table's functions are called, and their types.
-const TABLE_FUNCS: [(&str, &[ValType], &[ValType]); 6] = [
+const TABLE_FUNCS: [(&str, &[ValType], &[ValType]); 7] = [
     ("take", &[I32, I32], &[]),
     ("lend", &[I32, I32], &[]),
     ("release", &[I32], &[]),
     ("claim", &[I32], &[I32]),
     ("claim-borrow", &[I32], &[I32]),
+    ("remain", &[I32], &[I32]),
     ("fail", &[I32, I32, I32], &[]),
 ];
 

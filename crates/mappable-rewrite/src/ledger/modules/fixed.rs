@@ -43,8 +43,8 @@ const MAP_KNOWN: &str = "    (local.set $seat (global.get $seat))";
 const UNMAP_KNOWN: &str = "
     (local.set $seat (i32.load $ledger offset=@REGION_SEAT (local.get $region)))
     (local.set $placed (i32.load $ledger offset=@REGION_LEN (local.get $region)))";
-/// What it knows of the seat when it has succeeded: it is where the region is, or was. Nothing is kept of a view that was
-/// not known to be this seat's.
+/// What it knows of the seat when it has succeeded: it is where the region is, or was. Nothing is kept of a view that
+/// was not known to be this seat's.
 const MAP_LEARNT: &str = "
     (global.set $seat (i32.load $ledger offset=@REGION_SEAT (local.get $region)))
     (if (i32.ne (local.get $seat) (global.get $seat)) (then (return)))
@@ -112,8 +112,8 @@ fn constants() -> Vec<(&'static str, u32)> {
     let mut all = layout! {
         FLIGHT_LEN FLIGHT_NEXT FLIGHT_SEQ MAPPED MAX_MAPPINGS LINGERING FLIGHT MAX_FLIGHT BORROWED
         REGIONS REGION REGION_SOURCE REGION_GRANULES NO_SOURCE REGION_SEAT REGION_AT REGION_LEN
-        TABLES TABLE MAX_TABLES TABLE_CHUNK TABLE_CAPACITY TABLE_FREE TABLE_USED TABLE_BORROWS
-        ENTRY_TAG ENTRY_REGION LENDS_SHIFT SEAT_SELECTOR SEAT_GENERATION SEAT_LINES
+        TABLES TABLE MAX_TABLES TABLE_CHUNK TABLE_CAPACITY TABLE_FREE TABLE_USED TABLE_BORROWS TABLE_CALLS
+        ENTRY_TAG ENTRY_REGION LENDS_SHIFT CALL_SHIFT SEAT_SELECTOR SEAT_GENERATION SEAT_LINES
         LINE_FROM LINE_GENERATION LINE_SOURCE LINE_GRANULES LINE_AT LINE_LEN LINE_TO
     };
     all.extend(failures! {
@@ -125,6 +125,7 @@ fn constants() -> Vec<(&'static str, u32)> {
         ("NAME", NAME),
         ("NOBODY", NOBODY),
         ("UNLENT", (1 << at::LENDS_SHIFT) - 1),
+        ("ALL_REGIONS", (1 << at::CALL_SHIFT) - 1),
         ("FLIGHT_KIND", at::FLIGHT + 4),
         ("FIRST_KIND", at::FLIGHT + 4),
         // The highest bits of a hash, as an offset of a line.

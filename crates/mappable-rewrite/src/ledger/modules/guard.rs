@@ -6,14 +6,14 @@ use super::Module;
 use super::code::{Arg, Code};
 use crate::ledger::interface::Failure;
 
-/// What `forbidden` is while a `realloc` runs, which may call nothing; and while a `post-return` does, which may call nothing
-/// of ours. (The canonical ABI forbids it all else too, but the engine allows that, and so do we.)
+/// What `forbidden` is while a `realloc` runs, which may call nothing; and while a `post-return` does, which may call
+/// nothing of ours. (The canonical ABI forbids it all else too, but the engine allows that, and so do we.)
 const IN_REALLOC: i32 = 1;
 const IN_POST_RETURN: i32 = 2;
 
-/// Sets the table's `forbidden` while the callee runs. That keeps this component instance from passing on anything by the
-/// ledger; others it may call none the less, where the engine lets it (in a `post-return`), and have them do so. Then what
-/// waits in the ledger may be theirs, so that nobody may go on.
+/// Sets the table's `forbidden` while the callee runs. That keeps this component instance from passing on anything by
+/// the ledger; others it may call none the less, where the engine lets it (in a `post-return`), and have them do so.
+/// Then what waits in the ledger may be theirs, so that nobody may go on.
 pub(super) fn guard(params: &[ValType], results: &[ValType]) -> Module {
     let mut code = Code::new("mappable-guard", params, results);
     let callee = code.callee(params, results);

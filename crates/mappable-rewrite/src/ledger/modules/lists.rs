@@ -83,8 +83,8 @@ impl Code {
         self.code().local_set(len);
         let bytes = self.byte_len(len, element);
         self.allocate(bytes, element, to);
-        // Not before: `realloc` may have changed where the sender's memory is. That the list is aligned and in there, the
-        // sender has seen to.
+        // Not before: `realloc` may have changed where the sender's memory is. That the list is aligned and in there,
+        // the sender has seen to.
         self.aim(sender);
         let short = self.local(ValType::I32);
         self.code().local_get(bytes).i32_wrap_i64().local_set(short);
@@ -94,7 +94,8 @@ impl Code {
         });
     }
 
-    /// Copies so many bytes from one memory to another; a few without the engine's help, which takes longer than they do.
+    /// Copies so many bytes from one memory to another; a few without the engine's help, which takes longer than they
+    /// do.
     fn copy(&mut self, to: (u32, u32), from: (u32, u32), bytes: u32) {
         let words: [u32; 4] = [ValType::I64; 4].map(|ty| self.local(ty));
         let mut code = self.code();
@@ -125,8 +126,8 @@ impl Code {
         code.end();
     }
 
-    /// Has the window show the sender's memory as it is now. It is aimed for as long as it is refreshed and no longer: when
-    /// an access faults, the engine looks whose memory has the address, and stops the process if two have.
+    /// Has the window show the sender's memory as it is now. It is aimed for as long as it is refreshed and no longer:
+    /// when an access faults, the engine looks whose memory has the address, and stops the process if two have.
     fn aim(&mut self, sender: Sender) {
         let [record, seat] = ["record", "shown-seat"].map(|name| self.table_global(name));
         // A selector means the same as before only in the same generation.

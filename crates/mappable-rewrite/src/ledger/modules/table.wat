@@ -59,7 +59,7 @@
               (i32.and (local.get $kind) (i32.const 1))
               (i32.eq (i32.and (local.get $tag) (i32.const 0xf)) (i32.add (local.get $kind) (i32.const 1))))
           (then (call $fail (i32.const @Mapped) (local.get $handle)
-            (i32.load offset=@ENTRY_REGION (local.get $entry)))))
+            (i32.and (i32.load offset=@ENTRY_REGION (local.get $entry)) (i32.const @ALL_REGIONS)))))
         (call $fail (i32.const @WrongKind) (local.get $handle) (local.get $kind))))
     (if (i32.and (local.get $tag) (i32.const @BORROWED))
       (then (call $fail (i32.const @Borrowed) (local.get $handle) (i32.const 0))))
@@ -105,7 +105,8 @@
     (local.set $len (i32.load (i32.const @FLIGHT_LEN)))
     (if (i32.ge_u (local.get $len) (i32.const @MAX_FLIGHT)) (then (call $full)))
     (local.set $item (i32.shl (local.get $len) (i32.const 3)))
-    (i32.store offset=@FLIGHT (local.get $item) (i32.load offset=@ENTRY_REGION (local.get $entry)))
+    (i32.store offset=@FLIGHT (local.get $item)
+      (i32.and (i32.load offset=@ENTRY_REGION (local.get $entry)) (i32.const @ALL_REGIONS)))
     (i32.store offset=@FLIGHT_KIND (local.get $item) (i32.or (local.get $kind) (i32.const @BORROWED)))
     (i32.store (i32.const @FLIGHT_LEN) (i32.add (local.get $len) (i32.const 1)))
     ;; Lent twice is lent.
@@ -172,9 +173,32 @@
     (local.get $handle))
 
   (func (export "claim-borrow") (param $kind i32) (result i32)
-    (i32.store offset=@TABLE_BORROWS (global.get $record)
-      (i32.add (i32.load offset=@TABLE_BORROWS (global.get $record)) (i32.const 1)))
-    (call $land (i32.or (local.get $kind) (i32.const @BORROWED))))
+    (local $record i32) (local $handle i32) (local $entry i32)
+    (local.set $handle (call $land (i32.or (local.get $kind) (i32.const @BORROWED))))
+    (local.set $record (global.get $record))
+    (local.set $entry
+      (i32.add (i32.load offset=@TABLE_CHUNK (local.get $record)) (i32.shl (local.get $handle) (i32.const 3))))
+    (i32.store offset=@ENTRY_REGION (local.get $entry)
+      (i32.or (i32.load offset=@ENTRY_REGION (local.get $entry))
+        (i32.shl (i32.load offset=@TABLE_CALLS (local.get $record)) (i32.const @CALL_SHIFT))))
+    (i32.store offset=@TABLE_BORROWS (local.get $record)
+      (i32.add (i32.load offset=@TABLE_BORROWS (local.get $record)) (i32.const 1)))
+    (local.get $handle))
+
+  ;; How many handles are left that a call has borrowed.
+  (func (export "remain") (param $call i32) (result i32)
+    (local $handle i32) (local $entry i32) (local $count i32)
+    (local.set $handle (i32.load offset=@TABLE_USED (global.get $record)))
+    (loop $next
+      (if (local.tee $handle (i32.sub (local.get $handle) (i32.const 1)))
+        (then
+          (local.set $entry (call $entry (local.get $handle)))
+          (if (i32.and (i32.load offset=@ENTRY_TAG (local.get $entry)) (i32.const @BORROWED))
+            (then
+              (local.set $count (i32.add (local.get $count) (i32.eq (local.get $call)
+                (i32.shr_u (i32.load offset=@ENTRY_REGION (local.get $entry)) (i32.const @CALL_SHIFT)))))))
+          (br $next))))
+    (local.get $count))
 
   (func $drop (param $handle i32) (param $kind i32)
     (local $entry i32) (local $tag i32) (local $region i32)
@@ -183,9 +207,13 @@
     (local.set $tag (i32.load offset=@ENTRY_TAG (local.get $entry)))
     (if (i32.eq (local.get $tag) (i32.or (local.get $kind) (i32.const @BORROWED)))
       (then
+        ;; One of a call that waits is not of those of this call.
+        (if (i32.eq
+              (i32.shr_u (i32.load offset=@ENTRY_REGION (local.get $entry)) (i32.const @CALL_SHIFT))
+              (i32.load offset=@TABLE_CALLS (global.get $record)))
+          (then (i32.store offset=@TABLE_BORROWS (global.get $record)
+            (i32.sub (i32.load offset=@TABLE_BORROWS (global.get $record)) (i32.const 1)))))
         (call $free (local.get $handle) (local.get $entry))
-        (i32.store offset=@TABLE_BORROWS (global.get $record)
-          (i32.sub (i32.load offset=@TABLE_BORROWS (global.get $record)) (i32.const 1)))
         (return)))
     (if (i32.ne (local.get $tag) (local.get $kind))
       (then

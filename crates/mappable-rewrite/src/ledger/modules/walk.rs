@@ -96,8 +96,8 @@ impl Code {
         self.code().local_get(end).i32_ne().br_if(0).end().end();
     }
 
-    /// Checks that a list's elements are aligned, and lie in the memory. Gives the local that has their size in bytes, 64
-    /// bits wide.
+    /// Checks that a list's elements are aligned, and lie in the memory. Gives the local that has their size in bytes,
+    /// 64 bits wide.
     pub(super) fn check_list(&mut self, at: u32, len: u32, element: &Value, memory: u32) -> u32 {
         let bytes = self.byte_len(len, element);
         self.check_aligned(at, element.align());

@@ -6,7 +6,7 @@ use super::Module;
 use super::code::{Arg, Code, mem_arg};
 use super::walk::{Place, Way};
 use crate::ledger::interface::Failure;
-use crate::ledger::layout::{FLIGHT_LEN, FLIGHT_NEXT, FLIGHT_SEQ, TABLE_BORROWS};
+use crate::ledger::layout::{CALL_SHIFT, FLIGHT_LEN, FLIGHT_NEXT, FLIGHT_SEQ, TABLE_BORROWS, TABLE_CALLS};
 use crate::ledger::signature::{Signature, Value};
 
 /// A signature, as its wrapper needs it.
@@ -138,8 +138,8 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
     code.code().call(callee);
 
     let kept = code.keep(&results);
-    if let Some(before) = borrows {
-        code.end_borrows(before);
+    if let Some(borrows) = borrows {
+        code.end_borrows(borrows);
     }
     let result = match kept {
         Place::Locals(pointer) if shape.result_spilled => Place::Memory { base: pointer, offset: 0 },
@@ -217,24 +217,36 @@ impl Code {
         self.set_word_const(FLIGHT_LEN, 0);
     }
 
-    /// The callee has no borrowed handle yet. Gives the local that has how many there were.
-    fn begin_borrows(&mut self) -> u32 {
+    /// The callee has no borrowed handle of this call yet. Gives the locals that have how many there were of the one
+    /// that waits for it, and the call's number.
+    fn begin_borrows(&mut self) -> [u32; 2] {
         let [record, memory] = [self.table_global("record"), self.ledger()];
-        let before = self.local(ValType::I32);
-        let arg = mem_arg(memory, TABLE_BORROWS, 2);
-        self.code().global_get(record).i32_load(arg).local_set(before);
-        self.code().global_get(record).i32_const(0).i32_store(arg);
-        before
+        let [before, call] = [self.local(ValType::I32), self.local(ValType::I32)];
+        let [borrows, calls] = [TABLE_BORROWS, TABLE_CALLS].map(|word| mem_arg(memory, word, 2));
+        self.code().global_get(record).i32_load(borrows).local_set(before);
+        self.code().global_get(record).i32_const(0).i32_store(borrows);
+        self.code().global_get(record).i32_load(calls).i32_const(1).i32_add().local_tee(call);
+        // Far fewer fit on a stack.
+        self.code().i32_const(CALL_SHIFT as i32).i32_shr_u();
+        self.fail_if(Failure::Bug, Arg::Const(5), Arg::Local(call));
+        self.code().global_get(record).local_get(call).i32_store(calls);
+        [before, call]
     }
 
-    /// It must have dropped all that it was lent.
-    fn end_borrows(&mut self, before: u32) {
+    /// It must have dropped all that it was lent. Some may have been dropped in a call within this one, and where one
+    /// within it has trapped the numbers are that one's: then the table is asked.
+    fn end_borrows(&mut self, [before, call]: [u32; 2]) {
         let [record, memory] = [self.table_global("record"), self.ledger()];
         let left = self.local(ValType::I32);
-        let arg = mem_arg(memory, TABLE_BORROWS, 2);
-        self.code().global_get(record).i32_load(arg).local_tee(left);
+        let remain = self.table("remain");
+        let [borrows, calls] = [TABLE_BORROWS, TABLE_CALLS].map(|word| mem_arg(memory, word, 2));
+        self.code().global_get(record).i32_load(borrows);
+        self.code().global_get(record).i32_load(calls).local_get(call).i32_xor().i32_or().if_(BlockType::Empty);
+        self.code().local_get(call).call(remain).local_tee(left);
         self.fail_if(Failure::BorrowsRemain, Arg::Local(left), Arg::Const(0));
-        self.code().global_get(record).local_get(before).i32_store(arg);
+        self.code().end();
+        self.code().global_get(record).local_get(before).i32_store(borrows);
+        self.code().global_get(record).local_get(call).i32_const(1).i32_sub().i32_store(calls);
     }
 
     /// Puts what is on the stack into locals.

@@ -1,12 +1,12 @@
 //! Writes by the host into pages that are shown for reading alone.
 //!
-//! A guest chooses where the host writes: a return area, or what its `realloc` answers. Aimed at a frozen mapping, such a
-//! write faults in host code, which would end the process. So the pages of frozen mappings are private ones, and a
+//! A guest chooses where the host writes: a return area, or what its `realloc` answers. Aimed at a frozen mapping, such
+//! a write faults in host code, which would end the process. So the pages of frozen mappings are private ones, and a
 //! handler makes them writable when the host has faulted there: the write lands in a copy of the mapping's own. A
-//! guest's own store faults in compiled code, which is the engine's to turn into a trap, before it gets here: Wasmtime's
-//! handler passes on what is not compiled code's to the handler that was there before, so this one must be installed
-//! first. Where it was not (an engine was made before the first runtime), guests' stores land here too and are made
-//! private ones, which harms as little; `host/probe.rs` finds out which it is.
+//! guest's own store faults in compiled code, which is the engine's to turn into a trap, before it gets here:
+//! Wasmtime's handler passes on what is not compiled code's to the handler that was there before, so this one must be
+//! installed first. Where it was not (an engine was made before the first runtime), guests' stores land here too and
+//! are made private ones, which harms as little; `host/probe.rs` finds out which it is.
 //!
 //! ```text
 //!   Guard       a range that is shown for reading, and whether it was written to since
@@ -129,6 +129,7 @@ impl Drop for Guard {
 }
 
 /// How often pages under any [`Guard`] were made private: as long as it stays the same, none got dirty.
+#[inline]
 pub(crate) fn faults() -> u64 {
     FAULTS.load(Ordering::Relaxed)
 }

@@ -1,5 +1,5 @@
-//! Linux: `memfd_create`, `ftruncate`, `fallocate`, `lseek`, `pread`, `pwrite`, `mmap`, `munmap`, `madvise`, `getrlimit`,
-//! and in [`fault`] `sigaction` and `mprotect`.
+//! Linux: `memfd_create`, `ftruncate`, `fallocate`, `lseek`, `pread`, `pwrite`, `mmap`, `munmap`, `mprotect`,
+//! `madvise`, `getrlimit`, and in [`fault`] `sigaction`.
 //!
 //! # Safety
 //!
@@ -21,7 +21,7 @@ use std::ptr::{self, NonNull};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, SeekFrom, fallocate, ftruncate, memfd_create, seek};
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 use rustix::process::{Resource, getrlimit};
 
 use super::{Access, Call, HUGE_PAGE, count, enter};
@@ -32,16 +32,13 @@ pub(crate) use fault::{Guard, faults, install as install_fault_handler};
 /// Asks for what is there to be moved into huge pages. Linux 6.1 and later, on every processor.
 const MADV_COLLAPSE: libc::c_int = 25;
 
-/// What ranges are written over with.
-static ZEROES: [u8; 32 << 10] = [0; 32 << 10];
-
 /// A file whose pages are mapped: one of our own, sparse and in memory, in which pages that were never touched, or were
 /// punched out, read as zero and take no memory; or one of others.
 #[derive(Debug)]
 pub(crate) struct File {
     file: std::fs::File,
-    /// Never less than this, or an access to a mapped page past the end would be a bus error. Our own are set to it once;
-    /// for those of others it is the word of who brought them.
+    /// Never less than this, or an access to a mapped page past the end would be a bus error. Our own are set to it
+    /// once; for those of others it is the word of who brought them.
     len: u64,
 }
 
@@ -86,17 +83,6 @@ impl File {
         self.file.write_all_at(from, start)
     }
 
-    /// Writes zeroes over a range.
-    pub(crate) fn write_zeroes(&self, range: Range<u64>) -> io::Result<()> {
-        let mut at = range.start;
-        while at < range.end {
-            let len = (range.end - at).min(ZEROES.len() as u64);
-            self.write(at, &ZEROES[..len as usize])?;
-            at += len;
-        }
-        Ok(())
-    }
-
     /// Frees the pages of a range, which reads as zero from then on, through every mapping of it.
     pub(crate) fn punch(&self, start: u64, len: u64) -> io::Result<()> {
         enter(Call::Punch)?;
@@ -104,8 +90,8 @@ impl File {
         Ok(fallocate(&self.file, flags, start, len)?)
     }
 
-    /// The first part of a range that is no hole: all else before its end reads as zero. Pages that were swapped out are
-    /// no holes. `None` if all of it is one.
+    /// The first part of a range that is no hole: all else before its end reads as zero. Pages that were swapped out
+    /// are no holes. `None` if all of it is one.
     pub(crate) fn data(&self, within: Range<u64>) -> io::Result<Option<Range<u64>>> {
         let find = |from| {
             enter(Call::Seek)?;
@@ -130,7 +116,8 @@ impl File {
     }
 }
 
-/// A range of addresses that is ours. Nothing is accessible in it but what [`Space::map`] has put there.
+/// A range of addresses that is ours. Nothing is accessible in it but what [`Space::map`] has put there, and what was
+/// laid there and opened.
 #[derive(Debug)]
 pub(crate) struct Space {
     /// Page-aligned, the start of `len` bytes inside of `reserved`.
@@ -147,8 +134,8 @@ unsafe impl Send for Space {}
 unsafe impl Sync for Space {}
 
 impl Space {
-    /// Reserves `len` bytes of address space. Costs no memory. If they have room for a huge page, they begin as far past a
-    /// multiple of one as `like` is.
+    /// Reserves `len` bytes of address space. Costs no memory. If they have room for a huge page, they begin as far
+    /// past a multiple of one as `like` is.
     pub(crate) fn reserve(len: usize, like: u64) -> io::Result<Self> {
         enter(Call::Reserve)?;
         let slack = if len as u64 >= HUGE_PAGE { HUGE_PAGE as usize } else { 0 };
@@ -171,7 +158,8 @@ impl Space {
         self.len
     }
 
-    /// Shows `len` bytes of `file` from `start` at offset `at`, in place of what was there; past the file's end, zeroes.
+    /// Shows `len` bytes of `file` from `start` at offset `at`, in place of what was there; past the file's end,
+    /// zeroes.
     /// [`Access::Write`] shows the pages themselves, [`Access::Read`] private ones that follow the file until they are
     /// written to.
     ///
@@ -201,6 +189,45 @@ impl Space {
         Ok(())
     }
 
+    /// Lays `len` bytes of `file` from `start` at offset `at`, in place of what was there: for [`Space::open`] to show,
+    /// and inaccessible until then. They are inside of the file. Neighbours in the file that are laid side by side are
+    /// one mapping of the process's, as are those that are open.
+    ///
+    /// As for [`Space::map`], an error may leave the range inaccessible.
+    pub(crate) fn lay(&self, at: usize, file: &File, start: u64, len: usize) -> io::Result<()> {
+        let address = self.part(at, len)?;
+        if file.mappable(start, len) < len {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "bug: past the end of a file there is nothing to lay",
+            ));
+        }
+        self.replace(address, len, || {
+            let sharing = MapFlags::SHARED | MapFlags::FIXED;
+            // SAFETY: `at + len <= self.len`, so only pages of our own range are replaced, and nobody holds a reference
+            // into them without having argued for it (raw only).
+            unsafe { mmap(address, len, ProtFlags::empty(), sharing, &file.file, start) }
+        })
+    }
+
+    /// Shows what is laid in a range for writing. An error changes nothing, where all of it was laid for the same file.
+    pub(crate) fn open(&self, at: usize, len: usize) -> io::Result<()> {
+        self.protect(at, len, MprotectFlags::READ | MprotectFlags::WRITE)
+    }
+
+    /// Makes what is open in a range inaccessible again. It stays laid, and its page tables stay.
+    pub(crate) fn close(&self, at: usize, len: usize) -> io::Result<()> {
+        self.protect(at, len, MprotectFlags::empty())
+    }
+
+    fn protect(&self, at: usize, len: usize, access: MprotectFlags) -> io::Result<()> {
+        let address = self.part(at, len)?;
+        enter(Call::Protect)?;
+        // SAFETY: `at + len <= self.len`, so only pages of our own range are meant, and nobody holds a reference into
+        // them without having argued for it (raw only).
+        Ok(unsafe { mprotect(address, len, access) }?)
+    }
+
     /// Says that huge pages are welcome in a range, where the administrator leaves it to that. A hint.
     pub(crate) fn advise_huge(&self, at: usize, len: usize) {
         let advised = self.part(at, len).and_then(|address| {
@@ -213,8 +240,8 @@ impl Space {
         }
     }
 
-    /// Moves what the huge pages inside of a range show into such, whatever the administrator has set. What is shown there
-    /// stays as it is, also if this fails, and takes memory in full afterwards.
+    /// Moves what the huge pages inside of a range show into such, whatever the administrator has set. What is shown
+    /// there stays as it is, also if this fails, and takes memory in full afterwards.
     pub(crate) fn collapse(&self, at: usize, len: usize) -> io::Result<()> {
         let address = self.part(at, len)?;
         enter(Call::Collapse)?;
@@ -245,13 +272,13 @@ impl Space {
         })
     }
 
-    /// Frees the private pages of a range that is shown for reading: it shows the file again, but may be written to until
-    /// it is mapped anew.
+    /// Frees the private pages of a range that is shown for reading: it shows the file again, but may be written to
+    /// until it is mapped anew.
     pub(crate) fn discard(&self, at: usize, len: usize) -> io::Result<()> {
         let address = self.part(at, len)?;
         count();
-        // SAFETY: `at + len <= self.len`, so only pages of our own range lose what was written to them, and nobody holds
-        // a reference into them without having argued for it (raw only).
+        // SAFETY: `at + len <= self.len`, so only pages of our own range lose what was written to them, and nobody
+        // holds a reference into them without having argued for it (raw only).
         Ok(unsafe { madvise(address, len, Advice::LinuxDontNeed) }?)
     }
 
@@ -321,8 +348,10 @@ mod tests {
         let space = Space::reserve(LEN, 0).unwrap();
         for (at, len) in [(LEN, 65_536), (LEN - 65_536, 131_072), (usize::MAX, 2)] {
             let mapped = space.map(at, &file, 0, len, Access::Write);
-            let refused = [mapped, space.hide(at, len), space.collapse(at, len), space.discard(at, len)];
-            assert!(refused.into_iter().all(|answer| answer.unwrap_err().kind() == io::ErrorKind::InvalidInput));
+            let laid = [space.lay(at, &file, 0, len), space.open(at, len), space.close(at, len)];
+            let others = [mapped, space.hide(at, len), space.collapse(at, len), space.discard(at, len)];
+            let mut refused = laid.into_iter().chain(others);
+            assert!(refused.all(|answer| answer.unwrap_err().kind() == io::ErrorKind::InvalidInput));
         }
     }
 

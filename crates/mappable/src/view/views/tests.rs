@@ -1,6 +1,7 @@
 //! What is cached, tried without views.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use proptest::prelude::*;
 
@@ -49,7 +50,7 @@ impl Cache {
             }
         };
         if !self.views.is_current(id) {
-            self.views.switch(id);
+            self.views.switch(id, |()| Ok::<_, Infallible>(())).unwrap();
         }
         assert_eq!(self.views.mounts(), wanted);
         assert!(self.views.cached.len() <= self.views.room);
@@ -167,11 +168,12 @@ fn check(views: &Views<()>) {
         let in_passing = views.has_spare() && id == views.spare;
         assert_eq!(shown.contains(&id), !in_passing);
         assert!(!in_passing || cached.edges.is_empty());
-        for &(mount, to) in &cached.edges {
+        for &Edge { mount, comes, to } in &cached.edges {
             let of = |id: ViewId| views.mounts_of(id).iter().copied().collect::<BTreeSet<_>>();
             let differ: Vec<Mount> = of(id).symmetric_difference(&of(to)).copied().collect();
             assert_eq!(differ, [mount]);
-            assert!(views.cached[to].edges.contains(&(mount, id)));
+            assert_eq!(comes, of(to).contains(&mount));
+            assert!(views.cached[to].edges.contains(&Edge { mount, comes: !comes, to: id }));
         }
     }
     assert!([views.first, views.spare, views.current, views.previous].iter().all(|id| views.cached.contains(*id)));

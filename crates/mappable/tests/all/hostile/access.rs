@@ -4,8 +4,9 @@
 use mappable::GRANULE;
 use wasmtime::Trap;
 
-use super::{AT, EVIL, HEAP, LOOKS, MARKS, REGION, Scene};
+use super::{AT, EVIL, HEAP, LOOKS, MARKS, REGION, Scene, armed};
 use crate::support::{END, G, Setup, on_every_setup, trap_is, trapped};
+use crate::wat;
 
 /// What the attackers do in one call, so that nothing but compiled code runs in between.
 const MORE: (&str, &str) = (
@@ -47,6 +48,56 @@ const MORE: (&str, &str) = (
         (i64.store offset=48 (local.get $at) (i64.add (i64.load offset=48 (local.get $at)) (i64.const 1)))
         (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
       (local.get $sum))
+    ;; the sum of so many bytes, by a loop that calls nobody
+    (func $total (param $at i32) (param $len i32) (result i64)
+      (local $sum i64) (local $end i32)
+      (local.set $end (i32.add (local.get $at) (local.get $len)))
+      (loop $next
+        (local.set $sum (i64.add (local.get $sum) (i64.load8_u (local.get $at))))
+        (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (local.get $end))))
+      (local.get $sum))
+    ;; loops that call nobody in one that maps and unmaps between them: the sum of 64 bytes, mapped and not. They stand in
+    ;; one function, so that each has an anchor of its own or none
+    (func (export "between") (param $h i32) (param $at i32) (param $len i32) (param $n i32) (result i64)
+      (local $sum i64) (local $i i32)
+      (loop $around
+        (local.set $i (i32.const 64))
+        (loop $heap
+          (local.set $sum (i64.add (local.get $sum) (i64.load8_u (i32.add (local.get $at) (local.get $i)))))
+          (br_if $heap (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+        (local.set $h (call $map-it (local.get $h) (local.get $at) (local.get $len)))
+        (local.set $i (i32.const 64))
+        (loop $mapped
+          (local.set $sum (i64.add (local.get $sum) (i64.load8_u (i32.add (local.get $at) (local.get $i)))))
+          (br_if $mapped (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+        (local.set $h (call $unmap-it (local.get $h) (local.get $at) (local.get $len)))
+        (br_if $around (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.get $sum))
+    ;; the same, but that what is mapped changes in front of the only loop within, and not each time: a base that is known
+    ;; from before the outer loop, and in one half of its rounds from before the inner one
+    (func (export "alternately") (param $h i32) (param $at i32) (param $len i32) (param $n i32) (result i64)
+      (local $sum i64) (local $i i32)
+      (drop (i32.load8_u (local.get $at)))
+      (loop $around
+        (block $same
+          (br_if $same (i32.and (local.get $n) (i32.const 1)))
+          (if (i32.and (local.get $n) (i32.const 2))
+            (then (local.set $h (call $map-it (local.get $h) (local.get $at) (local.get $len))))
+            (else (local.set $h (call $unmap-it (local.get $h) (local.get $at) (local.get $len))))))
+        (local.set $i (i32.const 64))
+        (loop $bytes
+          (local.set $sum (i64.add (local.get $sum) (i64.load8_u (i32.add (local.get $at) (local.get $i)))))
+          (br_if $bytes (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+        (br_if $around (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.get $sum))
+    ;; loops on a region, and on where it was after it was handed over: both sums, and the peer's handle above them
+    (func (export "total-and-hand-over") (param $h i32) (param $at i32) (param $len i32) (result i64)
+      (local $first i64)
+      (local.set $h (call $map-it (local.get $h) (local.get $at) (local.get $len)))
+      (local.set $first (call $total (local.get $at) (i32.const 64)))
+      (local.set $h (call $pass (call $unmap-it (local.get $h) (local.get $at) (local.get $len))))
+      (i64.or (i64.shl (i64.extend_i32_u (local.get $h)) (i64.const 32))
+        (i64.or (i64.shl (local.get $first) (i64.const 16)) (call $total (local.get $at) (i32.const 64)))))
     ;; takes from a region what it can while another loop's address still stands in locals: bulk operations between
     ;; the heap, the placement and back
     (func (export "bulk") (param $h i32) (param $at i32) (param $len i32) (result i64)
@@ -74,6 +125,12 @@ const MORE: (&str, &str) = (
     (canon lift (core func $p "hand-over-and-mark")))
   (func (export "span") (param "h" u32) (param "at" u32) (param "len" u32) (param "n" u32) (result u64)
     (canon lift (core func $p "span")))
+  (func (export "between") (param "h" u32) (param "at" u32) (param "len" u32) (param "n" u32) (result u64)
+    (canon lift (core func $p "between")))
+  (func (export "alternately") (param "h" u32) (param "at" u32) (param "len" u32) (param "n" u32) (result u64)
+    (canon lift (core func $p "alternately")))
+  (func (export "total-and-hand-over") (param "h" u32) (param "at" u32) (param "len" u32) (result u64)
+    (canon lift (core func $p "total-and-hand-over")))
   (func (export "bulk") (param "h" u32) (param "at" u32) (param "len" u32) (result u64)
     (canon lift (core func $p "bulk")))
   (func (export "look-off") (param "at" u32) (result u32) (canon lift (core func $p "look-off")))
@@ -84,6 +141,18 @@ const MORE: (&str, &str) = (
   (func (export "fill-from") (param "at" u32) (param "len" u32) (canon lift (core func $p "fill-from")))
   (func (export "list-from") (param "at" u32) (param "len" u32) (canon lift (core func $p "list-from")))"#,
 );
+
+/// Or what is shown of them below would be shown of other loops.
+#[test]
+fn the_attackers_loops_have_anchors() {
+    let anchors = |more| {
+        let component = ::wat::parse_str(armed(&wat::guest("16"), more)).unwrap();
+        let modules = mappable::rewrite::inspect(&component).unwrap().components.into_iter().flat_map(|c| c.modules);
+        modules.map(|module| module.anchors).sum::<usize>()
+    };
+    // Of `total`, of both loops within that of `between`, and of the one within that of `alternately`.
+    assert_eq!(anchors(MORE), anchors(("", "")) + 4);
+}
 
 on_every_setup! {
     fn reading_a_region_after_handing_it_over_reads_the_heap(setup) {
@@ -133,6 +202,28 @@ on_every_setup! {
         let counter: u64 = attacker.call(&mut scene.world, "load64", (AT + 48,)).unwrap();
         assert_eq!(counter, heap + u64::from(ROUNDS));
         attacker.fill(&mut scene.world, AT, HEAP, G);
+        scene.refused(&attacker);
+    }
+
+    /// Loops have anchors in front of them, by which the base is loaded once for all of their rounds.
+    fn no_base_that_a_loop_begins_with_outlives_a_change(setup) {
+        let mut scene = Scene::new(setup);
+        let attacker = scene.attacker(MORE);
+        const ROUNDS: u32 = 24;
+        let [heap, region] = [HEAP, REGION].map(|byte| 64 * u64::from(byte));
+        let handle = scene.lend(&attacker, 1);
+        let sum: u64 = attacker.call(&mut scene.world, "between", (handle, AT, G, ROUNDS)).unwrap();
+        assert_eq!(sum, u64::from(ROUNDS) * (heap + region));
+        // Mapped in round 26, unmapped in 24, and so on to 2, each for two rounds: it is mapped in two rounds more.
+        let handle = scene.lend(&attacker, 1);
+        let sum: u64 = attacker.call(&mut scene.world, "alternately", (handle, AT, G, ROUNDS + 2)).unwrap();
+        assert_eq!(sum, u64::from(ROUNDS / 2) * (heap + region) + 2 * region);
+
+        scene.start_again();
+        let (attacker, _) = scene.attackers(MORE);
+        let handle = scene.lend(&attacker, 1);
+        let answer: u64 = attacker.call(&mut scene.world, "total-and-hand-over", (handle, AT, G)).unwrap();
+        assert_eq!([answer >> 16 & 0xffff, answer & 0xffff], [region, heap]);
         scene.refused(&attacker);
     }
 

@@ -1,5 +1,5 @@
-//! Open compositions, whose root has functions of the embedder's and for it with handles in flat positions: a component of
-//! ours carries them over, and inside all is as in a closed one.
+//! Open compositions, whose root has functions of the embedder's and for it with handles in flat positions: a component
+//! of ours carries them over, and inside all is as in a closed one.
 
 use mappable::{FrozenHandle, GRANULE, Handle, Mappable, MappableView, TrapReason};
 use wasmtime::component::{Instance, Linker};
@@ -8,9 +8,9 @@ use wasmtime::{StoreContextMut, Trap};
 use crate::support::{Setup, State, World, on_every_ledger_setup, on_every_setup, trap_is, trapped};
 use crate::wat;
 
-/// A component that has `choose`, which gives back one of two regions and drops the other, as told by the numbers around
-/// them; `ask`, which has the embedder's `swap` exchange a region, and `ask-frozen`; and a second one that calls its `choose`
-/// in turn. What the embedder offers is a function and an instance; what is for it likewise.
+/// A component that has `choose`, which gives back one of two regions and drops the other, as told by the numbers
+/// around them; `ask`, which has the embedder's `swap` exchange a region, and `ask-frozen`; and a second one that calls
+/// its `choose` in turn. What the embedder offers is a function and an instance; what is for it likewise.
 fn composition(memory: &str) -> String {
     let types = wat::import_types(wat::TYPES);
     let choose = r#"(param "left" u32) (param "a" (own $mappable)) (param "b" u64) (param "c" (own $mappable))
@@ -104,6 +104,67 @@ fn instantiate(world: &mut World, swap: Swap) -> Instance {
     .unwrap();
     let component = world.fixture.compile_as_is(&composition(world.fixture.setup.memory()));
     linker.instantiate(&mut world.store, &component).unwrap()
+}
+
+/// A borrower, which the embedder may call again while it has a region that it was lent: `how` says which handles it
+/// drops then, 1: both, 2: the one of the call that waits alone.
+fn borrowing() -> String {
+    let (types, env) = (wat::import_types(wat::TYPES), wat::IMPORT_ENV);
+    let borrow = r#"(param "how" u32) (param "region" (borrow $mappable))"#;
+    format!(
+        r#"(component {types} {env}
+          (component $Borrower {types} {env}
+            (core func $pause (canon lower (func $env "call-back")))
+            (core func $drop (canon resource.drop $mappable))
+            (core module $user
+              (import "" "pause" (func $pause)) (import "" "drop" (func $drop (param i32)))
+              (global $kept (mut i32) (i32.const 0))
+              (func (export "use") (param $how i32) (param $it i32)
+                (if (i32.eqz (local.get $how)) (then
+                  (global.set $kept (local.get $it))
+                  (call $pause)
+                  (if (global.get $kept) (then (call $drop (global.get $kept))))
+                  (return)))
+                (call $drop (global.get $kept))
+                (global.set $kept (i32.const 0))
+                (if (i32.eq (local.get $how) (i32.const 1))
+                  (then (call $drop (local.get $it)))
+                  (else (global.set $kept (local.get $it))))))
+            (core instance $user (instantiate $user (with "" (instance
+              (export "pause" (func $pause)) (export "drop" (func $drop))))))
+            (func (export "use") {borrow} (canon lift (core func $user "use"))))
+          (component $Lender {types} (import "use" (func $use {borrow}))
+            (core func $use (canon lower (func $use)))
+            (core module $user (import "" "use" (func $use (param i32 i32)))
+              (func (export "lend") (param i32 i32) (result i32)
+                (call $use (local.get 0) (local.get 1)) (local.get 1)))
+            (core instance $user (instantiate $user (with "" (instance (export "use" (func $use))))))
+            (func (export "lend") (param "how" u32) (param "region" (own $mappable)) (result (own $mappable))
+              (canon lift (core func $user "lend"))))
+          (instance $b (instantiate $Borrower (with "{name}" (instance $types))
+            (with "test:host/env" (instance $env))))
+          (instance $l (instantiate $Lender (with "{name}" (instance $types)) (with "use" (func $b "use"))))
+          (export "lend" (func $l "lend")))"#,
+        name = wat::TYPES,
+    )
+}
+
+/// What becomes of a call in which the borrower is called again, and drops what `how` says.
+fn borrowed_and_called_again(setup: Setup, how: u32) -> (World, wasmtime::Result<(Handle,)>) {
+    let mut world = World::new(setup);
+    let component = world.fixture.compile_as_is(&borrowing());
+    let linker = world.fixture.linker.clone();
+    let instance = linker.instantiate(&mut world.store, &component).unwrap();
+    let lend = instance.get_typed_func::<(u32, Handle), (Handle,)>(&mut world.store, "lend").unwrap();
+    let [region, other] = [1, 2].map(|granules| world.region(granules, 0x41)).map(|region| world.insert(region));
+    let mut other = Some(other);
+    world.store.data_mut().call_back = Some(Box::new(move |mut store| {
+        let (handle,) = lend.call(&mut store, (how, other.take().unwrap()))?;
+        drop(store.data_mut().mappable().remove(handle)?);
+        Ok(())
+    }));
+    let answer = lend.call(&mut world.store, (0, region));
+    (world, answer)
 }
 
 type Choose = (u32, Handle, u64, Handle, f64);
@@ -206,6 +267,27 @@ on_every_setup! {
         } else {
             let region = world.remove(answer.unwrap().0);
             assert_eq!((region.size(), world.held()), (2 * GRANULE, (0, 0)));
+        }
+    }
+
+    fn what_was_lent_to_a_call_that_waits_is_dropped_in_one_within_it(setup) {
+        let (mut world, answer) = borrowed_and_called_again(setup, 1);
+        if setup.is_concurrent() {
+            trap_is(answer, Trap::CannotEnterComponent);
+        } else {
+            let region = world.remove(answer.unwrap().0);
+            assert_eq!((region.size(), world.held()), (GRANULE, (0, 0)));
+        }
+    }
+
+    fn what_is_lent_is_not_kept_in_place_of_what_a_call_that_waits_was_lent(setup) {
+        let (_, answer) = borrowed_and_called_again(setup, 2);
+        if setup.is_concurrent() {
+            trap_is(answer, Trap::CannotEnterComponent);
+        } else {
+            let error = format!("{:?}", trapped(answer));
+            let [engines, ours] = ["borrow handles still remain", "1 borrowed handles remain"];
+            assert!(error.contains(engines) || error.contains(ours), "{error}");
         }
     }
 

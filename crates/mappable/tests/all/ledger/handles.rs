@@ -7,8 +7,8 @@ use super::positions::exported;
 use crate::support::{Carried, G, Lent, Setup, World, Wrong, on_every_ledger_setup, on_every_setup, wrong};
 use crate::wat;
 
-/// Two components: `a` gives `b` regions as a borrowed handle and an owned one, or two borrowed ones, and `b` does as it
-/// is told: with the first, then with the second, each by its number in [`DOES`].
+/// Two components: `a` gives `b` regions as a borrowed handle and an owned one, or two borrowed ones, and `b` does as
+/// it is told: with the first, then with the second, each by its number in [`DOES`].
 fn lender(memory: &str) -> String {
     let types = wat::import_types(wat::TYPES);
     let common = |core: &str, given: &str, lifts: &str, first: &str| {

@@ -1,4 +1,5 @@
-//! What a `post-return` may do while a result is on its way: the engine lets it call out, where the canonical ABI does not.
+//! What a `post-return` may do while a result is on its way: the engine lets it call out, where the canonical ABI does
+//! not.
 
 use super::Party;
 use crate::support::{Setup, World, Wrong, on_every_setup, wrong};

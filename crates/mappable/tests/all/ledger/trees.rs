@@ -9,8 +9,8 @@ use super::Party;
 use crate::support::{G, Guest, Setup, World, Wrong, closed, on_every_setup, wrong};
 use crate::wat;
 
-/// A component `name` that passes on what it is given: it lowers its peer's functions, and lifts what it has lowered. Its
-/// types have names of its own, if it says so.
+/// A component `name` that passes on what it is given: it lowers its peer's functions, and lifts what it has lowered.
+/// Its types have names of its own, if it says so.
 fn relay(name: &str, renamed: bool) -> String {
     let types = wat::import_types(wat::TYPES);
     let [m, g, f, h] = if renamed {

@@ -1,5 +1,5 @@
-//! What the ledger rests on in Wasmtime and does not own, on top of what is in [`tripwires`](crate::tripwires): memories that
-//! show another one's bytes, and take in base and length by `memory.grow 0`.
+//! What the ledger rests on in Wasmtime and does not own, on top of what is in [`tripwires`](crate::tripwires):
+//! memories that show another one's bytes, and take in base and length by `memory.grow 0`.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

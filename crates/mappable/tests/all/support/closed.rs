@@ -1,9 +1,9 @@
-//! Closed compositions: a guest of [`wat`](crate::wat) in a component that offers the host nothing but numbers and plain
-//! lists, so that its handles are the ledger's.
+//! Closed compositions: a guest of [`wat`](crate::wat) in a component that offers the host nothing but numbers and
+//! plain lists, so that its handles are the ledger's.
 //!
 //! What the host does with handles in an open one (puts regions into guests, takes them out, lends them), the *usher*
-//! does here: one more guest, with the functions of the others that take and give handles. Where there are *bridges*, the
-//! host gives and takes regions and references itself, and the usher has the rest.
+//! does here: one more guest, with the functions of the others that take and give handles. Where there are *bridges*,
+//! the host gives and takes regions and references itself, and the usher has the rest.
 
 use wac_graph::types::{DefinedType, FuncType, InterfaceId, ItemKind, Package, Types, ValueType};
 
@@ -42,8 +42,8 @@ const BYTES: (&str, &str) = (
         (canon lift (core func $p "bytes") (memory $mem)))"#,
 );
 
-/// The composition that closes a component in text. Its own functions are exported as those of an instance `guest`, those
-/// of its instances by their names; those of the usher as `usher`.
+/// The composition that closes a component in text. Its own functions are exported as those of an instance `guest`,
+/// those of its instances by their names; those of the usher as `usher`.
 pub(crate) fn closed(text: &str, bridged: bool) -> String {
     let mut types = Types::default();
     let bytes = ::wat::parse_str(text).unwrap();

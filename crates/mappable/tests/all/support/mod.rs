@@ -290,8 +290,8 @@ macro_rules! on_every_setup {
 }
 pub(crate) use on_every_setup;
 
-/// The same for rules that need an open component, one which hands the host itself what has no bridge: mappings, and what is
-/// lent.
+/// The same for rules that need an open component, one which hands the host itself what has no bridge: mappings, and
+/// what is lent.
 macro_rules! on_every_baseline_setup {
     ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
         mod $rule {
@@ -305,7 +305,8 @@ macro_rules! on_every_baseline_setup {
 #[allow(unused_imports, reason = "not every binary has such rules")]
 pub(crate) use on_every_baseline_setup;
 
-/// The same for rules in which the host gives regions and references itself, and takes them: in the ledger, over bridges.
+/// The same for rules in which the host gives regions and references itself, and takes them: in the ledger, over
+/// bridges.
 macro_rules! on_every_open_setup {
     ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
         mod $rule {

@@ -33,8 +33,8 @@ pub(crate) enum Wrong {
     Interrupted,
 }
 
-/// What each is called in `docs/spec.md`; what the texts of the baseline and of the ledger have in them. (Some depend on who
-/// copies: the engine, or code that it compiled.)
+/// What each is called in `docs/spec.md`; what the texts of the baseline and of the ledger have in them. (Some depend
+/// on who copies: the engine, or code that it compiled.)
 pub(crate) const SAID: [(Wrong, &str, &[&str], &[&str]); 13] = [
     (Wrong::UnknownHandle, "no such handle", &["unknown handle index"], &["unknown handle "]),
     (Wrong::OtherKind, "a handle of another type", &["used with the wrong type"], &[", not a "]),

@@ -107,8 +107,8 @@ pub(crate) struct Outcome {
     pub(crate) passed: Vec<(Index, u32)>,
 }
 
-/// Exchanges each index of `output` for every other one of its space, one at a time (or only one in `step` of these), and
-/// asks for the verdict.
+/// Exchanges each index of `output` for every other one of its space, one at a time (or only one in `step` of these),
+/// and asks for the verdict.
 pub(crate) fn outcome(output: &[u8], step: usize, verdict: impl Fn(&[u8]) -> Result<(), RewriteError>) -> Outcome {
     let all = indices(output);
     let mut beyond = HashMap::new();
@@ -142,8 +142,8 @@ fn each_index_exchanged_is_not_valid_or_found_or_harmless() {
     let outcome = outcome(&sound, 1, verdict);
     assert!(outcome.found > 150 && outcome.invalid > 1500, "{outcome:?}");
     let harmless = |index: &Index| match index.space {
-        // The validator compares types wherever they meet, and the engine at the root: it is another name of the same type.
-        // Were it the package's resource that is named now, it would be found.
+        // The validator compares types wherever they meet, and the engine at the root: it is another name of the same
+        // type. Were it the package's resource that is named now, it would be found.
         "component_type_index" => true,
         _ => false,
     };

@@ -135,8 +135,8 @@ impl World {
         instantiate(&mut self.store, party, module, callee)
     }
 
-    /// A calls B. The callee drops what it was lent unless `keep`, and gives back what `reply` makes of what it was given,
-    /// handles of its table.
+    /// A calls B. The callee drops what it was lent unless `keep`, and gives back what `reply` makes of what it was
+    /// given, handles of its table.
     pub(super) fn call(
         &mut self,
         signature: &Signature,
@@ -196,10 +196,10 @@ pub(super) fn set_word(ledger: &Memory, store: impl AsContextMut, at: u32, value
     ledger.write(store, at as usize, &value.to_le_bytes()).unwrap();
 }
 
-/// Tag and region.
+/// Tag and region, without the call that brought a borrowed one.
 fn entry(ledger: &Memory, store: impl wasmtime::AsContext, party: &Party, handle: u32) -> (u32, u32) {
     let at = word(ledger, &store, TABLES + party.number * TABLE) + handle * ENTRY;
-    (word(ledger, &store, at), word(ledger, &store, at + 4))
+    (word(ledger, &store, at), word(ledger, &store, at + 4) & ((1 << CALL_SHIFT) - 1))
 }
 
 /// The value with region numbers for handles. Their entries must be what the type says.

@@ -1,0 +1,174 @@
+//! Has loops find the base of their memory loaded: puts *anchors* in front of them.
+//!
+//! Compiled code loads the base of a memory that may move for each access, but where an earlier access dominates it and
+//! no call is between. A loop whose first access is inside of it has none before it, and loads the base each time around. An
+//! anchor is that earlier access: a byte is loaded in front of the loop, and dropped. The base is then held in a register while
+//! the loop runs, as that of a memory which never moves is; and no longer, for a call ends it, as it ends any other.
+//!
+//! ```text
+//!   i32.const 1048576        an address that data was put at, or 0
+//!   i32.load8_u              of the memory that the loop accesses
+//!   drop
+//!   loop ...
+//! ```
+//!
+//! An anchor changes nothing that a guest can see but the fuel that it burns (three units each time that it runs). It never
+//! traps: only memories of a page at the least get any. It is bytes that are put between others, so all else in a body stays
+//! as it is; neither depths nor indices change. Offsets do, so modules that speak of them, in sections for debuggers and hints
+//! for compilers, are left as they are ([`names_offsets`]).
+//!
+//! ```text
+//!   facts, fixes ──► Anchors     of which memories, in which modules
+//!                      ├ walk    in front of which loops of a function
+//!                      └ splice  the code section with them
+//! ```
+//!
+//! Left to others: which memories may move ([`crate::fix`]), and writing modules ([`crate::patch`]).
+
+mod splice;
+mod walk;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use wasmparser::{BinaryReader, CodeSectionReader, DataKind, DataSectionReader, Operator};
+
+use crate::error::RewriteError;
+use crate::fix::{Fixes, ModuleId, is_ordinary, may_move};
+use crate::patch::{get, patch_module, sections};
+use crate::read::{self, FEATURES, Facts, ModuleMemories};
+use crate::report::{MemoryType, ModuleReport};
+
+pub(crate) use splice::splice;
+
+/// An anchor: in front of the loop that begins there in the content of the code section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    pub(crate) before: usize,
+    /// The memory that is loaded from.
+    pub(crate) memory: u32,
+}
+
+/// The anchors of a module.
+#[derive(Debug)]
+pub(crate) struct ModuleAnchors {
+    /// In the order in which they come.
+    pub(crate) anchors: Vec<Anchor>,
+    /// Where in each memory a byte is loaded: an address that exists from the beginning.
+    pub(crate) addresses: BTreeMap<u32, u32>,
+}
+
+/// The anchors of a tree, by module.
+#[derive(Debug, Default)]
+pub(crate) struct Anchors(BTreeMap<ModuleId, ModuleAnchors>);
+
+/// Puts anchors into a core module that is no component's: it does for embedders of modules what [`rewrite`](crate::rewrite)
+/// does for components. Any memory of it that may move is taken for one that is mapped into. The module is validated first,
+/// and given back as it is if no loop is worth an anchor.
+///
+/// # Errors
+///
+/// What is no valid core module.
+pub fn anchored(module: &[u8]) -> Result<Cow<'_, [u8]>, RewriteError> {
+    let (report, memories) = read::module(module)?;
+    match of_module(module, &movable(&report, &memories).collect())? {
+        None => Ok(Cow::Borrowed(module)),
+        Some(found) => patch_module(module, None, Some(&found)).map(Cow::Owned),
+    }
+}
+
+impl Anchors {
+    /// All that are worth it, on memories that are not fixed.
+    pub(crate) fn new(facts: &Facts<'_>, fixes: &Fixes) -> Result<Self, RewriteError> {
+        let mut anchors = BTreeMap::new();
+        for (number, component) in facts.components.iter().enumerate() {
+            let modules = component.modules.iter().zip(&component.module_memories).zip(&component.module_bytes);
+            for (place, ((module, memories), bytes)) in modules.enumerate() {
+                let fixed = fixes.of((number, place));
+                let types = movable(module, memories);
+                let types = types.filter(|(index, _)| !fixed.is_some_and(|fixed| fixed.contains(index))).collect();
+                if let Some(found) = of_module(bytes, &types)? {
+                    anchors.insert((number, place), found);
+                }
+            }
+        }
+        Ok(Self(anchors))
+    }
+
+    /// Those of a module, if there are any.
+    pub(crate) fn of(&self, module: ModuleId) -> Option<&ModuleAnchors> {
+        self.0.get(&module)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The memories of a module that may move and from which a byte can always be loaded, with their types.
+fn movable<'f>(
+    module: &'f ModuleReport,
+    memories: &'f ModuleMemories<'_>,
+) -> impl Iterator<Item = (u32, MemoryType)> + 'f {
+    let imported = memories.imports.iter().map(|(_, _, ty)| ty);
+    let all = (0..).zip(imported.chain(&module.memories).copied());
+    all.filter(|(_, ty)| may_move(ty) && is_ordinary(ty) && ty.minimum > 0)
+}
+
+/// The anchors of a core module, on these of its memories. None if there are none.
+fn of_module(bytes: &[u8], memories: &BTreeMap<u32, MemoryType>) -> Result<Option<ModuleAnchors>, RewriteError> {
+    if memories.is_empty() {
+        return Ok(None);
+    }
+    let (mut anchors, mut addresses) = (vec![], memories.keys().map(|index| (*index, 0)).collect());
+    let sections = sections(bytes)?;
+    for section in &sections {
+        let mut reader = BinaryReader::new_features(get(bytes, &section.content)?, 0, FEATURES);
+        match section.id {
+            0 if names_offsets(reader.read_string().map_err(RewriteError::Invalid)?) => return Ok(None),
+            10 => anchors = in_code(reader, memories)?,
+            11 if !anchors.is_empty() => find_data(reader, memories, &mut addresses)?,
+            _ => {}
+        }
+    }
+    Ok(Some(ModuleAnchors { anchors, addresses }).filter(|found| !found.anchors.is_empty()))
+}
+
+/// Whether a custom section of that name speaks of places in the code by their offsets.
+fn names_offsets(section: &str) -> bool {
+    let beginnings = [".debug_", "metadata.code.", "reloc."];
+    let names = ["external_debug_info", "sourceMappingURL"];
+    beginnings.iter().any(|beginning| section.starts_with(beginning)) || names.contains(&section)
+}
+
+/// The anchors of a code section.
+fn in_code(reader: BinaryReader<'_>, memories: &BTreeMap<u32, MemoryType>) -> Result<Vec<Anchor>, RewriteError> {
+    let mut walk = walk::Walk::new(memories.keys().copied().collect());
+    for body in CodeSectionReader::new(reader).map_err(RewriteError::Invalid)? {
+        walk.function(&body.map_err(RewriteError::Invalid)?).map_err(RewriteError::Invalid)?;
+    }
+    Ok(walk.into_anchors())
+}
+
+/// Finds an address of each memory where there is data from the beginning: its page is there already, where that of 0, in most
+/// guests the end of a stack, would be touched for the anchors alone.
+fn find_data(
+    reader: BinaryReader<'_>,
+    memories: &BTreeMap<u32, MemoryType>,
+    addresses: &mut BTreeMap<u32, u32>,
+) -> Result<(), RewriteError> {
+    let mut missing = memories.clone();
+    for data in DataSectionReader::new(reader).map_err(RewriteError::Invalid)? {
+        let data = data.map_err(RewriteError::Invalid)?;
+        let DataKind::Active { memory_index, offset_expr } = data.kind else { continue };
+        let Some(ty) = missing.get(&memory_index).filter(|_| !data.data.is_empty()) else { continue };
+        let Ok(Operator::I32Const { value }) = offset_expr.get_operators_reader().read() else { continue };
+        let address = value.cast_unsigned();
+        // What a longer expression begins with may be another address, which does no harm: it is in the memory too.
+        if u64::from(address) < ty.minimum << 16 {
+            addresses.insert(memory_index, address);
+            missing.remove(&memory_index);
+        }
+    }
+    Ok(())
+}

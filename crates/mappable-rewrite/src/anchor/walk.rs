@@ -1,0 +1,340 @@
+//! Which loops of a function are worth an anchor, in one pass over its operators.
+//!
+//! Modelled on what Cranelift's alias analysis finds (`alias_analysis.rs` there). The base of a memory is *known* where an
+//! access to that memory dominates, and no *fence* is on any way from there: a call, or what may become one. Nothing but a
+//! fence changes it for the compiler. So
+//!
+//! - a loop with a fence in it has nothing known at its beginning, and needs no anchor: it would not be known the second time
+//!   around. What its inner loops need is their own matter;
+//! - a loop without needs one if it accesses the memory, and the base is not known in front of it already. Then it is known
+//!   all through the loop, and in those within it.
+//!
+//! A fence that is followed by `unreachable` is none: nothing comes after it. That is how calls that report a failed check
+//! look. Else a fence counts from where it stands to the end of all loops that it is in, whatever ways lead around it. To be
+//! wrong costs a few instructions, or gains nothing; what a guest does is the same in either case.
+
+use wasmparser::{Catch, FunctionBody, Operator, OperatorsReader, OperatorsReaderAllocations, Result};
+
+use super::Anchor;
+use super::splice::MAX_ANCHOR_BYTES;
+
+/// The largest body that the engine takes.
+const MAX_BODY_BYTES: usize = 7_654_321;
+
+/// How far outwards it is looked for the frame to whose end an access dominates, so that a function takes time in
+/// proportion to its length.
+const MAX_OUTWARDS: usize = 32;
+
+/// The opcode of `loop`: a body without this byte has no loop.
+const LOOP: u8 = 0x03;
+
+/// Goes through the functions of a module, one after the other.
+pub(super) struct Walk {
+    /// The memories that anchors may be on.
+    memories: Vec<u32>,
+    /// Those of functions that are done, then those of this one, so far as is known: in the order in which they come.
+    anchors: Vec<Anchor>,
+    frames: Vec<Frame>,
+    /// The loops among the frames.
+    loops: Vec<Loop>,
+    /// The memories whose base is known here. Those of the innermost loop come last, of which alone entries hold while it
+    /// is not known whether that has a fence.
+    known: Vec<Known>,
+    /// The memories that are accessed, likewise by loop.
+    accessed: Vec<u32>,
+    /// Whether nothing leads here.
+    dead: bool,
+    /// Whether the operator before was a fence.
+    fence: bool,
+    allocations: OperatorsReaderAllocations,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Of a branch to its end, only those that were seen can be taken.
+    Block,
+    /// The whole body, or an `if` that has had its `else`.
+    Other,
+    /// An `if` that has had none, so its end can always be reached.
+    If,
+    Loop,
+}
+
+struct Frame {
+    kind: Kind,
+    /// Whether a branch to its end was seen, or else the end of its first half.
+    branched: bool,
+    /// Whether nothing leads to its beginning.
+    dead: bool,
+}
+
+/// A loop that has begun and not ended.
+struct Loop {
+    begins: usize,
+    /// Whether there is a fence in it.
+    fenced: bool,
+    /// The frame to whose end dominates what is in front of it.
+    home: usize,
+    /// How many of each list are not its own.
+    anchors: usize,
+    known: usize,
+    accessed: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    memory: u32,
+    /// The frame at whose end the access does not dominate any more.
+    home: usize,
+}
+
+impl Walk {
+    /// For anchors on these memories.
+    pub(super) fn new(memories: Vec<u32>) -> Self {
+        Self {
+            memories,
+            anchors: vec![],
+            frames: vec![],
+            loops: vec![],
+            known: vec![],
+            accessed: vec![],
+            dead: false,
+            fence: false,
+            allocations: OperatorsReaderAllocations::default(),
+        }
+    }
+
+    /// What was found in all functions.
+    pub(super) fn into_anchors(self) -> Vec<Anchor> {
+        self.anchors
+    }
+
+    /// Goes through a function.
+    pub(super) fn function(&mut self, body: &FunctionBody<'_>) -> Result<()> {
+        if !body.as_bytes().contains(&LOOP) {
+            return Ok(());
+        }
+        let allocations = std::mem::take(&mut self.allocations);
+        let mut reader = OperatorsReader::new_with_allocs(body.get_binary_reader_for_operators()?, allocations);
+        self.frames.clear();
+        self.loops.clear();
+        self.known.clear();
+        self.accessed.clear();
+        (self.dead, self.fence) = (false, false);
+        self.begin(Kind::Other);
+        let before = self.anchors.len();
+        while !reader.eof() {
+            let (operator, at) = reader.read_with_offset()?;
+            self.operator(&operator, at);
+        }
+        self.allocations = reader.into_allocations();
+        if body.range().len() + (self.anchors.len() - before) * MAX_ANCHOR_BYTES > MAX_BODY_BYTES {
+            self.anchors.truncate(before);
+        }
+        Ok(())
+    }
+
+    fn operator(&mut self, operator: &Operator<'_>, at: usize) {
+        if std::mem::take(&mut self.fence) && !matches!(operator, Operator::Unreachable) {
+            self.pass_fence();
+        }
+        match operator {
+            Operator::Block { .. } => self.begin(Kind::Block),
+            Operator::If { .. } => self.begin(Kind::If),
+            Operator::Loop { .. } => self.begin_loop(at),
+            Operator::TryTable { try_table } => {
+                for catch in &try_table.catches {
+                    let (Catch::One { label, .. }
+                    | Catch::OneRef { label, .. }
+                    | Catch::All { label }
+                    | Catch::AllRef { label }) = catch;
+                    self.branch(*label);
+                }
+                self.begin(Kind::Block);
+            }
+            Operator::Else => self.begin_else(),
+            Operator::End => self.end(),
+            Operator::Br { relative_depth } => {
+                self.branch(*relative_depth);
+                self.dead = true;
+            }
+            Operator::BrTable { targets } => {
+                let listed = targets.targets().flatten();
+                listed.chain([targets.default()]).for_each(|target| self.branch(target));
+                self.dead = true;
+            }
+            Operator::BrIf { relative_depth }
+            | Operator::BrOnNull { relative_depth }
+            | Operator::BrOnNonNull { relative_depth } => self.branch(*relative_depth),
+            Operator::BrOnCast { relative_depth, .. } | Operator::BrOnCastFail { relative_depth, .. } => {
+                self.branch(*relative_depth);
+                self.fence = !self.dead;
+            }
+            Operator::Unreachable
+            | Operator::Return
+            | Operator::Throw { .. }
+            | Operator::ThrowRef
+            | Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. }
+            | Operator::ReturnCallRef { .. } => self.dead = true,
+            _ if self.dead => {}
+            other => match effect(other) {
+                Effect::None => {}
+                Effect::Access(memory) => self.access(memory),
+                Effect::Fence => self.fence = true,
+            },
+        }
+    }
+
+    fn begin(&mut self, kind: Kind) {
+        self.frames.push(Frame { kind, branched: false, dead: self.dead });
+    }
+
+    fn begin_loop(&mut self, at: usize) {
+        self.loops.push(Loop {
+            begins: at,
+            fenced: false,
+            home: self.home(),
+            anchors: self.anchors.len(),
+            known: self.known.len(),
+            accessed: self.accessed.len(),
+        });
+        self.begin(Kind::Loop);
+    }
+
+    fn begin_else(&mut self) {
+        let Some(frame) = self.frames.last_mut() else { return };
+        frame.branched |= !self.dead;
+        frame.kind = Kind::Other;
+        self.dead = frame.dead;
+        self.forget(self.frames.len() - 1);
+    }
+
+    fn end(&mut self) {
+        let Some(frame) = self.frames.pop() else { return };
+        self.forget(self.frames.len() + usize::from(frame.kind == Kind::Loop));
+        match frame.kind {
+            Kind::Loop => self.end_loop(),
+            Kind::If => self.dead = frame.dead,
+            Kind::Block | Kind::Other => self.dead = frame.dead || (self.dead && !frame.branched),
+        }
+    }
+
+    fn end_loop(&mut self) {
+        let Some(ended) = self.loops.pop() else { return };
+        if ended.fenced {
+            // Known is what was accessed since the fence, on the only way to here.
+            let (own, home) = (self.own_known(), self.home());
+            self.known.drain(own..ended.known);
+            self.known.iter_mut().skip(own).for_each(|known| known.home = home);
+            self.accessed.truncate(ended.accessed);
+            if let Some(outer) = self.loops.last_mut() {
+                outer.fenced = true;
+            }
+            return;
+        }
+        // Whatever its inner loops need is known by what is in front of this one.
+        self.anchors.truncate(ended.anchors);
+        self.known.truncate(ended.known);
+        for memory in self.accessed.split_off(ended.accessed) {
+            if self.note_access(memory, ended.home) {
+                self.anchors.push(Anchor { before: ended.begins, memory });
+            }
+        }
+    }
+
+    fn access(&mut self, memory: u32) {
+        if self.memories.contains(&memory) {
+            self.note_access(memory, self.home());
+        }
+    }
+
+    /// Whether the base was not known before.
+    fn note_access(&mut self, memory: u32, home: usize) -> bool {
+        let (known, accessed) = (self.own_known(), self.loops.last().map_or(0, |innermost| innermost.accessed));
+        if self.known.iter().skip(known).any(|known| known.memory == memory) {
+            return false;
+        }
+        self.known.push(Known { memory, home });
+        if !self.accessed.iter().skip(accessed).any(|accessed| *accessed == memory) {
+            self.accessed.push(memory);
+        }
+        true
+    }
+
+    fn pass_fence(&mut self) {
+        self.known.truncate(self.own_known());
+        if let Some(innermost) = self.loops.last_mut() {
+            innermost.fenced = true;
+        }
+    }
+
+    fn branch(&mut self, depth: u32) {
+        let frame = self.frames.iter_mut().nth_back(depth as usize);
+        if let Some(frame) = frame.filter(|_| !self.dead) {
+            frame.branched = true;
+        }
+    }
+
+    /// Where what the innermost loop knows begins.
+    fn own_known(&self) -> usize {
+        self.loops.last().map_or(0, |innermost| innermost.known)
+    }
+
+    /// The outermost frame to whose end dominates what is here, or one within that.
+    fn home(&self) -> usize {
+        let passed = self.frames.iter().rev().take(MAX_OUTWARDS);
+        let passed = passed.take_while(|frame| frame.kind == Kind::Block && !frame.branched).count();
+        self.frames.len().saturating_sub(passed + 1)
+    }
+
+    /// Forgets what is known by accesses that dominate no further than to the end of that frame.
+    fn forget(&mut self, frame: usize) {
+        let own = self.own_known();
+        let mut at = 0;
+        self.known.retain(|known| {
+            at += 1;
+            at <= own || known.home < frame
+        });
+    }
+}
+
+/// What an operator is to what is known.
+enum Effect {
+    None,
+    /// A load or a store, which has the base of that memory known.
+    Access(u32),
+    /// It is a call, or may be one of the engine's own.
+    Fence,
+}
+
+/// Tells by an operator's proposal, and whether a memory is among its immediates. Of the many only these can't call, nor have
+/// compiled code order accesses, as those of threads do.
+macro_rules! define_effect {
+    ($(
+        @$proposal:ident $operator:ident $({ $($field:ident: $ty:ty),* })? => $visit:ident ($($arity:tt)*)
+    )*) => {
+        #[allow(unused_variables, reason = "most fields are not looked at")]
+        fn effect(operator: &Operator<'_>) -> Effect {
+            if let Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::MemoryGrow { .. } = operator {
+                return Effect::Fence;
+            }
+            match operator {
+                $(Operator::$operator $({ $($field),* })? => {
+                    define_effect!(@of $proposal $([$($field)*] $($field)*)?)
+                })*
+                _ => Effect::Fence,
+            }
+        }
+    };
+    (@of mvp [memarg $($more:ident)*] $memarg:ident $($rest:ident)*) => { Effect::Access($memarg.memory) };
+    (@of simd [memarg $($more:ident)*] $memarg:ident $($rest:ident)*) => { Effect::Access($memarg.memory) };
+    (@of mvp $($rest:tt)*) => { Effect::None };
+    (@of simd $($rest:tt)*) => { Effect::None };
+    (@of relaxed_simd $($rest:tt)*) => { Effect::None };
+    (@of sign_extension $($rest:tt)*) => { Effect::None };
+    (@of saturating_float_to_int $($rest:tt)*) => { Effect::None };
+    (@of wide_arithmetic $($rest:tt)*) => { Effect::None };
+    (@of $others:ident $($rest:tt)*) => { Effect::Fence };
+}
+wasmparser::for_each_operator!(define_effect);

@@ -1,0 +1,183 @@
+//! Writes into core modules what is planned for them alone: maxima of memories that they import and define, and anchors in
+//! front of loops. All else keeps its bytes, but for the sizes of what it lies in.
+//!
+//! Sections are walked by their headers alone: the component has been validated.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use wasm_encoder::reencode::{Error, Reencode, utils};
+use wasm_encoder::{
+    Component, ComponentSectionId, Encode, ImportSection, MemorySection, MemoryType, Module, Section, SectionId,
+};
+use wasmparser::{BinaryReader, ImportSectionReader, MemorySectionReader};
+
+use crate::anchor::{self, Anchors, ModuleAnchors};
+use crate::emit::{EmitResult, refusal};
+use crate::error::{RewriteError, broken};
+use crate::fix::{FIXED_PAGES, Fixes};
+use crate::read::FEATURES;
+
+/// The component with those memories fixed, and with those anchors.
+pub(crate) fn patch<'a>(component: &'a [u8], fixes: &Fixes, anchors: &Anchors) -> Result<Cow<'a, [u8]>, RewriteError> {
+    if fixes.is_empty() && anchors.is_empty() {
+        return Ok(Cow::Borrowed(component));
+    }
+    Patcher { fixes, anchors, begun: 0 }.component(component).map(Cow::Owned)
+}
+
+struct Patcher<'f> {
+    fixes: &'f Fixes,
+    anchors: &'f Anchors,
+    /// How many components have begun: the next one's place in the facts.
+    begun: usize,
+}
+
+impl Patcher<'_> {
+    fn component(&mut self, bytes: &[u8]) -> Result<Vec<u8>, RewriteError> {
+        let number = self.begun;
+        self.begun += 1;
+        let mut written = Component::HEADER.to_vec();
+        let mut modules = 0;
+        for section in sections(bytes)? {
+            let content = get(bytes, &section.content)?;
+            let changed = if section.id == ComponentSectionId::CoreModule as u8 {
+                modules += 1;
+                let module = (number, modules - 1);
+                match (self.fixes.of(module), self.anchors.of(module)) {
+                    (None, None) => None,
+                    (memories, anchors) => Some(patch_module(content, memories, anchors)?),
+                }
+                .map(|module| with_header(section.id, &module))
+            } else if section.id == ComponentSectionId::Component as u8 {
+                let nested = Some(self.component(content)?).filter(|nested| nested != content);
+                nested.map(|nested| with_header(section.id, &nested))
+            } else {
+                None
+            };
+            put(&mut written, bytes, &section, changed)?;
+        }
+        Ok(written)
+    }
+}
+
+/// A core module with the maximum for these of its memories, and with these anchors.
+pub(crate) fn patch_module(
+    bytes: &[u8],
+    memories: Option<&BTreeSet<u32>>,
+    anchors: Option<&ModuleAnchors>,
+) -> Result<Vec<u8>, RewriteError> {
+    let mut written = Module::HEADER.to_vec();
+    let mut maxima = memories.map(|memories| Maxima { memories, next: 0, any: false });
+    for section in sections(bytes)? {
+        let content = get(bytes, &section.content)?;
+        let changed = match (&mut maxima, anchors) {
+            (Some(maxima), _) if section.id == SectionId::Import as u8 || section.id == SectionId::Memory as u8 => {
+                maxima.section(section.id, content)?
+            }
+            (_, Some(anchors)) if section.id == SectionId::Code as u8 => {
+                Some(with_header(section.id, &anchor::splice(content, anchors)?))
+            }
+            _ => None,
+        };
+        put(&mut written, bytes, &section, changed)?;
+    }
+    Ok(written)
+}
+
+/// Writes a section, or what it was changed to.
+fn put(written: &mut Vec<u8>, bytes: &[u8], section: &Found, changed: Option<Vec<u8>>) -> Result<(), RewriteError> {
+    match changed {
+        Some(changed) => written.extend(changed),
+        None => written.extend_from_slice(get(bytes, &section.whole)?),
+    }
+    Ok(())
+}
+
+fn with_header(id: u8, content: &[u8]) -> Vec<u8> {
+    let mut section = vec![id];
+    content.encode(&mut section);
+    section
+}
+
+/// Goes through the memories of a module, by their indices.
+struct Maxima<'f> {
+    /// Those that get a maximum.
+    memories: &'f BTreeSet<u32>,
+    next: u32,
+    /// Whether any in this section did.
+    any: bool,
+}
+
+impl Maxima<'_> {
+    /// The section of imports, or of memories, if any in it gets a maximum.
+    fn section(&mut self, id: u8, content: &[u8]) -> Result<Option<Vec<u8>>, RewriteError> {
+        let reader = BinaryReader::new_features(content, 0, FEATURES);
+        let mut written = vec![];
+        self.any = false;
+        if id == SectionId::Import as u8 {
+            let mut imports = ImportSection::new();
+            let reader = ImportSectionReader::new(reader).map_err(RewriteError::Invalid)?;
+            self.parse_import_section(&mut imports, reader).map_err(refusal)?;
+            imports.append_to(&mut written);
+        } else {
+            let mut defined = MemorySection::new();
+            let reader = MemorySectionReader::new(reader).map_err(RewriteError::Invalid)?;
+            self.parse_memory_section(&mut defined, reader).map_err(refusal)?;
+            defined.append_to(&mut written);
+        }
+        Ok(self.any.then_some(written))
+    }
+}
+
+impl Reencode for Maxima<'_> {
+    type Error = RewriteError;
+
+    fn memory_type(&mut self, ty: wasmparser::MemoryType) -> EmitResult<MemoryType> {
+        let mut ty = utils::memory_type(self, ty);
+        if self.memories.contains(&self.next) {
+            ty.maximum = Some(FIXED_PAGES);
+            self.any = true;
+        }
+        self.next += 1;
+        Ok(ty)
+    }
+
+    fn parse_imports(&mut self, section: &mut ImportSection, imports: wasmparser::Imports<'_>) -> EmitResult {
+        match imports {
+            wasmparser::Imports::Single(..) => utils::parse_imports(self, section, imports),
+            // Several imports may have one type there. No engine of ours takes them.
+            _ => Err(Error::UserError(broken!("compact imports are valid"))),
+        }
+    }
+}
+
+/// A section of a module or component. Ranges are of the bytes that it lies in.
+pub(crate) struct Found {
+    pub(crate) id: u8,
+    /// With its header.
+    pub(crate) whole: Range<usize>,
+    pub(crate) content: Range<usize>,
+}
+
+/// The sections behind the header.
+pub(crate) fn sections(bytes: &[u8]) -> Result<Vec<Found>, RewriteError> {
+    let mut reader = BinaryReader::new_features(bytes, 0, FEATURES);
+    reader.read_bytes(Module::HEADER.len()).map_err(RewriteError::Invalid)?;
+    let mut found = vec![];
+    while !reader.eof() {
+        let start = reader.current_position();
+        let id = reader.read_u8().map_err(RewriteError::Invalid)?;
+        let len = reader.read_var_u32().map_err(RewriteError::Invalid)?;
+        let content = reader.current_position();
+        reader.read_bytes(len as usize).map_err(RewriteError::Invalid)?;
+        let end = reader.current_position();
+        found.push(Found { id, whole: start..end, content: content..end });
+    }
+    Ok(found)
+}
+
+pub(crate) fn get<'a>(bytes: &'a [u8], range: &Range<usize>) -> Result<&'a [u8], RewriteError> {
+    bytes.get(range.clone()).ok_or_else(|| broken!("a section that is behind the end"))
+}

@@ -1,0 +1,126 @@
+//! Open trees of components, which the embedder calls and which call the embedder, do the same in each tier and by each
+//! strategy; and what the embedder holds nobody changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arbitrary::{Result, Unstructured};
+use mappable::Limits;
+use mappable_fuzz::cases::{Case, long_run};
+use mappable_fuzz::embedder::Lapse;
+use mappable_fuzz::tiers::{Allowed, Machine, Script, Strategy, Tier};
+use mappable_fuzz::traps;
+use mappable_fuzz::trees::{self, Misuse, Sort, coverage};
+
+/// What a tree is asked: without misuse at first, then with a guest's, then with the embedder's, and so on.
+fn scripts(u: &mut Unstructured<'_>) -> Result<Vec<Script>> {
+    let script = |nth| {
+        let seeds = (0..u.int_in_range(2..=6)?).map(|_| u.int_in_range(0..=0xffff)).collect::<Result<_>>()?;
+        let limits = match u.int_in_range(0..=3)? {
+            0 => Limits { regions: 40, mappings: 4, frozen_mapped_bytes: 0x3_0000, ..Limits::default() },
+            _ => Limits { region_bytes: 256 << 20, ..Limits::default() },
+        };
+        let misuse = (u.int_in_range(0..=4)?, *u.choose(Misuse::ALL)?, *u.choose(&[1, 1, 2, 4])?);
+        let lapse = (*u.choose(&Lapse::ALL)?, *u.choose(&[1, 1, 2, 4])?);
+        let (misuse, lapse) = ((nth % 3 == 1).then_some(misuse), (nth % 3 == 2).then_some(lapse));
+        Ok(Script { seeds, limits, misuse, lapse })
+    };
+    (0..9).map(script).collect()
+}
+
+/// What an input stands for.
+fn case(bytes: &[u8]) -> Result<Case> {
+    let mut u = Unstructured::new(bytes);
+    let scripts = scripts(&mut u)?;
+    let strategy = *u.choose(&Strategy::ALL)?;
+    // Where components are concurrent the embedder can't call a tree that has called it, whatever the tier.
+    let other = [Strategy::Swap, Strategy::Copy].into_iter().find(|it| *it != strategy && strategy != Strategy::Remap);
+    let other = if u.ratio(1, 4)? { other } else { None };
+    let tree = trees::tree(&mut u, Sort::Open)?;
+    let mut machines: Vec<_> = Tier::ALL.iter().map(|tier| Machine::Ours(*tier, strategy)).collect();
+    machines.extend(other.map(|it| Machine::Ours(Tier::Ledger, it)));
+    Ok(Case::run(tree, scripts, machines))
+}
+
+#[test]
+fn open_trees() {
+    let target = bolero::check!().with_test_time(mappable_fuzz::time());
+    target.with_generator(mappable_fuzz::inputs(2048)).for_each(|bytes: &Vec<u8>| {
+        if let Ok(case) = case(bytes) {
+            case.check();
+        }
+    });
+}
+
+/// Functions with each sort of handle go each way, alone and in instances.
+#[test]
+fn ports_have_every_form() {
+    let mut counts = coverage::Counts::new();
+    for seed in 0..200 {
+        let bytes = mappable_fuzz::noise(seed, 3000);
+        let tree = trees::tree(&mut Unstructured::new(&bytes), Sort::Open).unwrap();
+        for (what, count) in coverage::counts_of_ports(&tree.plan) {
+            *counts.entry(what).or_default() += count;
+        }
+    }
+    let mut expected = vec!["exported twice".to_owned()];
+    for (side, forms) in
+        [("import", &["Functions", "Instance"][..]), ("export", &["Functions", "Instance", "Whole"][..])]
+    {
+        for form in forms {
+            for kind in ["mappable", "frozen"] {
+                expected.extend(["flat", "flat result"].map(|at| format!("own {kind} in {at}, {side}, {form}")));
+            }
+            expected.push(format!("sixteen parameters, {side}, {form}"));
+        }
+    }
+    let missing: Vec<_> = expected.iter().filter(|what| !counts.contains_key(*what)).collect();
+    assert!(missing.is_empty(), "{missing:?} are missing of {counts:#?}");
+}
+
+/// Trees that show them.
+const SHOWING: [u64; 4] = [5000211, 5000039, 5000153, 9000309];
+
+/// What is allowed and never seen would hide something. (`a_long_run` says in which tree it has first seen each.)
+#[test]
+fn each_difference_that_open_trees_are_allowed_occurs() {
+    let mut seen = BTreeSet::new();
+    for seed in SHOWING {
+        seen.extend(case(&mappable_fuzz::noise(seed, 2048)).unwrap().check());
+    }
+    let missing: Vec<_> = Allowed::OPEN.into_iter().filter(|it| !seen.contains(it)).collect();
+    assert!(missing.is_empty(), "{missing:?} were not seen");
+}
+
+#[test]
+fn most_open_trees_run_to_the_end_and_what_is_wrong_is_found() {
+    let (mut ended, mut clean, mut shown) = (0, 0, 0);
+    let mut named = BTreeMap::<_, BTreeMap<_, usize>>::new();
+    let mut meant = BTreeSet::new();
+    for seed in 0..60 {
+        let case = case(&mappable_fuzz::noise(seed, 2000)).unwrap();
+        meant.extend(case.check());
+        for (script, runs) in &case.runs {
+            let (_, record) = &runs[0];
+            let wrong = script.misuse.map(|(_, misuse, _)| format!("{misuse:?}"));
+            let wrong = wrong.or(script.lapse.map(|(lapse, _)| format!("{lapse:?}")));
+            clean += usize::from(wrong.is_none());
+            match &record.trap {
+                Some(trap) => *named.entry(wrong).or_default().entry(traps::name(trap)).or_default() += 1,
+                None if wrong.is_none() => {
+                    ended += 1;
+                    shown += record.shown.len();
+                }
+                None => {}
+            }
+        }
+    }
+    let counts = format!("{ended} of {clean} end after {shown} looks; {meant:?}; {named:#?}");
+    println!("{counts}");
+    assert!(ended * 4 >= clean * 3 && shown > 2000 && named.len() > 20, "{counts}");
+}
+
+#[test]
+#[ignore = "for as long as one likes"]
+fn a_long_run() {
+    long_run(case);
+}
