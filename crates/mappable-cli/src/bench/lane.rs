@@ -43,8 +43,8 @@ impl Lane {
         let name = name.to_owned();
         let mut lane =
             Self { name, method, per_round, rounds: 1, done: 0, samples: vec![], system_calls: 0, reservations: 0 };
-        // The first time is for what is done once, the next two for what is built when it is wanted again: a map is warm from
-        // the third on. What takes long maps nothing.
+        // The first time is for what is done once, the next two for what is built when it is wanted again: a map is
+        // warm from the third on. What takes long maps nothing.
         let first = lane.measure()?;
         for _ in 0..2 {
             if first < Duration::from_secs(1) {
@@ -59,7 +59,8 @@ impl Lane {
         Ok(lane)
     }
 
-    /// Takes a sample of each in turn, as often as told. Who is first changes, so that nobody always follows the same one.
+    /// Takes a sample of each in turn, as often as told. Who is first changes, so that nobody always follows the same
+    /// one.
     pub(super) fn measure_all(lanes: &mut [Self], sampling: Sampling) -> Result<()> {
         for sample in 0..sampling.samples as usize {
             for turn in 0..lanes.len() {

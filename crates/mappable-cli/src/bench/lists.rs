@@ -73,12 +73,12 @@ const DIRECTIONS: [&str; 2] = ["argument", "result"];
 const PAGE: Page =
     Page { name: "lists", title: "What it costs to pass a list", each: "a call", charts: Charts::OverBytes };
 
-/// Pass a list from one component to another, as an argument and as a result: on an engine with default settings, without
-/// this project (`stock`), and on ours, in the baseline tier and by the ledger, interleaved in one run.
+/// Pass a list from one component to another, as an argument and as a result: on an engine with default settings,
+/// without this project (`stock`), and on ours, in the baseline tier and by the ledger, interleaved in one run.
 ///
-/// The components know of nothing but lists, and are the same on all. The loop is in them. Marks at the front, in the middle
-/// and at the end of a list change with each call and are checked where it arrives; the first list is compared in full.
-/// Figures are medians of samples, in nanoseconds a call.
+/// The components know of nothing but lists, and are the same on all. The loop is in them. Marks at the front, in the
+/// middle and at the end of a list change with each call and are checked where it arrives; the first list is compared
+/// in full. Figures are medians of samples, in nanoseconds a call.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mappable bench lists

@@ -24,11 +24,12 @@ const PAGE: Page = Page {
     charts: Charts::OverCount("stages", &[]),
 };
 
-/// Call a pipeline of components that takes a region from the host and gives it back: each stage maps it, writes one cache
-/// line, unmaps it and passes it on. In the baseline tier, and in the ledger tier, where a bridge carries the region over
-/// between the host and the first stage; interleaved in one run.
+/// Call a pipeline of components that takes a region from the host and gives it back: each stage maps it, writes one
+/// cache line, unmaps it and passes it on. In the baseline tier, and in the ledger tier, where a bridge carries the
+/// region over between the host and the first stage; interleaved in one run.
 ///
-/// What the stages have written is counted. Figures are medians of samples, in nanoseconds a call of the whole pipeline.
+/// What the stages have written is counted. Figures are medians of samples, in nanoseconds a call of the whole
+/// pipeline.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mappable bench open

@@ -19,6 +19,8 @@ pub(super) struct Facts {
     pub(super) tier: Tier,
     pub(super) functions: Vec<Function>,
     pub(super) memories: Vec<Memory>,
+    /// How many loops find the base of their memory loaded.
+    pub(super) anchors: usize,
 }
 
 /// By which tier it can run.
@@ -96,11 +98,12 @@ impl Facts {
         Self {
             maps: report.maps(),
             components: report.components.len(),
-            core_modules: modules.filter(|module| !module.refresh).count(),
+            core_modules: modules.clone().filter(|module| !module.refresh).count(),
             imports: report.gated_imports.iter().map(|import| import.name.clone()).collect(),
             tier: Tier::from(&report.tier),
             functions: report.lowers().map(|(component, lower)| function(component, lower)).collect(),
             memories: report.components.iter().flat_map(memories).collect(),
+            anchors: modules.map(|module| module.anchors).sum(),
         }
     }
 }

@@ -14,6 +14,7 @@ fn says_what_a_stage_maps() {
         "put in: instance ",
         "\nTier: baseline, for `",
         "| swap     | it has no declared maximum, so its base may move |",
+        " loops have an anchor in front: ",
     ] {
         assert!(text.contains(word), "{word:?} is not in\n{text}");
     }
@@ -24,6 +25,7 @@ fn says_what_a_stage_maps() {
     assert_eq!(facts["functions"].as_array().unwrap().len(), 2);
     assert_eq!(facts["memories"][0]["strategy"], "swap");
     assert_eq!(facts["memories"][0]["mapped_into"], true);
+    assert!(facts["anchors"].as_u64().unwrap() > 0, "{facts}");
 }
 
 #[test]
@@ -36,6 +38,7 @@ fn says_plainly_when_nothing_maps() {
     let facts = place.mappable(["inspect", "plain.wat", "--json"]).succeeds().json();
     assert_eq!(facts["maps"], false);
     assert_eq!(facts["memories"][0]["fixed"], true);
+    assert_eq!(facts["anchors"], 0);
     assert!(facts["memories"][0]["why"].as_str().unwrap().starts_with("nothing is mapped into it"), "{facts}");
 }
 

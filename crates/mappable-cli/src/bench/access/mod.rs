@@ -20,7 +20,7 @@ use super::size;
 use crate::table;
 
 /// Where bytes are. The columns of the table, in this order.
-const METHODS: [&str; 3] = ["stock", "heap", "mapped"];
+const METHODS: [&str; 4] = ["stock", "heap", "mapped", "unanchored"];
 
 const PAGE: Page = Page {
     name: "access",
@@ -30,9 +30,10 @@ const PAGE: Page = Page {
 };
 
 /// Work on bytes that are on the heap of an engine with default settings, without this project (`stock`), on the heap of
-/// an engine that can map (`heap`), and in a mapped region (`mapped`), interleaved in one run.
+/// an engine that can map (`heap`), and in a mapped region (`mapped`), interleaved in one run; and in a mapped region with the
+/// module as it is, without the anchors that the rewriter puts in front of loops (`unanchored`).
 ///
-/// All three run one module of hand-written loops, on the same data at the same address. Every run is checked against a
+/// All run one module of hand-written loops, on the same data at the same address. Every run is checked against a
 /// native computation. How long a loop takes depends on where its code happens to lie, by more than anything that is
 /// compared here, so the module is compiled several times, with its loops some bytes further on each time. A sample is
 /// the median of its runs, a figure the geometric mean of the medians of samples, in nanoseconds a run.
@@ -85,6 +86,9 @@ struct Summary {
     mapped_over_heap: Option<f64>,
     /// As `mapped_over_stock`, of the least samples instead of the medians: what else runs on the machine only adds.
     mapped_over_stock_least: Option<f64>,
+    /// What `mapped_over_stock` would be without anchors.
+    unanchored_over_stock: Option<f64>,
+    unanchored_over_stock_least: Option<f64>,
     /// `mapped_over_stock` of each kernel, over sizes.
     cases: BTreeMap<&'static str, f64>,
 }
@@ -161,7 +165,7 @@ fn measure_kernel(engines: &[Engines], kernel: Kernel, bytes: u32, args: &Args) 
 /// What a kernel takes in each place, as one compilation has it.
 fn measure_shift(engines: &Engines, job: &Job, args: &Args) -> Result<Vec<Spread>> {
     let name = job.kernel.name();
-    let mut rooms = [engines.stock(name)?, engines.heap(name)?, engines.mapped(name)?];
+    let mut rooms = [engines.stock(name)?, engines.heap(name)?, engines.mapped(name)?, engines.unanchored(name)?];
     // Pages are touched, and caches warm, before the first sample.
     let mut runs = 1;
     for room in &mut rooms {
@@ -186,24 +190,37 @@ fn measure_shift(engines: &Engines, job: &Job, args: &Args) -> Result<Vec<Spread
 }
 
 fn summarize(rows: &[Row]) -> Summary {
-    let (groups, _) = rows.as_chunks::<3>();
+    let (groups, _) = rows.as_chunks::<{ METHODS.len() }>();
     let mean = |over: usize, under: usize, case: Option<&str>| {
         let groups = groups.iter().filter(|group| case.is_none_or(|case| group[0].case == case));
         geometric_mean(groups.map(|group| group[over].time.ns / group[under].time.ns))
     };
+    let least = |over: usize| geometric_mean(groups.iter().map(|group| group[over].time.ns_min / group[0].time.ns_min));
     let cases = groups.iter().filter_map(|group| Some((group[0].case, mean(2, 0, Some(group[0].case))?)));
     Summary {
         mapped_over_stock: mean(2, 0, None),
         heap_over_stock: mean(1, 0, None),
         mapped_over_heap: mean(2, 1, None),
-        mapped_over_stock_least: geometric_mean(groups.iter().map(|group| group[2].time.ns_min / group[0].time.ns_min)),
+        mapped_over_stock_least: least(2),
+        unanchored_over_stock: mean(3, 0, None),
+        unanchored_over_stock_least: least(3),
         cases: cases.collect(),
     }
 }
 
 fn print(rows: &[Row], summary: &Summary) {
-    let mut table = table::new(&["kernel", ">bytes", ">stock", ">heap", ">mapped", ">heap ÷ stock", ">mapped ÷ stock"]);
-    for group in rows.as_chunks::<3>().0 {
+    let mut table = table::new(&[
+        "kernel",
+        ">bytes",
+        ">stock",
+        ">heap",
+        ">mapped",
+        ">unanchored",
+        ">heap ÷ stock",
+        ">mapped ÷ stock",
+        ">unanchored ÷ stock",
+    ]);
+    for group in rows.as_chunks::<{ METHODS.len() }>().0 {
         let mut cells = vec![group[0].case.to_owned(), size::human(group[0].bytes)];
         cells.extend(group.iter().map(|row| table::time(Duration::from_nanos(row.time.ns as u64))));
         cells.extend(group[1..].iter().map(|row| table::ratio(row.time.ns / group[0].time.ns)));
@@ -215,6 +232,8 @@ fn print(rows: &[Row], summary: &Summary) {
         ("mapped ÷ stock", summary.mapped_over_stock),
         ("heap ÷ stock", summary.heap_over_stock),
         ("mapped ÷ stock, least samples", summary.mapped_over_stock_least),
+        ("unanchored ÷ stock", summary.unanchored_over_stock),
+        ("unanchored ÷ stock, least samples", summary.unanchored_over_stock_least),
     ];
     for (name, mean) in means {
         println!("{name}, geometric mean: {}", mean.map_or_else(|| "none".into(), |mean| format!("{mean:.3}")));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use mappable::{GRANULE, MappableCtx, MappableView, Runtime, externref};
+use mappable::{GRANULE, MappableCtx, MappableView, Runtime, externref, rewrite};
 use wasmtime::{Engine, ExternRef, Instance, Linker, Memory, Module, Rooted, Store, TypedFunc};
 
 /// Where the data is in all of them: the second granule of the memory.
@@ -70,7 +70,11 @@ pub(in crate::bench) fn text(pages: u64, shift: u32) -> String {
 pub(super) struct Engines {
     stock: Engine,
     runtime: Runtime,
-    kernels: [Module; 2],
+    kernels: Module,
+    /// As the rewriter has them, with anchors, for the runtime: what it does to the modules of components.
+    anchored: Module,
+    /// As they are, for the runtime.
+    unanchored: Module,
     mapper: Module,
     size: u32,
 }
@@ -81,23 +85,35 @@ impl Engines {
         let runtime = Runtime::new()?;
         let stock = Engine::default();
         let pages = (u64::from(AT) + u64::from(size)).div_ceil(GRANULE);
-        let text = text(pages, shift);
-        let kernels = [Module::new(&stock, &text)?, Module::new(runtime.engine(), &text)?];
+        let kernels = wat::parse_str(text(pages, shift))?;
+        let anchored = rewrite::anchored(&kernels)?;
+        ensure!(*anchored != *kernels, "the kernels have no anchors");
+        let compile = |engine, kernels: &[u8]| Module::from_binary(engine, kernels);
+        let (anchored, unanchored) = (compile(runtime.engine(), &anchored)?, compile(runtime.engine(), &kernels)?);
+        let kernels = compile(&stock, &kernels)?;
         let mapper = Module::new(runtime.engine(), MAPPER)?;
-        Ok(Self { stock, runtime, kernels, mapper, size })
+        Ok(Self { stock, runtime, kernels, anchored, unanchored, mapper, size })
     }
 
     pub(super) fn stock(&self, kernel: &str) -> Result<Box<dyn Room>> {
         let store = Store::new(&self.stock, ());
-        Ok(Box::new(self.heap_of(store, &self.kernels[0], kernel)?.0))
+        Ok(Box::new(self.heap_of(store, &self.kernels, kernel)?.0))
     }
 
     pub(super) fn heap(&self, kernel: &str) -> Result<Box<dyn Room>> {
-        Ok(Box::new(self.heap_of(self.store(), &self.kernels[1], kernel)?.0))
+        Ok(Box::new(self.heap_of(self.store(), &self.anchored, kernel)?.0))
     }
 
     pub(super) fn mapped(&self, kernel: &str) -> Result<Box<dyn Room>> {
-        let (mut heap, instance) = self.heap_of(self.store(), &self.kernels[1], kernel)?;
+        self.mapped_into(&self.anchored, kernel)
+    }
+
+    pub(super) fn unanchored(&self, kernel: &str) -> Result<Box<dyn Room>> {
+        self.mapped_into(&self.unanchored, kernel)
+    }
+
+    fn mapped_into(&self, kernels: &Module, kernel: &str) -> Result<Box<dyn Room>> {
+        let (mut heap, instance) = self.heap_of(self.store(), kernels, kernel)?;
         let mut linker = Linker::new(self.runtime.engine());
         externref::add_to_linker::<State>(&mut linker, "mappable")?;
         linker.instance(&mut heap.store, "kernels", instance)?;

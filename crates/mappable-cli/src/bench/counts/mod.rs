@@ -30,16 +30,16 @@ use crate::table;
 
 const PAGE: Page = Page { name: "counts", title: "What a hop does", each: "a hop", charts: Charts::CountsOverBytes };
 
-/// Count the instructions (in user mode), the system calls and the page faults of a hop: figures that don't depend on how
-/// busy the machine is.
+/// Count the instructions (in user mode), the system calls and the page faults of a hop: figures that don't depend on
+/// how busy the machine is.
 ///
-/// This program runs itself, to do two numbers of rounds of one method, warm. What the two differ by is what the rounds have
-/// done; what is done once is not in it. Instructions are counted by stepping through them (on x86-64 Linux), or by `perf
-/// stat` where that has the processor's counters; system calls by `strace -f -c`; page faults by `perf stat`. A figure that
-/// can't be counted is left out, and the reason is told.
+/// This program runs itself, to do two numbers of rounds of one method, warm. What the two differ by is what the rounds
+/// have done; what is done once is not in it. Instructions are counted by stepping through them (on x86-64 Linux), or
+/// by `perf stat` where that has the processor's counters; system calls by `strace -f -c`; page faults by `perf stat`.
+/// A figure that can't be counted is left out, and the reason is told.
 ///
-/// Methods are those of `bench hop`, and a `list<u8>` as an argument, as in `bench lists`; of parts and lists, figures are
-/// a call's.
+/// Methods are those of `bench hop`, and a `list<u8>` as an argument, as in `bench lists`; of parts and lists, figures
+/// are a call's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mappable bench counts

@@ -1,5 +1,5 @@
-//! What counts: steps through instructions ([`mappable_steps`]), and the tools `perf` and `strace`, run over the command as
-//! it is.
+//! What counts: steps through instructions ([`mappable_steps`]), and the tools `perf` and `strace`, run over the
+//! command as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -37,8 +37,8 @@ impl Event {
     /// What counts it, best first.
     fn tools(self) -> &'static [Tool] {
         match self {
-            // The processor's counters also see what is done before the rounds, which differs a little each time; in most
-            // virtual machines they can't be had at all. But they take no time.
+            // The processor's counters also see what is done before the rounds, which differs a little each time; in
+            // most virtual machines they can't be had at all. But they take no time.
             Self::Instructions => &[Tool::Steps, Tool::Perf],
             Self::SystemCalls => &[Tool::Strace],
             Self::PageFaults => &[Tool::Perf],
@@ -148,8 +148,8 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// How often something happens in a round: by how much two commands differ, one of which does so many `rounds` more (or,
-    /// where each instruction takes its time, a few more). `None` where nothing counts it.
+    /// How often something happens in a round: by how much two commands differ, one of which does so many `rounds` more
+    /// (or, where each instruction takes its time, a few more). `None` where nothing counts it.
     pub(super) fn each(&mut self, event: Event, work: &dyn Fn(u32) -> Work, rounds: u32, at_most: u64) -> Option<f64> {
         for &tool in event.tools() {
             let more = if tool == Tool::Steps { STEPPED } else { rounds };

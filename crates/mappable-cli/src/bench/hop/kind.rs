@@ -56,8 +56,8 @@ impl Kind {
         }
     }
 
-    /// The least that a hop can take, given what each of its parts takes: two calls of the host, two refreshes, and what
-    /// passes the handle on. `None` of what is not made of these.
+    /// The least that a hop can take, given what each of its parts takes: two calls of the host, two refreshes, and
+    /// what passes the handle on. `None` of what is not made of these.
     pub(in crate::bench) fn floor(self, part: impl Fn(Self) -> Option<f64>) -> Option<f64> {
         let passed = match self {
             Self::Swap => Self::OwnHandle,

@@ -21,15 +21,16 @@ use crate::table;
 const PAGE: Page =
     Page { name: "hop", title: "What it costs to hand bytes over", each: "a hop", charts: Charts::OverBytes };
 
-/// Hand bytes from one component to another and back: a region by the ledger, and in the baseline tier by swapping and by
-/// remapping, a `list<u8>` and a `stream<u8>` on an engine with default settings, and a plain memcpy, interleaved in one
-/// run. Beside them what bounds them: a resource that is passed, a memory that is shared, and the parts that no hop in the
-/// baseline tier can do without: calls that do nothing, of the host and of a component, and a bare `memory.grow 0`.
+/// Hand bytes from one component to another and back: a region by the ledger, and in the baseline tier by swapping and
+/// by remapping, a `list<u8>` and a `stream<u8>` on an engine with default settings, and a plain memcpy, interleaved in
+/// one run. Beside them what bounds them: a resource that is passed, a memory that is shared, and the parts that no hop
+/// in the baseline tier can do without: calls that do nothing, of the host and of a component, and a bare `memory.grow
+/// 0`.
 ///
-/// A hop is: map, write one cache line, unmap, call the other component. The loop is in the components, which form a closed
-/// composition; `mediated` is a loop in the host, which calls the components in turn. Sizes below 64 KiB ride in a region
-/// of 64 KiB. Figures are medians of samples, in nanoseconds a hop; each sample checks that every hop has left its mark in
-/// the bytes.
+/// A hop is: map, write one cache line, unmap, call the other component. The loop is in the components, which form a
+/// closed composition; `mediated` is a loop in the host, which calls the components in turn. Sizes below 64 KiB ride in
+/// a region of 64 KiB. Figures are medians of samples, in nanoseconds a hop; each sample checks that every hop has left
+/// its mark in the bytes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mappable bench hop

@@ -19,11 +19,11 @@ pub(super) struct Summary {
     pub(super) swap_over_ledger: Option<f64>,
     pub(super) list_over_ledger_1mib: Option<f64>,
     pub(super) list_over_swap_1mib: Option<f64>,
-    /// A hop in the baseline tier over the floor of its parts, measured beside it: two calls of the host that do nothing, two
-    /// `memory.grow 0`, and an own handle's transfer from component to component. The median of all sizes.
+    /// A hop in the baseline tier over the floor of its parts, measured beside it: two calls of the host that do
+    /// nothing, two `memory.grow 0`, and an own handle's transfer from component to component. The median of all sizes.
     pub(super) swap_over_floor: Option<f64>,
-    /// The same where the host mediates: two calls of the host that do nothing, two `memory.grow 0`, and a call of a component
-    /// that gives back a handle.
+    /// The same where the host mediates: two calls of the host that do nothing, two `memory.grow 0`, and a call of a
+    /// component that gives back a handle.
     pub(super) mediated_over_floor: Option<f64>,
     pub(super) mediated_stores_over_floor: Option<f64>,
     /// These, by method and concurrency support.

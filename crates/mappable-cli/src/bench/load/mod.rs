@@ -55,9 +55,9 @@ const PAGE: Page = Page {
 
 /// Rewrite components, to either tier, and compile them, interleaved in one run.
 ///
-/// Components are of a few kilobytes up to several megabytes: this benchmark's own ones, two stages, all stages composed
-/// to one, and the same closed, so that the ledger tier can be had for it, alone and with the code of several. The compiler
-/// is Wasmtime with default settings. Figures are medians of samples, in nanoseconds each.
+/// Components are of a few kilobytes up to several megabytes: this benchmark's own ones, two stages, all stages
+/// composed to one, and the same closed, so that the ledger tier can be had for it, alone and with the code of several.
+/// The compiler is Wasmtime with default settings. Figures are medians of samples, in nanoseconds each.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mappable bench load

@@ -38,7 +38,8 @@ pub(super) fn regions_text(size: u64) -> String {
     of_size(&with_visitor(include_str!("regions.wat")), size)
 }
 
-/// The host hands a region to one component, and then to the other, of `bytes` bytes, or of one granule if that is more.
+/// The host hands a region to one component, and then to the other, of `bytes` bytes, or of one granule if that is
+/// more.
 pub(super) fn mediated(among: Among, concurrency: bool, bytes: u64) -> Result<Box<dyn Method>> {
     let size = bytes.next_multiple_of(GRANULE);
     let text = of_size(&with_visitor(include_str!("open.wat")), size);
@@ -58,8 +59,8 @@ pub(super) fn lists_text(bytes: u64) -> String {
     of_size(include_str!("lists.wat"), bytes)
 }
 
-/// Components that know of nothing but lists pass one of `element`s, as an `argument` or as a `result`: on an engine as it
-/// comes, or in a tier of ours.
+/// Components that know of nothing but lists pass one of `element`s, as an `argument` or as a `result`: on an engine as
+/// it comes, or in a tier of ours.
 pub(super) fn elements(tier: Option<Tier>, concurrency: bool, list: List) -> Result<Box<dyn Method>> {
     let List { element, element_size, direction, bytes } = list;
     let text = include_str!("elements.wat").replace("ELEMENT", element).replace("DIRECTION", direction);

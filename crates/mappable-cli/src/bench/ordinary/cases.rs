@@ -27,7 +27,7 @@ pub(super) enum Group {
     String,
     /// An instance that grows, and touches what it has
     Grow,
-    /// An instance that does next to nothing
+    /// An instance that does next to nothing, or touches the data that it begins with
     Instantiate,
     /// The compiler, and the rewriter before it
     Compile,
@@ -79,7 +79,11 @@ impl Group {
                 [sized(|size| Case::Pass(Sent::String, size)), sized(|size| Case::Take(Sent::String, size))].concat()
             }
             Self::Grow => vec![Case::Grow(16, 0), Case::Grow(256, 0), Case::Grow(16, 16), Case::Grow(256, 256)],
-            Self::Instantiate => [0, 64 << 10, 1 << 20].map(Case::Begin).into(),
+            Self::Instantiate => {
+                let data = [64 << 10, 256 << 10, 1 << 20, 4 << 20];
+                let begin = |touched| data.map(|data| Case::Begin(data, touched));
+                [vec![Case::Begin(0, false)], begin(false).into(), begin(true).into()].concat()
+            }
             Self::Compile => vec![Case::Compile("grayscale"), Case::Compile("decode")],
             Self::Resident => vec![Case::Stay(64 << 10, 0), Case::Stay(1 << 20, 0), Case::Stay(0, 1 << 20)],
         }
@@ -109,8 +113,8 @@ pub(super) enum Case {
     Take(Sent, u32),
     /// An instance grows by so many pages, and touches so many.
     Grow(u32, u32),
-    /// An instance with so much data.
-    Begin(u32),
+    /// An instance with so much data, and whether it touches all of that.
+    Begin(u32, bool),
     /// A stage is compiled.
     Compile(&'static str),
     /// Instances have touched so much of their memory, and have so much data.
@@ -131,8 +135,9 @@ impl Case {
             Self::Take(what, _) => format!("{}, host to guest", sent(what)),
             Self::Grow(pages, 0) => format!("by {pages} pages"),
             Self::Grow(pages, _) => format!("by {pages} pages, touched"),
-            Self::Begin(0) => "no data".to_owned(),
-            Self::Begin(_) => "data".to_owned(),
+            Self::Begin(0, _) => "no data".to_owned(),
+            Self::Begin(_, false) => "data".to_owned(),
+            Self::Begin(_, true) => "data, touched".to_owned(),
             Self::Compile(name) => (*name).to_owned(),
             Self::Stay(0, _) => "data, untouched".to_owned(),
             Self::Stay(..) => "touched".to_owned(),
@@ -142,7 +147,7 @@ impl Case {
     /// How many it is about.
     pub(super) fn bytes(&self) -> u64 {
         match self {
-            Self::Kernel(_, bytes) | Self::Pass(_, bytes) | Self::Take(_, bytes) | Self::Begin(bytes) => {
+            Self::Kernel(_, bytes) | Self::Pass(_, bytes) | Self::Take(_, bytes) | Self::Begin(bytes, _) => {
                 u64::from(*bytes)
             }
             Self::Run(_) | Self::Add => 4,
@@ -173,9 +178,10 @@ impl Case {
                 let fresh = Fresh { pages: 1, grow, touch: touch * GRANULE as u32 };
                 host.with(instance(fresh.pages, 0).as_bytes(), fresh)?
             }
-            Self::Begin(data) => {
+            Self::Begin(data, touched) => {
                 let pages = 1 + data.div_ceil(GRANULE as u32);
-                host.with(instance(pages, data).as_bytes(), Fresh { pages, grow: 0, touch: 0 })?
+                let touch = if touched { data } else { 0 };
+                host.with(instance(pages, data).as_bytes(), Fresh { pages, grow: 0, touch })?
             }
             Self::Compile(name) => Box::new(Compile { host, bytes: component(name)?, done: 0 }),
             Self::Stay(..) => return Ok(None),

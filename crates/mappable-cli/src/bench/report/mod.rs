@@ -1,4 +1,5 @@
-//! `--report DIR`: a benchmark's figures as a page that needs nothing but itself, made from the JSON that all of them share.
+//! `--report DIR`: a benchmark's figures as a page that needs nothing but itself, made from the JSON that all of them
+//! share.
 
 mod chart;
 mod html;

@@ -94,9 +94,9 @@ const PAGE: Page = Page {
 /// regions mapped at once; and with more regions in turn than a memory has views, so that not all maps are warm.
 ///
 /// A hop is: map, read one cache line, write it, unmap, call the other component. Every hop checks that the one before
-/// has left its mark in the region. Both tiers are interleaved in one run. Figures are medians of samples, in nanoseconds
-/// a hop. Memory is what the process has more than before, for each instance, once every region has been handed over;
-/// pages of regions that no view shows are not counted.
+/// has left its mark in the region. Both tiers are interleaved in one run. Figures are medians of samples, in
+/// nanoseconds a hop. Memory is what the process has more than before, for each instance, once every region has been
+/// handed over; pages of regions that no view shows are not counted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mappable bench scale

@@ -29,8 +29,8 @@ impl<T: Send> Team<T> {
     }
 }
 
-/// One thread for each of them, which begin together. The time is from when the first one has begun to when the last one
-/// is done. The threads look at the clock themselves: on few processors, this one may not run before they are done.
+/// One thread for each of them, which begin together. The time is from when the first one has begun to when the last
+/// one is done. The threads look at the clock themselves: on few processors, this one may not run before they are done.
 fn at_once<T: Send, R: Send>(items: &mut [T], act: impl Fn(&mut T) -> Result<R> + Sync) -> Result<(Vec<R>, Duration)> {
     let (barrier, act) = (&Barrier::new(items.len()), &act);
     thread::scope(|scope| {
