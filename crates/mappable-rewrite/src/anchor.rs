@@ -19,13 +19,14 @@
 //!
 //! ```text
 //!   facts, fixes ──► Anchors     of which memories, in which modules
-//!                      ├ walk    in front of which loops of a function
+//!                      ├ walk    in front of which loops of a function, by step: what an operator is to that
 //!                      └ splice  the code section with them
 //! ```
 //!
 //! Left to others: which memories may move ([`crate::fix`]), and writing modules ([`crate::patch`]).
 
 mod splice;
+mod step;
 mod walk;
 
 use std::borrow::Cow;

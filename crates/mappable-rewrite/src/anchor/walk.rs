@@ -13,10 +13,11 @@
 //! look. Else a fence counts from where it stands to the end of all loops that it is in, whatever ways lead around it. To be
 //! wrong costs a few instructions, or gains nothing; what a guest does is the same in either case.
 
-use wasmparser::{Catch, FunctionBody, Operator, OperatorsReader, OperatorsReaderAllocations, Result};
+use wasmparser::{Catch, FunctionBody, OperatorsReader, OperatorsReaderAllocations, Result};
 
 use super::Anchor;
 use super::splice::MAX_ANCHOR_BYTES;
+use super::step::{Step, Steps};
 
 /// The largest body that the engine takes.
 const MAX_BODY_BYTES: usize = 7_654_321;
@@ -124,8 +125,9 @@ impl Walk {
         self.begin(Kind::Other);
         let before = self.anchors.len();
         while !reader.eof() {
-            let (operator, at) = reader.read_with_offset()?;
-            self.operator(&operator, at);
+            let at = reader.original_position();
+            let step = reader.visit_operator(&mut Steps)?;
+            self.step(step, at);
         }
         self.allocations = reader.into_allocations();
         if body.range().len() + (self.anchors.len() - before) * MAX_ANCHOR_BYTES > MAX_BODY_BYTES {
@@ -134,16 +136,20 @@ impl Walk {
         Ok(())
     }
 
-    fn operator(&mut self, operator: &Operator<'_>, at: usize) {
-        if std::mem::take(&mut self.fence) && !matches!(operator, Operator::Unreachable) {
+    fn step(&mut self, step: Step<'_>, at: usize) {
+        if std::mem::take(&mut self.fence) && !matches!(step, Step::Unreachable) {
             self.pass_fence();
         }
-        match operator {
-            Operator::Block { .. } => self.begin(Kind::Block),
-            Operator::If { .. } => self.begin(Kind::If),
-            Operator::Loop { .. } => self.begin_loop(at),
-            Operator::TryTable { try_table } => {
-                for catch in &try_table.catches {
+        match step {
+            Step::Other => {}
+            Step::Access(memory) if !self.dead => self.access(memory),
+            Step::Access(_) => {}
+            Step::Fence => self.fence = !self.dead,
+            Step::Block => self.begin(Kind::Block),
+            Step::If => self.begin(Kind::If),
+            Step::Loop => self.begin_loop(at),
+            Step::Try(table) => {
+                for catch in &table.catches {
                     let (Catch::One { label, .. }
                     | Catch::OneRef { label, .. }
                     | Catch::All { label }
@@ -152,37 +158,23 @@ impl Walk {
                 }
                 self.begin(Kind::Block);
             }
-            Operator::Else => self.begin_else(),
-            Operator::End => self.end(),
-            Operator::Br { relative_depth } => {
-                self.branch(*relative_depth);
+            Step::Else => self.begin_else(),
+            Step::End => self.end(),
+            Step::MayBranch(depth) => self.branch(depth),
+            Step::Branch(depth) => {
+                self.branch(depth);
                 self.dead = true;
             }
-            Operator::BrTable { targets } => {
+            Step::BranchTable(targets) => {
                 let listed = targets.targets().flatten();
                 listed.chain([targets.default()]).for_each(|target| self.branch(target));
                 self.dead = true;
             }
-            Operator::BrIf { relative_depth }
-            | Operator::BrOnNull { relative_depth }
-            | Operator::BrOnNonNull { relative_depth } => self.branch(*relative_depth),
-            Operator::BrOnCast { relative_depth, .. } | Operator::BrOnCastFail { relative_depth, .. } => {
-                self.branch(*relative_depth);
+            Step::BranchByCall(depth) => {
+                self.branch(depth);
                 self.fence = !self.dead;
             }
-            Operator::Unreachable
-            | Operator::Return
-            | Operator::Throw { .. }
-            | Operator::ThrowRef
-            | Operator::ReturnCall { .. }
-            | Operator::ReturnCallIndirect { .. }
-            | Operator::ReturnCallRef { .. } => self.dead = true,
-            _ if self.dead => {}
-            other => match effect(other) {
-                Effect::None => {}
-                Effect::Access(memory) => self.access(memory),
-                Effect::Fence => self.fence = true,
-            },
+            Step::Unreachable | Step::Leave => self.dead = true,
         }
     }
 
@@ -298,43 +290,3 @@ impl Walk {
         });
     }
 }
-
-/// What an operator is to what is known.
-enum Effect {
-    None,
-    /// A load or a store, which has the base of that memory known.
-    Access(u32),
-    /// It is a call, or may be one of the engine's own.
-    Fence,
-}
-
-/// Tells by an operator's proposal, and whether a memory is among its immediates. Of the many only these can't call, nor have
-/// compiled code order accesses, as those of threads do.
-macro_rules! define_effect {
-    ($(
-        @$proposal:ident $operator:ident $({ $($field:ident: $ty:ty),* })? => $visit:ident ($($arity:tt)*)
-    )*) => {
-        #[allow(unused_variables, reason = "most fields are not looked at")]
-        fn effect(operator: &Operator<'_>) -> Effect {
-            if let Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::MemoryGrow { .. } = operator {
-                return Effect::Fence;
-            }
-            match operator {
-                $(Operator::$operator $({ $($field),* })? => {
-                    define_effect!(@of $proposal $([$($field)*] $($field)*)?)
-                })*
-                _ => Effect::Fence,
-            }
-        }
-    };
-    (@of mvp [memarg $($more:ident)*] $memarg:ident $($rest:ident)*) => { Effect::Access($memarg.memory) };
-    (@of simd [memarg $($more:ident)*] $memarg:ident $($rest:ident)*) => { Effect::Access($memarg.memory) };
-    (@of mvp $($rest:tt)*) => { Effect::None };
-    (@of simd $($rest:tt)*) => { Effect::None };
-    (@of relaxed_simd $($rest:tt)*) => { Effect::None };
-    (@of sign_extension $($rest:tt)*) => { Effect::None };
-    (@of saturating_float_to_int $($rest:tt)*) => { Effect::None };
-    (@of wide_arithmetic $($rest:tt)*) => { Effect::None };
-    (@of $others:ident $($rest:tt)*) => { Effect::Fence };
-}
-wasmparser::for_each_operator!(define_effect);
