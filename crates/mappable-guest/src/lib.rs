@@ -114,8 +114,9 @@
 //! A region is mapped over a range of this component's own memory, its *placement*. Placements come from growing the
 //! memory, so they never overlap the heap or the stack; they are kept and used again, first fit from the lowest
 //! address, so that a component that maps the same regions in the same order finds them at the same addresses (which
-//! the host answers without a system call). They are never given back: a component keeps as much address space as
-//! it ever had mapped at once. The pages under a placement are not touched and take no memory.
+//! the host answers without a system call). From 2 MiB on they begin at a multiple of that, so that regions which lie
+//! in huge pages are seen by them. They are never given back: a component keeps about as much address space as it ever
+//! had mapped at once. The pages under a placement are not touched and take no memory.
 //!
 //! # Hosts that can't map
 //!

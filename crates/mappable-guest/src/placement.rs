@@ -35,11 +35,19 @@ impl Pages {
     }
 }
 
+/// How many pages a huge page of the host's has.
+const HUGE_PAGE: usize = (2 << 20) / GRANULE_BYTES;
+
+/// At which multiples `count` pages may begin, the best first: those that have room for a huge page at one, so that a
+/// region which lies in such is seen by them; or where that can't be, anywhere.
+pub(crate) fn alignments(count: usize) -> &'static [usize] {
+    if count < HUGE_PAGE { &[1] } else { &[HUGE_PAGE, 1] }
+}
+
 /// Free pages, ready to be taken, and how many ranges are out.
 #[derive(Debug)]
 pub(crate) struct FreeList {
-    /// Sorted by address; no two overlap or touch. It has capacity for `taken` more, so that giving back never
-    /// allocates.
+    /// Sorted by address; no two overlap or touch. It has capacity for `taken` more, so that giving back never allocates.
     free: Vec<Pages>,
     /// How many ranges are taken and not yet given back.
     taken: usize,
@@ -60,18 +68,19 @@ impl FreeList {
         self.insert(pages);
     }
 
-    /// Takes `count` pages: the first part of the first free range that is long enough.
-    pub(crate) fn take(&mut self, count: usize) -> Option<Pages> {
-        let index = self.free.iter().position(|range| range.count >= count)?;
-        self.free.try_reserve(self.taken + 1).ok()?;
-        let range = &mut self.free[index];
-        let taken = Pages::new(range.start, count)?;
-        if range.count == count {
-            self.free.remove(index);
-        } else {
-            range.start += count;
-            range.count -= count;
-        }
+    /// Takes `count` pages that begin at a multiple of `align`: the first that there are.
+    pub(crate) fn take(&mut self, count: usize, align: usize) -> Option<Pages> {
+        let start_in = |range: &Pages| range.start.checked_next_multiple_of(align);
+        let fits = |range: &Pages| start_in(range)?.checked_add(count).filter(|&end| end <= range.end());
+        let index = self.free.iter().position(|range| fits(range).is_some())?;
+        // One more for what is taken, and one for a range that may become two.
+        self.free.try_reserve(self.taken + 2).ok()?;
+        let range = &self.free[index];
+        let (start, end) = (start_in(range)?, range.end());
+        let taken = Pages::new(start, count)?;
+        let parts = [(range.start, start), (start + count, end)];
+        let left = parts.into_iter().filter_map(|(start, end)| Pages::new(start, end - start));
+        self.free.splice(index..=index, left);
         self.taken += 1;
         Some(taken)
     }
@@ -82,9 +91,12 @@ impl FreeList {
         self.insert(pages);
     }
 
-    /// How many free pages end at page `end`: what growing there would extend.
-    pub(crate) fn tail_ending_at(&self, end: usize) -> usize {
-        self.free.last().filter(|range| range.end() == end).map_or(0, |range| range.count)
+    /// How many pages are missing at page `end`, where the memory grows, for `count` that begin at a multiple of `align`.
+    /// Free ones that end there are built upon.
+    pub(crate) fn missing_at(&self, end: usize, count: usize, align: usize) -> Option<usize> {
+        let tail = self.free.last().filter(|range| range.end() == end).map_or(0, |range| range.count);
+        let wanted = (end - tail).checked_next_multiple_of(align)?.checked_add(count)?;
+        Some(wanted.saturating_sub(end))
     }
 
     fn insert(&mut self, pages: Pages) {
@@ -131,11 +143,21 @@ mod tests {
     #[test]
     fn takes_the_lowest_that_fits_and_splits_it() {
         let mut list = list(&[(10, 2), (20, 5), (40, 9)]);
-        assert_eq!(list.take(3), Pages::new(20, 3));
+        assert_eq!(list.take(3, 1), Pages::new(20, 3));
         assert_eq!(ranges(&list), [(10, 2), (23, 2), (40, 9)]);
-        assert_eq!(list.take(2), Pages::new(10, 2));
-        assert_eq!(list.take(10), None);
+        assert_eq!(list.take(2, 1), Pages::new(10, 2));
+        assert_eq!(list.take(10, 1), None);
         assert_eq!(ranges(&list), [(23, 2), (40, 9)]);
+    }
+
+    #[test]
+    fn takes_the_lowest_that_is_aligned_and_leaves_both_sides() {
+        let mut list = list(&[(10, 6), (20, 20)]);
+        assert_eq!(list.take(5, 16), Pages::new(32, 5));
+        assert_eq!(ranges(&list), [(10, 6), (20, 12), (37, 3)]);
+        assert_eq!(list.take(4, 16), None);
+        assert_eq!(list.take(4, 4), Pages::new(12, 4));
+        assert_eq!(ranges(&list), [(10, 2), (20, 12), (37, 3)]);
     }
 
     #[test]
@@ -143,8 +165,15 @@ mod tests {
         let mut list = list(&[(10, 2), (14, 2)]);
         list.add(Pages::new(12, 2).unwrap());
         assert_eq!(ranges(&list), [(10, 6)]);
-        assert_eq!(list.tail_ending_at(16), 6);
-        assert_eq!(list.tail_ending_at(17), 0);
+    }
+
+    #[test]
+    fn what_is_missing_is_what_does_not_fit_behind_free_pages_at_the_end() {
+        let list = list(&[(10, 6)]);
+        let missing = |end, count, align| list.missing_at(end, count, align);
+        assert_eq!([missing(16, 6, 1), missing(16, 9, 1), missing(17, 9, 1)], [0, 3, 9].map(Some));
+        assert_eq!([missing(16, 5, 8), missing(17, 5, 8), missing(16, 3, 5)], [5, 12, 0].map(Some));
+        assert_eq!([missing(16, usize::MAX, 1), missing(usize::MAX, 1, 8)], [None, None]);
     }
 
     #[test]
@@ -158,14 +187,14 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Grow(usize),
-        Take(usize),
+        Take(usize, usize),
         Give(usize),
     }
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             (1..40_usize).prop_map(Step::Grow),
-            (1..20_usize).prop_map(Step::Take),
+            (1..20_usize, 0..4_u32).prop_map(|(count, align)| Step::Take(count, 1 << align)),
             any::<usize>().prop_map(Step::Give),
         ]
     }
@@ -188,10 +217,11 @@ mod tests {
                         list.add(Pages::new(end, count).unwrap());
                         end += count;
                     }
-                    Step::Take(count) => {
-                        let fits = list.free.iter().any(|range| range.count >= count);
-                        let pages = list.take(count);
-                        prop_assert_eq!(pages.is_some(), fits);
+                    Step::Take(count, align) => {
+                        let starts = |range: &Pages| range.start..(range.end() + 1).saturating_sub(count);
+                        let fits = list.free.iter().flat_map(starts).find(|start| start % align == 0);
+                        let pages = list.take(count, align);
+                        prop_assert_eq!(pages.as_ref().map(|pages| (pages.start, pages.count)), fits.map(|start| (start, count)));
                         taken.extend(pages);
                     }
                     Step::Give(which) if !taken.is_empty() => {

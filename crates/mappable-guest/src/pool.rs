@@ -5,7 +5,7 @@
 
 use crate::GRANULE_BYTES;
 use crate::lock::Lock;
-use crate::placement::{FreeList, Pages};
+use crate::placement::{FreeList, Pages, alignments};
 use crate::sys;
 
 static POOL: Lock<FreeList> = Lock::new(FreeList::new());
@@ -15,25 +15,11 @@ static POOL: Lock<FreeList> = Lock::new(FreeList::new());
 pub(crate) struct Placement(Pages);
 
 impl Placement {
-    /// Pages for `size_bytes`, rounded up to whole granules; `None` when the memory can't grow enough.
+    /// Pages for `size_bytes`, rounded up to whole granules; `None` when the memory can't grow enough. With room for a
+    /// huge page of the host's they begin at a multiple of one, unless the memory can't grow enough for that.
     pub(crate) fn acquire(size_bytes: usize) -> Option<Placement> {
         let count = size_bytes.div_ceil(GRANULE_BYTES);
-        POOL.with(|pool| {
-            if let Some(pages) = pool.take(count) {
-                return Some(Placement(pages));
-            }
-            // Free pages at the very end of memory are built upon; when something else grew the memory in between,
-            // and so the new pages don't follow them, all are needed anew.
-            let tail = pool.tail_ending_at(sys::memory_pages());
-            for missing in [count.saturating_sub(tail), count] {
-                pool.prepare_add().ok()?;
-                pool.add(Pages::new(sys::grow(missing)?, missing)?);
-                if let Some(pages) = pool.take(count) {
-                    return Some(Placement(pages));
-                }
-            }
-            None
-        })
+        POOL.with(|pool| alignments(count).iter().find_map(|&align| acquire(pool, count, align))).map(Placement)
     }
 
     /// The address of the first byte, a multiple of the granule. Never 0.
@@ -45,4 +31,21 @@ impl Placement {
     pub(crate) fn release(self) {
         POOL.with(|pool| pool.give(self.0));
     }
+}
+
+/// `count` pages that begin at a multiple of `align`.
+fn acquire(pool: &mut FreeList, count: usize, align: usize) -> Option<Pages> {
+    if let Some(pages) = pool.take(count, align) {
+        return Some(pages);
+    }
+    // When something else grew the memory in between, and so the new pages don't follow the free ones, all are needed anew.
+    let missing = pool.missing_at(sys::memory_pages(), count, align)?;
+    for missing in [missing, count.checked_add(align - 1)?] {
+        pool.prepare_add().ok()?;
+        pool.add(Pages::new(sys::grow(missing)?, missing)?);
+        if let Some(pages) = pool.take(count, align) {
+            return Some(pages);
+        }
+    }
+    None
 }

@@ -59,6 +59,20 @@ fn placements_are_used_again_and_never_shared() {
 }
 
 #[test]
+fn what_has_room_for_a_huge_page_begins_at_one() {
+    const HUGE_PAGE: usize = 2 << 20;
+    for refusal in HOSTS {
+        let _host = host(refusal);
+        let map = |granules: u64| Mappable::allocate(granules * GRANULE).unwrap().map().unwrap();
+        // Odd ones in between, whose pages lie anywhere.
+        let mapped = [33, 1, 40, 3, 32].map(map);
+        for large in mapped.iter().filter(|mapped| mapped.len() >= HUGE_PAGE) {
+            assert_eq!(large.as_ptr().addr() % HUGE_PAGE, 0, "{} bytes", large.len());
+        }
+    }
+}
+
+#[test]
 fn dropping_frees_the_region() {
     for refusal in HOSTS {
         let _host = host(refusal);
