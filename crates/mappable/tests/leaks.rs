@@ -72,7 +72,7 @@ fn memories_that_nobody_uses_keep_no_more_than_they_may() {
     let _alone = alone();
     for setup in Setup::all() {
         const KEPT: u64 = 3;
-        let runtime = setup.builder(setup.config()).idle_memories(KEPT as usize).build().unwrap();
+        let runtime = setup.builder(setup.config()).idle_memories(KEPT as usize).idle_regions(0).build().unwrap();
         let fixture: &'static Fixture = Box::leak(Box::new(Fixture::new(setup, runtime)));
         let before = had();
         for round in 0..20 {
@@ -117,6 +117,92 @@ fn a_memory_that_grows_page_by_page_takes_no_more_mappings() {
             guest.store(&mut world, (16 + growth as u32) * G, 1);
             // One for what is laid ahead.
             assert!(had().mappings <= before + 1, "{setup:?}: {before}, {:?} after {growth}", had());
+        }
+    }
+}
+
+#[test]
+fn regions_that_nobody_owns_keep_no_more_than_they_may() {
+    let _alone = alone();
+    for setup in Setup::all() {
+        const KEPT: u64 = 5;
+        let builder = setup.builder(setup.config()).idle_memories(0).idle_regions(KEPT * GRANULE);
+        let fixture = Fixture::new(setup, builder.build().unwrap());
+        let before = had();
+        for round in 0..20 {
+            let regions = [1, 2, 4, 7].map(|granules| {
+                let mut region = fixture.runtime.allocate(granules * GRANULE).unwrap();
+                region.bytes_mut().unwrap().fill(round);
+                region
+            });
+            drop(regions);
+        }
+        let after = had();
+        assert!(after.blocks <= before.blocks + KEPT * GRANULE / 512, "{setup:?}: {before:?}, {after:?}");
+        assert!(after.mappings as u64 <= before.mappings as u64 + KEPT, "{setup:?}: {before:?}, {after:?}");
+        assert_eq!(after.descriptors, before.descriptors, "{setup:?}");
+    }
+}
+
+#[test]
+fn a_region_that_comes_back_takes_no_system_call() {
+    let _alone = alone();
+    for setup in Setup::all() {
+        let runtime = setup.runtime();
+        let make = || {
+            let mut region = runtime.allocate(3 * GRANULE).unwrap();
+            region.bytes_mut().unwrap().fill(7);
+            region
+        };
+        drop(make());
+        let before = mappable::system_calls();
+        let region = make();
+        assert_eq!(mappable::system_calls(), before, "{setup:?}");
+        drop(region);
+    }
+}
+
+/// A request: a guest of its own maps a region of the host's, writes to it, and gives it back. Answers the system calls of
+/// mapping and unmapping, and the region.
+fn request(fixture: &Fixture, mut region: mappable::Mappable) -> (u64, mappable::Mappable) {
+    region.bytes_mut().unwrap().fill(1);
+    let component = fixture.compile(&wat::guest(fixture.setup.memory()));
+    let mut store = wasmtime::Store::new(fixture.runtime.engine(), support::State::new(&fixture.runtime));
+    let instance = fixture.linker.instantiate(&mut store, &component).unwrap();
+    let guest = Guest::new(instance, &mut store, None);
+    let handle = store.data_mut().mappable.insert(region).unwrap();
+    let handle = guest.take(&mut store, handle).unwrap();
+    let before = mappable::system_calls();
+    let mapping = guest.map(&mut store, handle, 2 * G, G).unwrap();
+    guest.expect(&mut store, 2 * G, G, 1);
+    guest.fill(&mut store, 2 * G, 2, G);
+    let handle = guest.unmap(&mut store, mapping, 2 * G, G).unwrap();
+    let calls = mappable::system_calls() - before;
+    guest.expect(&mut store, 2 * G, G, 0);
+    let handle = guest.give(&mut store, handle).unwrap();
+    let region = store.data_mut().mappable.remove(handle).unwrap();
+    assert!(support::all_are(region.bytes().unwrap(), 2));
+    (calls, region)
+}
+
+#[test]
+fn a_small_region_that_comes_again_is_mapped_cold_without_a_system_call() {
+    let _alone = alone();
+    for setup in Setup::all().filter(|setup| !setup.is_ledger()) {
+        let fixture = Fixture::new(setup, setup.runtime());
+        let mut region = Some(fixture.runtime.allocate(GRANULE).unwrap());
+        let calls = [(); 4].map(|()| {
+            let (calls, back) = request(&fixture, region.take().unwrap());
+            region = Some(back);
+            calls
+        });
+        match setup {
+            Setup::Copy => assert_eq!(calls, [0; 4]),
+            Setup::Remap | Setup::RemapConcurrent | Setup::Fixed => {
+                assert!(calls.iter().all(|&calls| calls > 0), "{setup:?}: {calls:?}");
+            }
+            // A page that is not there costs more than a system call saves: of a region that is new, and of a heap.
+            _ => assert!(calls[0] > 0 && calls[1..] == [0; 3], "{setup:?}: {calls:?}"),
         }
     }
 }

@@ -82,6 +82,7 @@ pub struct RuntimeBuilder {
     views_per_memory: usize,
     huge_pages: HugePages,
     idle_memories: usize,
+    idle_regions: u64,
 }
 
 impl RuntimeBuilder {
@@ -132,6 +133,15 @@ impl RuntimeBuilder {
         self
     }
 
+    /// How many bytes of regions are kept for those that are allocated next, once nobody owns them any more; 32 MiB unless
+    /// told. Where one of just the size that is wanted is there, allocating makes no system call, and neither it nor the
+    /// host's first look at it takes a page fault. All of it is written over with zeroes when it is dropped. One that was
+    /// moved into huge pages comes back in such. With 0 none is kept.
+    pub fn idle_regions(mut self, max_bytes: u64) -> Self {
+        self.idle_regions = max_bytes;
+        self
+    }
+
     /// Makes the engine, and tries on it what mapping rests on.
     ///
     /// # Errors
@@ -139,7 +149,7 @@ impl RuntimeBuilder {
     /// If the engine can't be made, or does not behave so: the settings don't go together with mapping (the pooling
     /// allocator, say), or this version of Wasmtime is not one that mapping was made for.
     pub fn build(self) -> Result<Runtime, RuntimeError> {
-        let backing = backing(self.mapping, self.huge_pages).map_err(RuntimeError::Backing)?;
+        let backing = backing(self.mapping, self.huge_pages, self.idle_regions).map_err(RuntimeError::Backing)?;
         if backing.is_in_file() {
             install_fault_handler().map_err(RuntimeError::FaultHandler)?;
         }
@@ -155,11 +165,11 @@ impl RuntimeBuilder {
 }
 
 /// Memory to lay regions in: pages where the platform has them and they are wanted, or blocks of the heap.
-fn backing(mapping: MappingMode, huge_pages: HugePages) -> io::Result<Arc<Backing>> {
+fn backing(mapping: MappingMode, huge_pages: HugePages, idle_regions: u64) -> io::Result<Arc<Backing>> {
     if mapping == MappingMode::Copy {
         return Ok(Backing::in_blocks());
     }
-    match Backing::in_file(huge_pages) {
+    match Backing::in_file(huge_pages, idle_regions) {
         Err(error) if error.kind() == io::ErrorKind::Unsupported && mapping != MappingMode::Remap => {
             tracing::info!(%error, "regions are mapped by copying");
             Ok(Backing::in_blocks())
@@ -255,6 +265,7 @@ impl Runtime {
             views_per_memory: 128,
             huge_pages: HugePages::default(),
             idle_memories: 64,
+            idle_regions: 32 << 20,
         }
     }
 

@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_ledger_reads_as_zero_and_ends_before_the_guard() {
-        for backing in [Backing::in_file(HugePages::default()).unwrap(), Backing::in_blocks()] {
+        for backing in [Backing::in_file(HugePages::default(), 0).unwrap(), Backing::in_blocks()] {
             let words = Words::new(&backing).unwrap();
             let last = u32::try_from(words.len() - 4).unwrap();
             for at in [0, layout::FLIGHT, layout::CHUNKS, last] {
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_is_cleared_reads_as_zero_and_the_rest_stays() {
-        let words = Words::new(&Backing::in_file(HugePages::default()).unwrap()).unwrap();
+        let words = Words::new(&Backing::in_file(HugePages::default(), 0).unwrap()).unwrap();
         let last = layout::BOUNCE - 4;
         for at in [last, layout::BOUNCE, layout::BOUNCE + (100 << 20)] {
             words.set(at, 7);

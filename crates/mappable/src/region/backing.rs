@@ -3,7 +3,7 @@
 //! Where pages can be mapped it is one sparse file: descriptors are scarce (1,024 by default), so regions and the heaps
 //! of linear memories share one. Where they can't, each extent is a block of the process's heap, and ranges only tell
 //! extents apart. Invariant I3 (a region that comes from `allocate` reads as zero) stands on one rule: a range is free
-//! only while it is a hole, and a block comes zeroed.
+//! only while it is a hole, it is idle only while it reads as zero, and a block comes zeroed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,12 +13,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::HugePages;
+use super::idle::Idle;
 use super::ranges::{FileRange, Ranges};
-use crate::sys::{Access, File, Space};
+use super::touched::Runs;
+use crate::sys::{Access, File, HUGE_PAGE, Space};
 
 /// The length of the file in bytes. All holes, so it is address space alone: room for a quarter of a million heaps
 /// of 4 GiB, and well under the largest offset that the kernel takes.
 const FILE_LEN: u64 = 1 << 50;
+
+/// What ranges are written over with.
+static ZEROES: [u8; 32 << 10] = [0; 32 << 10];
 
 /// What extents are taken from.
 pub(crate) struct Backing {
@@ -27,10 +32,21 @@ pub(crate) struct Backing {
     huge_pages: HugePages,
     /// Every range that is free here is a hole in `file`.
     free: Mutex<Ranges>,
+    /// Ranges that regions had and that are neither free nor anybody's. Each reads as zero.
+    idle: Mutex<Idle<Left>>,
     /// Files of others that are shown, by what tells them apart in a [`Source`].
     foreign: Mutex<BTreeMap<FileId, Weak<File>>>,
     /// What the next allocation, or foreign file, is told apart by.
     next: AtomicU64,
+}
+
+/// What a region leaves for the next one, besides its range.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Where the host sees all of the range and nothing else, if it has looked.
+    pub(super) window: Option<Space>,
+    /// Which pages there are: in order, with gaps between them.
+    pub(super) pages: Runs,
 }
 
 /// A file that is shown: the backing's own, or one of others. Never used again for another file.
@@ -60,19 +76,20 @@ impl fmt::Debug for Backing {
 }
 
 impl Backing {
-    /// A sparse file, of which pages can be mapped.
-    pub(crate) fn in_file(huge_pages: HugePages) -> io::Result<Arc<Self>> {
-        Ok(Self::new(Some(File::create("mappable", FILE_LEN)?), huge_pages))
+    /// A sparse file, of which pages can be mapped. Up to `max_idle` bytes of regions are kept for those allocated next.
+    pub(crate) fn in_file(huge_pages: HugePages, max_idle: u64) -> io::Result<Arc<Self>> {
+        Ok(Self::new(Some(File::create("mappable", FILE_LEN)?), huge_pages, max_idle))
     }
 
     /// Blocks of the process's heap, for any platform. Nothing of it can be mapped.
     pub(crate) fn in_blocks() -> Arc<Self> {
-        Self::new(None, HugePages::default())
+        Self::new(None, HugePages::default(), 0)
     }
 
-    fn new(file: Option<File>, huge_pages: HugePages) -> Arc<Self> {
-        let (free, next) = (Mutex::new(Ranges::new(FILE_LEN)), AtomicU64::new(FileId::OWN.0 + 1));
-        Arc::new(Self { file, huge_pages, free, foreign: Mutex::default(), next })
+    fn new(file: Option<File>, huge_pages: HugePages, max_idle: u64) -> Arc<Self> {
+        let (free, idle) = (Mutex::new(Ranges::new(FILE_LEN)), Mutex::new(Idle::new(max_idle)));
+        let next = AtomicU64::new(FileId::OWN.0 + 1);
+        Arc::new(Self { file, huge_pages, free, idle, foreign: Mutex::default(), next })
     }
 
     /// Whether pages of it can be mapped.
@@ -87,7 +104,30 @@ impl Backing {
             None => Some(block(len)?),
         };
         let range = self.ranges().take(len)?;
-        Some(Extent { backing: Arc::clone(self), allocation: AllocationId(self.next()), range, block })
+        Some(self.extent(range, block))
+    }
+
+    /// The same for a region: one that is idle, if there is such a one, with what was left there.
+    pub(super) fn take_for_region(self: &Arc<Self>, len: u64) -> Option<(Extent, Left)> {
+        let idle = self.idle().take(len);
+        match idle {
+            Some((range, left)) => Some((self.extent(range, None), left)),
+            None => Some((self.take(len)?, Left::default())),
+        }
+    }
+
+    /// A new allocation.
+    fn extent(self: &Arc<Self>, range: FileRange, block: Option<Box<[u8]>>) -> Extent {
+        Extent { backing: Arc::clone(self), allocation: AllocationId(self.next()), range, block }
+    }
+
+    /// Frees a range, which belongs to nobody and which no window shows.
+    fn free(&self, range: FileRange) {
+        match self.file.as_ref().map_or(Ok(()), |file| file.punch(range.start(), range.len())) {
+            Ok(()) => self.ranges().give(range),
+            // Not a hole, so not free: better to lose the range than to show its bytes to the next owner.
+            Err(error) => tracing::warn!(%error, ?range, "freed memory was not given back"),
+        }
     }
 
     /// Makes a file of others one that can be shown.
@@ -124,6 +164,11 @@ impl Backing {
     fn ranges(&self) -> MutexGuard<'_, Ranges> {
         // The arithmetic does not panic half way; were it to, going on is no worse than stopping.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle<Left>> {
+        // As above.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that no other call gives.
@@ -200,12 +245,27 @@ impl Extent {
         }
     }
 
-    /// The first part of a range that may be anything but zero: all else before its end reads as zero and takes no
-    /// memory. `None` if all of it does. Not of a block.
-    pub(crate) fn data(&self, within: Range<u64>) -> io::Result<Option<Range<u64>>> {
+    /// Where in a range there is memory first: all before that reads as zero and takes none. `None` if all of it does. Not
+    /// of a block.
+    pub(crate) fn data(&self, within: Range<u64>) -> io::Result<Option<u64>> {
         let inside = self.part(within)?;
         let found = self.backing.with_file(FileId::OWN, |file| file.data(inside))?;
-        Ok(found.map(|data| data.start - self.range.start()..data.end - self.range.start()))
+        Ok(found.map(|start| start - self.range.start()))
+    }
+
+    /// How far there is memory in a range that begins with some. Not of a block.
+    pub(crate) fn hole(&self, within: Range<u64>) -> io::Result<u64> {
+        let inside = self.part(within)?;
+        Ok(self.backing.with_file(FileId::OWN, |file| file.hole(inside))? - self.range.start())
+    }
+
+    /// Writes zeroes over a range. Not of a block.
+    pub(crate) fn write_zeroes(&self, within: Range<u64>) -> io::Result<()> {
+        let Range { start, end } = self.part(within)?;
+        self.backing.with_file(FileId::OWN, |file| {
+            let mut parts = (start..end).step_by(ZEROES.len());
+            parts.try_for_each(|at| file.write(at, &ZEROES[..ZEROES.len().min((end - at) as usize)]))
+        })
     }
 
     /// Frees the memory of a range of whole pages, which reads as zero from then on. Not of a block.
@@ -270,6 +330,24 @@ impl Extent {
         Self { backing: Arc::clone(&self.backing), allocation: self.allocation, range: taken, block: self.block.take() }
     }
 
+    /// Whether the range is one that can be kept for another region: of those that are aligned for huge pages, that one
+    /// would be, too.
+    pub(super) fn may_be_idle(&self) -> bool {
+        let len = self.range.len();
+        let is_aligned = len < HUGE_PAGE || self.range.start().is_multiple_of(HUGE_PAGE);
+        len > 0 && self.block.is_none() && is_aligned && self.backing.idle().is_for(len)
+    }
+
+    /// Keeps the range, which reads as zero, for another region.
+    pub(super) fn keep_idle(&mut self, left: Left) {
+        let gone = self.backing.idle().put(std::mem::take(&mut self.range), left);
+        // Not under the lock.
+        for (range, left) in gone {
+            drop(left);
+            self.backing.free(range);
+        }
+    }
+
     /// Drops this without freeing its range, which another extent has.
     fn disown(&mut self) {
         self.range = FileRange::default();
@@ -278,14 +356,8 @@ impl Extent {
 
 impl Drop for Extent {
     fn drop(&mut self) {
-        if self.range == FileRange::default() {
-            return;
-        }
-        let (start, len) = (self.range.start(), self.range.len());
-        match self.backing.file.as_ref().map_or(Ok(()), |file| file.punch(start, len)) {
-            Ok(()) => self.backing.ranges().give(self.range),
-            // Not a hole, so not free: better to lose the range than to show its bytes to the next owner.
-            Err(error) => tracing::warn!(%error, range = ?self.range, "freed memory was not given back"),
+        if self.range != FileRange::default() {
+            self.backing.free(self.range);
         }
     }
 }
@@ -306,7 +378,7 @@ mod tests {
     }
 
     fn backings() -> [Arc<Backing>; 2] {
-        [Backing::in_file(HugePages::default()).unwrap(), Backing::in_blocks()]
+        [Backing::in_file(HugePages::default(), 0).unwrap(), Backing::in_blocks()]
     }
 
     #[test]
@@ -352,9 +424,10 @@ mod tests {
         let end = extent.range().len();
         let (mut at, mut taken) = (0, 0);
         while at < end
-            && let Some(data) = extent.data(at..end).unwrap()
+            && let Some(start) = extent.data(at..end).unwrap()
         {
-            (at, taken) = (data.end, taken + data.end - data.start);
+            at = extent.hole(start..end).unwrap();
+            taken += at - start;
         }
         taken
     }
@@ -367,7 +440,7 @@ mod tests {
             freed in (0u64..64, 0u64..64),
         ) {
             const PAGE: u64 = 4096;
-            let backing = Backing::in_file(HugePages::default()).unwrap();
+            let backing = Backing::in_file(HugePages::default(), 0).unwrap();
             let [mut before, mut extent, mut after] = [(); 3].map(|()| backing.take(4 * GRANULE).unwrap());
             for neighbour in [&mut before, &mut after] {
                 neighbour.write(0, &[7; 4 * GRANULE as usize]).unwrap();

@@ -3,7 +3,7 @@
 //! ```text
 //!   Frozen               a host's reference, with the bytes in the host's address space
 //!    └ FrozenRegion      a reference: the part of the allocation that it is to
-//!       └ Allocation     what is kept while there are references: an extent, or a file of others
+//!       └ Allocation     what is kept while there are references: a region, or a file of others
 //! ```
 //!
 //! Invariant I2 (a frozen byte never changes while a reference to it lives) stands on [`FrozenRegion::thaw`], which
@@ -11,8 +11,9 @@
 //!
 //! # Safety
 //!
-//! [`Allocation::shown`] makes a slice of mapped memory. Nobody writes to it while the slice lives, since that borrows
-//! a reference (I2); for a file of others that is the word of who called [`Frozen::from_file_mapped`].
+//! [`Allocation::shown`] makes a slice of a file of others that is mapped. That nobody writes to it while the slice lives is
+//! the word of who called [`Frozen::from_file_mapped`]. (A region makes its own, see [`Mappable`]: nobody writes to it since
+//! the slice borrows a reference, I2.)
 
 #![allow(unsafe_code)]
 
@@ -22,78 +23,66 @@ use std::ops::{Deref, Range};
 use std::slice;
 use std::sync::{Arc, OnceLock};
 
-use super::huge;
 use super::mappable::{check_part, window};
-use super::{AllocateError, Backing, Extent, FileId, FileRange, GRANULE, Mappable, PartError, Source, ThawFailed};
+use super::{AllocateError, Backing, FileRange, GRANULE, Mappable, PartError, Source, ThawFailed};
 use crate::sys::{Access, File, Space};
 
 /// What references are to.
 struct Allocation {
     key: AllocationKey,
-    /// Where the host sees all of it, once it has looked, as in [`Mappable`]. Goes before the bytes do.
-    window: OnceLock<Space>,
     bytes: Bytes,
 }
 
 enum Bytes {
     /// A region's.
-    Extent(Extent),
+    Region(Mappable),
     /// Those of a file that is not ours.
-    Foreign { backing: Arc<Backing>, id: FileId, file: Arc<File>, range: FileRange },
+    Foreign(Foreign),
+}
+
+struct Foreign {
+    /// Where the host sees all of it, once it has looked, as in [`Mappable`].
+    window: OnceLock<Space>,
+    backing: Arc<Backing>,
+    source: Source,
+    file: Arc<File>,
 }
 
 impl Allocation {
     fn source(&self) -> Source {
         match &self.bytes {
-            Bytes::Extent(extent) => extent.source(),
-            Bytes::Foreign { id, range, .. } => Source { file: *id, range: *range },
+            Bytes::Region(region) => region.extent().source(),
+            Bytes::Foreign(foreign) => foreign.source,
         }
     }
 
     fn backing(&self) -> &Arc<Backing> {
         match &self.bytes {
-            Bytes::Extent(extent) => extent.backing(),
-            Bytes::Foreign { backing, .. } => backing,
+            Bytes::Region(region) => region.extent().backing(),
+            Bytes::Foreign(foreign) => &foreign.backing,
         }
     }
 
-    /// Opens the window, where one is needed to see the bytes.
-    fn show(&self) -> io::Result<()> {
-        let is_block = matches!(&self.bytes, Bytes::Extent(extent) if extent.block().is_some());
-        if !is_block && self.window.get().is_none() {
-            // As a region's window, which this one becomes when the bytes are thawed.
-            let access = if matches!(self.bytes, Bytes::Extent(_)) { Access::Write } else { Access::Read };
-            let window = window(self.backing(), self.source(), access)?;
-            self.window.get_or_init(|| window);
+    /// The bytes. The first look opens a window, where one is needed to see them.
+    fn shown(&self) -> io::Result<&[u8]> {
+        let foreign = match &self.bytes {
+            Bytes::Region(region) => return region.bytes(),
+            Bytes::Foreign(foreign) => foreign,
+        };
+        if foreign.window.get().is_none() {
+            let window = window(&foreign.backing, foreign.source, Access::Read)?;
+            foreign.window.get_or_init(|| window);
         }
-        Ok(())
-    }
-
-    /// The bytes, once [`Allocation::show`] has succeeded.
-    fn shown(&self) -> Option<&[u8]> {
-        if let Bytes::Extent(extent) = &self.bytes
-            && let Some(block) = extent.block()
-        {
-            return Some(block);
-        }
-        let window = self.window.get()?;
-        // SAFETY: the window maps all of the allocation's pages, whose file does not shrink, and lives as long as
-        // `self`. Nobody writes to them meanwhile (I2).
-        Some(unsafe { slice::from_raw_parts(window.base().as_ptr(), window.len()) })
-    }
-
-    /// Moves a part of an extent that is shown into huge pages.
-    fn collapse(&self, part: FileRange) -> io::Result<()> {
-        match (&self.bytes, self.window.get()) {
-            (Bytes::Extent(extent), Some(window)) => huge::collapse(window, extent.range(), part),
-            _ => Err(io::ErrorKind::Unsupported.into()),
-        }
+        let window = foreign.window.get().ok_or_else(|| io::Error::other("bug: a window that was opened is gone"))?;
+        // SAFETY: the window maps all of the file's pages, and lives as long as `self`. The file does not shrink, and
+        // nobody writes to it meanwhile: the word of who brought it.
+        Ok(unsafe { slice::from_raw_parts(window.base().as_ptr(), window.len()) })
     }
 
     fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         match &self.bytes {
-            Bytes::Extent(extent) => extent.read(offset, into),
-            Bytes::Foreign { file, .. } => file.read(offset, into),
+            Bytes::Region(region) => region.extent().read(offset, into),
+            Bytes::Foreign(foreign) => foreign.file.read(offset, into),
         }
     }
 }
@@ -119,19 +108,18 @@ pub(crate) struct AllocationKey(u64);
 impl FrozenRegion {
     /// Freezes a region.
     pub(crate) fn new(region: Mappable) -> Self {
-        let (window, extent) = region.into_parts();
-        let range = extent.range();
-        let key = AllocationKey(extent.backing().next());
-        Self { allocation: Arc::new(Allocation { key, window, bytes: Bytes::Extent(extent) }), range }
+        let range = region.extent().range();
+        let key = AllocationKey(region.extent().backing().next());
+        Self { allocation: Arc::new(Allocation { key, bytes: Bytes::Region(region) }), range }
     }
 
     /// All of a file of others that has `len` bytes, which must not change from here on. Past its end there are zeroes.
     pub(crate) fn of_file(backing: &Arc<Backing>, file: File) -> io::Result<Self> {
         let range = FileRange::whole(file.len()).ok_or(io::ErrorKind::InvalidInput)?;
         let (id, file) = backing.admit(file);
-        let bytes = Bytes::Foreign { backing: Arc::clone(backing), id, file, range };
-        let key = AllocationKey(backing.next());
-        Ok(Self { allocation: Arc::new(Allocation { key, window: OnceLock::new(), bytes }), range })
+        let (backing, key) = (Arc::clone(backing), AllocationKey(backing.next()));
+        let foreign = Foreign { backing, source: Source { file: id, range }, file, window: OnceLock::new() };
+        Ok(Self { allocation: Arc::new(Allocation { key, bytes: Bytes::Foreign(foreign) }), range })
     }
 
     #[inline]
@@ -160,9 +148,9 @@ impl FrozenRegion {
 
     /// The bytes, where they are a block of the heap.
     pub(crate) fn block(&self) -> Option<&[u8]> {
-        let Bytes::Extent(extent) = &self.allocation.bytes else { return None };
+        let Bytes::Region(region) = &self.allocation.bytes else { return None };
         let start = usize::try_from(self.offset()).ok()?;
-        extent.block()?.get(start..start + usize::try_from(self.size()).ok()?)
+        region.extent().block()?.get(start..start + usize::try_from(self.size()).ok()?)
     }
 
     /// A reference to the `size` bytes at `offset` alone.
@@ -177,15 +165,11 @@ impl FrozenRegion {
     pub(crate) fn thaw(self) -> Result<Mappable, Self> {
         let (range, offset) = (self.range, self.offset());
         let mut allocation = Arc::try_unwrap(self.allocation).map_err(|allocation| Self { allocation, range })?;
-        let whole = allocation.source().range == range;
-        if !whole && keep_part(&mut allocation.bytes, offset, range.len()).is_some() {
-            // It shows more than the region now.
-            allocation.window.take();
+        if let Bytes::Region(region) = &mut allocation.bytes {
+            region.keep_part(offset, range.len());
         }
         match allocation {
-            Allocation { window, bytes: Bytes::Extent(extent), .. } if extent.range() == range => {
-                Ok(Mappable::from_parts(window, extent))
-            }
+            Allocation { bytes: Bytes::Region(region), .. } if region.extent().range() == range => Ok(region),
             allocation => Err(Self { allocation: Arc::new(allocation), range }),
         }
     }
@@ -221,18 +205,6 @@ impl FrozenRegion {
     }
 }
 
-/// Frees all of an extent but the `len` bytes at `offset`. `None` if that can't be; only other bytes have been freed.
-fn keep_part(bytes: &mut Bytes, offset: u64, len: u64) -> Option<()> {
-    let Bytes::Extent(extent) = bytes else { return None };
-    if offset + len < extent.range().len() {
-        drop(extent.split_off(offset + len)?);
-    }
-    if offset > 0 {
-        *extent = extent.split_off(offset)?;
-    }
-    Some(())
-}
-
 /// A host's reference to frozen bytes: a `[u8]` that never changes.
 ///
 /// It is the host's side of the WIT resource `frozen`. Cloning is O(1); clones and slices go to other threads and, with
@@ -266,13 +238,13 @@ impl fmt::Debug for Frozen {
 impl Frozen {
     /// Shows a reference's bytes to the host: one or two system calls, the first time for an allocation.
     pub(crate) fn of(region: FrozenRegion) -> io::Result<Self> {
-        region.allocation.show()?;
+        region.allocation.shown()?;
         Ok(Self { region })
     }
 
     /// A reference to bytes that are shown already.
     pub(super) fn of_shown(region: FrozenRegion) -> Self {
-        debug_assert!(region.allocation.shown().is_some());
+        debug_assert!(region.allocation.shown().is_ok());
         Self { region }
     }
 
@@ -325,7 +297,10 @@ impl Frozen {
     ///
     /// As [`Mappable::collapse`].
     pub fn collapse(&self) -> io::Result<()> {
-        self.region.allocation.collapse(self.region.range)
+        match &self.region.allocation.bytes {
+            Bytes::Region(region) => region.collapse_part(self.region.range),
+            Bytes::Foreign(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// A new region with a copy of the bytes.

@@ -12,13 +12,17 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::slice;
 use std::sync::{Arc, OnceLock};
 
+use super::backing::Left;
 use super::frozen::FrozenRegion;
 use super::huge;
+use super::touched::{Runs, Touched};
 use super::{
-    AllocateError, Backing, Extent, FreezeFailed, Frozen, GRANULE, JoinFailed, PartError, Source, SplitFailed,
+    AllocateError, Backing, Extent, FileRange, FreezeFailed, Frozen, GRANULE, JoinFailed, PartError, Source,
+    SplitFailed,
 };
 use crate::sys::{Access, Space};
 
@@ -29,7 +33,8 @@ use crate::sys::{Access, Space};
 /// passed, and [`MappableCtx::remove`](crate::MappableCtx::remove) takes it out again. It is `Send`, and moves
 /// between stores and threads.
 ///
-/// Dropping it frees its memory.
+/// Dropping it frees its memory, or keeps that, written over, for a region that is allocated next
+/// ([`RuntimeBuilder::idle_regions`](crate::RuntimeBuilder::idle_regions)).
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -53,6 +58,11 @@ pub struct Mappable {
     /// this value has that extent; goes before the extent does. Not set where the extent is a block of the heap.
     window: OnceLock<Space>,
     extent: Extent,
+    /// Pages that it has had from the beginning, left by a region before. None of them is freed while this value has its
+    /// extent.
+    pages: Runs,
+    /// Whether it has been mapped.
+    was_mapped: bool,
 }
 
 impl fmt::Debug for Mappable {
@@ -65,8 +75,9 @@ impl Mappable {
     /// A region of `size` bytes, a positive multiple of the granule, that reads as zero.
     pub(crate) fn allocate(backing: &Arc<Backing>, size: u64) -> Result<Self, AllocateError> {
         Self::check_size(size)?;
-        let extent = backing.take(size).ok_or(AllocateError::RegionsExhausted(size))?;
-        Ok(Self::of(extent))
+        let (extent, left) = backing.take_for_region(size).ok_or(AllocateError::RegionsExhausted(size))?;
+        let window = left.window.map_or_else(OnceLock::new, OnceLock::from);
+        Ok(Self { window, extent, pages: left.pages, was_mapped: false })
     }
 
     /// Whether there can be a region of `size` bytes at all.
@@ -78,16 +89,7 @@ impl Mappable {
     }
 
     fn of(extent: Extent) -> Self {
-        Self { window: OnceLock::new(), extent }
-    }
-
-    /// The region that a window, if there is one, shows all of.
-    pub(super) fn from_parts(window: OnceLock<Space>, extent: Extent) -> Self {
-        Self { window, extent }
-    }
-
-    pub(super) fn into_parts(self) -> (OnceLock<Space>, Extent) {
-        (self.window, self.extent)
+        Self { window: OnceLock::new(), extent, pages: vec![], was_mapped: false }
     }
 
     /// The size in bytes, a positive multiple of [`GRANULE`].
@@ -131,12 +133,16 @@ impl Mappable {
     /// # Errors
     ///
     /// [`SplitFailed`], which gives the region back.
+    #[allow(clippy::result_large_err, reason = "the region comes back, without an allocation that could fail")]
     pub fn split(mut self, at: u64) -> Result<(Self, Self), SplitFailed> {
         if let Err(reason) = self.check_split(at) {
             return Err(SplitFailed { region: self, reason });
         }
         match self.extent.split_off(at) {
-            Some(high) => Ok((Self::of(self.extent), Self::of(high))),
+            Some(high) => {
+                self.become_another();
+                Ok((self, Self::of(high)))
+            }
             None => Err(SplitFailed { region: self, reason: PartError::RegionsExhausted }),
         }
     }
@@ -154,11 +160,16 @@ impl Mappable {
     ///
     /// [`JoinFailed`], which gives both back.
     #[allow(clippy::result_large_err, reason = "two regions come back, without an allocation that could fail")]
-    pub fn join(mut self, high: Self) -> Result<Self, JoinFailed> {
-        let (window, high) = high.into_parts();
-        match self.extent.append(high) {
-            Ok(()) => Ok(Self::of(self.extent)),
-            Err(high) => Err(JoinFailed { low: self, high: Self::from_parts(window, high) }),
+    pub fn join(mut self, mut high: Self) -> Result<Self, JoinFailed> {
+        match self.extent.append(high.extent.take()) {
+            Ok(()) => {
+                self.become_another();
+                Ok(self)
+            }
+            Err(extent) => {
+                high.extent = extent;
+                Err(JoinFailed { low: self, high })
+            }
         }
     }
 
@@ -168,6 +179,7 @@ impl Mappable {
     /// # Errors
     ///
     /// [`FreezeFailed`], which gives the region back, where it can't be shown in the host's address space.
+    #[allow(clippy::result_large_err, reason = "the region comes back, without an allocation that could fail")]
     pub fn freeze(self) -> Result<Frozen, FreezeFailed> {
         match self.bytes() {
             Ok(_) => Ok(Frozen::of_shown(FrozenRegion::new(self))),
@@ -185,11 +197,47 @@ impl Mappable {
     /// The operating system's, which leave the bytes as they are: [`io::ErrorKind::Unsupported`] where the platform can't map,
     /// [`io::ErrorKind::InvalidInput`] of an older Linux and of a region that was never touched. Others may not come again.
     pub fn collapse(&self) -> io::Result<()> {
+        self.collapse_part(self.extent.range())
+    }
+
+    /// The same for a part of the region.
+    pub(super) fn collapse_part(&self, part: FileRange) -> io::Result<()> {
         if self.extent.block().is_some() {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let range = self.extent.range();
-        huge::collapse(self.window()?, range, range)
+        huge::collapse(self.window()?, self.extent.range(), part)
+    }
+
+    /// Notes that the extent is another one now.
+    fn become_another(&mut self) {
+        self.window.take();
+        self.pages.clear();
+    }
+
+    /// Drops all but the `len` bytes at `offset`. If that can't be, drops less.
+    pub(super) fn keep_part(&mut self, offset: u64, len: u64) {
+        if offset + len < self.size()
+            && let Some(high) = self.extent.split_off(offset + len)
+        {
+            self.become_another();
+            drop(Self::of(high));
+        }
+        if offset > 0
+            && let Some(high) = self.extent.split_off(offset)
+        {
+            self.become_another();
+            drop(mem::replace(self, Self::of(high)));
+        }
+    }
+
+    /// Notes that it was mapped.
+    pub(crate) fn note_mapped(&mut self) {
+        self.was_mapped = true;
+    }
+
+    /// Whether the host can get at all of it without a system call, and with few page faults.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        (self.was_mapped || !self.pages.is_empty()) && self.window.get().is_some()
     }
 
     #[inline]
@@ -201,12 +249,46 @@ impl Mappable {
         &mut self.extent
     }
 
+    /// Has all of it read as zero. The pages that there are are written over and stay; what there is of them in more pieces
+    /// than can be kept goes.
+    fn clear(&mut self) -> io::Result<()> {
+        let size = self.size();
+        let Touched { runs, rest } = self.extent.touched(size, &self.pages)?;
+        if self.window.get().is_some() {
+            let bytes = self.bytes_mut()?;
+            runs.iter().for_each(|run| bytes[run.start as usize..run.end as usize].fill(0));
+        } else {
+            runs.iter().cloned().try_for_each(|run| self.extent.write_zeroes(run))?;
+        }
+        if let Some(rest) = rest {
+            self.extent.free(rest..size)?;
+        }
+        self.pages = runs;
+        Ok(())
+    }
+
     fn window(&self) -> io::Result<&Space> {
         if let Some(window) = self.window.get() {
             return Ok(window);
         }
         let window = window(self.extent.backing(), self.extent.source(), Access::Write)?;
         Ok(self.window.get_or_init(|| window))
+    }
+}
+
+impl Drop for Mappable {
+    /// Keeps the region's memory for another one, if it may be kept and can be made to read as zero.
+    fn drop(&mut self) {
+        if !self.extent.may_be_idle() {
+            return;
+        }
+        match self.clear() {
+            Ok(()) => {
+                let left = Left { window: self.window.take(), pages: mem::take(&mut self.pages) };
+                self.extent.keep_idle(left);
+            }
+            Err(error) => tracing::debug!(%error, "a region's memory was not kept"),
+        }
     }
 }
 

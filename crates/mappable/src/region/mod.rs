@@ -8,6 +8,7 @@
 //!       └ Allocation    an extent that was frozen, or a file of others
 //!   Backing             one sparse file for a runtime (or, where there are no such, blocks of the heap); regions and the
 //!    ├ Ranges           heaps of linear memories are ranges of it; which are free is arithmetic alone
+//!    ├ Idle             ranges that regions had, kept for the next
 //!    └ HugePages        which of it lies in huge pages
 //! ```
 //!
@@ -18,10 +19,12 @@ mod error;
 mod frozen;
 mod held;
 mod huge;
+mod idle;
 mod mappable;
 mod ranges;
+pub(crate) mod touched;
 
-pub(crate) use backing::{Backing, Extent, FileId, Source};
+pub(crate) use backing::{Backing, Extent, Source};
 pub use error::{AllocateError, FreezeFailed, JoinFailed, PartError, SplitFailed, ThawFailed};
 pub use frozen::Frozen;
 pub(crate) use frozen::FrozenRegion;

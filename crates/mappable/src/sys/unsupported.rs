@@ -37,7 +37,11 @@ impl File {
         match self.0 {}
     }
 
-    pub(crate) fn data(&self, _within: Range<u64>) -> io::Result<Option<Range<u64>>> {
+    pub(crate) fn data(&self, _within: Range<u64>) -> io::Result<Option<u64>> {
+        match self.0 {}
+    }
+
+    pub(crate) fn hole(&self, _within: Range<u64>) -> io::Result<u64> {
         match self.0 {}
     }
 }

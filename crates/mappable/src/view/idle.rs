@@ -24,13 +24,11 @@ use std::ops::Range;
 use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::kept::{Granules, Room, Share};
+use super::kept::{Granules, OWN, Room, Share};
 use super::paged::{Heap, View};
 use super::shelf::{Fit, Shelf};
 use crate::GRANULE;
-
-/// In how many pieces memory of a heap may be kept.
-const MAX_RUNS: usize = 16;
+use crate::region::touched::{Runs, Touched};
 
 /// What heaps are compared with.
 static ZEROES: [u8; 4096] = [0; 4096];
@@ -57,12 +55,36 @@ pub(super) struct Bare {
 }
 
 /// What is known of the guests that had a memory.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Past {
     /// How large it was when the last one got it, in bytes: whole granules.
     began: usize,
     /// What that one used, once it has gone; until then what the one before it did.
     used: Granules,
+    /// Where regions were moved to for the one that has it: it needs the pages there, whatever is left in them.
+    moved: Granules,
+    /// Pages that the heap has had since that one got it, or before.
+    pages: Runs,
+}
+
+impl Past {
+    /// Whether the heap has the pages of the granule at `offset`, as far as is known, or is to keep them: where they come
+    /// once, they are there for later guests.
+    pub(super) fn has_pages(&self, offset: u64) -> bool {
+        if offset >= Granules::SPAN || self.used == Granules::default() {
+            return false;
+        }
+        let mut wanted = self.used.with(self.moved);
+        wanted.add(offset);
+        self.used.has(offset) || wanted.len() <= OWN
+    }
+
+    /// Notes that a region was moved there.
+    pub(super) fn note_moved(&mut self, offset: u64) {
+        if offset < Granules::SPAN {
+            self.moved.add(offset);
+        }
+    }
 }
 
 impl Idle {
@@ -109,7 +131,7 @@ impl Idle {
 impl Bare {
     /// A new one, which shows `len` bytes of a heap that reads as zero.
     pub(super) fn new(heap: Heap, len: usize) -> io::Result<Self> {
-        let past = Past { began: len.next_multiple_of(GRANULE as usize), used: Granules::default() };
+        let past = Past { began: len.next_multiple_of(GRANULE as usize), ..Past::default() };
         Ok(Self::of(View::build(&heap, len, &[], None)?, heap, past))
     }
 
@@ -121,7 +143,7 @@ impl Bare {
     /// Has it read as zero, and show nothing but the heap.
     fn clear(&mut self, room: &Arc<Room>) -> io::Result<()> {
         self.first.show_heap_alone(&self.heap)?;
-        let (runs, rest) = self.touched()?;
+        let Touched { runs, rest } = self.heap.extent.touched(Granules::SPAN, &self.past.pages)?;
         if let Some(last) = runs.last() {
             self.first.show_heap_to(&self.heap, last.end as usize)?;
         }
@@ -129,20 +151,21 @@ impl Bare {
         let (there, used) = self.used(&parts)?;
         let unused = there.without(used.with(self.past.used));
         let (kept, share) = room.keep(there.without(unused));
-        (self.past.used, self.share) = (used, Some(share));
+        (self.past.used, self.past.moved, self.share) = (used, Granules::default(), Some(share));
         // All else that is kept is zero already.
         for part in parts.iter().filter(|part| used.has(part.start) && kept.has(part.start)) {
             self.bytes(part)?.fill(0);
         }
         self.free(there.without(kept), rest)?;
+        self.past.pages = parts.into_iter().filter(|part| kept.has(part.start)).collect();
         // What has no pages needs no page tables either, and what nobody begins with needs not stay laid.
         let laid = if rest.is_some() { 0 } else { self.past.began };
         self.first.lift_heap_from(laid.max(Granules::SPAN as usize))
     }
 
-    /// In which granules there is any memory, and which of them are not all zero.
+    /// In which granules there is any memory, and which of them are not all zero, or may not be.
     fn used(&mut self, parts: &[Range<u64>]) -> io::Result<(Granules, Granules)> {
-        let (mut there, mut used) = (Granules::default(), Granules::default());
+        let (mut there, mut used) = (Granules::default(), self.past.moved);
         for part in parts {
             there.add(part.start);
             if !used.has(part.start) && !is_zero(self.bytes(part)?) {
@@ -157,22 +180,6 @@ impl Bare {
         let extent = &self.heap.extent;
         let end = extent.range().len();
         granules.ranges().chain(rest.map(|from| from..end)).try_for_each(|range| extent.free(range))
-    }
-
-    /// Where the heap has been touched: in pieces, as far as it can be kept; and from where on there is more.
-    fn touched(&self) -> io::Result<(Vec<Range<u64>>, Option<u64>)> {
-        let end = self.heap.extent.range().len();
-        let (mut runs, mut at) = (vec![], 0);
-        while at < end
-            && let Some(run) = self.heap.extent.data(at..end)?
-        {
-            if runs.len() == MAX_RUNS || run.start >= Granules::SPAN {
-                return Ok((runs, Some(run.start)));
-            }
-            at = run.end.min(Granules::SPAN);
-            runs.push(run.start..at);
-        }
-        Ok((runs, None))
     }
 
     /// The bytes of a range of the heap that the view shows.
@@ -211,6 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::region::touched::MAX_RUNS;
     use crate::region::{Backing, HugePages};
 
     const ALL: u64 = 80;
@@ -219,11 +227,11 @@ mod tests {
     fn there(bare: &Bare) -> BTreeSet<u64> {
         let (mut at, mut found) = (0, BTreeSet::new());
         while at < ALL * GRANULE
-            && let Some(run) = bare.heap.extent.data(at..ALL * GRANULE).unwrap()
+            && let Some(start) = bare.heap.extent.data(at..ALL * GRANULE).unwrap()
         {
-            assert_eq!(run.end - run.start, 4096);
-            found.insert(run.start / GRANULE);
-            at = run.end;
+            at = bare.heap.extent.hole(start..ALL * GRANULE).unwrap();
+            assert_eq!(at - start, 4096);
+            found.insert(start / GRANULE);
         }
         found
     }
@@ -239,7 +247,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn what_two_guests_did_not_use_goes_and_all_reads_as_zero(lives in lives(), heaps in 0usize..12) {
-            let backing = Backing::in_file(HugePages::default()).unwrap();
+            let backing = Backing::in_file(HugePages::default(), 0).unwrap();
             let heap = Heap { extent: backing.take(ALL * GRANULE).unwrap(), span: (ALL * GRANULE) as usize };
             let mut bare = Bare::new(heap, GRANULE as usize).unwrap();
             let room = Room::new(heaps);
@@ -268,7 +276,7 @@ mod tests {
 
     #[test]
     fn only_what_is_shown_is_referred_to() {
-        let backing = Backing::in_file(HugePages::default()).unwrap();
+        let backing = Backing::in_file(HugePages::default(), 0).unwrap();
         let heap = Heap { extent: backing.take(4 * GRANULE).unwrap(), span: 4 * GRANULE as usize };
         let mut bare = Bare::new(heap, GRANULE as usize).unwrap();
         assert_eq!(bare.bytes(&(4096..GRANULE)).unwrap().len() as u64, GRANULE - 4096);

@@ -71,7 +71,7 @@ impl Granules {
 }
 
 /// What each heap may keep, in granules: what a small guest uses.
-const OWN: u32 = 4;
+pub(super) const OWN: u32 = 4;
 
 /// What idle heaps may keep beyond that, together: room for as much again.
 #[derive(Debug)]

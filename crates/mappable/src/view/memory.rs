@@ -13,8 +13,9 @@
 //! as is said and inaccessible ones behind them as any memory; or another memory, which is kept, with that one's size. So
 //! what `as_ptr` and `byte_size` answer belongs together whatever the ledger says.
 //!
-//! [`Memory::exchange`], [`Memory::copy_in`] and [`Memory::copy_out`] access a block's bytes. They are called by the
-//! context that drives the memory, in a host call of the store that the memory is in: compiled code does not run.
+//! [`Memory::exchange`], [`Memory::copy_in`] and [`Memory::copy_out`] access a block's bytes, the first also a heap's.
+//! They are called by the context that drives the memory, in a host call of the store that the memory is in: compiled
+//! code does not run.
 
 #![allow(unsafe_code)]
 
@@ -232,6 +233,18 @@ impl Memory {
         self.paged().map_err(RemapError::Undone)?.lay(view, self.size(), hide, show)
     }
 
+    /// Whether a heap has the pages of a granule, as far as is known, or is to keep them.
+    pub(super) fn has_pages(&self, offset: u64) -> bool {
+        matches!(&self.body, Body::Paged(paged) if paged.past().has_pages(offset))
+    }
+
+    /// Notes that a region was moved there.
+    pub(super) fn note_moved(&self, offset: u64) {
+        if let Body::Paged(paged) = &self.body {
+            paged.past().note_moved(offset);
+        }
+    }
+
     fn paged(&self) -> io::Result<&Paged> {
         match &self.body {
             Body::Paged(paged) => Ok(paged),
@@ -239,11 +252,14 @@ impl Memory {
         }
     }
 
-    /// Exchanges bytes of a memory in a block with others.
+    /// Exchanges bytes of a memory in a block, or of a heap where the current view shows it, with others.
     pub(super) fn exchange(&self, offset: u64, with: &mut [u8]) -> io::Result<()> {
-        let at = self.part_of_block(offset, with.len())?;
-        // SAFETY: `part_of_block` gives as many bytes as `with` has, which is an allocation of its own. Nobody else
-        // accesses them (the module's).
+        let at = match &self.body {
+            Body::Block(_) => self.part_of_block(offset, with.len())?,
+            Body::Paged(paged) => paged.part_of_heap(self.base(), offset, with.len())?,
+        };
+        // SAFETY: both give as many accessible bytes as `with` has, which are others: another allocation, or a region's
+        // window, and no region is shown there. Nobody else accesses them (the module's).
         unsafe { ptr::swap_nonoverlapping(at.as_ptr(), with.as_mut_ptr(), with.len()) };
         Ok(())
     }

@@ -11,6 +11,7 @@
 //!    ├ Views         the cached views of a memory, and which leads to which
 //!    │  └ History   what was wanted and had no view: what is worth one
 //!    ├ Copies        what is mapped in a memory that has no views
+//!    ├ Moved         what is mapped in one that has, by moving bytes all the same
 //!    └ Mount         bytes at a placement: arithmetic alone
 //!   Role             what a memory shows where a store's ledger says it: as a guest's memory, as the ledger itself, as a
 //!                    window on others (`Directory`)
@@ -37,6 +38,7 @@ mod idle;
 mod kept;
 mod memory;
 mod mount;
+mod moved;
 mod paged;
 mod role;
 mod seat;

@@ -6,6 +6,7 @@
 //! ```
 
 use std::io;
+use std::mem;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,8 @@ pub(crate) struct View {
     is_guarded: AtomicBool,
     /// Whether the system refused to show something here, which may have left a hole. Never `false` again.
     is_torn: AtomicBool,
+    /// Whether it has one, as far as is known. Never `false` again.
+    is_broken: AtomicBool,
     space: Space,
     /// How much of the heap is shown, in bytes: whole granules. Beyond it nothing is accessible.
     heap_shown: AtomicUsize,
@@ -54,6 +57,7 @@ impl View {
             regions: Mutex::default(),
             is_guarded: AtomicBool::new(false),
             is_torn: AtomicBool::new(false),
+            is_broken: AtomicBool::new(false),
             space,
             heap_shown: AtomicUsize::new(0),
             heap_laid: AtomicUsize::new(0),
@@ -72,6 +76,14 @@ impl View {
     #[inline]
     pub(super) fn heap_shown(&self) -> usize {
         self.heap_shown.load(Ordering::Relaxed)
+    }
+
+    /// Whether the heap is shown there, and nothing else.
+    fn shows_heap(&self, offset: u64, len: u64) -> bool {
+        let covers = |mount: &Mount| mount.offset() < offset + len && offset < mount.offset() + mount.len();
+        !self.is_broken.load(Ordering::Relaxed)
+            && offset.checked_add(len).is_some_and(|end| end <= self.heap_shown() as u64)
+            && !self.regions().iter().any(|(mount, _)| covers(mount))
     }
 
     /// Whether it shows what it should, and the heap as far as `len` bytes: nothing is to be done before it is current.
@@ -265,7 +277,7 @@ pub(super) struct Paged {
     pub(super) heap: Heap,
     /// What takes the first view and the heap over in the end.
     idle: Arc<Idle>,
-    past: Past,
+    past: Mutex<Past>,
 }
 
 impl Paged {
@@ -274,7 +286,7 @@ impl Paged {
         let Bare { first, heap, past, .. } = bare;
         let base = first.base();
         let views = Mutex::new(vec![Arc::new(first)]);
-        (Self { first_base: base.addr().get(), views, heap, idle: Arc::clone(idle), past }, base)
+        (Self { first_base: base.addr().get(), views, heap, idle: Arc::clone(idle), past: Mutex::new(past) }, base)
     }
 
     pub(super) fn first(&self) -> Option<Arc<View>> {
@@ -303,6 +315,19 @@ impl Paged {
         current.show_heap_to(&self.heap, len)
     }
 
+    /// Where the view at `base` shows `len` bytes of the heap at `offset`, for writing. An error if it shows something else.
+    pub(super) fn part_of_heap(&self, base: usize, offset: u64, len: usize) -> io::Result<NonNull<u8>> {
+        let views = self.views();
+        let view = views.iter().find(|view| view.base().addr().get() == base && view.shows_heap(offset, len as u64));
+        let at = view.and_then(|view| NonNull::new(view.base().as_ptr().wrapping_add(offset as usize)));
+        at.ok_or_else(|| io::Error::other("the heap is not shown where a region was to be moved to"))
+    }
+
+    /// What is known of the guests that had the heap.
+    pub(super) fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Changes what the current view shows: `hide` goes, `show` comes. Undoes what it did when it fails. What was written to
     /// frozen bytes in it goes with every change, as it does with another view.
     ///
@@ -312,17 +337,17 @@ impl Paged {
     pub(super) fn remap(&self, view: &View, hide: &[Mount], show: &[Mount]) -> Result<(), RemapError> {
         if let Err(error) = view.discard_writes(&self.heap) {
             // Where that failed the view may show nothing now, instead of frozen bytes: tried once more.
-            return Err(undo(error, || view.discard_writes(&self.heap)));
+            return Err(undo(view, error, || view.discard_writes(&self.heap)));
         }
         let show_again = |hidden: &[Mount]| hidden.iter().try_for_each(|mount| view.show(&self.heap, mount));
         for (done, mount) in hide.iter().enumerate() {
             if let Err(error) = view.hide_for(&self.heap, mount, show) {
-                return Err(undo(error, || show_again(&hide[..=done])));
+                return Err(undo(view, error, || show_again(&hide[..=done])));
             }
         }
         for (done, mount) in show.iter().enumerate() {
             if let Err(error) = view.show(&self.heap, mount) {
-                return Err(undo(error, || {
+                return Err(undo(view, error, || {
                     show[..=done].iter().try_for_each(|mount| view.hide(&self.heap, mount))?;
                     show_again(hide)
                 }));
@@ -345,7 +370,7 @@ impl Paged {
             view.show_heap_to(&self.heap, len)?;
             show.iter().try_for_each(|mount| view.show(&self.heap, mount))
         };
-        lay().map_err(|error| undo(error, || view.clear(&self.heap)))
+        lay().map_err(|error| undo(view, error, || view.clear(&self.heap)))
     }
 
     fn views(&self) -> MutexGuard<'_, Vec<Arc<View>>> {
@@ -364,15 +389,19 @@ impl Drop for Paged {
         views.clear();
         if let Some(first) = Arc::into_inner(first) {
             let heap = Heap { extent: self.heap.extent.take(), span: self.heap.span };
-            self.idle.keep(Bare::of(first, heap, self.past));
+            let past = mem::take(&mut *self.past());
+            self.idle.keep(Bare::of(first, heap, past));
         }
     }
 }
 
-fn undo(error: io::Error, undo: impl FnOnce() -> io::Result<()>) -> RemapError {
+fn undo(view: &View, error: io::Error, undo: impl FnOnce() -> io::Result<()>) -> RemapError {
     match undo() {
         Ok(()) => RemapError::Undone(error),
-        Err(_) => RemapError::Broken(error),
+        Err(_) => {
+            view.is_broken.store(true, Ordering::Relaxed);
+            RemapError::Broken(error)
+        }
     }
 }
 

@@ -1,11 +1,12 @@
-//! Memories come back: what a guest leaves in one, whoever gets it next sees zeroes, and nothing past its end. One
+//! Memories and regions come back: what a guest leaves in one, whoever gets it next sees zeroes, and nothing past its end. One
 //! guest after the other, each in a store of its own, so that each gets the memory of one before it.
 
+use mappable::{GRANULE, Mappable};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use wasmtime::{Store, Trap};
 
-use super::support::{Fixture, G, Guest, PAGES, Setup, State, on_every_setup, trap_is};
+use super::support::{Fixture, G, Guest, PAGES, Setup, State, all_are, on_every_setup, trap_is};
 use super::wat;
 
 /// The most pages that a guest's memory has here.
@@ -230,5 +231,49 @@ on_every_setup! {
                 }
             }
         }
+    }
+
+    /// Whoever wrote to a region, and whichever part of it, dropped as what it was then.
+    fn whoever_gets_a_region_next_reads_zeroes_in_it(setup) {
+        let fixture = Fixture::new(setup, setup.runtime());
+        let sizes = [1, 2, 3, 5].map(|granules| granules * GRANULE);
+        let all_zero = |region: &Mappable| all_are(region.bytes().unwrap(), 0);
+        for round in 0..4u8 {
+            let mut regions = sizes.map(|size| fixture.runtime.allocate(size).unwrap());
+            assert!(round % 2 == 1 || regions.iter().all(all_zero), "{setup:?}, {round}");
+            // The host wrote to all of it, to a few pages of it, or to more of them than are written over.
+            regions[0].bytes_mut().unwrap().fill(0xa5);
+            regions[1].bytes_mut().unwrap()[GRANULE as usize - 1..][..2].fill(0xa5);
+            regions[3].bytes_mut().unwrap().chunks_mut(8192).for_each(|pages| pages[9] = 0xa5);
+            let [whole, cut, frozen, sparse] = regions;
+            drop((whole, sparse));
+            let (low, high) = cut.split(GRANULE).unwrap();
+            drop(low);
+            // The part in the middle, or the last one.
+            let end = if round < 2 { 2 * GRANULE } else { 3 * GRANULE };
+            let slice = frozen.freeze().unwrap().slice(GRANULE..end).unwrap();
+            let thawed = slice.thaw().unwrap();
+            assert_eq!(thawed.bytes().unwrap().len() as u64, thawed.size());
+            drop(thawed);
+            let part = fixture.runtime.allocate(GRANULE).unwrap();
+            assert_eq!(part.bytes().unwrap().len() as u64, GRANULE, "a window shows what is not the region's");
+            drop(part);
+            drop(high);
+            // A guest wrote to it, and gave it up, dropped it while it was mapped, or went with it.
+            let mut tenant = Tenant::new(&fixture, false);
+            for size in sizes {
+                let region = tenant.guest.allocate(&mut tenant.store, size).unwrap();
+                tenant.guest.map(&mut tenant.store, region, G, size as u32).unwrap();
+                tenant.guest.expect(&mut tenant.store, G, size as u32, 0);
+                tenant.guest.fill(&mut tenant.store, G, 0x5a, size as u32);
+                tenant.guest.run(&mut tenant.store, "drop-mapping", (region,)).unwrap();
+            }
+        }
+        // Parts are others than what they were cut from: they can't be joined with what is left of it.
+        let (low, high) = fixture.runtime.allocate(2 * GRANULE).unwrap().split(GRANULE).unwrap();
+        drop(low);
+        let again = fixture.runtime.allocate(GRANULE).unwrap();
+        assert!(again.join(high).is_err());
+        fixture.check_canary();
     }
 }

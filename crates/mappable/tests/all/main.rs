@@ -14,6 +14,7 @@ mod image;
 mod ledger;
 mod limits;
 mod mapping;
+mod moved;
 mod parts;
 mod private;
 mod settings;

@@ -147,7 +147,7 @@ fn a_view_that_is_not_built_takes_no_others_place() {
     let _alone = alone();
     mappable::install_fault_handler().unwrap();
     // One view besides the first of each memory: as many as the hops below need.
-    let builder = Runtime::builder().config(Setup::Swap.config()).max_views(1, 4);
+    let builder = Runtime::builder().config(Setup::Swap.config()).max_views(1, 4).idle_regions(0);
     let fixture = Fixture::new(Setup::NoViews, builder.build().unwrap());
     let component = fixture.compile(&wat::guest("16"));
     let hop = |store: &mut Store<State>, guest: &Guest, region: u32| {
@@ -187,7 +187,13 @@ fn huge_pages_that_are_refused_make_no_difference() {
     let _alone = alone();
     mappable::install_fault_handler().unwrap();
     for setup in [Setup::Swap, Setup::Remap] {
-        let runtime = setup.builder(setup.config()).huge_pages(HugePages::Advised).idle_memories(0).build().unwrap();
+        let runtime = setup
+            .builder(setup.config())
+            .huge_pages(HugePages::Advised)
+            .idle_memories(0)
+            .idle_regions(0)
+            .build()
+            .unwrap();
         let fixture = Fixture::new(setup, runtime);
         let component = fixture.compile(&wat::guest(setup.memory()));
         let before = had();

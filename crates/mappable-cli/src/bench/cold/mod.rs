@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use mappable::MappingMode;
 use serde::Serialize;
 
-use self::requests::{Lists, Log, Parts, Regions, Requests};
+use self::requests::{Kept, Lists, Log, Parts, Regions, Requests};
 use super::figures::{Output, Spread};
 use super::lane::{Lane, Sampling};
 use super::method::Method;
@@ -49,8 +49,8 @@ impl Kind {
         }
     }
 
-    fn make(self, case: Case, bytes: u64, idle: usize, log: &Log) -> Result<Box<dyn Method>> {
-        let regions = |mapping| Requests::boxed(Regions::new(mapping, idle, bytes)?, case, bytes, log);
+    fn make(self, case: Case, bytes: u64, kept: Kept, log: &Log) -> Result<Box<dyn Method>> {
+        let regions = |mapping| Requests::boxed(Regions::new(mapping, kept, bytes)?, case, bytes, log);
         match self {
             Self::Auto => regions(MappingMode::Auto),
             Self::Remap => regions(MappingMode::Remap),
@@ -98,7 +98,7 @@ const PAGE: Page = Page {
 #[command(after_help = "Examples:
   mappable bench cold
   mappable bench cold --sizes 4KiB,64KiB --cases kept --samples 31
-  mappable bench cold --methods auto,remap --idle 0
+  mappable bench cold --methods auto,remap --idle 0 --idle-regions 0
   mappable bench cold --report reports
   mappable bench cold --json | jq .summary.auto_over_best_fixed")]
 pub(crate) struct Args {
@@ -117,6 +117,10 @@ pub(crate) struct Args {
     /// How many memories that nobody uses a runtime keeps for the next requests: with 0 each makes its own
     #[arg(long, default_value_t = 64)]
     idle: usize,
+
+    /// How many bytes of regions that nobody owns a runtime keeps for the next ones: with 0 each has pages of its own
+    #[arg(long, value_parser = size::parse, default_value = "32MiB")]
+    idle_regions: u64,
 
     #[command(flatten)]
     sampling: Sampling,
@@ -179,7 +183,8 @@ fn measure_at(bytes: u64, case: Case, args: &Args) -> Result<Vec<Row>> {
     let (mut lanes, mut logs) = (vec![], vec![]);
     for &kind in &args.methods {
         let log = Log::default();
-        let method = kind.make(case, bytes, args.idle, &log).with_context(|| kind.name())?;
+        let kept = Kept { memories: args.idle, region_bytes: args.idle_regions };
+        let method = kind.make(case, bytes, kept, &log).with_context(|| kind.name())?;
         lanes.push(Lane::new(kind.name(), method, 1, args.sampling).with_context(|| kind.name())?);
         // What was logged so far was to get warm.
         log.borrow_mut().clear();

@@ -166,6 +166,13 @@ impl Exports {
     }
 }
 
+/// What a runtime keeps that nobody uses, at the most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub(super) memories: usize,
+    pub(super) region_bytes: u64,
+}
+
 /// Regions, which guests map.
 pub(super) struct Regions {
     runtime: Runtime,
@@ -192,9 +199,10 @@ pub(super) struct RunningRegions {
 }
 
 impl Regions {
-    /// On a runtime that keeps up to `idle` memories.
-    pub(super) fn new(mapping: MappingMode, idle: usize, bytes: u64) -> Result<Self> {
-        let runtime = Runtime::builder().config(config()).mapping(mapping).idle_memories(idle).build()?;
+    /// On a runtime that keeps so much for the next requests.
+    pub(super) fn new(mapping: MappingMode, kept: Kept, bytes: u64) -> Result<Self> {
+        let builder = Runtime::builder().config(config()).mapping(mapping);
+        let runtime = builder.idle_memories(kept.memories).idle_regions(kept.region_bytes).build()?;
         let size = bytes.next_multiple_of(GRANULE);
         let component = runtime.compile(text(include_str!("region.wat"), bytes).as_bytes())?;
         let mut linker = Linker::new(runtime.engine());

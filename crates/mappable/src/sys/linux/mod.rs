@@ -90,23 +90,25 @@ impl File {
         Ok(fallocate(&self.file, flags, start, len)?)
     }
 
-    /// The first part of a range that is no hole: all else before its end reads as zero. Pages that were swapped out
+    /// Where in a range the first byte is that is in no hole: all before it reads as zero. Pages that were swapped out
     /// are no holes. `None` if all of it is one.
-    pub(crate) fn data(&self, within: Range<u64>) -> io::Result<Option<Range<u64>>> {
-        let find = |from| {
-            enter(Call::Seek)?;
-            // The file's position is nobody's business: all else says where it means.
-            match seek(&self.file, from) {
-                Err(Errno::NXIO) => Ok(None),
-                found => found.map(Some).map_err(io::Error::from),
-            }
-        };
-        let Some(start) = find(SeekFrom::Data(within.start))?.filter(|&start| start < within.end) else {
-            return Ok(None);
-        };
-        // The end of the file is taken for a hole.
-        let end = find(SeekFrom::Hole(start))?.unwrap_or(within.end);
-        Ok(Some(start..end.min(within.end)))
+    pub(crate) fn data(&self, within: Range<u64>) -> io::Result<Option<u64>> {
+        Ok(self.seek(SeekFrom::Data(within.start))?.filter(|&start| start < within.end))
+    }
+
+    /// Where in a range that begins with data the first hole is, or the range's end. The end of the file is taken for a
+    /// hole.
+    pub(crate) fn hole(&self, within: Range<u64>) -> io::Result<u64> {
+        Ok(self.seek(SeekFrom::Hole(within.start))?.unwrap_or(within.end).min(within.end))
+    }
+
+    fn seek(&self, to: SeekFrom) -> io::Result<Option<u64>> {
+        enter(Call::Seek)?;
+        // The file's position is nobody's business: all else says where it means.
+        match seek(&self.file, to) {
+            Err(Errno::NXIO) => Ok(None),
+            found => Ok(Some(found?)),
+        }
     }
 
     /// How many of the `len` bytes from `start` lie on pages of the file, the last of which may be there in part.
@@ -372,11 +374,14 @@ mod tests {
     fn data_is_all_that_is_no_hole() {
         let page = rustix::param::page_size() as u64;
         let file = File::create("test", 1 << 40).unwrap();
-        assert_eq!(file.data(0..1 << 40).unwrap(), None);
+        let found = |within: Range<u64>| {
+            let start = file.data(within.clone()).unwrap()?;
+            Some(start..file.hole(start..within.end).unwrap())
+        };
+        assert_eq!(found(0..1 << 40), None);
         for at in [8 * page, 9 * page, 20 * page] {
             file.write(at + 5, &[1]).unwrap();
         }
-        let found = |within| file.data(within).unwrap();
         assert_eq!(found(0..1 << 40), Some(8 * page..10 * page));
         assert_eq!(found(9 * page..1 << 40), Some(9 * page..10 * page));
         assert_eq!(found(10 * page..1 << 40), Some(20 * page..21 * page));

@@ -137,10 +137,10 @@ impl Setup {
         self.builder(config).build().unwrap()
     }
 
-    /// One that keeps no memory for later, so that what tests count is exact.
+    /// One that keeps no memory and no region for later, so that what tests count is exact.
     #[allow(dead_code, reason = "not every binary counts")]
     pub(crate) fn runtime_that_keeps_none(self, config: Config) -> Runtime {
-        self.builder(config).idle_memories(0).build().unwrap()
+        self.builder(config).idle_memories(0).idle_regions(0).build().unwrap()
     }
 
     pub(crate) fn builder(self, config: Config) -> RuntimeBuilder {

@@ -1,0 +1,105 @@
+//! Ranges that regions had, kept for those that are allocated next. Bookkeeping alone: no more than so many bytes, and who
+//! gets which. That all of it reads as zero is up to who puts it here ([`Mappable`](super::Mappable), on drop).
+
+use std::collections::VecDeque;
+
+use super::FileRange;
+
+/// A range that nobody owns, and what goes with it.
+type Spare<W> = (FileRange, W);
+
+/// What is kept.
+#[derive(Debug)]
+pub(super) struct Idle<W> {
+    /// How many bytes there may be.
+    max: u64,
+    /// How many there are: the sum of `kept`, and no more than `max`.
+    bytes: u64,
+    /// Each reads as zero, and no other value has it. The one that came last is the last.
+    kept: VecDeque<Spare<W>>,
+}
+
+impl<W> Idle<W> {
+    pub(super) fn new(max: u64) -> Self {
+        Self { max, bytes: 0, kept: VecDeque::new() }
+    }
+
+    /// Whether a range of `len` bytes would be kept.
+    pub(super) fn is_for(&self, len: u64) -> bool {
+        len <= self.max
+    }
+
+    /// Keeps a range, if [`Idle::is_for`] its length. Answers those that have to go for it, which have been there longest.
+    pub(super) fn put(&mut self, range: FileRange, with: W) -> Vec<Spare<W>> {
+        self.bytes += range.len();
+        self.kept.push_back((range, with));
+        let mut gone = vec![];
+        while self.bytes > self.max
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.bytes -= oldest.0.len();
+            gone.push(oldest);
+        }
+        gone
+    }
+
+    /// Takes the range of `len` bytes that came last, which is likely to be in the processor's cache, if there is one.
+    pub(super) fn take(&mut self, len: u64) -> Option<Spare<W>> {
+        let at = self.kept.iter().rposition(|(range, _)| range.len() == len)?;
+        let taken = self.kept.remove(at)?;
+        self.bytes -= len;
+        Some(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::region::GRANULE;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Put(u64),
+        Take(u64),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![(1u64..5).prop_map(Op::Put), (1u64..5).prop_map(Op::Take)]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_as_long_as_wanted_and_nothing_is_lost_or_doubled(
+            max in 0u64..12,
+            ops in prop::collection::vec(op(), 0..80),
+        ) {
+            let range = |granules: u64| FileRange::whole(granules * GRANULE).unwrap();
+            let mut idle = Idle::new(max * GRANULE);
+            // Numbers, and how many granules each has; the oldest is the first.
+            let mut there: Vec<(usize, u64)> = vec![];
+            for (number, op) in ops.into_iter().enumerate() {
+                match op {
+                    Op::Put(granules) => {
+                        prop_assert_eq!(idle.is_for(granules * GRANULE), granules <= max);
+                        there.push((number, granules));
+                        let gone = idle.put(range(granules), number);
+                        let mut expected = vec![];
+                        while there.iter().map(|(_, granules)| granules).sum::<u64>() > max {
+                            let (number, granules) = there.remove(0);
+                            expected.push((range(granules), number));
+                        }
+                        prop_assert_eq!(gone, expected);
+                    }
+                    Op::Take(granules) => {
+                        let at = there.iter().rposition(|(_, other)| *other == granules);
+                        let expected = at.map(|at| (range(granules), there.remove(at).0));
+                        prop_assert_eq!(idle.take(granules * GRANULE), expected);
+                    }
+                }
+                prop_assert_eq!(idle.kept.len(), there.len());
+            }
+        }
+    }
+}
