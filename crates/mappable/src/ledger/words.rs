@@ -105,7 +105,7 @@ impl Words {
     /// cleared.
     pub(super) fn clear_from(&self, at: u32) -> io::Result<()> {
         match &self.bytes {
-            Bytes::Pages { extent, .. } => extent.free(u64::from(at)..extent.range().len()),
+            Bytes::Pages { extent, .. } => extent.punch(u64::from(at)..extent.range().len()),
             Bytes::Block { .. } => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! The memory that everything lies in, and the extents of it that are in use.
+//! The memory that everything lies in: what of it is free or idle, and how it is shown.
 //!
 //! Where pages can be mapped it is one sparse file: descriptors are scarce (1,024 by default), so regions and the heaps
 //! of linear memories share one. Where they can't, each extent is a block of the process's heap, and ranges only tell
@@ -8,22 +8,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::HugePages;
-use super::idle::Idle;
+use super::extent::{AllocationId, Extent, block};
+use super::idle::IdleRanges;
 use super::ranges::{FileRange, Ranges};
 use super::touched::Runs;
-use crate::sys::{Access, File, HUGE_PAGE, Space};
+use crate::sys::{Access, File, Space};
 
 /// The length of the file in bytes. All holes, so it is address space alone: room for a quarter of a million heaps
 /// of 4 GiB, and well under the largest offset that the kernel takes.
 const FILE_LEN: u64 = 1 << 50;
-
-/// What ranges are written over with.
-static ZEROES: [u8; 32 << 10] = [0; 32 << 10];
 
 /// What extents are taken from.
 pub(crate) struct Backing {
@@ -33,7 +30,9 @@ pub(crate) struct Backing {
     /// Every range that is free here is a hole in `file`.
     free: Mutex<Ranges>,
     /// Ranges that regions had and that are neither free nor anybody's. Each reads as zero.
-    idle: Mutex<Idle<Left>>,
+    idle: Mutex<IdleRanges<Left>>,
+    /// How many bytes there may be of them.
+    max_idle: u64,
     /// Files of others that are shown, by what tells them apart in a [`Source`].
     foreign: Mutex<BTreeMap<FileId, Weak<File>>>,
     /// What the next allocation, or foreign file, is told apart by.
@@ -45,7 +44,7 @@ pub(crate) struct Backing {
 pub(super) struct Left {
     /// Where the host sees all of the range and nothing else, if it has looked.
     pub(super) window: Option<Space>,
-    /// Which pages there are: in order, with gaps between them.
+    /// Which pages there are.
     pub(super) pages: Runs,
 }
 
@@ -55,7 +54,7 @@ pub(crate) struct FileId(u64);
 
 impl FileId {
     /// The backing's own file.
-    const OWN: Self = Self(0);
+    pub(super) const OWN: Self = Self(0);
 }
 
 /// Bytes that can be shown: a range of a file.
@@ -64,10 +63,6 @@ pub(crate) struct Source {
     pub(crate) file: FileId,
     pub(crate) range: FileRange,
 }
-
-/// What one `allocate` gave: only its parts can be joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct AllocationId(u64);
 
 impl fmt::Debug for Backing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,9 +82,9 @@ impl Backing {
     }
 
     fn new(file: Option<File>, huge_pages: HugePages, max_idle: u64) -> Arc<Self> {
-        let (free, idle) = (Mutex::new(Ranges::new(FILE_LEN)), Mutex::new(Idle::new(max_idle)));
+        let (free, idle) = (Mutex::new(Ranges::new(FILE_LEN)), Mutex::new(IdleRanges::new(max_idle)));
         let next = AtomicU64::new(FileId::OWN.0 + 1);
-        Arc::new(Self { file, huge_pages, free, idle, foreign: Mutex::default(), next })
+        Arc::new(Self { file, huge_pages, free, idle, max_idle, foreign: Mutex::default(), next })
     }
 
     /// Whether pages of it can be mapped.
@@ -118,11 +113,11 @@ impl Backing {
 
     /// A new allocation.
     fn extent(self: &Arc<Self>, range: FileRange, block: Option<Box<[u8]>>) -> Extent {
-        Extent { backing: Arc::clone(self), allocation: AllocationId(self.next()), range, block }
+        Extent::new(self, AllocationId(self.next()), range, block)
     }
 
     /// Frees a range, which belongs to nobody and which no window shows.
-    fn free(&self, range: FileRange) {
+    pub(super) fn free(&self, range: FileRange) {
         match self.file.as_ref().map_or(Ok(()), |file| file.punch(range.start(), range.len())) {
             Ok(()) => self.ranges().give(range),
             // Not a hole, so not free: better to lose the range than to show its bytes to the next owner.
@@ -161,12 +156,27 @@ impl Backing {
         Ok(())
     }
 
+    /// Whether so long a range may be kept for another region.
+    pub(super) fn may_keep(&self, len: u64) -> bool {
+        len <= self.max_idle
+    }
+
+    /// Keeps a range for another region. It reads as zero, and belongs to nobody.
+    pub(super) fn keep(&self, range: FileRange, left: Left) {
+        let gone = self.idle().put(range, left);
+        // Not under the lock.
+        for (range, left) in gone {
+            drop(left);
+            self.free(range);
+        }
+    }
+
     fn ranges(&self) -> MutexGuard<'_, Ranges> {
         // The arithmetic does not panic half way; were it to, going on is no worse than stopping.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn idle(&self) -> MutexGuard<'_, Idle<Left>> {
+    fn idle(&self) -> MutexGuard<'_, IdleRanges<Left>> {
         // As above.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,307 +184,5 @@ impl Backing {
     /// A number that no other call gives.
     pub(super) fn next(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-/// `len` bytes of the process's heap that read as zero.
-fn block(len: u64) -> Option<Box<[u8]>> {
-    bytemuck::allocation::try_zeroed_slice_box(usize::try_from(len).ok()?).ok()
-}
-
-/// A part of the backing that belongs to this value. On drop its memory is freed.
-#[derive(Debug)]
-pub(crate) struct Extent {
-    backing: Arc<Backing>,
-    allocation: AllocationId,
-    range: FileRange,
-    /// The bytes, as many as the range has, where the backing is no file.
-    block: Option<Box<[u8]>>,
-}
-
-impl Extent {
-    #[inline]
-    pub(crate) fn range(&self) -> FileRange {
-        self.range
-    }
-
-    #[inline]
-    pub(crate) fn source(&self) -> Source {
-        Source { file: FileId::OWN, range: self.range }
-    }
-
-    pub(crate) fn backing(&self) -> &Arc<Backing> {
-        &self.backing
-    }
-
-    /// Whether this was taken from `backing`.
-    pub(crate) fn is_in(&self, backing: &Arc<Backing>) -> bool {
-        Arc::ptr_eq(&self.backing, backing)
-    }
-
-    /// The bytes, where the backing is no file.
-    pub(crate) fn block(&self) -> Option<&[u8]> {
-        self.block.as_deref()
-    }
-
-    pub(crate) fn block_mut(&mut self) -> Option<&mut [u8]> {
-        self.block.as_deref_mut()
-    }
-
-    /// Copies bytes out, from `offset`, without a view of them.
-    pub(crate) fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        let (start, offset) = self.inside(offset, into.len())?;
-        match &self.block {
-            None => self.backing.with_file(FileId::OWN, |file| file.read(start, into)),
-            Some(block) => {
-                into.copy_from_slice(&block[offset..offset + into.len()]);
-                Ok(())
-            }
-        }
-    }
-
-    /// Copies bytes in, at `offset`, without a view of them.
-    pub(crate) fn write(&mut self, offset: u64, from: &[u8]) -> io::Result<()> {
-        let (start, offset) = self.inside(offset, from.len())?;
-        match &mut self.block {
-            None => self.backing.with_file(FileId::OWN, |file| file.write(start, from)),
-            Some(block) => {
-                block[offset..offset + from.len()].copy_from_slice(from);
-                Ok(())
-            }
-        }
-    }
-
-    /// Where in a range there is memory first: all before that reads as zero and takes none. `None` if all of it does. Not
-    /// of a block.
-    pub(crate) fn data(&self, within: Range<u64>) -> io::Result<Option<u64>> {
-        let inside = self.part(within)?;
-        let found = self.backing.with_file(FileId::OWN, |file| file.data(inside))?;
-        Ok(found.map(|start| start - self.range.start()))
-    }
-
-    /// How far there is memory in a range that begins with some. Not of a block.
-    pub(crate) fn hole(&self, within: Range<u64>) -> io::Result<u64> {
-        let inside = self.part(within)?;
-        Ok(self.backing.with_file(FileId::OWN, |file| file.hole(inside))? - self.range.start())
-    }
-
-    /// Writes zeroes over a range. Not of a block.
-    pub(crate) fn write_zeroes(&self, within: Range<u64>) -> io::Result<()> {
-        let Range { start, end } = self.part(within)?;
-        self.backing.with_file(FileId::OWN, |file| {
-            let mut parts = (start..end).step_by(ZEROES.len());
-            parts.try_for_each(|at| file.write(at, &ZEROES[..ZEROES.len().min((end - at) as usize)]))
-        })
-    }
-
-    /// Frees the memory of a range of whole pages, which reads as zero from then on. Not of a block.
-    pub(crate) fn free(&self, within: Range<u64>) -> io::Result<()> {
-        let inside = self.part(within)?;
-        self.backing.with_file(FileId::OWN, |file| file.punch(inside.start, inside.end - inside.start))
-    }
-
-    /// Where a range of it lies in the file.
-    fn part(&self, within: Range<u64>) -> io::Result<Range<u64>> {
-        if within.start >= within.end || within.end > self.range.len() {
-            return Err(io::Error::other("bug: bytes past the end of an extent"));
-        }
-        Ok(self.range.start() + within.start..self.range.start() + within.end)
-    }
-
-    /// Where `len` bytes at `offset` lie in the file, and in the block.
-    fn inside(&self, offset: u64, len: usize) -> io::Result<(u64, usize)> {
-        if offset.checked_add(len as u64).is_none_or(|end| end > self.range.len()) {
-            return Err(io::Error::other("bug: bytes past the end of an extent"));
-        }
-        Ok((self.range.start() + offset, usize::try_from(offset).map_err(io::Error::other)?))
-    }
-
-    /// Keeps the first `at` bytes and gives the rest. `None`, and all is as it was, if one of them would be no range, or
-    /// there is no memory for their blocks.
-    pub(crate) fn split_off(&mut self, at: u64) -> Option<Extent> {
-        let (low, high) = self.range.split(at)?;
-        let mut block_high = None;
-        if let Some(all) = &self.block {
-            let (first, rest) = all.split_at(usize::try_from(at).ok()?);
-            let [mut low, mut high] = [block(low.len())?, block(high.len())?];
-            low.copy_from_slice(first);
-            high.copy_from_slice(rest);
-            (self.block, block_high) = (Some(low), Some(high));
-        }
-        self.range = low;
-        let backing = Arc::clone(&self.backing);
-        Some(Extent { backing, allocation: self.allocation, range: high, block: block_high })
-    }
-
-    /// Takes in `high`, which must be the neighbour in the same allocation, or is given back (as it is when there is no
-    /// memory for a block of both).
-    pub(crate) fn append(&mut self, mut high: Extent) -> Result<(), Extent> {
-        let siblings = Arc::ptr_eq(&self.backing, &high.backing) && self.allocation == high.allocation;
-        let Some(range) = self.range.joined(high.range).filter(|_| siblings) else { return Err(high) };
-        if let (Some(first), Some(rest)) = (&self.block, &high.block) {
-            let Some(mut both) = block(range.len()) else { return Err(high) };
-            let (low, high) = both.split_at_mut(first.len());
-            low.copy_from_slice(first);
-            high.copy_from_slice(rest);
-            self.block = Some(both);
-        }
-        self.range = range;
-        high.disown();
-        Ok(())
-    }
-
-    /// All of it, as another value. What is left is an extent of nothing.
-    pub(crate) fn take(&mut self) -> Self {
-        let taken = std::mem::take(&mut self.range);
-        Self { backing: Arc::clone(&self.backing), allocation: self.allocation, range: taken, block: self.block.take() }
-    }
-
-    /// Whether the range is one that can be kept for another region: of those that are aligned for huge pages, that one
-    /// would be, too.
-    pub(super) fn may_be_idle(&self) -> bool {
-        let len = self.range.len();
-        let is_aligned = len < HUGE_PAGE || self.range.start().is_multiple_of(HUGE_PAGE);
-        len > 0 && self.block.is_none() && is_aligned && self.backing.idle().is_for(len)
-    }
-
-    /// Keeps the range, which reads as zero, for another region.
-    pub(super) fn keep_idle(&mut self, left: Left) {
-        let gone = self.backing.idle().put(std::mem::take(&mut self.range), left);
-        // Not under the lock.
-        for (range, left) in gone {
-            drop(left);
-            self.backing.free(range);
-        }
-    }
-
-    /// Drops this without freeing its range, which another extent has.
-    fn disown(&mut self) {
-        self.range = FileRange::default();
-    }
-}
-
-impl Drop for Extent {
-    fn drop(&mut self) {
-        if self.range != FileRange::default() {
-            self.backing.free(self.range);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::region::GRANULE;
-
-    /// Reads the first byte of an extent, then writes `byte` to it.
-    fn swap_first_byte(extent: &mut Extent, byte: u8) -> u8 {
-        let mut found = [0];
-        extent.read(0, &mut found).unwrap();
-        extent.write(0, &[byte]).unwrap();
-        found[0]
-    }
-
-    fn backings() -> [Arc<Backing>; 2] {
-        [Backing::in_file(HugePages::default(), 0).unwrap(), Backing::in_blocks()]
-    }
-
-    #[test]
-    fn a_range_that_is_reused_reads_as_zero() {
-        for backing in backings() {
-            let mut first = backing.take(GRANULE).unwrap();
-            let range = first.range();
-            assert_eq!(swap_first_byte(&mut first, 0xa5), 0);
-            assert_eq!(swap_first_byte(&mut first, 0xa5), 0xa5);
-            drop(first);
-            let mut second = backing.take(GRANULE).unwrap();
-            assert_eq!(second.range(), range, "the test means to see the same range again");
-            assert_eq!(swap_first_byte(&mut second, 0), 0);
-        }
-    }
-
-    #[test]
-    fn parts_keep_their_bytes_and_only_siblings_are_joined() {
-        for backing in backings() {
-            let mut low = backing.take(3 * GRANULE).unwrap();
-            let stranger = backing.take(GRANULE).unwrap();
-            for granule in 0..3 {
-                low.write(granule * GRANULE, &[granule as u8 + 1]).unwrap();
-            }
-            assert!(low.split_off(3 * GRANULE).is_none() && low.split_off(0).is_none() && low.split_off(1).is_none());
-            let mut high = low.split_off(GRANULE).unwrap();
-            assert_eq!((swap_first_byte(&mut low, 7), swap_first_byte(&mut high, 8)), (1, 2));
-            // The stranger's range follows, but it is of another allocation.
-            assert_eq!(high.range().end(), stranger.range().start());
-            let stranger = high.append(stranger).unwrap_err();
-            let low = high.append(low).unwrap_err();
-            drop(stranger);
-            let mut low = low;
-            low.append(high).unwrap();
-            let mut bytes = vec![0; 3 * GRANULE as usize];
-            low.read(0, &mut bytes).unwrap();
-            assert_eq!([0, 1, 2].map(|granule| bytes[granule * GRANULE as usize]), [7, 8, 3]);
-        }
-    }
-
-    /// How many bytes of memory an extent takes.
-    fn taken(extent: &Extent) -> u64 {
-        let end = extent.range().len();
-        let (mut at, mut taken) = (0, 0);
-        while at < end
-            && let Some(start) = extent.data(at..end).unwrap()
-        {
-            at = extent.hole(start..end).unwrap();
-            taken += at - start;
-        }
-        taken
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
-        #[test]
-        fn what_is_freed_reads_as_zero_and_takes_no_memory(
-            pages in prop::collection::btree_set(0u64..64, 0..48),
-            freed in (0u64..64, 0u64..64),
-        ) {
-            const PAGE: u64 = 4096;
-            let backing = Backing::in_file(HugePages::default(), 0).unwrap();
-            let [mut before, mut extent, mut after] = [(); 3].map(|()| backing.take(4 * GRANULE).unwrap());
-            for neighbour in [&mut before, &mut after] {
-                neighbour.write(0, &[7; 4 * GRANULE as usize]).unwrap();
-            }
-            for page in &pages {
-                extent.write(page * PAGE + 9, &[0xa5]).unwrap();
-            }
-            prop_assert_eq!(taken(&extent), pages.len() as u64 * PAGE);
-            let freed = freed.0.min(freed.1)..freed.0.max(freed.1) + 1;
-            extent.free(freed.start * PAGE..freed.end * PAGE).unwrap();
-            let stay = || pages.iter().filter(|page| !freed.contains(page));
-            prop_assert_eq!(taken(&extent), stay().count() as u64 * PAGE);
-            let mut bytes = vec![1; 4 * GRANULE as usize];
-            extent.read(0, &mut bytes).unwrap();
-            let written = stay().map(|page| (page * PAGE + 9) as usize).collect::<Vec<_>>();
-            let expected = |at: &usize| if written.contains(at) { 0xa5 } else { 0 };
-            prop_assert!((0..bytes.len()).all(|at| bytes[at] == expected(&at)));
-            for neighbour in [&before, &after] {
-                neighbour.read(0, &mut bytes).unwrap();
-                prop_assert!(bytes.iter().all(|&byte| byte == 7), "a neighbour lost bytes");
-            }
-        }
-    }
-
-    #[test]
-    fn bytes_past_the_end_are_refused() {
-        for backing in backings() {
-            let mut extent = backing.take(GRANULE).unwrap();
-            for offset in [GRANULE, GRANULE - 1, u64::MAX] {
-                assert!(extent.read(offset, &mut [0; 2]).is_err());
-                assert!(extent.write(offset, &[0; 2]).is_err());
-                assert!(extent.data(offset..offset.saturating_add(2)).is_err());
-                assert!(extent.free(offset..offset.saturating_add(2)).is_err());
-            }
-        }
     }
 }

@@ -1,40 +1,34 @@
-//! Ranges that regions had, kept for those that are allocated next. Bookkeeping alone: no more than so many bytes, and who
-//! gets which. That all of it reads as zero is up to who puts it here ([`Mappable`](super::Mappable), on drop).
+//! Ranges that regions had, kept for those that are allocated next. Bookkeeping alone: how many, and who gets which. That all of it reads as zero is up to who puts it here ([`Mappable`](super::Mappable), on drop).
 
 use std::collections::VecDeque;
 
 use super::FileRange;
 
-/// A range that nobody owns, and what goes with it.
-type Spare<W> = (FileRange, W);
+/// How many there may be, whatever their size: each may have a window, and so a mapping of the process's.
+const MAX_RANGES: usize = 512;
 
-/// What is kept.
+/// Ranges that nobody owns, each with what goes with it.
 #[derive(Debug)]
-pub(super) struct Idle<W> {
+pub(super) struct IdleRanges<W> {
     /// How many bytes there may be.
     max: u64,
     /// How many there are: the sum of `kept`, and no more than `max`.
     bytes: u64,
     /// Each reads as zero, and no other value has it. The one that came last is the last.
-    kept: VecDeque<Spare<W>>,
+    kept: VecDeque<(FileRange, W)>,
 }
 
-impl<W> Idle<W> {
+impl<W> IdleRanges<W> {
     pub(super) fn new(max: u64) -> Self {
         Self { max, bytes: 0, kept: VecDeque::new() }
     }
 
-    /// Whether a range of `len` bytes would be kept.
-    pub(super) fn is_for(&self, len: u64) -> bool {
-        len <= self.max
-    }
-
-    /// Keeps a range, if [`Idle::is_for`] its length. Answers those that have to go for it, which have been there longest.
-    pub(super) fn put(&mut self, range: FileRange, with: W) -> Vec<Spare<W>> {
+    /// Keeps a range. Answers those that have to go, which have been there longest.
+    pub(super) fn put(&mut self, range: FileRange, with: W) -> Vec<(FileRange, W)> {
         self.bytes += range.len();
         self.kept.push_back((range, with));
         let mut gone = vec![];
-        while self.bytes > self.max
+        while (self.bytes > self.max || self.kept.len() > MAX_RANGES)
             && let Some(oldest) = self.kept.pop_front()
         {
             self.bytes -= oldest.0.len();
@@ -44,7 +38,7 @@ impl<W> Idle<W> {
     }
 
     /// Takes the range of `len` bytes that came last, which is likely to be in the processor's cache, if there is one.
-    pub(super) fn take(&mut self, len: u64) -> Option<Spare<W>> {
+    pub(super) fn take(&mut self, len: u64) -> Option<(FileRange, W)> {
         let at = self.kept.iter().rposition(|(range, _)| range.len() == len)?;
         let taken = self.kept.remove(at)?;
         self.bytes -= len;
@@ -76,13 +70,12 @@ mod tests {
             ops in prop::collection::vec(op(), 0..80),
         ) {
             let range = |granules: u64| FileRange::whole(granules * GRANULE).unwrap();
-            let mut idle = Idle::new(max * GRANULE);
+            let mut idle = IdleRanges::new(max * GRANULE);
             // Numbers, and how many granules each has; the oldest is the first.
             let mut there: Vec<(usize, u64)> = vec![];
             for (number, op) in ops.into_iter().enumerate() {
                 match op {
                     Op::Put(granules) => {
-                        prop_assert_eq!(idle.is_for(granules * GRANULE), granules <= max);
                         there.push((number, granules));
                         let gone = idle.put(range(granules), number);
                         let mut expected = vec![];
@@ -101,5 +94,13 @@ mod tests {
                 prop_assert_eq!(idle.kept.len(), there.len());
             }
         }
+    }
+
+    #[test]
+    fn small_ranges_are_no_more_than_there_may_be_mappings() {
+        let mut idle = IdleRanges::new(u64::MAX);
+        let range = FileRange::whole(GRANULE).unwrap();
+        let gone: Vec<usize> = (0..MAX_RANGES + 3).flat_map(|number| idle.put(range, number)).map(|(_, n)| n).collect();
+        assert_eq!((gone, idle.kept.len()), (vec![0, 1, 2], MAX_RANGES));
     }
 }

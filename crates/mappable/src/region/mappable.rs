@@ -6,7 +6,8 @@
 //! `Mappable` value holds the region, and while it is in a host's hands no guest reaches its pages. A view that once
 //! showed them is not current in any memory, and a view that is not current is unreachable for compiled code (see
 //! [`view`](crate::view)). While a guest has the region mapped, the value is inside the store's
-//! [`MappableCtx`](crate::MappableCtx), which makes no slice.
+//! [`MappableCtx`](crate::MappableCtx), which makes no slice; but of one that is mapped by moving its bytes (`view/moved.rs`),
+//! whose own pages no current view shows either.
 
 #![allow(unsafe_code)]
 
@@ -212,6 +213,7 @@ impl Mappable {
     fn become_another(&mut self) {
         self.window.take();
         self.pages.clear();
+        self.was_mapped = false;
     }
 
     /// Drops all but the `len` bytes at `offset`. If that can't be, drops less.
@@ -261,7 +263,7 @@ impl Mappable {
             runs.iter().cloned().try_for_each(|run| self.extent.write_zeroes(run))?;
         }
         if let Some(rest) = rest {
-            self.extent.free(rest..size)?;
+            self.extent.punch(rest..size)?;
         }
         self.pages = runs;
         Ok(())

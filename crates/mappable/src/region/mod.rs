@@ -3,12 +3,12 @@
 //! ```text
 //!   Charged             what a handle stands for, charged to a store's account (`Limits`)
 //!    ├ Mappable         one region, owned by whoever holds the value; the host's side of the WIT resource
-//!    │  └ Extent        a part of the backing, freed on drop
+//!    │  └ Extent        a part of the backing, freed on drop or kept for the next
 //!    └ Frozen           a reference to bytes that do not change; the host's side of the WIT resource
-//!       └ Allocation    an extent that was frozen, or a file of others
+//!       └ Allocation    a region that was frozen, or a file of others
 //!   Backing             one sparse file for a runtime (or, where there are no such, blocks of the heap); regions and the
 //!    ├ Ranges           heaps of linear memories are ranges of it; which are free is arithmetic alone
-//!    ├ Idle             ranges that regions had, kept for the next
+//!    ├ IdleRanges       ranges that regions had, kept for the next
 //!    └ HugePages        which of it lies in huge pages
 //! ```
 //!
@@ -16,6 +16,7 @@
 
 mod backing;
 mod error;
+mod extent;
 mod frozen;
 mod held;
 mod huge;
@@ -24,8 +25,9 @@ mod mappable;
 mod ranges;
 pub(crate) mod touched;
 
-pub(crate) use backing::{Backing, Extent, Source};
+pub(crate) use backing::{Backing, Source};
 pub use error::{AllocateError, FreezeFailed, JoinFailed, PartError, SplitFailed, ThawFailed};
+pub(crate) use extent::{Extent, ZEROES};
 pub use frozen::Frozen;
 pub(crate) use frozen::FrozenRegion;
 pub use held::Limits;

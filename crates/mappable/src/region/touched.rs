@@ -8,12 +8,12 @@
 use std::io;
 use std::ops::Range;
 
-use super::backing::Extent;
+use super::Extent;
 
 /// In how many pieces memory of an extent may be kept.
 pub(crate) const MAX_RUNS: usize = 16;
 
-/// Runs of pages, as offsets in an extent: in order, with gaps between them.
+/// Runs of pages, as offsets in an extent: in order, none of them in another.
 pub(crate) type Runs = Vec<Range<u64>>;
 
 /// The pages that there are.

@@ -49,7 +49,7 @@ impl Memories {
     }
 
     /// Notes that a memory that had `key` may have another one.
-    pub(super) fn moved(&self, key: usize, memory: &Arc<Memory>) {
+    pub(super) fn rekey(&self, key: usize, memory: &Arc<Memory>) {
         if memory.key() != key {
             let mut by_key = self.lock();
             by_key.remove(&key);

@@ -28,10 +28,8 @@ use super::kept::{Granules, OWN, Room, Share};
 use super::paged::{Heap, View};
 use super::shelf::{Fit, Shelf};
 use crate::GRANULE;
+use crate::region::ZEROES;
 use crate::region::touched::{Runs, Touched};
-
-/// What heaps are compared with.
-static ZEROES: [u8; 4096] = [0; 4096];
 
 /// The memories of a runtime that are idle.
 #[derive(Debug)]
@@ -68,8 +66,8 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// Whether the heap has the pages of the granule at `offset`, as far as is known, or is to keep them: where they come
-    /// once, they are there for later guests.
+    /// Whether the heap is likely to have the pages of the granule at `offset`, or to keep them for later guests where they
+    /// come now.
     pub(super) fn has_pages(&self, offset: u64) -> bool {
         if offset >= Granules::SPAN || self.used == Granules::default() {
             return false;
@@ -179,7 +177,7 @@ impl Bare {
     fn free(&self, granules: Granules, rest: Option<u64>) -> io::Result<()> {
         let extent = &self.heap.extent;
         let end = extent.range().len();
-        granules.ranges().chain(rest.map(|from| from..end)).try_for_each(|range| extent.free(range))
+        granules.ranges().chain(rest.map(|from| from..end)).try_for_each(|range| extent.punch(range))
     }
 
     /// The bytes of a range of the heap that the view shows.

@@ -233,7 +233,7 @@ impl Memory {
         self.paged().map_err(RemapError::Undone)?.lay(view, self.size(), hide, show)
     }
 
-    /// Whether a heap has the pages of a granule, as far as is known, or is to keep them.
+    /// As [`Past::has_pages`](super::idle::Past::has_pages).
     pub(super) fn has_pages(&self, offset: u64) -> bool {
         matches!(&self.body, Body::Paged(paged) if paged.past().has_pages(offset))
     }
@@ -365,7 +365,7 @@ unsafe impl LinearMemory for Linear {
         let key = self.memory.key();
         let left = self.memory.grow_to(new_size)?;
         // Before its addresses can be another memory's.
-        self.memories.moved(key, &self.memory);
+        self.memories.rekey(key, &self.memory);
         drop(left);
         Ok(())
     }

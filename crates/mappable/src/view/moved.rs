@@ -1,12 +1,13 @@
 //! Mapping into a memory in pages by moving bytes: a small region's bytes are exchanged with those of the heap that it
 //! hides, and back. No view changes, and no system call is made.
 //!
-//! For what is mapped for the first time that is the cheapest way where all pages are there already: those of a region that
-//! has been mapped before, somewhere, and that the host has a window of; and those of a heap that had a guest before (see
-//! [`Past`](super::idle::Past)). A page that is not there costs more than it saves (`docs/measurements.md`). A region that
-//! is frozen is never moved, for a guest could write to it.
+//! For what is mapped for the first time that is the cheapest way where the pages are there already, which is likely of a
+//! region that was mapped before or comes back, and that the host has a window of, and of a heap that had a guest before
+//! (see [`Past`](super::idle::Past)). A page that is not there costs more than it saves (`docs/measurements.md`). A region
+//! that is frozen is never moved, for a guest could write to it.
 //!
-//! While a region is moved its own pages have the heap's bytes. The memory is its context's, which makes no slice of it.
+//! While a region is moved its own pages have the heap's bytes, and no current view shows them. Nobody but
+//! [`Moved::exchange`] looks at them: the region is in its context, mapped.
 
 use std::io;
 
@@ -20,7 +21,7 @@ const LARGEST: u64 = GRANULE;
 /// What is mapped in a memory by moving.
 #[derive(Default)]
 pub(super) struct Moved {
-    /// None of them overlaps another, nor what any view shows while it is current.
+    /// None of them overlaps another, nor what the current view shows, between changes.
     mounts: Vec<Mount>,
 }
 

@@ -320,7 +320,7 @@ impl Paged {
         let views = self.views();
         let view = views.iter().find(|view| view.base().addr().get() == base && view.shows_heap(offset, len as u64));
         let at = view.and_then(|view| NonNull::new(view.base().as_ptr().wrapping_add(offset as usize)));
-        at.ok_or_else(|| io::Error::other("the heap is not shown where a region was to be moved to"))
+        at.ok_or_else(|| io::Error::other("the heap is not shown where a region would be moved"))
     }
 
     /// What is known of the guests that had the heap.

@@ -78,8 +78,9 @@ pub(crate) struct Seat {
     /// base before, so they are freed when the next change shows that the base has been refreshed. (Of frozen ones it
     /// has pages of its own.)
     retired: Vec<Charged>,
-    /// Whether compiled code was left with the base of a view that is not the current one. Then views stay as they are.
-    is_stranded: bool,
+    /// Whether nothing is changed any more: compiled code was left with the base of a view that is not the current one, or
+    /// a change failed half way.
+    is_stopped: bool,
 }
 
 impl Seat {
@@ -100,7 +101,7 @@ impl Seat {
             moved: Moved::default(),
             lingering: vec![],
             retired: vec![],
-            is_stranded: false,
+            is_stopped: false,
         })
     }
 
@@ -150,7 +151,7 @@ impl Seat {
     /// Whether with the next change nothing is to be done but that.
     #[inline]
     fn is_settled(&self) -> bool {
-        self.lingering.is_empty() && self.retired.is_empty() && !self.is_stranded
+        self.lingering.is_empty() && self.retired.is_empty() && !self.is_stopped
     }
 
     /// Offers the current view, if it is one that can be left and come back to without the host: not the spare one, which
@@ -219,7 +220,7 @@ impl Seat {
     /// Compiled code has not taken the last change in, and goes on. Whatever it could see stays with the memory, and
     /// nothing is changed any more.
     pub(crate) fn strand(&mut self, region: Charged) {
-        self.is_stranded = true;
+        self.is_stopped = true;
         self.abandon([region]);
     }
 

@@ -11,7 +11,7 @@ use crate::GRANULE;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
     /// Another view is made current: no system call once the view is there. It is built when the same is mapped for the
-    /// second time; the first time is by remapping, or by exchanging bytes where the region is small and all pages are there.
+    /// second time; the first time is by remapping, or by exchanging bytes where the region is small and comes again.
     Swap,
     /// The region's pages are mapped into the one view: one system call, and page faults on first touch. For
     /// memories whose base can't move.

@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use mappable::{GRANULE, HandleError, Limits, MappableView, TrapReason, externref, injection};
 use wasmtime::{ExternRef, Instance, Linker, Module, ResourceLimiterAsync, Rooted, Store, Trap};
 
-use crate::support::{END, G, Setup, State, on_every_baseline_setup, trap_is, trapped};
+use crate::support::{END, G, Setup, State, all_are, on_every_baseline_setup, trap_is, trapped};
 
 type Reference = Option<Rooted<ExternRef>>;
 
@@ -100,6 +100,29 @@ fn region(setup: Setup, store: &mut Store<State>, granules: u64, byte: u8) -> Ro
 fn reason_is<T: std::fmt::Debug>(answer: wasmtime::Result<T>, is: impl Fn(&TrapReason) -> bool) {
     let error = trapped(answer);
     assert!(error.downcast_ref::<TrapReason>().is_some_and(is), "{error:?}");
+}
+
+/// Maps a region and unmaps it, twice, while a mapping of another one is dropped. Answers whether all was done.
+fn changes(core: &Core, setup: Setup, store: &mut Store<State>, kept: Rooted<ExternRef>) -> wasmtime::Result<bool> {
+    let map = |store: &mut Store<State>, region, at, len| {
+        core.call::<(Reference, u32, u32), u32>(store, "map", (Some(region), at, len)).map(|answer| answer == DONE)
+    };
+    let unmap = |store: &mut Store<State>| {
+        core.call::<(Reference, u32), u32>(store, "unmap", (Some(kept), 4 * G)).map(|answer| answer == DONE)
+    };
+    if !map(store, kept, 4 * G, G)? {
+        return Ok(false);
+    }
+    let is_done = {
+        let mut scope = wasmtime::RootScope::new(&mut *store);
+        let mut other = setup.fixture().runtime.allocate(2 * GRANULE).unwrap();
+        other.bytes_mut().unwrap().fill(0x33);
+        let other = externref::wrap(&mut scope, other)?;
+        let map = core.0.get_typed_func::<(Reference, u32, u32), u32>(&mut scope, "map")?;
+        map.call(&mut scope, (Some(other), 6 * G, 2 * G))? == DONE
+    };
+    store.gc(None)?;
+    Ok(is_done && unmap(store)? && map(store, kept, 4 * G, G)? && unmap(store)?)
 }
 
 /// Lets nothing grow, asynchronously.
@@ -264,6 +287,41 @@ on_every_baseline_setup! {
         let kept = self::region(setup, &mut store, 1, 1);
         assert_eq!(store.data().mappable.held().0, 1, "the one that is kept");
         externref::take(&mut store, kept).unwrap();
+    }
+
+    fn after_a_change_that_failed_half_way_nothing_is_changed(setup) {
+        let mut broken = 0;
+        for place in 0.. {
+            let mut store = store(setup);
+            let core = Core::new(setup, &mut store);
+            let heap = |at: u32| if at.is_multiple_of(2) { 0x11 } else { 0x12 };
+            (1..10).for_each(|at| core.fill(&mut store, at * G, heap(at), G));
+            let kept = region(setup, &mut store, 1, 0x22);
+            injection::fail_from(injection::Call::Map, place);
+            let answer = changes(&core, setup, &mut store, kept);
+            if !injection::stop() {
+                assert!(answer.unwrap());
+                break;
+            }
+            if let Err(error) = answer {
+                broken += 1;
+                assert!(matches!(error.downcast_ref(), Some(TrapReason::Broken(_))), "{place}: {error:?}");
+                let mapped = core.call::<(Reference, u32, u32), u32>(&mut store, "map", (Some(kept), 4 * G, G));
+                let unmapped = core.call::<(Reference, u32), u32>(&mut store, "unmap", (Some(kept), 4 * G));
+                for changed in [mapped, unmapped] {
+                    reason_is(changed, |reason| {
+                        matches!(reason, TrapReason::Broken(_) | TrapReason::Mapped | TrapReason::NotMapped)
+                    });
+                }
+            }
+            // What the host gets back is the region's, whatever the module's memory shows.
+            if let Ok(region) = externref::take(&mut store, kept) {
+                assert!(all_are(region.bytes().unwrap(), 0x22), "{place}");
+            }
+            drop(store);
+            setup.fixture().check_canary();
+        }
+        assert!(broken > 0 || setup.way() == Setup::Copy);
     }
 
     fn a_base_that_is_not_refreshed_shows_nothing_of_others(setup) {

@@ -34,6 +34,7 @@ impl Seat {
             Some(done) => done,
             None => self.change_cold(*mount, comes, held, driving),
         };
+        self.is_stopped |= matches!(done, Err(MountError::Broken(_)));
         self.offer();
         done
     }
@@ -56,8 +57,8 @@ impl Seat {
             return Err(MountError::Overlaps);
         }
         let strategy = self.strategy.map_err(|_| MountError::Unmappable)?;
-        if self.is_stranded {
-            return Err(MountError::Broken(io::Error::other("the memory's base was not refreshed after a change")));
+        if self.is_stopped {
+            return Err(MountError::Broken(io::Error::other("an earlier change was not completed")));
         }
         // That we are called shows that the refresh after the last change has run. (What trusted modules change they
         // refresh at once, and they change nothing while there is something here.)
@@ -141,10 +142,12 @@ impl Seat {
             None if !comes && views.is_current(views.spare()) => None,
             None => {
                 let since = views.miss(&wanted);
-                let is_still =
-                    self.lingering.is_empty() && views.mounts().iter().all(|mount| mount.access() == Access::Write);
-                if comes && since.is_none() && is_still && Moved::suits(memory, &mount, held) {
-                    return self.moved.put(memory, mount, held).map_err(MountError::Broken);
+                let is_first = comes && since.is_none() && self.lingering.is_empty();
+                if is_first && is_worth_moving(views, memory, &mount, held, &wanted) {
+                    match self.moved.put(memory, mount, held) {
+                        Ok(()) => return Ok(()),
+                        Err(error) => tracing::debug!(%error, "a region was not moved; remapping instead"),
+                    }
                 }
                 build_if_worthwhile(views, memory, &wanted, since, driving)
             }
@@ -155,6 +158,14 @@ impl Seat {
         }
         switch(views, memory, id)
     }
+}
+
+/// Whether a region should be moved in: it suits, and not even the spare view shows what is wanted. Not where something
+/// frozen is shown: what the host has written there goes with each change of a view.
+fn is_worth_moving(views: &Views, memory: &Memory, mount: &Mount, held: &Held, wanted: &[Mount]) -> bool {
+    views.mounts().iter().all(|mount| mount.access() == Access::Write)
+        && views.mounts_of(views.spare()) != wanted
+        && Moved::suits(memory, mount, held)
 }
 
 /// A view of its own for what was missed before, at `since`, or none.
