@@ -38,7 +38,7 @@ impl Moved {
     /// Whether nothing of a placement is where something was moved to.
     #[inline]
     pub(super) fn is_clear_of(&self, mount: &Mount) -> bool {
-        self.mounts.iter().all(|moved| !moved.overlaps(mount))
+        self.mounts.is_empty() || self.mounts.iter().all(|moved| !moved.overlaps(mount))
     }
 
     /// Whether a region is one that is moved, the first time.

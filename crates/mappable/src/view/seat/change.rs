@@ -29,6 +29,16 @@ impl Seat {
         held: &mut Held,
         driving: &Driving,
     ) -> Result<(), MountError> {
+        if self.memory.driven().is_none()
+            && let Some(done) = self.step(mount, comes)
+        {
+            return done;
+        }
+        self.change_all(mount, comes, held, driving)
+    }
+
+    /// The same, with all that may have to be done besides.
+    fn change_all(&mut self, mount: &Mount, comes: bool, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
         self.sync()?;
         let done = match self.step(mount, comes) {
             Some(done) => done,
@@ -39,7 +49,8 @@ impl Seat {
         done
     }
 
-    /// Goes to the view that this change led to before, if it did and nothing else is to be done.
+    /// Goes to another view that this change led to before, if it did and nothing else is to be done. Never
+    /// [`MountError::Broken`].
     #[inline]
     fn step(&mut self, mount: &Mount, comes: bool) -> Option<Result<(), MountError>> {
         if !self.is_settled() || !self.moved.is_clear_of(mount) {
@@ -47,7 +58,7 @@ impl Seat {
         }
         let Shown::Views(views) = &mut self.shown else { return None };
         let id = views.after(mount, comes)?;
-        Some(switch(views, &self.memory, id))
+        Some(go(views, &self.memory, id))
     }
 
     /// The first times, or when something else has to go as well.
@@ -247,12 +258,17 @@ pub(super) fn leave(views: &Views, next: ViewId) {
     }
 }
 
-#[inline]
 fn switch(views: &mut Views, memory: &Memory, id: ViewId) -> Result<(), MountError> {
     if views.is_current(id) {
         // Frozen bytes are mapped over a dropped mapping of them: what was written there goes.
         return Ok(memory.remap(views.view(id), &[], &[])?);
     }
+    go(views, memory, id)
+}
+
+/// Makes another view current.
+#[inline]
+fn go(views: &mut Views, memory: &Memory, id: ViewId) -> Result<(), MountError> {
     leave(views, id);
     views.switch(id, |view| memory.make_current(view)).map_err(MountError::Exhausted)
 }
