@@ -134,10 +134,11 @@ impl RuntimeBuilder {
     }
 
     /// How many bytes of regions are kept for those that are allocated next, once nobody owns them any more; 32 MiB unless
-    /// told, and no more than 512 regions. Where one of just the size that is wanted is there, allocating makes no system
-    /// call, and what the one before touched takes no page fault. The pages that it has are written over with zeroes when
-    /// it is dropped (about 0.1 ms for a MiB), or freed, where they lie in many pieces. One that was moved into huge pages
-    /// comes back in such. Each that the host has looked at keeps one of the process's mappings. With 0 none is kept.
+    /// told. None of them is larger than half of that, or than 4 MiB where the host has not looked at it, and there are no
+    /// more than 512. Where one of just the size that is wanted is there, allocating makes no system call, and what the
+    /// one before touched takes no page fault. The pages that it has are written over with zeroes when it is dropped
+    /// (about 0.1 ms for a MiB), or freed, where they lie in many pieces. One that was moved into huge pages comes back in
+    /// such. Each that the host has looked at keeps one of the process's mappings. With 0 none is kept.
     pub fn idle_regions(mut self, max_bytes: u64) -> Self {
         self.idle_regions = max_bytes;
         self

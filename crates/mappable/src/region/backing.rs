@@ -156,9 +156,9 @@ impl Backing {
         Ok(())
     }
 
-    /// Whether so long a range may be kept for another region.
+    /// Whether so long a range may be kept for another region: not one that would have to go for the next of its kind.
     pub(super) fn may_keep(&self, len: u64) -> bool {
-        len <= self.max_idle
+        len <= self.max_idle / 2
     }
 
     /// Keeps a range for another region. It reads as zero, and belongs to nobody.

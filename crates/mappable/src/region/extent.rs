@@ -12,6 +12,10 @@ use crate::sys::HUGE_PAGE;
 /// What ranges are written over with, and compared with.
 pub(crate) static ZEROES: [u8; 32 << 10] = [0; 32 << 10];
 
+/// How many bytes are written over by system calls, to be kept, at the most (`docs/measurements.md`, *What idle memories
+/// keep*).
+const MAX_WRITTEN: u64 = 4 << 20;
+
 /// What one `allocate` gave: only its parts can be joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AllocationId(pub(super) u64);
@@ -173,12 +177,14 @@ impl Extent {
         Self { backing: Arc::clone(&self.backing), allocation: self.allocation, range: taken, block: self.block.take() }
     }
 
-    /// Whether the range is one that can be kept for another region: of those that are aligned for huge pages, that one
-    /// would be, too.
-    pub(super) fn may_be_idle(&self) -> bool {
+    /// Whether the range is one that can be kept for another region, and that is quickly written over: through a window, or
+    /// else by system calls, which for more than [`MAX_WRITTEN`] bytes take longer than freeing them. Of those that are
+    /// aligned for huge pages, that other region would be, too.
+    pub(super) fn may_be_idle(&self, has_window: bool) -> bool {
         let len = self.range.len();
         let is_aligned = len < HUGE_PAGE || self.range.start().is_multiple_of(HUGE_PAGE);
-        len > 0 && self.block.is_none() && is_aligned && self.backing.may_keep(len)
+        let is_quick = has_window || len <= MAX_WRITTEN;
+        len > 0 && self.block.is_none() && is_aligned && is_quick && self.backing.may_keep(len)
     }
 
     /// Keeps the range, which reads as zero, for another region.
@@ -306,6 +312,17 @@ mod tests {
                 prop_assert!(bytes.iter().all(|&byte| byte == 7), "a neighbour lost bytes");
             }
         }
+    }
+
+    #[test]
+    fn what_takes_long_to_write_over_is_not_kept() {
+        let backing = Backing::in_file(HugePages::default(), 512 * GRANULE).unwrap();
+        for (granules, without, with) in [(1, true, true), (64, true, true), (65, false, true), (256, false, true)] {
+            let extent = backing.take(granules * GRANULE).unwrap();
+            assert_eq!((extent.may_be_idle(false), extent.may_be_idle(true)), (without, with), "{granules}");
+        }
+        assert!(!backing.take(257 * GRANULE).unwrap().may_be_idle(true), "more than half of what is kept");
+        assert!(!Backing::in_blocks().take(GRANULE).unwrap().may_be_idle(true));
     }
 
     #[test]

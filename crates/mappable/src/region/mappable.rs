@@ -281,7 +281,7 @@ impl Mappable {
 impl Drop for Mappable {
     /// Keeps the region's memory for another one, if it may be kept and can be made to read as zero.
     fn drop(&mut self) {
-        if !self.extent.may_be_idle() {
+        if !self.extent.may_be_idle(self.window.get().is_some()) {
             return;
         }
         match self.clear() {
