@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, demo, inspect, pipe, run};
+use crate::{demo, inspect, pipe, run};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -35,7 +35,6 @@ enum Command {
     Pipe(pipe::Args),
     Run(run::Args),
     Inspect(inspect::Args),
-    Bench(bench::Args),
 }
 
 impl Cli {
@@ -46,7 +45,6 @@ impl Cli {
             Command::Demo(args) => demo::run(&args),
             Command::Pipe(args) => pipe::run(&args),
             Command::Inspect(args) => inspect::run(&args),
-            Command::Bench(args) => bench::run(args),
         }?;
         Ok(ExitCode::SUCCESS)
     }

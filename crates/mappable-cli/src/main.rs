@@ -5,8 +5,7 @@
 //!    ├ demo      the whole idea in one table, from nothing
 //!    ├ pipe      a picture through stages, from file to file
 //!    ├ run       a WASI 0.2 command, with mapping
-//!    ├ inspect   what mapping a component does, and how
-//!    └ bench     measurements
+//!    └ inspect   what mapping a component does, and how
 //!   pipeline     a payload through steps, timed   ── stage   a component as a step: loaded, in a sandbox of its own
 //!   files        pictures in and out              ── failure what went wrong, as one line and an exit code
 //! ```
@@ -25,7 +24,6 @@
 //!
 //! A failure is one line on stderr, and leaves no output file and an existing one as it was.
 
-mod bench;
 mod cli;
 mod demo;
 mod failure;

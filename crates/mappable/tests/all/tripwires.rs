@@ -205,7 +205,7 @@ fn the_base_of_a_memory_with_a_maximum_is_held_to_be_constant() {
 #[test]
 fn loops_with_anchors_are_compiled_as_if_the_base_never_moved() {
     let setup = Setup::Swap;
-    let text = include_str!("../../../mappable-cli/src/bench/access/kernels.wat").replace("SHIFT", "");
+    let text = include_str!("../../../mappable-bench/src/access/kernels.wat").replace("SHIFT", "");
     let plain = ::wat::parse_str(text.replace("PAGES", "2")).unwrap();
     let anchored = mappable::rewrite::anchored(&plain).unwrap();
     // The section of memories, of two pages, and of two to 65,535.

@@ -1,0 +1,59 @@
+//! `mappable-bench rounds`: what is counted for `mappable-bench counts`. Not for people.
+
+use anyhow::{Context, Result, ensure};
+
+use super::subject::Subject;
+use crate::size;
+use crate::tier::Concurrency;
+
+/// Rounds that come before those that are asked for: the first builds views, and pages are touched.
+const WARM: u32 = 2;
+
+/// Do rounds of one method.
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(crate) struct Args {
+    #[arg(long, value_enum)]
+    method: Subject,
+
+    #[arg(long, value_parser = size::parse)]
+    size: u64,
+
+    #[arg(long, value_enum)]
+    concurrency: Concurrency,
+
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+
+    /// Whether somebody steps through the rounds
+    #[arg(long)]
+    marked: bool,
+}
+
+/// The words that ask for it.
+pub(super) fn arguments(subject: Subject, bytes: u64, concurrency: Concurrency, rounds: u32) -> Vec<String> {
+    let concurrency = match concurrency {
+        Concurrency::Off => "off",
+        Concurrency::On => "on",
+    };
+    let words = ["rounds", "--method", subject.name(), "--concurrency", concurrency];
+    let numbers = [format!("--size={bytes}"), format!("--rounds={rounds}")];
+    words.map(str::to_owned).into_iter().chain(numbers).collect()
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let method = args.method.make(args.size, args.concurrency)?;
+    let mut method = method.context("there is no such thing")?;
+    method.run(WARM)?;
+    let mark = || if args.marked { crate::sys::mark() } else { Ok(()) };
+    if args.marked {
+        crate::sys::be_counted()?;
+    }
+    mark()?;
+    let done = method.run(args.rounds);
+    mark()?;
+    let done = done?;
+    let all = u64::from(WARM + args.rounds) * u64::from(args.method.per_round());
+    ensure!(done == all, "{done} of {all} have left their mark");
+    Ok(())
+}

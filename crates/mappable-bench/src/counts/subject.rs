@@ -1,0 +1,80 @@
+//! What does the work that is counted.
+
+use std::sync::LazyLock;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+use crate::hop::Kind as Hop;
+use crate::lists::Kind as Engine;
+use crate::method::{self, List, Method};
+use crate::tier::Concurrency;
+
+/// A method of `mappable-bench hop`, or a `list<u8>` as an argument, as in `mappable-bench lists`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    Hop(Hop),
+    List(Engine),
+}
+
+const LISTS: [(Engine, &str, &str); 3] = [
+    (Engine::Stock, "list-stock", "A `list<u8>` as an argument, on an engine with default settings"),
+    (Engine::Baseline, "list-baseline", "The same on our engine, the baseline tier"),
+    (Engine::Ledger, "list-ledger", "The same on our engine, the ledger tier"),
+];
+
+impl ValueEnum for Subject {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: LazyLock<Vec<Subject>> = LazyLock::new(|| {
+            let hops = Hop::value_variants().iter().map(|hop| Subject::Hop(*hop));
+            hops.chain(LISTS.map(|(engine, ..)| Subject::List(engine))).collect()
+        });
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Hop(hop) => hop.to_possible_value(),
+            Self::List(_) => Some(PossibleValue::new(self.name()).help(self.list()?.2)),
+        }
+    }
+}
+
+impl Subject {
+    fn list(self) -> Option<&'static (Engine, &'static str, &'static str)> {
+        let Self::List(engine) = self else { return None };
+        LISTS.iter().find(|(of, ..)| *of == engine)
+    }
+
+    /// The method of `mappable-bench hop` of that name.
+    pub(super) fn hop(name: &str) -> Option<Hop> {
+        Hop::value_variants().iter().copied().find(|hop| hop.name() == name)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Hop(hop) => hop.name(),
+            Self::List(_) => self.list().map_or("", |list| list.1),
+        }
+    }
+
+    /// How many hops, or calls, a round has.
+    pub(super) fn per_round(self) -> u32 {
+        match self {
+            Self::Hop(_) => 2,
+            Self::List(_) => 1,
+        }
+    }
+
+    /// `None` where there is no such thing.
+    pub(super) fn make(self, bytes: u64, concurrency: Concurrency) -> Result<Option<Box<dyn Method>>> {
+        match self {
+            Self::Hop(hop) => hop.make(bytes, concurrency),
+            Self::List(engine) => {
+                let list = List { element: "u8", element_size: 1, direction: "argument", bytes };
+                method::elements(engine.tier(), concurrency == Concurrency::On, list).map(Some)
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `mappable-bench hop`: what it costs to hand bytes from one component to another and back.
+
+mod kind;
+mod summary;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+pub(super) use self::kind::Kind;
+use self::summary::{Case, Summary};
+use super::figures::{Output, Spread};
+use super::lane::{Lane, Sampling};
+use super::report::{Charts, Page};
+use super::size;
+use super::tier::Concurrency;
+use crate::table;
+
+const PAGE: Page =
+    Page { name: "hop", title: "What it costs to hand bytes over", each: "a hop", charts: Charts::OverBytes };
+
+/// Hand bytes from one component to another and back: a region by the ledger, and in the baseline tier by swapping and
+/// by remapping, a `list<u8>` and a `stream<u8>` on an engine with default settings, and a plain memcpy, interleaved in
+/// one run. Beside them what bounds them: a resource that is passed, a memory that is shared, and the parts that no hop
+/// in the baseline tier can do without: calls that do nothing, of the host and of a component, and a bare `memory.grow
+/// 0`.
+///
+/// A hop is: map, write one cache line, unmap, call the other component. The loop is in the components, which form a
+/// closed composition; `mediated` is a loop in the host, which calls the components in turn. Sizes below 64 KiB ride in
+/// a region of 64 KiB. Figures are medians of samples, in nanoseconds a hop; each sample checks that every hop has left
+/// its mark in the bytes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mappable-bench hop
+  mappable-bench hop --sizes 64KiB,1MiB --samples 31
+  mappable-bench hop --methods ledger,swap,grow0 --concurrency off
+  mappable-bench hop --methods swap,mediated,host-call,own-call,own-handle,grow0 --sizes 64KiB
+  mappable-bench hop --report reports
+  mappable-bench hop --json | jq .summary.ledger_over_grow0")]
+pub(crate) struct Args {
+    /// Sizes to hand over: bytes, or with KiB, MiB or GiB
+    #[arg(long, value_delimiter = ',', value_parser = size::parse, default_value =
+        "1KiB,2KiB,4KiB,8KiB,16KiB,64KiB,256KiB,1MiB,4MiB,16MiB,64MiB,256MiB,1GiB")]
+    sizes: Vec<u64>,
+
+    /// What to compare
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_enum,
+        default_value = "ledger,swap,remap,mediated,mediated-stores,list-u8,stream-u8,memcpy,own-handle,shared-memory,\
+            host-call,own-call,grow0"
+    )]
+    methods: Vec<Kind>,
+
+    /// Wasmtime's concurrency support, which is on by default there: host calls cost more with it
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "off,on")]
+    concurrency: Vec<Concurrency>,
+
+    #[command(flatten)]
+    sampling: Sampling,
+
+    #[command(flatten)]
+    output: Output,
+}
+
+/// A method at a size. Times are nanoseconds a hop, or a call.
+#[derive(Debug, Serialize)]
+struct Row {
+    method: &'static str,
+    case: &'static str,
+    bytes: u64,
+    #[serde(flatten)]
+    time: Spread,
+    /// That the library made in all samples.
+    system_calls: u64,
+}
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    let rows = measure(args)?;
+    let summary = Summary::of(&rows);
+    args.output.give(&PAGE, rows, summary, |rows, summary| print(rows, summary, args))
+}
+
+fn measure(args: &Args) -> Result<Vec<Row>> {
+    let progress = ProgressBar::new((args.sizes.len() * args.concurrency.len()) as u64);
+    let mut rows = vec![];
+    for &bytes in &args.sizes {
+        ensure!((64..=1 << 30).contains(&bytes), "sizes are from 64 bytes to 1 GiB, which {bytes} is not");
+        // One case after the other: what is copied takes several times its size.
+        for &concurrency in &args.concurrency {
+            let measured = measure_at(bytes, concurrency, args);
+            rows.extend(measured.with_context(|| format!("at {}", size::human(bytes)))?);
+            progress.inc(1);
+        }
+    }
+    progress.finish_and_clear();
+    Ok(rows)
+}
+
+/// One row for each method, their samples interleaved.
+fn measure_at(bytes: u64, concurrency: Concurrency, args: &Args) -> Result<Vec<Row>> {
+    let (mut kinds, mut lanes) = (vec![], vec![]);
+    for &kind in &args.methods {
+        if let Some(method) = kind.make(bytes, concurrency).with_context(|| kind.name())? {
+            lanes.push(Lane::new(kind.name(), method, 2, args.sampling).with_context(|| kind.name())?);
+            kinds.push(kind);
+        }
+    }
+    Lane::measure_all(&mut lanes, args.sampling)?;
+    let row = |(kind, lane): (Kind, Lane)| {
+        let (method, case) = (kind.name(), concurrency.case());
+        Ok(Row { method, case, bytes, system_calls: lane.system_calls(), time: lane.spread()? })
+    };
+    kinds.into_iter().zip(lanes).map(row).collect()
+}
+
+fn print(rows: &[Row], summary: &Summary, args: &Args) {
+    for concurrency in &args.concurrency {
+        println!("{}:", concurrency.case());
+        let mut titles = vec![">bytes".to_owned()];
+        titles.extend(args.methods.iter().map(|kind| format!(">{}", kind.name())));
+        let mut table = table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());
+        let case = Case { rows, case: concurrency.case() };
+        for &bytes in &args.sizes {
+            let mut cells = vec![size::human(bytes)];
+            cells.extend(args.methods.iter().map(|&kind| match case.at(kind, bytes) {
+                Some(ns) => table::time(Duration::from_nanos(ns.round() as u64)),
+                None => "-".to_owned(),
+            }));
+            table.add_row(cells);
+        }
+        println!("{table}\n");
+    }
+    println!("Time a hop, medians. list-u8, stream-u8, own-handle and shared-memory are stock Wasmtime.");
+    for (name, ratio) in &summary.over_floor {
+        println!("{} ÷ the floor of its parts: {}", name.replace('_', ", "), table::ratio(*ratio));
+    }
+    let ratios = [
+        ("ledger ÷ grow0, at most, from 64 KiB on", summary.ledger_over_grow0),
+        ("ledger, dearest size ÷ cheapest, from 64 KiB on", summary.ledger_flatness),
+        ("swap ÷ ledger, at least, from 64 KiB on", summary.swap_over_ledger),
+        ("list-u8 ÷ ledger at 1 MiB", summary.list_over_ledger_1mib),
+        ("list-u8 ÷ swap at 1 MiB", summary.list_over_swap_1mib),
+    ];
+    for (name, ratio) in ratios {
+        if let Some(ratio) = ratio {
+            println!("{name}: {}", table::ratio(ratio));
+        }
+    }
+    if let Some(bytes) = summary.memcpy_breakeven_bytes {
+        println!("The ledger takes less than memcpy from {} on", size::human(bytes));
+    }
+    for (kind, calls) in [(Kind::Ledger, summary.ledger_hop_syscalls), (Kind::Swap, summary.swap_hop_syscalls)] {
+        if args.methods.contains(&kind) {
+            println!("System calls by mappable in all warm hops by {}: {calls}", kind.name());
+        }
+    }
+}

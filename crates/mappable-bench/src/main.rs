@@ -1,0 +1,80 @@
+//! `mappable-bench`: measurements on this machine, each within one run and against what a user has without this
+//! project.
+//!
+//! ```text
+//!   hop, open, lists, load, access,      the benchmarks: what is compared, rows, a summary, a table
+//!   share, scale, counts, ordinary, cold
+//!    ├ method    ways in which two parties pass bytes, each ready to be timed
+//!    ├ lane      a method under measurement: warmed up, sampled in turn with others, checked each time
+//!    ├ figures   medians and spread, and what they were taken with
+//!    ├ report    the same figures as a page with charts
+//!    └ sys       what needs `unsafe`: stepping through another process
+//! ```
+//!
+//! Each benchmark checks what it computes; none asserts a time.
+
+mod access;
+mod cold;
+mod counts;
+mod figures;
+mod hop;
+mod lane;
+mod lists;
+mod load;
+mod method;
+mod open;
+mod ordinary;
+mod report;
+mod resident;
+mod scale;
+mod share;
+mod size;
+mod stages;
+mod sys;
+mod table;
+mod tier;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Measures mappable on this machine, against stock Wasmtime and memcpy.
+#[derive(Debug, Parser)]
+#[command(name = "mappable-bench", version, max_term_width = 100)]
+enum Bench {
+    Hop(hop::Args),
+    Open(open::Args),
+    Lists(lists::Args),
+    Load(load::Args),
+    Access(access::Args),
+    Share(share::Args),
+    Scale(scale::Args),
+    Counts(counts::Args),
+    Rounds(counts::rounds::Args),
+    Ordinary(ordinary::Args),
+    Cold(cold::Args),
+}
+
+/// Runs one benchmark, and prints its table, or its figures as JSON.
+fn main() -> ExitCode {
+    let done = match Bench::parse() {
+        Bench::Hop(args) => hop::run(&args),
+        Bench::Open(args) => open::run(&args),
+        Bench::Lists(args) => lists::run(&args),
+        Bench::Load(args) => load::run(&args),
+        Bench::Access(args) => access::run(&args),
+        Bench::Share(args) => share::run(&args),
+        Bench::Scale(args) => scale::run(&args),
+        Bench::Counts(args) => counts::run(&args),
+        Bench::Rounds(args) => counts::rounds::run(&args),
+        Bench::Ordinary(args) => ordinary::run(&args),
+        Bench::Cold(args) => cold::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
