@@ -19,6 +19,15 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Reads a component, in binary or text.
+pub(crate) fn component(path: &Path) -> Result<Vec<u8>> {
+    let bytes = fs::read(path).map_err(|error| fail(Exit::Load, error))?;
+    match bytes.is_empty() {
+        true => Err(fail(Exit::Load, "the file is empty")),
+        false => Ok(bytes),
+    }
+}
+
 /// Whether a path stands for stdin or stdout.
 pub(crate) fn is_standard(path: &Path) -> bool {
     path == Path::new("-")

@@ -2,7 +2,6 @@
 
 mod facts;
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -45,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn inspect(args: &Args) -> Result<Facts> {
-    let bytes = fs::read(&args.file).map_err(|error| fail(Exit::Load, error))?;
+    let bytes = files::component(&args.file)?;
     // What is neither binary nor text is told to be no component rather than a bad text.
     let text = !bytes.starts_with(b"\0asm");
     if text && std::str::from_utf8(&bytes).is_err() {

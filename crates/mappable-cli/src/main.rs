@@ -8,6 +8,7 @@
 //!    └ inspect   what mapping a component does, and how
 //!   pipeline     a payload through steps, timed   ── stage   a component as a step: loaded, in a sandbox of its own
 //!   files        pictures in and out              ── failure what went wrong, as one line and an exit code
+//!   runtime      options of a runtime             ── table     tables and figures, for people
 //! ```
 //!
 //! # Exit codes
@@ -31,7 +32,9 @@ mod files;
 mod inspect;
 mod pipe;
 mod pipeline;
+mod progress;
 mod run;
+mod runtime;
 mod stage;
 mod table;
 

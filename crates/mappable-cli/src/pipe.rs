@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::failure::{Exit, fail};
 use crate::files::{self, Output};
 use crate::pipeline::{self, Figures, nanos};
+use crate::progress::Progress;
+use crate::runtime::Options;
 use crate::stage::{BUILTINS, Header, MappedHost, Pixels, Spec, Stage, fuse, load};
 
 /// Run a picture through stages, each a component in a sandbox of its own
@@ -46,6 +47,9 @@ pub(crate) struct Args {
     /// What each stage may have, in its memories and again in its regions
     #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     max_memory: u64,
+
+    #[command(flatten)]
+    runtime: Options,
 }
 
 fn after_help() -> String {
@@ -93,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::new(&args.output)?;
     let progress = Progress::new(if args.fused { 1 } else { specs.len() });
 
-    let host = MappedHost::new(args.max_memory << 20)?;
+    let host = MappedHost::new(args.max_memory << 20, args.runtime)?;
     let input_name = files::name(&args.input, "stdin");
     let (region, size) =
         files::read(host.runtime(), &args.input, args.max_memory << 20).with_context(|| input_name.clone())?;
@@ -108,7 +112,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let load_time = begin.elapsed();
 
     let header = Header::encoded(size);
-    let done = pipeline::run(&host, &mut stages, region, header, |spec| progress.begins(spec));
+    let done = pipeline::run(&host, &mut stages, region, header, |spec| progress.begins(&spec.to_string()));
     let mut done = done.with_context(|| input_name.clone())?;
     if done.header.pixels != Pixels::Encoded {
         let title = stages.last().map_or_else(String::new, |stage| stage.title.clone());
@@ -118,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     drop(stages);
     let bytes = &done.payload.bytes()?[..usize::try_from(done.header.size)?];
     output.write(bytes)?;
-    progress.ends();
+    drop(progress);
 
     if args.json {
         let stages_time: Duration = done.stages.iter().map(|stage| stage.time).sum();
@@ -164,39 +168,5 @@ fn name_fused<S>(stages: &mut [Stage<S>], specs: &[Spec]) {
         && specs.len() > 1
     {
         stage.title = format!("stages {} (fused)", stage.spec.name);
-    }
-}
-
-/// One line on a terminal, and nothing elsewhere.
-struct Progress(ProgressBar);
-
-impl Progress {
-    fn new(stages: usize) -> Self {
-        let bar = ProgressBar::new(stages as u64);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} [{pos}/{len}] {wide_msg}") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Self(bar)
-    }
-
-    fn says(&self, text: &str) {
-        self.0.set_message(text.to_owned());
-    }
-
-    fn begins(&self, spec: &Spec) {
-        self.0.inc(1);
-        self.says(&spec.to_string());
-    }
-
-    fn ends(&self) {
-        self.0.finish_and_clear();
-    }
-}
-
-impl Drop for Progress {
-    /// An error has the line to itself.
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }

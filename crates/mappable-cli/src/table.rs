@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
+use indicatif::HumanCount;
 
 /// A table with these columns; those whose title begins with `>` are aligned to the right.
 pub(crate) fn new(titles: &[&str]) -> Table {
@@ -31,22 +32,7 @@ pub(crate) fn time(time: Duration) -> String {
 
 /// As a ratio: `1.09`, `28,000`.
 pub(crate) fn ratio(value: f64) -> String {
-    if value >= 1_000.0 { grouped(value.round() as u64) } else { three_digits(value) }
-}
-
-/// As a whole number: `1,234`.
-pub(crate) fn count(value: f64) -> String {
-    grouped(value.round().max(0.0) as u64)
-}
-
-/// In MiB with a decimal, or in bytes when it is little.
-pub(crate) fn bytes(bytes: u64) -> String {
-    const MIB: f64 = (1 << 20) as f64;
-    match bytes {
-        0 => "0".to_owned(),
-        n if n < 1 << 20 => format!("{:.1} KiB", n as f64 / 1024.0),
-        n => format!("{:.1} MiB", n as f64 / MIB),
-    }
+    if value >= 1_000.0 { HumanCount(value.round() as u64).to_string() } else { three_digits(value) }
 }
 
 fn three_digits(value: f64) -> String {
@@ -56,18 +42,6 @@ fn three_digits(value: f64) -> String {
         _ => 2,
     };
     format!("{value:.decimals$}")
-}
-
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -81,8 +55,5 @@ mod tests {
         assert_eq!(time(Duration::from_micros(45_678)), "45.7 ms");
         assert_eq!(ratio(28_123.4), "28,123");
         assert_eq!(ratio(1.089), "1.09");
-        assert_eq!([0.4, 1234.5].map(count), ["0", "1,235"]);
-        assert_eq!(bytes(33_177_600), "31.6 MiB");
-        assert_eq!(bytes(0), "0");
     }
 }

@@ -1,8 +1,10 @@
 //! `mappable-bench hop`: what it costs to hand bytes from one component to another and back.
 
 mod kind;
+mod picture;
 mod summary;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -38,6 +40,7 @@ const PAGE: Page =
   mappable-bench hop --methods ledger,swap,grow0 --concurrency off
   mappable-bench hop --methods swap,mediated,host-call,own-call,own-handle,grow0 --sizes 64KiB
   mappable-bench hop --report reports
+  mappable-bench hop --methods ledger,swap,list-u8,memcpy --concurrency off --svg hop.svg
   mappable-bench hop --json | jq .summary.ledger_over_grow0")]
 pub(crate) struct Args {
     /// Sizes to hand over: bytes, or with KiB, MiB or GiB
@@ -58,6 +61,10 @@ pub(crate) struct Args {
     /// Wasmtime's concurrency support, which is on by default there: host calls cost more with it
     #[arg(long, value_delimiter = ',', value_enum, default_value = "off,on")]
     concurrency: Vec<Concurrency>,
+
+    /// Draw what a region takes against a list and memcpy, as a picture that is legible on light and on dark
+    #[arg(long, value_name = "FILE.svg")]
+    svg: Option<PathBuf>,
 
     #[command(flatten)]
     sampling: Sampling,
@@ -80,6 +87,10 @@ struct Row {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let rows = measure(args)?;
+    if let Some(path) = &args.svg {
+        let svg = picture::draw(&rows, args).context("nothing was measured")?;
+        std::fs::write(path, svg).with_context(|| path.display().to_string())?;
+    }
     let summary = Summary::of(&rows);
     args.output.give(&PAGE, rows, summary, |rows, summary| print(rows, summary, args))
 }

@@ -191,7 +191,7 @@ impl<T> Crowd for Stores<T> {
 #[component(enum)]
 #[repr(u8)]
 #[allow(dead_code, reason = "only ever lifted")]
-enum Pixels {
+pub(super) enum Pixels {
     #[component(name = "encoded")]
     Encoded,
     #[component(name = "gray8")]

@@ -6,7 +6,7 @@ use kuva::plot::{BarPlot, LinePlot, ScatterPlot};
 use kuva::render::annotations::ReferenceLine;
 use kuva::render::layout::Layout;
 use kuva::render::plots::Plot;
-use kuva::render::render::render_multiple;
+use kuva::render::render::{Scene, render_multiple};
 use kuva::render::theme::Theme;
 
 /// For up to ten methods; the most that a benchmark compares is nine. Told apart by people who see few colors, too.
@@ -14,10 +14,10 @@ const COLORS: [&str; 10] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#332288", "#882255", "#777777", "#117733"];
 
 /// What is written around a chart.
-pub(super) struct Frame<'a> {
-    pub(super) title: &'a str,
-    pub(super) x: &'a str,
-    pub(super) y: &'a str,
+pub(crate) struct Frame<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) x: &'a str,
+    pub(crate) y: &'a str,
 }
 
 /// A number on an axis, as people read it.
@@ -25,7 +25,7 @@ type Format = fn(f64) -> String;
 
 /// The horizontal axis of lines: logarithmic.
 #[derive(Clone, Copy)]
-pub(super) enum Across {
+pub(crate) enum Across {
     /// Ticks at powers of two.
     Bytes(Format),
     /// Ticks at powers of ten.
@@ -33,14 +33,31 @@ pub(super) enum Across {
 }
 
 /// What one method says: its place in the order of methods, which gives the color, and its points.
-pub(super) struct Line<'a> {
-    pub(super) method: &'a str,
-    pub(super) at: usize,
-    pub(super) points: Vec<(f64, f64)>,
+pub(crate) struct Line<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) at: usize,
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 /// One line for each method, both axes logarithmic. All numbers are more than 0.
 pub(super) fn lines(frame: &Frame, across: Across, up: Format, lines: &[Line]) -> String {
+    part(&lines_scene(frame, across, up, lines))
+}
+
+/// The same as a file of its own. It has a ground of its own, too, which is dark for those who want that.
+pub(crate) fn standing(frame: &Frame, across: Across, up: Format, lines: &[Line]) -> String {
+    let svg = SvgBackend::new().render_scene(&lines_scene(frame, across, up, lines));
+    let (head, body) = svg.split_once('>').unwrap_or((&svg, ""));
+    format!("{head} role=\"img\">{DARK}{body}\n")
+}
+
+/// For whom the colors of [`framed`] are too light.
+const DARK: &str = r##"
+<style>@media (prefers-color-scheme: dark) {
+rect[fill="white"] { fill: #0d1117 } svg, text { fill: #ccc } line[stroke="#e8e8e8"] { stroke: #30363d }
+}</style>"##;
+
+fn lines_scene(frame: &Frame, across: Across, up: Format, lines: &[Line]) -> Scene {
     let mut plots = vec![];
     let places = |x: f64| if matches!(across, Across::Bytes(_)) { x.log2() } else { x };
     for line in lines {
@@ -67,7 +84,7 @@ pub(super) fn lines(frame: &Frame, across: Across, up: Format, lines: &[Line]) -
             layout.with_log_x().with_x_tick_format(TickFormat::Custom(std::sync::Arc::new(format)))
         }
     };
-    draw(plots, layout)
+    render_multiple(plots, layout)
 }
 
 impl Across {
@@ -92,7 +109,8 @@ pub(super) fn bars(frame: &Frame, up: Format, methods: &[&str], cases: &[(&str, 
     let plots = vec![Plot::Bar(plot)];
     let one = ReferenceLine::horizontal(1.0).with_color("#444").with_stroke_width(1.0);
     let layout = framed(&plots, frame).with_reference_line(one);
-    draw(plots, layout.with_y_tick_format(TickFormat::Custom(std::sync::Arc::new(up))))
+    let layout = layout.with_y_tick_format(TickFormat::Custom(std::sync::Arc::new(up)));
+    part(&render_multiple(plots, layout))
 }
 
 fn framed(plots: &[Plot], frame: &Frame) -> Layout {
@@ -116,10 +134,9 @@ fn literally(text: &str) -> String {
 }
 
 /// As a part of a page: in the page's own namespace, and as wide as there is room.
-fn draw(plots: Vec<Plot>, layout: Layout) -> String {
-    let scene = render_multiple(plots, layout);
+fn part(scene: &Scene) -> String {
     let (width, height) = (scene.width, scene.height);
-    let svg = SvgBackend::new().render_scene(&scene);
+    let svg = SvgBackend::new().render_scene(scene);
     let body = svg.split_once('>').map_or("", |(_, body)| body);
     format!(
         r#"<svg role="img" viewBox="0 0 {width} {height}" width="{width}" font-family="system-ui, sans-serif">{body}"#

@@ -154,13 +154,13 @@ pub(super) fn time(ns: f64) -> String {
 }
 
 /// A round time, on an axis.
-pub(super) fn tick(ns: f64) -> String {
+pub(crate) fn tick(ns: f64) -> String {
     let time = time(ns);
     let (figure, unit) = time.split_once(' ').unwrap_or((&time, ""));
     format!("{} {unit}", figure.trim_end_matches(".00").trim_end_matches(".0"))
 }
 
-pub(super) fn bytes(bytes: f64) -> String {
+pub(crate) fn bytes(bytes: f64) -> String {
     size::human(bytes.round() as u64)
 }
 

@@ -2,7 +2,7 @@
 //! share.
 
 mod chart;
-mod html;
+pub(crate) mod html;
 
 use std::fs;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
+pub(crate) use self::chart::{Across, Frame, Line, standing};
 use self::html::Figures;
 
 /// What a benchmark's page says that its figures don't.

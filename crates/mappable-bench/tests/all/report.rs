@@ -84,7 +84,7 @@ fn a_table_is_printed_beside_the_page() {
 #[test]
 fn a_page_that_can_not_be_written_is_told_by_name() {
     let place = Place::new();
-    place.file("taken", "");
+    fs::write(place.path("taken"), "").unwrap();
     let args = ["hop", "--sizes", "1KiB", "--samples", "1", "--sample-time", "0", "--methods", "memcpy"];
     place.bench(args.iter().chain(&["--report", "taken"])).fails(1, &["report taken/hop.html"]);
 }

@@ -35,7 +35,7 @@ pub(crate) struct Done(Output);
 
 impl Done {
     pub(crate) fn code(&self) -> i32 {
-        self.0.status.code().unwrap_or_else(|| panic!("killed: {:?}", self.0))
+        self.0.status.code().unwrap_or_else(|| panic!("killed: {self:?}"))
     }
 
     pub(crate) fn stdout(&self) -> String {

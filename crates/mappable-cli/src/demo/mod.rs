@@ -6,6 +6,7 @@
 mod picture;
 mod show;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use serde::Serialize;
 use crate::failure::{Exit, fail};
 use crate::files::{self, Output, is_standard};
 use crate::pipeline::{self, Done, Figures, measure_hand_over, median, nanos};
+use crate::progress::Progress;
+use crate::runtime::Options;
 use crate::stage::{Header, Host, MappedHost, Spec, Stage, Step, StockHost, load};
 
 /// What the picture goes through.
@@ -29,15 +32,19 @@ const LIMIT_BYTES: u64 = 4 << 30;
 
 /// Show a pipeline of sandboxed stages on a picture made for it, with and without copies
 ///
-/// Makes a picture, hands it through six stages as one region of memory, writes the result, and does the same with
-/// lists of bytes on a stock engine. Prints what each took.
+/// Makes a picture, hands it through six stages as one region of memory, and does the same with lists of bytes on a
+/// stock engine. Both must give the same picture. Prints what each took, and where the picture is.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  mappable demo\n  mappable demo --size 1280x720 -o small.png --json\n\n\
-    Exit codes: 0 done; 1 the work failed; 2 wrong usage.")]
+#[command(after_help = "Examples:
+  mappable demo
+  mappable demo -o edges.png
+  mappable demo --size 1280x720 -o small.png --json
+
+Exit codes: 0 done; 1 the work failed; 2 wrong usage.")]
 pub(crate) struct Args {
-    /// Where the picture goes
-    #[arg(short, long, value_name = "FILE", default_value = "mappable-demo.png")]
-    output: PathBuf,
+    /// Where the picture goes [default: a new file in the system's temporary folder]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
 
     /// Print figures as JSON
     #[arg(long)]
@@ -46,6 +53,9 @@ pub(crate) struct Args {
     /// The picture's size in pixels
     #[arg(long, value_name = "WxH", default_value = "3840x2160", value_parser = size)]
     size: (u32, u32),
+
+    #[command(flatten)]
+    runtime: Options,
 }
 
 fn size(text: &str) -> Result<(u32, u32), String> {
@@ -84,16 +94,18 @@ struct Report {
 
 /// Runs it.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if is_standard(&args.output) {
+    if args.output.as_deref().is_some_and(is_standard) {
         return Err(fail(Exit::Usage, "the picture can't go to stdout, where the table goes: name a file"));
     }
-    let output = Output::new(&args.output)?;
+    let output = args.output.as_deref().map(Output::new).transpose()?;
     let specs = STAGES.iter().map(|(name, arg)| Spec::builtin(name, arg)).collect::<Result<Vec<_>>>()?;
     let (width, height) = args.size;
     let header = Header::rgba8(width, height);
 
-    let mapped = MappedHost::new(LIMIT_BYTES)?;
+    let mapped = MappedHost::new(LIMIT_BYTES, args.runtime)?;
     let stock = StockHost::new(LIMIT_BYTES);
+    let progress = Progress::new(ROUNDS);
+    progress.says("compiling");
     let mut original = vec![0; usize::try_from(header.size)?];
     picture::draw(&mut original, width, height);
 
@@ -101,6 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut by_lists = Rounds::new(&stock, &specs)?;
     let mut file = vec![];
     for _ in 0..ROUNDS {
+        progress.begins("handing pictures over");
         let region = mapped.runtime().allocate_from(&original)?;
         let done = by_regions.run(region, header).context("with regions")?;
         file = done.payload.bytes()?[..usize::try_from(done.header.size)?].to_vec();
@@ -109,11 +122,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let regions = by_regions.way("regions")?;
     let lists = by_lists.way("list-u8")?;
-    output.write(&file)?;
+    drop(progress);
+    let output = match output {
+        Some(output) => {
+            output.write(&file)?;
+            output.name()
+        }
+        None => keep(&file)?,
+    };
 
     let over = |a: u64, b: u64| a as f64 / b.max(1) as f64;
     let report = Report {
-        output: output.name(),
+        output,
         width,
         height,
         rounds: ROUNDS,
@@ -129,6 +149,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         files::print(&show::table(&report))?;
     }
     Ok(())
+}
+
+/// Writes the picture to a new file that stays, and says which.
+fn keep(picture: &[u8]) -> Result<String> {
+    let mut file = tempfile::Builder::new().prefix("mappable-demo-").suffix(".png").tempfile()?;
+    file.write_all(picture)?;
+    Ok(file.keep()?.1.display().to_string())
 }
 
 /// One pipeline, its stages kept from round to round.

@@ -4,14 +4,10 @@
 pub(super) fn draw(to: &mut [u8], width: u32, height: u32) {
     let (w, h) = (width.max(1) as i32, height.max(1) as i32);
     let (pixels, _) = to.as_chunks_mut::<4>();
-    let mut noise: u32 = 0x9e37_79b9;
+    let mut noise = fastrand::Rng::with_seed(1);
     for (y, row) in (0..h).zip(pixels.chunks_mut(w as usize)) {
         for (x, pixel) in (0..w).zip(row) {
-            // Xorshift.
-            noise ^= noise << 13;
-            noise ^= noise >> 17;
-            noise ^= noise << 5;
-            let grain = (noise >> 28) as i32 - 8;
+            let grain = noise.i32(-8..8);
             let color = shape(x, y, w, h).unwrap_or_else(|| sky(x, y, w, h));
             let [red, green, blue] = color.map(|channel| (channel + grain).clamp(0, 255) as u8);
             *pixel = [red, green, blue, 255];

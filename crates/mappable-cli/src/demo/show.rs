@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use indicatif::HumanBytes;
+
 use super::{Report, Way};
 use crate::table;
 
@@ -36,13 +38,13 @@ pub(super) fn table(report: &Report) -> String {
         table.add_row([
             name,
             region.output.describe(),
-            table::bytes(region.bytes_handed_over),
+            HumanBytes(region.bytes_handed_over).to_string(),
             table::time(region.time),
             table::time(region.hand_over),
-            table::bytes(region.bytes_copied),
+            HumanBytes(region.bytes_copied).to_string(),
             table::time(list.time),
             table::time(list.hand_over),
-            table::bytes(list.bytes_copied),
+            HumanBytes(list.bytes_copied).to_string(),
         ]);
     }
     let [region_time, region_hand_over] = times(regions);
@@ -50,13 +52,13 @@ pub(super) fn table(report: &Report) -> String {
     table.add_row([
         "total".to_owned(),
         String::new(),
-        table::bytes(regions.bytes_handed_over),
+        HumanBytes(regions.bytes_handed_over).to_string(),
         region_time.clone(),
         region_hand_over.clone(),
-        table::bytes(regions.bytes_copied),
+        HumanBytes(regions.bytes_copied).to_string(),
         list_time.clone(),
         list_hand_over.clone(),
-        table::bytes(lists.bytes_copied),
+        HumanBytes(lists.bytes_copied).to_string(),
     ]);
     let Report { width, height, output, .. } = report;
     format!(
@@ -64,7 +66,7 @@ pub(super) fn table(report: &Report) -> String {
          list<u8> on stock Wasmtime. Both gave the same file.\n\n{table}\n\n\
          Handing over:    {region_hand_over} against {list_hand_over}, {} times less.\n\
          Whole pipeline:  {region_time} against {list_time}, {}.\n\n\
-         {NOTES}{}\n\nWritten: {output}",
+         {NOTES}{}\n\nThe picture: {output}",
         regions.stages.len(),
         table::ratio(report.ratio_hand_over),
         whole(report.ratio_pipeline),

@@ -1,4 +1,5 @@
-//! The stages that are part of the command, as built by `guests/build.sh`.
+//! The stages that are part of the command, as `guests/build.sh` builds them. `stages/` has links to them, which a
+//! package has as files.
 
 /// A stage of both worlds.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub(crate) struct Builtin {
 
 macro_rules! guest {
     ($($file:tt)*) => {
-        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../guests/built/", $($file)*))
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/stages/", $($file)*))
     };
 }
 

@@ -8,6 +8,7 @@ use wasmtime::{Config, Store};
 use super::sandbox::{Limiter, not_begun};
 use super::{Bytes, Header, Host, Payload, Step, step_of};
 use crate::failure::{Exit, fail};
+use crate::runtime::Options;
 
 /// What a stage exports.
 const STEP: &str = "mappable:stage/step@0.1.0";
@@ -41,11 +42,11 @@ pub(crate) struct MappedStep {
 }
 
 impl MappedHost {
-    pub(crate) fn new(limit_bytes: u64) -> Result<Self> {
+    pub(crate) fn new(limit_bytes: u64, options: Options) -> Result<Self> {
         let mut config = Config::new();
         // Stages are plain synchronous functions, and calls are faster so.
         config.concurrency_support(false);
-        let runtime = Runtime::builder().config(config).build()?;
+        let runtime = options.build(config)?;
         let mut linker = Linker::new(runtime.engine());
         mappable::add_to_linker::<State>(&mut linker)
             .map_err(|error| anyhow::anyhow!("the functions on regions can't be offered: {error:#}"))?;

@@ -20,7 +20,6 @@ mod sandbox;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -36,6 +35,7 @@ pub(crate) use mapped::MappedHost;
 
 use self::builtin::Builtin;
 use crate::failure::{Exit, fail, one_line};
+use crate::files;
 
 /// Where a stage's component is.
 #[derive(Clone, Debug)]
@@ -50,10 +50,7 @@ impl Bytes {
     fn regions(&self) -> Result<Cow<'static, [u8]>> {
         match self {
             Self::Builtin(builtin) => Ok(Cow::Borrowed(builtin.regions)),
-            Self::File(path) => match fs::read(path) {
-                Ok(bytes) => Ok(Cow::Owned(bytes)),
-                Err(error) => Err(fail(Exit::Load, error)),
-            },
+            Self::File(path) => files::component(path).map(Cow::Owned),
             Self::Composed(bytes) => Ok(Cow::Owned(bytes.to_vec())),
         }
     }

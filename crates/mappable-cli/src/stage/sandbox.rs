@@ -1,9 +1,9 @@
 //! What a stage may have, and how its end is told.
 
+use indicatif::HumanBytes;
 use wasmtime::{ResourceLimiter, Trap};
 
 use crate::failure::{Exit, fail, trap_reason};
-use crate::table;
 
 /// Bounds a store's linear memories, and remembers when a guest went for more: what it does then is up to it, but its
 /// end is best told so.
@@ -39,7 +39,7 @@ impl Limiter {
 
     fn out_of_memory(&self, detail: &str) -> anyhow::Error {
         let (asked, limit) = (self.refused_bytes.unwrap_or(0), self.limit_bytes);
-        let (asked, limit) = (table::bytes(asked), table::bytes(limit));
+        let (asked, limit) = (HumanBytes(asked), HumanBytes(limit));
         fail(Exit::Trap, format!("ran out of memory: it wanted {asked}, and may have {limit} ({detail})"))
     }
 }

@@ -75,7 +75,7 @@ fn what_can_not_be_inspected() {
     place.file("noise.wasm", [0xff; 99]);
     place.mappable(["inspect", "noise.wasm"]).fails(3, &["noise.wasm", "neither binary nor text"]);
     place.file("empty.wasm", "");
-    place.mappable(["inspect", "empty.wasm"]).fails(3, &["empty.wasm"]);
+    place.mappable(["inspect", "empty.wasm"]).fails(3, &["empty.wasm: the file is empty\n"]);
     let whole = std::fs::read(guest("blur.wasm")).unwrap();
     for at in (0..whole.len()).step_by(whole.len() / 7) {
         place.file("cut.wasm", &whole[..at]);

@@ -9,6 +9,36 @@ fn an_application_maps_and_has_its_arguments() {
     assert!(done.stdout().contains("one --two"), "{}", done.stdout());
 }
 
+#[test]
+fn all_that_follows_the_application_is_its_own() {
+    let place = Place::new();
+    let app = guest("hello-map.wasm");
+    for own in [&["--help"][..], &["-h"], &["--dir", "nowhere"], &["--env"], &["--", "--tier"], &["x", "--version"]] {
+        let args = ["run", "--tier", "baseline", app.to_str().unwrap()];
+        let done = place.mappable(args.iter().chain(own)).succeeds();
+        assert!(done.stdout().contains(&own.join(" ")), "{own:?}: {}", done.stdout());
+    }
+    let done = place.mappable(["run", "--help"]).succeeds();
+    assert!(done.stdout().contains("--dir-ro"), "{}", done.stdout());
+    assert_eq!(place.mappable(["run", "--no-such-option", app.to_str().unwrap()]).code(), 2);
+}
+
+#[test]
+fn an_application_maps_by_every_mode_and_tier() {
+    let place = Place::new();
+    let app = guest("hello-map.wasm");
+    let said = |options: &[&str]| {
+        let args = ["run"].iter().chain(options).copied().chain([app.to_str().unwrap(), "same"]);
+        place.mappable(args).succeeds().stdout()
+    };
+    let expected = said(&[]);
+    for mode in ["auto", "remap", "copy"] {
+        for tier in ["auto", "baseline", "ledger"] {
+            assert_eq!(said(&["--mapping-mode", mode, "--tier", tier]), expected, "{mode} {tier}");
+        }
+    }
+}
+
 /// A command in text that calls one function of its environment and ends so.
 fn app(body: &str) -> String {
     format!(
@@ -97,6 +127,17 @@ fn an_application_has_what_it_is_given() {
 }
 
 #[test]
+fn a_folder_may_be_given_to_be_read_only() {
+    let place = Place::new();
+    place.file("writes.wat", include_str!("writes.wat"));
+    let run = |option: &str| place.mappable(["run", option, ".::/given", "writes.wat"]).code();
+    assert_eq!((run("--dir-ro"), place.names()), (1, vec!["writes.wat".to_owned()]));
+    assert_eq!((run("--dir"), place.names()), (0, vec!["made".to_owned(), "writes.wat".to_owned()]));
+    place.file("app.wat", app("(i32.const 0)"));
+    place.mappable(["run", "--dir-ro", "nowhere", "app.wat"]).fails(1, &["--dir-ro nowhere", "No such file"]);
+}
+
+#[test]
 fn what_can_not_be_run() {
     let place = Place::new();
     place.mappable(["run", "missing.wasm"]).fails(3, &["missing.wasm", "No such file"]);
@@ -104,6 +145,15 @@ fn what_can_not_be_run() {
     place.mappable(["run", "module.wat"]).fails(3, &["module.wat", "not a binary component"]);
     let stage = guest("blur.wasm");
     place.mappable(["run", stage.to_str().unwrap()]).fails(3, &["blur.wasm", "wasi:cli/run"]);
+    place.file("empty.wasm", "");
+    place.mappable(["run", "empty.wasm"]).fails(3, &["empty.wasm: the file is empty"]);
+    place.file("later.wat", app("(i32.const 0)").replace("wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0"));
+    place.mappable(["run", "later.wat"]).fails(3, &["later.wat", "a WASI 0.3 command"]);
+    place.file(
+        "web.wat",
+        r#"(component (import "wasi:http/types@0.2.0" (instance (export "fields" (type (sub resource))))))"#,
+    );
+    place.mappable(["run", "web.wat"]).fails(3, &["web.wat", "`wasi:http/types@0.2.0`", "no network"]);
     place.file("app.wat", app("(i32.const 0)"));
     place.mappable(["run", "--dir", "nowhere", "app.wat"]).fails(1, &["--dir nowhere", "No such file"]);
     place.mappable(["run", "--env", "NOT_SET_ANYWHERE", "app.wat"]).fails(2, &["NOT_SET_ANYWHERE"]);
