@@ -83,6 +83,11 @@ impl Geometry {
         Geometry { pixels, ..self }
     }
 
+    /// The picture with its rows and columns exchanged.
+    pub(crate) fn transposed(self) -> Geometry {
+        Geometry { width: self.height, height: self.width, ..self }
+    }
+
     /// # Errors
     ///
     /// There are not as many bytes as the picture takes.

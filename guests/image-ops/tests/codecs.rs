@@ -92,15 +92,156 @@ fn jpeg_in_color_and_gray() {
     }
 }
 
+/// Each file of `data` beside a PNG, which is what ImageMagick 6.9 made of it.
 #[test]
-fn jpeg_in_four_inks() {
-    let file = jpeg(jpeg_encoder::ColorType::Cmyk, (16, 16), &[0, 255, 255, 0].repeat(256), false);
-    let (geometry, picture) = decode(&file).unwrap();
-    assert_eq!(geometry.pixels(), Pixels::Rgba8);
-    assert_eq!(picture[3], 255);
+fn what_people_have_is_what_imagemagick_makes_of_it() {
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    for name in ["cmyk", "rgb_adobe", "exif6", "noeoi"] {
+        let read = |extension| decode(&std::fs::read(data.join(name).with_extension(extension)).unwrap()).unwrap();
+        let ((geometry, picture), (expected_geometry, expected)) = (read("jpg"), read("png"));
+        assert_eq!(geometry, expected_geometry, "{name}");
+        let far = picture.iter().zip(&expected).filter(|(is, expected)| is.abs_diff(**expected) > 1).count();
+        assert_eq!(far, 0, "{name}: bytes that are further away than 1");
+    }
 }
 
-/// Cut anywhere, a file is an error, and of the right kind.
+/// The colors of a JPEG are those of its Adobe segment, or else of its JFIF segment and its components' names.
+#[test]
+fn jpeg_in_each_color_space() {
+    use jpeg_encoder::ColorType;
+    let is_near = |file: &[u8], expected: [u8; 3]| {
+        let (geometry, picture) = decode(file).unwrap();
+        assert_eq!(geometry, Geometry::new(Pixels::Rgba8, 21, 19).unwrap());
+        let near = |pixel: &[u8]| pixel[3] == 255 && (0..3).all(|at| pixel[at].abs_diff(expected[at]) < 4);
+        assert!(picture.chunks(4).all(near), "{expected:?} is {:?}", &picture[..4]);
+    };
+    for progressive in [false, true] {
+        for inks in [ColorType::Cmyk, ColorType::CmykAsYcck] {
+            // Red: no cyan. The encoder writes how much of an ink there is, inverted, as Adobe does.
+            let file = jpeg(inks, (21, 19), &[0, 255, 255, 0].repeat(21 * 19), progressive);
+            is_near(&file, [255, 0, 0]);
+            let file = jpeg(inks, (21, 19), &[55, 105, 155, 51].repeat(21 * 19), progressive);
+            is_near(&file, [160, 120, 80]);
+            // Inks are not transformed when nothing says that they are.
+            if inks == ColorType::Cmyk {
+                is_near(&replaced(&file, b"Adobe", b"Other"), [160, 120, 80]);
+            }
+        }
+        // Components that are not transformed, and read as YCbCr first: the decoder gives them as they are.
+        let plain = jpeg(ColorType::Ycbcr, (21, 19), &[90, 140, 150].repeat(21 * 19), progressive);
+        is_near(&plain, [121, 70, 111]);
+        let unmarked = replaced(&plain, b"JFIF", b"NONE");
+        is_near(&unmarked, [121, 70, 111]);
+        let adobe = |transform| with_segment(&unmarked, 0xee, &[b"Adobe\0\x64\0\0\0\0", &[transform][..]].concat());
+        is_near(&adobe(0), [90, 140, 150]);
+        is_near(&adobe(1), [121, 70, 111]);
+        is_near(&adobe(2), [121, 70, 111]);
+        is_near(&adobe(7), [121, 70, 111]);
+        is_near(&with_names(&unmarked, *b"RGB"), [90, 140, 150]);
+        is_near(&with_names(&plain, *b"RGB"), [121, 70, 111]);
+    }
+}
+
+/// `file` with the first `from` made `to`.
+fn replaced(file: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = file.windows(from.len()).position(|bytes| bytes == from).unwrap();
+    [&file[..at], to, &file[at + from.len()..]].concat()
+}
+
+/// A JPEG with one more segment in front.
+fn with_segment(file: &[u8], marker: u8, content: &[u8]) -> Vec<u8> {
+    let length = (content.len() as u16 + 2).to_be_bytes();
+    [&file[..2], &[0xff, marker], &length, content, &file[2..]].concat()
+}
+
+/// A JPEG of three components, named otherwise.
+fn with_names(file: &[u8], names: [u8; 3]) -> Vec<u8> {
+    let mut file = file.to_vec();
+    let mut old = [0; 3];
+    let mut at = 2;
+    while file[at + 1] != 0xd9 {
+        let length = usize::from(u16::from_be_bytes([file[at + 2], file[at + 3]]));
+        match file[at + 1] {
+            // In the frame, a name in three bytes.
+            0xc0..=0xc2 => {
+                for (index, name) in names.into_iter().enumerate() {
+                    old[index] = std::mem::replace(&mut file[at + 10 + 3 * index], name);
+                }
+            }
+            // In a scan, a name in two.
+            0xda => {
+                for entry in 0..usize::from(file[at + 4]) {
+                    let name = &mut file[at + 5 + 2 * entry];
+                    *name = names[old.iter().position(|old| old == name).unwrap()];
+                }
+            }
+            _ => {}
+        }
+        at += 2 + length;
+        // A scan's data goes on to the next marker.
+        while file[at] != 0xff || matches!(file[at + 1], 0 | 0xd0..=0xd7) {
+            at += 1;
+        }
+    }
+    file
+}
+
+/// A picture whose Exif block says how it lies comes upright.
+#[test]
+fn each_orientation_is_upright() {
+    let (width, height) = (70_u32, 41_u32);
+    let gray: Vec<u8> =
+        (0..height).flat_map(|y| (0..width).map(move |x| (3 * x + 40 * (y % 2) + y / 2) as u8)).collect();
+    for (orientation, little) in (0..=9_u16).flat_map(|orientation| [(orientation, false), (orientation, true)]) {
+        let (short, long) = if little {
+            (u16::to_le_bytes as fn(u16) -> [u8; 2], u32::to_le_bytes as fn(u32) -> [u8; 4])
+        } else {
+            (u16::to_be_bytes as fn(u16) -> [u8; 2], u32::to_be_bytes as fn(u32) -> [u8; 4])
+        };
+        let mut exif: Vec<u8> = if little { b"II" } else { b"MM" }.to_vec();
+        exif.extend(short(42).into_iter().chain(long(8)));
+        // Another tag first, as a camera writes.
+        exif.extend(short(2).into_iter().chain([short(0x0100), short(3)].concat()).chain(long(1)).chain([0; 4]));
+        exif.extend(
+            [short(0x0112), short(3)].concat().into_iter().chain(long(1)).chain(short(orientation)).chain([0; 6]),
+        );
+        // Where a pixel that is shown is stored.
+        let stored = |x: u32, y: u32| match orientation {
+            2 => (width - 1 - x, y),
+            3 => (width - 1 - x, height - 1 - y),
+            4 => (x, height - 1 - y),
+            5 => (y, x),
+            6 => (y, height - 1 - x),
+            7 => (width - 1 - y, height - 1 - x),
+            8 => (width - 1 - y, x),
+            _ => (x, y),
+        };
+        let (w, h) = if (5..=8).contains(&orientation) { (height, width) } else { (width, height) };
+        let is_upright = |file: &[u8], pixels, off_by| {
+            let (geometry, picture) = decode(file).unwrap();
+            assert_eq!(geometry, Geometry::new(pixels, w, h).unwrap(), "{orientation}");
+            for (at, pixel) in picture.chunks(geometry.channels()).enumerate() {
+                let (x, y) = stored(at as u32 % w, at as u32 / w);
+                let expected = gray[(y * width + x) as usize];
+                assert!(pixel[0].abs_diff(expected) <= off_by, "{orientation}: {at} is {} of {expected}", pixel[0]);
+            }
+        };
+        let rgb: Vec<u8> = gray.iter().flat_map(|&gray| [gray; 3]).collect();
+        let sides = (width as u16, height as u16);
+        let of_jpeg = |color, data: &[u8]| {
+            with_segment(&jpeg(color, sides, data, false), 0xe1, &[b"Exif\0\0", &exif[..]].concat())
+        };
+        is_upright(&of_jpeg(jpeg_encoder::ColorType::Luma, &gray), Pixels::Gray8, 20);
+        is_upright(&of_jpeg(jpeg_encoder::ColorType::Rgb, &rgb), Pixels::Rgba8, 20);
+        let of_png = png(png::ColorType::Rgb, png::BitDepth::Eight, (width, height), &rgb, |_| ());
+        let mut chunk = [b"eXIf", &exif[..]].concat();
+        chunk.extend(crc(&chunk).to_be_bytes());
+        let file = [&of_png[..33], &(exif.len() as u32).to_be_bytes(), &chunk, &of_png[33..]].concat();
+        is_upright(&file, Pixels::Rgba8, 0);
+    }
+}
+
+/// Cut anywhere, a file is an error, and of the right kind; or nothing was cut but what ends it.
 #[test]
 fn truncated_files_are_errors() {
     let noise: Vec<u8> = (0..40 * 30 * 3_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -113,9 +254,12 @@ fn truncated_files_are_errors() {
     assert_eq!(decode(&file[..4]).unwrap_err(), Error::Truncated { format: "PNG" });
     for progressive in [false, true] {
         let file = jpeg(jpeg_encoder::ColorType::Rgb, (40, 30), &noise, progressive);
-        for cut in 3..file.len() {
-            let error = decode(&file[..cut]).unwrap_err();
-            assert_eq!(error, Error::Truncated { format: "JPEG" }, "cut at {cut} of {}", file.len());
+        for cut in 3..file.len() - 2 {
+            let made = decode(&file[..cut]).map(|_| "a picture");
+            assert_eq!(made, Err(Error::Truncated { format: "JPEG" }), "cut at {cut} of {}", file.len());
+        }
+        for cut in file.len() - 2..file.len() {
+            assert_eq!(decode(&file[..cut]), decode(&file), "cut at {cut} of {}", file.len());
         }
     }
 }
