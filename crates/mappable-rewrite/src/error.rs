@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::ledger::check::Unsound;
 use crate::ledger::obstacle::Obstacle;
-use crate::report::ComponentPath;
+use crate::ledger::unsound::Unsound;
+use crate::path::ComponentPath;
 
 /// Where a lower is.
 #[derive(Clone, Debug, PartialEq, Eq)]

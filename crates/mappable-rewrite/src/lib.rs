@@ -70,7 +70,9 @@ mod error;
 mod fix;
 mod gate;
 pub mod ledger;
+mod mark;
 mod patch;
+mod path;
 mod plan;
 mod read;
 mod refresh;
@@ -84,13 +86,14 @@ pub use anchor::anchored;
 pub use error::{MemoryFault, RewriteError, ShapeFault, Site, Unguarded};
 pub use fix::FIXED_PAGES;
 pub use gate::{Gate, GateKeyError};
-pub use ledger::check::{Mention, Place, Private, Unsound};
+
 pub use ledger::obstacle::{Obstacle, Opening, Reason};
+pub use ledger::unsound::{Mention, Place, Private, Unsound};
+pub use mark::MARK;
+pub use path::ComponentPath;
 pub use report::{
-    ComponentPath, ComponentReport, GatedImport, LowerReport, MemoryType, ModuleReport, NamedMemory, RefreshReport,
-    Report, TierReport,
+    ComponentReport, GatedImport, LowerReport, MemoryType, ModuleReport, NamedMemory, RefreshReport, Report, TierReport,
 };
-pub use shape::MARK;
 
 /// How closed compositions are rewritten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -22,8 +22,9 @@ use wasmparser::{
 };
 
 use crate::error::{RewriteError, broken};
+use crate::path::ComponentPath;
 use crate::refresh;
-use crate::report::{ComponentPath, MemoryType, ModuleReport};
+use crate::report::{MemoryType, ModuleReport};
 use crate::shape::Marks;
 
 pub(crate) use plain::Plain;

@@ -10,21 +10,10 @@ use crate::fix::Fixes;
 use crate::gate;
 use crate::ledger::analysis::{Analysis, CanonRole};
 use crate::ledger::obstacle::Obstacle;
+use crate::path::ComponentPath;
 use crate::plan::{ComponentPlan, Plan};
 use crate::read::{ComponentFacts, Facts, Lower};
 use crate::verify::Guard;
-
-/// Where in the tree a component is: the indices, each in its parent's index space of components, that lead to it.
-/// Printed as `root` or `root/2/0`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ComponentPath(pub Vec<u32>);
-
-impl fmt::Display for ComponentPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("root")?;
-        self.0.iter().try_for_each(|index| write!(f, "/{index}"))
-    }
-}
 
 /// What is in a component, and what rewriting does to it. Indices are those of the component as given, before any
 /// rewriting, save where a field says otherwise.

@@ -17,17 +17,7 @@ use wasmparser::component_types::{
 use wasmparser::types::TypesRef;
 
 use crate::error::ShapeFault;
-
-/// The cases of the WIT enum `map-error`, in order: the mark of a swapping function.
-pub const MARK: &[&str] = &[
-    "placement-misaligned",
-    "placement-too-small",
-    "placement-overlaps",
-    "placement-mismatch",
-    "placement-unmappable",
-    "mapping-over-quota",
-    "mappings-exhausted",
-];
+use crate::mark::MARK;
 
 /// Looks for the mark, and remembers types that were searched in vain.
 #[derive(Default)]

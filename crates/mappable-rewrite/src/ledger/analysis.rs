@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 pub(crate) use bridges::{Bridge, BridgeFunc, Bridges};
 pub(crate) use walk::Walker;
 
+use super::obstacle::Reason;
 use super::signature::{Kind, Signature};
 
 /// What is wanted.
@@ -30,6 +31,9 @@ pub(crate) struct Settings {
     /// Whether lists of plain data go by window.
     pub(crate) lists: bool,
 }
+
+/// Why a tree is not the ledger's: the component's place in the facts, the function in it, and the reason.
+type Stop = (usize, Option<String>, Reason);
 
 /// What is to become of a tree, component by component, in the order of the facts (in which they begin).
 #[derive(Debug, Default)]

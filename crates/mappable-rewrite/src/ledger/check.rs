@@ -1,7 +1,7 @@
 //! Whether an output of the ledger tier is sound, told from its bytes by the validator's index spaces: nothing of the
 //! analysis' or the emitter's is used.
 //!
-//! What is proved, a rule each ([`Unsound`] has a case for each way to break one):
+//! What is proved, a rule each ([`Unsound`](super::unsound::Unsound) has a case for each way to break one):
 //!
 //! 1. *Modules.* Each core module in the output is a guest's (its bytes are in the input), a bridge's or trusted (its
 //!    bytes are what [`modules`](super::modules) makes), and trusted ones are no other's. Those are instantiated in the
@@ -32,7 +32,6 @@
 
 mod classes;
 mod core;
-mod fault;
 mod resources;
 mod scope;
 #[cfg(test)]
@@ -41,8 +40,6 @@ pub(crate) mod tests;
 use std::collections::{HashMap, HashSet};
 
 use wasmparser::{Encoding, Payload, Validator};
-
-pub use fault::{Mention, Place, Private, Unsound};
 
 use super::interface::Builtin;
 use super::modules::{Module, Need};

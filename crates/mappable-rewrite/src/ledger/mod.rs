@@ -20,5 +20,6 @@ pub mod layout;
 pub(crate) mod modules;
 pub mod obstacle;
 pub(crate) mod signature;
+pub(crate) mod unsound;
 
 pub use signature::Kind;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::signature::Kind;
-use crate::report::ComponentPath;
+use crate::path::ComponentPath;
 
 /// What stood in the way of the ledger tier.
 #[derive(Clone, Debug, PartialEq, Eq)]

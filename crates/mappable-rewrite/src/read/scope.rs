@@ -11,7 +11,7 @@ use wasmparser::{
 
 use super::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, ModuleSource, lower};
 use crate::error::{RewriteError, Site, broken};
-use crate::report::ComponentPath;
+use crate::path::ComponentPath;
 use crate::shape::Marks;
 
 /// What is counted and named of a component that has begun and not ended.

@@ -13,7 +13,7 @@ use super::canon::Canon;
 use super::graph::{Item, Node, Value};
 use crate::error::{RewriteError, broken};
 use crate::ledger::obstacle::Opening;
-use crate::report::ComponentPath;
+use crate::path::ComponentPath;
 
 /// A component, as far as it has been seen.
 #[derive(Default)]

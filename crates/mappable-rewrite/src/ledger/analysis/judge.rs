@@ -12,7 +12,7 @@ use super::convert::Converter;
 use super::graph::{Graph, Node};
 use super::resources::{Kinds, kinds};
 use super::walk::Walker;
-use super::{Analysis, CanonRole, ComponentRoles, Settings, Version};
+use super::{Analysis, CanonRole, ComponentRoles, Settings, Stop, Version};
 use crate::error::{RewriteError, broken};
 use crate::ledger::obstacle::{Obstacle, Opening, Reason};
 use crate::ledger::signature::Kind;
@@ -278,9 +278,6 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
 
 /// By the component and index of an instance's type: the component and the number there of its first use.
 type Firsts = HashMap<(usize, u32), (usize, usize)>;
-
-/// The component, the function in it, and why.
-pub(super) type Stop = (usize, Option<String>, Reason);
 
 /// What a component calls a function, or where it has no name there, what the first does that has one.
 fn function_name(graph: &mut Graph, components: &[Component<'_>], func: &Func<'_>) -> Option<String> {

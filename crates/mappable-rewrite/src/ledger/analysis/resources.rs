@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::Stop;
 use super::graph::{Graph, Origin};
-use super::judge::Stop;
 use crate::ledger::obstacle::Reason;
 use crate::ledger::signature::Kind;
 

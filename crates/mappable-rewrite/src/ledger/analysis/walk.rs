@@ -18,8 +18,8 @@ use crate::gate;
 use crate::ledger::interface::Builtin;
 use crate::ledger::obstacle::Opening;
 use crate::ledger::signature::Kind;
+use crate::path::ComponentPath;
 use crate::read::Visit;
-use crate::report::ComponentPath;
 
 /// Sees a tree, and knows in the end what joins what.
 #[derive(Default)]

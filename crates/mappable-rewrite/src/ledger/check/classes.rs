@@ -7,9 +7,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::MadeFor;
-use super::fault::Unsound;
 use crate::error::{RewriteError, broken};
-use crate::report::ComponentPath;
+use crate::ledger::unsound::Unsound;
+use crate::path::ComponentPath;
 
 /// A function, or an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

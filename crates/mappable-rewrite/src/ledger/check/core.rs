@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 
 use wasmparser::{CanonicalFunction, CanonicalOption, Export, ExternalKind, Instance};
 
-use super::fault::{Place, Private, Unsound};
 use super::{MadeFor, Role, Trusted, TrustedModule};
 use crate::ledger::interface::{Builtin, HELPERS};
 use crate::ledger::modules::{CALL, MEMORY};
+use crate::ledger::unsound::{Place, Private, Unsound};
 use crate::read::lower::options;
 
 type Checked<T = ()> = Result<T, Unsound>;

@@ -15,9 +15,9 @@ use wasmparser::component_types::{
 };
 use wasmparser::types::TypesRef;
 
-use super::fault::{Mention, Unsound};
 use crate::error::{RewriteError, broken};
-use crate::report::ComponentPath;
+use crate::ledger::unsound::{Mention, Unsound};
+use crate::path::ComponentPath;
 use crate::shape::for_each_part;
 
 #[derive(Default)]

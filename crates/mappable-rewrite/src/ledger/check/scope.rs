@@ -9,13 +9,13 @@ use wasmparser::{ComponentExternalKind as Kind, ComponentType, Instance, Payload
 
 use super::classes::{Classes, Node};
 use super::core::{Core, at, len};
-use super::fault::Unsound;
 use super::resources::Resources;
 use super::{Trusted, TrustedModule};
 use crate::error::{RewriteError, broken};
 use crate::gate::Gate;
 use crate::ledger::interface::INTERFACE;
-use crate::report::ComponentPath;
+use crate::ledger::unsound::Unsound;
+use crate::path::ComponentPath;
 
 /// The tree while it is read.
 pub(super) struct Tree<'a, 't> {

@@ -9,6 +9,7 @@ use wasmparser::{KnownCustom, Name, Parser, Payload};
 
 use super::*;
 use crate::ledger::signature::{Kind, Value};
+use crate::ledger::unsound::{Mention, Place, Private, Unsound};
 
 /// The text of the output that is sound.
 fn sound() -> String {

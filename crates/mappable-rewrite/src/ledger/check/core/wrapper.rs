@@ -3,9 +3,9 @@
 use wasmparser::{ExternalKind, InstantiationArg};
 
 use super::{Checked, Core, CoreInstance, Entity, Item, Options, SEAT, at};
-use crate::ledger::check::fault::{Private, Unsound};
 use crate::ledger::check::{Role, TrustedModule};
 use crate::ledger::modules::{MEMORY, Need};
+use crate::ledger::unsound::{Private, Unsound};
 
 impl<'a, 't> Core<'a, 't> {
     /// Rule 7: there is one of each, and each in its time.

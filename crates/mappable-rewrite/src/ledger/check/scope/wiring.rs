@@ -13,7 +13,7 @@ use super::{Given, Module, Nested, Section};
 use crate::error::{RewriteError, broken};
 use crate::ledger::check::classes::Node;
 use crate::ledger::check::core::{at, len};
-use crate::ledger::check::fault::Unsound;
+use crate::ledger::unsound::Unsound;
 
 impl<'a> Section<'_, 'a, '_> {
     fn is_root(&self) -> bool {
