@@ -36,9 +36,11 @@ use wasmparser::{BinaryReader, CodeSectionReader, DataKind, DataSectionReader, O
 
 use crate::error::RewriteError;
 use crate::fix::{Fixes, ModuleId, is_ordinary, may_move};
-use crate::patch::{get, patch_module, sections};
-use crate::read::{self, FEATURES, Facts, ModuleMemories};
-use crate::report::{MemoryType, ModuleReport};
+use crate::patch::patch_module;
+use crate::tree::binary::FEATURES;
+use crate::tree::binary::{get, sections};
+use crate::tree::read::{self, Facts, ModuleMemories};
+use crate::tree::types::{MemoryType, ModuleReport};
 
 pub(crate) use splice::splice;
 

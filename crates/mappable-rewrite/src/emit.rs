@@ -6,7 +6,7 @@
 //!
 //! The input has been validated and read. What comes out is verified by others.
 
-use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent, component_utils};
+use wasm_encoder::reencode::{Reencode, ReencodeComponent, component_utils};
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentExternName, ComponentImportSection,
     ComponentSectionId, ExportKind, InstanceSection, ModuleArg, NestedComponentSection, RawSection,
@@ -17,11 +17,9 @@ use wasmparser::{
 
 use crate::error::{RewriteError, broken};
 use crate::plan::{ComponentPlan, Placed, Plan};
-use crate::read::parser;
 use crate::refresh;
-
-/// What writing a part of a component answers.
-pub(crate) type EmitResult<T = ()> = Result<T, Error<RewriteError>>;
+use crate::tree::binary::parser;
+use crate::tree::encode::{EmitResult, refusal, user};
 
 /// Writes what `plan` makes of `component`.
 pub(crate) fn emit(component: &[u8], plan: &Plan) -> Result<Vec<u8>, RewriteError> {
@@ -133,20 +131,6 @@ fn put_refresh(component: &mut Component, placed: Placed) {
         name: refresh::REFRESHED,
     });
     component.section(&aliases);
-}
-
-/// An error of ours, within one of the encoder's.
-pub(crate) fn user(error: RewriteError) -> Error<RewriteError> {
-    Error::UserError(error)
-}
-
-/// Why a component that was read was not written.
-pub(crate) fn refusal(error: Error<RewriteError>) -> RewriteError {
-    match error {
-        Error::UserError(error) => error,
-        Error::ParseError(source) => RewriteError::Invalid(source),
-        other => broken!("the component was read but can't be written: {other}"),
-    }
 }
 
 impl Reencode for Emitter<'_> {

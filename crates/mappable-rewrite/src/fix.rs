@@ -21,8 +21,8 @@ mod trace;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::RewriteError;
-use crate::read::Facts;
-use crate::report::MemoryType;
+use crate::tree::read::Facts;
+use crate::tree::types::MemoryType;
 
 /// The maximum, in pages, that a memory gets which nothing is mapped into. The host has to reserve as much for a memory, and
 /// no more.

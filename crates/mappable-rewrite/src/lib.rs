@@ -74,10 +74,9 @@ mod mark;
 mod patch;
 mod path;
 mod plan;
-mod read;
 mod refresh;
 mod report;
-mod shape;
+mod tree;
 mod verify;
 
 use std::borrow::Cow;
@@ -91,9 +90,9 @@ pub use ledger::obstacle::{Obstacle, Opening, Reason};
 pub use ledger::unsound::{Mention, Place, Private, Unsound};
 pub use mark::MARK;
 pub use path::ComponentPath;
-pub use report::{
-    ComponentReport, GatedImport, LowerReport, MemoryType, ModuleReport, NamedMemory, RefreshReport, Report, TierReport,
-};
+pub use report::{ComponentReport, GatedImport, LowerReport, NamedMemory, RefreshReport, Report, TierReport};
+use tree::read;
+pub use tree::types::{MemoryType, ModuleReport};
 
 /// How closed compositions are rewritten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,19 +5,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
-    Component, ComponentSectionId, Encode, ImportSection, MemorySection, MemoryType, Module, Section, SectionId,
+    Component, ComponentSectionId, ImportSection, MemorySection, MemoryType, Module, Section, SectionId,
 };
 use wasmparser::{BinaryReader, ImportSectionReader, MemorySectionReader};
 
 use crate::anchor::{self, Anchors, ModuleAnchors};
-use crate::emit::{EmitResult, refusal};
 use crate::error::{RewriteError, broken};
 use crate::fix::{FIXED_PAGES, Fixes};
-use crate::read::FEATURES;
+use crate::tree::binary::{FEATURES, Found, get, sections, with_header};
+use crate::tree::encode::{EmitResult, refusal};
 
 /// The component with those memories fixed, and with those anchors.
 pub(crate) fn patch<'a>(component: &'a [u8], fixes: &Fixes, anchors: &Anchors) -> Result<Cow<'a, [u8]>, RewriteError> {
@@ -95,12 +94,6 @@ fn put(written: &mut Vec<u8>, bytes: &[u8], section: &Found, changed: Option<Vec
     Ok(())
 }
 
-fn with_header(id: u8, content: &[u8]) -> Vec<u8> {
-    let mut section = vec![id];
-    content.encode(&mut section);
-    section
-}
-
 /// Goes through the memories of a module, by their indices.
 struct Maxima<'f> {
     /// Those that get a maximum.
@@ -151,33 +144,4 @@ impl Reencode for Maxima<'_> {
             _ => Err(Error::UserError(broken!("compact imports are valid"))),
         }
     }
-}
-
-/// A section of a module or component. Ranges are of the bytes that it lies in.
-pub(crate) struct Found {
-    pub(crate) id: u8,
-    /// With its header.
-    pub(crate) whole: Range<usize>,
-    pub(crate) content: Range<usize>,
-}
-
-/// The sections behind the header.
-pub(crate) fn sections(bytes: &[u8]) -> Result<Vec<Found>, RewriteError> {
-    let mut reader = BinaryReader::new_features(bytes, 0, FEATURES);
-    reader.read_bytes(Module::HEADER.len()).map_err(RewriteError::Invalid)?;
-    let mut found = vec![];
-    while !reader.eof() {
-        let start = reader.current_position();
-        let id = reader.read_u8().map_err(RewriteError::Invalid)?;
-        let len = reader.read_var_u32().map_err(RewriteError::Invalid)?;
-        let content = reader.current_position();
-        reader.read_bytes(len as usize).map_err(RewriteError::Invalid)?;
-        let end = reader.current_position();
-        found.push(Found { id, whole: start..end, content: content..end });
-    }
-    Ok(found)
-}
-
-pub(crate) fn get<'a>(bytes: &'a [u8], range: &Range<usize>) -> Result<&'a [u8], RewriteError> {
-    bytes.get(range.clone()).ok_or_else(|| broken!("a section that is behind the end"))
 }

@@ -14,7 +14,7 @@
 
 use crate::error::{RewriteError, broken};
 use crate::gate::{self, Gate};
-use crate::read::{Facts, Lower};
+use crate::tree::read::{Facts, Lower};
 use crate::verify::Guard;
 
 /// What becomes of a tree of components.

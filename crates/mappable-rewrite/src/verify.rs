@@ -11,8 +11,8 @@
 use wasmparser::{Export, ExternalKind, Instance};
 
 use crate::error::{RewriteError, Site, Unguarded, broken};
-use crate::read::{self, Bodies, ComponentFacts, Facts, FuncUser, InstanceUser, Lower};
 use crate::refresh;
+use crate::tree::read::{self, Bodies, ComponentFacts, Facts, FuncUser, InstanceUser, Lower};
 
 /// The core instance that is a lower's refresh, or why it has none.
 pub(crate) type Guard = Result<u32, Unguarded>;

@@ -7,8 +7,8 @@ use wasmparser::{BinaryReader, CodeSectionReader};
 
 use super::{Anchor, ModuleAnchors};
 use crate::error::RewriteError;
-use crate::patch::get;
-use crate::read::FEATURES;
+use crate::tree::binary::FEATURES;
+use crate::tree::binary::get;
 
 /// The most bytes that an anchor takes.
 pub(super) const MAX_ANCHOR_BYTES: usize = 16;

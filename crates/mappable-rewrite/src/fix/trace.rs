@@ -10,7 +10,7 @@ use wasmparser::{ExternalKind, Instance, InstantiationArg};
 
 use super::{FIXED_PAGES, Fixes, ModuleId, is_fixable, is_ordinary};
 use crate::error::{RewriteError, broken};
-use crate::read::{ComponentFacts, Facts, ModuleMemories, ModuleSource};
+use crate::tree::read::{ComponentFacts, Facts, ModuleMemories, ModuleSource};
 
 /// A memory of a core module, by its index there.
 type MemoryId = (ModuleId, u32);

@@ -46,7 +46,7 @@ use super::modules::{Module, Need};
 use super::signature::Signature;
 use crate::error::{RewriteError, broken};
 use crate::gate::Gate;
-use crate::read::{FEATURES, parser};
+use crate::tree::binary::{FEATURES, parser};
 
 /// What a trusted module is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::Unguarded;
-use crate::report::MemoryType;
+use crate::tree::types::MemoryType;
 
 /// A component's canonical functions and core instances, in order, as far as a plan cares.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use wasmparser::component_types::{
 use wasmparser::types::TypesRef;
 
 use crate::ledger::signature::{Kind, Signature, Value};
-use crate::shape::for_each_part;
+use crate::tree::shape::for_each_part;
 
 /// How many types within types are looked at for one function, and for all.
 const MAX_NODES: usize = 10_000;

@@ -16,7 +16,7 @@ use super::{Analysis, CanonRole, ComponentRoles, Settings, Stop, Version};
 use crate::error::{RewriteError, broken};
 use crate::ledger::obstacle::{Obstacle, Opening, Reason};
 use crate::ledger::signature::Kind;
-use crate::read::{ComponentFacts, Facts};
+use crate::tree::read::{ComponentFacts, Facts};
 
 impl Walker<'_> {
     /// The end of the tree that `facts` are of: what becomes of it.

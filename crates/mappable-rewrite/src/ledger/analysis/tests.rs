@@ -6,7 +6,7 @@ use super::*;
 use crate::error::RewriteError;
 use crate::ledger::interface::Builtin;
 use crate::ledger::obstacle::Obstacle;
-use crate::read;
+use crate::tree::read;
 
 /// `closed-pair`: the root, what takes and what gives; and one that has nothing to do with it.
 fn pair(lists: bool) -> Analysis {

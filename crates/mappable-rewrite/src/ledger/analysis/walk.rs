@@ -19,7 +19,7 @@ use crate::ledger::interface::Builtin;
 use crate::ledger::obstacle::Opening;
 use crate::ledger::signature::Kind;
 use crate::path::ComponentPath;
-use crate::read::Visit;
+use crate::tree::read::Visit;
 
 /// Sees a tree, and knows in the end what joins what.
 #[derive(Default)]

@@ -18,7 +18,7 @@ use wasmparser::types::TypesRef;
 use crate::error::{RewriteError, broken};
 use crate::ledger::unsound::{Mention, Unsound};
 use crate::path::ComponentPath;
-use crate::shape::for_each_part;
+use crate::tree::shape::for_each_part;
 
 #[derive(Default)]
 pub(super) struct Resources {

@@ -10,7 +10,7 @@ use super::trusted::Wrapped;
 use super::{EmitResult, Emitter, user};
 use crate::error::broken;
 use crate::ledger::analysis::CanonRole;
-use crate::read::lower;
+use crate::tree::read::lower;
 
 impl<'a> Emitter<'a> {
     pub(super) fn canon(&mut self, canon: CanonicalFunction) -> EmitResult {

@@ -13,7 +13,7 @@ use crate::ledger::check::{self, Role};
 use crate::ledger::interface::Builtin;
 use crate::ledger::modules::{self, Module, Need};
 use crate::ledger::signature::{Kind, Signature};
-use crate::read::Facts;
+use crate::tree::read::Facts;
 
 /// A core function's parameters and results.
 type FuncTypes = (Vec<ValType>, Vec<ValType>);

@@ -38,10 +38,11 @@ use super::analysis::{Analysis, CanonRole, ComponentRoles};
 use super::check::Trusted;
 use super::interface::{Builtin, INTERFACE};
 use super::signature::Kind;
-use crate::emit::{EmitResult, refusal, user};
 use crate::error::{RewriteError, broken};
 use crate::gate::Gate;
-use crate::read::{ComponentFacts, Facts, parser};
+use crate::tree::binary::parser;
+use crate::tree::encode::{EmitResult, refusal, user};
+use crate::tree::read::{ComponentFacts, Facts};
 
 /// What was written, and what is to be checked of it.
 pub(crate) struct Emitted<'a> {

@@ -7,7 +7,8 @@ use super::*;
 use crate::ledger::analysis::{Analysis, Bridges, CanonRole, ComponentRoles};
 use crate::ledger::interface::Builtin;
 use crate::ledger::signature::{Kind, Signature, Value};
-use crate::read::{Bodies, FEATURES, read};
+use crate::tree::binary::FEATURES;
+use crate::tree::read::{Bodies, read};
 
 /// Writes a component under an analysis that leaves everything as it is.
 fn untouched(component: &[u8]) -> Vec<u8> {

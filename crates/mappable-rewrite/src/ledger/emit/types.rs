@@ -15,7 +15,7 @@ use super::scope::{Body, Type, TypeFacts, What};
 use super::{EmitResult, Emitter, user};
 use crate::error::{RewriteError, broken};
 use crate::ledger::analysis::Version;
-use crate::read::{MAX_DEPTH, Plain};
+use crate::tree::read::{MAX_DEPTH, Plain};
 
 /// The closed version of anything but a function's type.
 pub(super) const CLOSED: Version = Version::Closed { lists: false };

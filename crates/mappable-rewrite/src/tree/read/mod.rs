@@ -18,42 +18,17 @@ use std::collections::HashMap;
 use wasmparser::types::{Types, TypesRef};
 use wasmparser::{
     Encoding, ExternalKind, FuncType, FuncValidatorAllocations, Instance, KnownCustom, Name, Parser, Payload, TypeRef,
-    ValidPayload, Validator, WasmFeatures,
+    ValidPayload, Validator,
 };
 
 use crate::error::{RewriteError, broken};
 use crate::path::ComponentPath;
 use crate::refresh;
-use crate::report::{MemoryType, ModuleReport};
-use crate::shape::Marks;
+use crate::tree::binary::{FEATURES, parser};
+use crate::tree::shape::Marks;
+use crate::tree::types::{MemoryType, ModuleReport};
 
 pub(crate) use plain::Plain;
-
-/// All that some configuration of Wasmtime 48 takes (`features_known_to_wasmtime` in its `config.rs`): what is not
-/// valid with these, no engine of ours runs.
-pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM3
-    .union(WasmFeatures::SHARED_EVERYTHING_THREADS)
-    .union(WasmFeatures::COMPONENT_MODEL)
-    .union(WasmFeatures::CUSTOM_PAGE_SIZES)
-    .union(WasmFeatures::STACK_SWITCHING)
-    .union(WasmFeatures::WIDE_ARITHMETIC)
-    .union(WasmFeatures::CM_ASYNC)
-    .union(WasmFeatures::CM_ASYNC_STACKFUL)
-    .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS)
-    .union(WasmFeatures::CM_THREADING)
-    .union(WasmFeatures::CM_ERROR_CONTEXT)
-    .union(WasmFeatures::CM_GC)
-    .union(WasmFeatures::CM_MAP)
-    .union(WasmFeatures::CM64)
-    .union(WasmFeatures::CM_FIXED_LENGTH_LISTS)
-    .union(WasmFeatures::CM_IMPLEMENTS);
-
-/// A parser of what is valid with [`FEATURES`].
-pub(crate) fn parser() -> Parser {
-    let mut parser = Parser::new(0);
-    parser.set_features(FEATURES);
-    parser
-}
 
 /// How deep components may be nested, and types. The emitter recurses once a level, and so does the engine's parser.
 pub(crate) const MAX_DEPTH: usize = 100;

@@ -5,7 +5,7 @@ use wasmparser::{CanonicalFunction, CanonicalOption, CompositeInnerType, MemoryT
 
 use crate::error::{MemoryFault, RewriteError, Site, broken};
 use crate::refresh;
-use crate::shape::{self, Marks};
+use crate::tree::shape::{self, Marks};
 
 /// The memory that a lower of `func` names, if `func` is marked.
 ///

@@ -9,8 +9,9 @@ use wasmparser::{
     ComponentTypeSectionReader, CoreType, InstanceTypeDeclaration,
 };
 
-use super::{FEATURES, MAX_DEPTH};
+use super::MAX_DEPTH;
 use crate::error::RewriteError;
+use crate::tree::binary::FEATURES;
 
 /// The leading byte of a component's type, which holds declarations.
 const COMPONENT_TYPE: u8 = 0x41;

@@ -12,7 +12,7 @@ use wasmparser::{
 use super::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, ModuleSource, lower};
 use crate::error::{RewriteError, Site, broken};
 use crate::path::ComponentPath;
-use crate::shape::Marks;
+use crate::tree::shape::Marks;
 
 /// What is counted and named of a component that has begun and not ended.
 pub(super) struct Scope<'a> {

@@ -1,0 +1,22 @@
+//! Errors of writing: ours within the encoder's, and back.
+
+use wasm_encoder::reencode::Error;
+
+use crate::error::{RewriteError, broken};
+
+/// What writing a part of a component returns.
+pub(crate) type EmitResult<T = ()> = Result<T, Error<RewriteError>>;
+
+/// An error of ours, within one of the encoder's.
+pub(crate) fn user(error: RewriteError) -> Error<RewriteError> {
+    Error::UserError(error)
+}
+
+/// Why a component that was read was not written.
+pub(crate) fn refusal(error: Error<RewriteError>) -> RewriteError {
+    match error {
+        Error::UserError(error) => error,
+        Error::ParseError(source) => RewriteError::Invalid(source),
+        other => broken!("the component was read but can't be written: {other}"),
+    }
+}
