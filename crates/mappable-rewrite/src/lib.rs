@@ -64,26 +64,24 @@
 //! Left to others: compiling (Wasmtime), choosing how a memory maps (the host, by [`MemoryType`]), and proving that
 //! `memory.grow` takes the base in (the host crate's tripwires).
 
-mod anchor;
-mod emit;
+mod baseline;
+mod core_modules;
 mod error;
-mod fix;
 mod gate;
 pub mod ledger;
 mod mark;
-mod patch;
 mod path;
-mod plan;
 mod refresh;
 mod report;
 mod tree;
-mod verify;
 
 use std::borrow::Cow;
 
-pub use anchor::anchored;
+use baseline::{emit, plan, verify};
+pub use core_modules::bound::FIXED_PAGES;
+pub use core_modules::patch::anchored;
+use core_modules::{bound, patch, preload};
 pub use error::{MemoryFault, RewriteError, ShapeFault, Site, Unguarded};
-pub use fix::FIXED_PAGES;
 pub use gate::{Gate, GateKeyError};
 
 pub use ledger::obstacle::{Obstacle, Opening, Reason};
@@ -198,8 +196,8 @@ pub fn rewrite_with<'a>(component: &'a [u8], gate: &Gate, settings: Settings) ->
 struct Rewriter<'f, 'a> {
     facts: &'f read::Facts<'a>,
     gate: &'f Gate,
-    fixes: fix::Fixes,
-    anchors: anchor::Anchors,
+    fixes: bound::Fixes,
+    anchors: preload::Anchors,
     /// With the memories fixed that are to be, and with anchors. Indices are as in the facts; offsets are not.
     component: Cow<'a, [u8]>,
 }
@@ -211,8 +209,8 @@ impl<'f, 'a> Rewriter<'f, 'a> {
         gate: &'f Gate,
         settings: Settings,
     ) -> Result<Self, RewriteError> {
-        let fixes = if settings.fix { fix::Fixes::new(facts)? } else { fix::Fixes::default() };
-        let anchors = if settings.anchor { anchor::Anchors::new(facts, &fixes)? } else { anchor::Anchors::default() };
+        let fixes = if settings.fix { bound::Fixes::new(facts)? } else { bound::Fixes::default() };
+        let anchors = if settings.anchor { preload::Anchors::new(facts, &fixes)? } else { preload::Anchors::default() };
         let component = patch::patch(component, &fixes, &anchors)?;
         Ok(Rewriter { facts, gate, fixes, anchors, component })
     }
@@ -276,8 +274,8 @@ pub fn inspect(component: &[u8]) -> Result<Report, RewriteError> {
     let (facts, types) = read::read_with(component, read::Bodies::Validate, &mut walker)?;
     let guards = verify::guards(&facts);
     let plan = plan::Plan::new(&facts, &guards, None)?;
-    let fixes = fix::Fixes::new(&facts)?;
-    let anchors = anchor::Anchors::new(&facts, &fixes)?;
+    let fixes = bound::Fixes::new(&facts)?;
+    let anchors = preload::Anchors::new(&facts, &fixes)?;
     let mut report = report::report(&facts, &guards, &plan, &fixes, &anchors)?;
     let settings = ledger::analysis::Settings { lists: true };
     report.tier = walker.finish(&facts, types.as_ref(), settings)?.into();

@@ -2,17 +2,17 @@
 
 use wasmparser::Instance;
 
-use crate::anchor::Anchors;
+use crate::baseline::plan::{ComponentPlan, Plan};
+use crate::baseline::verify::Guard;
+use crate::core_modules::bound::Fixes;
+use crate::core_modules::preload::Anchors;
 use crate::error::{RewriteError, broken};
-use crate::fix::Fixes;
 use crate::gate;
 use crate::ledger::analysis::{Analysis, CanonRole};
 use crate::ledger::obstacle::Obstacle;
 use crate::path::ComponentPath;
-use crate::plan::{ComponentPlan, Plan};
 use crate::tree::read::{ComponentFacts, Facts, Lower};
 use crate::tree::types::{MemoryType, ModuleReport};
-use crate::verify::Guard;
 
 /// What is in a component, and what rewriting does to it. Indices are those of the component as given, before any
 /// rewriting, save where a field says otherwise.

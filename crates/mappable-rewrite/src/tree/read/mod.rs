@@ -5,8 +5,8 @@
 //! refresh. One [`ComponentFacts`] is made for each component; [`scope`] fills it, section by section. Indices are
 //! counted here as items go by and compared with the validator's counts after each section.
 //!
-//! Nothing is decided here but refusals: what to do about the facts is [`crate::plan`]'s, and whether a lower is
-//! behind a refresh [`crate::verify`]'s.
+//! Nothing is decided here but refusals: what to do about the facts is [`crate::baseline::plan`]'s, and whether a lower is
+//! behind a refresh [`crate::baseline::verify`]'s.
 
 mod depth;
 pub(crate) mod lower;

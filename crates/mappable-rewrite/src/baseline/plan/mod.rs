@@ -12,10 +12,10 @@
 //! A use of an old function goes to the new index of that function, but for the marked lowers: a use of `L` goes to
 //! its `R`. That is the whole point, and it makes the map no more than a count.
 
+use crate::baseline::verify::Guard;
 use crate::error::{RewriteError, broken};
 use crate::gate::{self, Gate};
 use crate::tree::read::{Facts, Lower};
-use crate::verify::Guard;
 
 /// What becomes of a tree of components.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use wasmparser::{
     ComponentCanonicalSectionReader, ComponentImportSectionReader, CustomSectionReader, KnownCustom, Parser, Payload,
 };
 
+use crate::baseline::plan::{ComponentPlan, Placed, Plan};
 use crate::error::{RewriteError, broken};
-use crate::plan::{ComponentPlan, Placed, Plan};
 use crate::refresh;
 use crate::tree::binary::parser;
 use crate::tree::encode::{EmitResult, refusal, user};

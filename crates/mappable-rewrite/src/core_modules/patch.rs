@@ -12,11 +12,12 @@ use wasm_encoder::{
 };
 use wasmparser::{BinaryReader, ImportSectionReader, MemorySectionReader};
 
-use crate::anchor::{self, Anchors, ModuleAnchors};
+use super::bound::{FIXED_PAGES, Fixes};
+use super::preload::{self, Anchors, ModuleAnchors};
 use crate::error::{RewriteError, broken};
-use crate::fix::{FIXED_PAGES, Fixes};
 use crate::tree::binary::{FEATURES, Found, get, sections, with_header};
 use crate::tree::encode::{EmitResult, refusal};
+use crate::tree::read;
 
 /// The component with those memories fixed, and with those anchors.
 pub(crate) fn patch<'a>(component: &'a [u8], fixes: &Fixes, anchors: &Anchors) -> Result<Cow<'a, [u8]>, RewriteError> {
@@ -24,6 +25,21 @@ pub(crate) fn patch<'a>(component: &'a [u8], fixes: &Fixes, anchors: &Anchors) -
         return Ok(Cow::Borrowed(component));
     }
     Patcher { fixes, anchors, begun: 0 }.component(component).map(Cow::Owned)
+}
+
+/// Puts anchors into a core module that is no component's: it does for embedders of modules what [`rewrite`](crate::rewrite)
+/// does for components. Any memory of it that may move is taken for one that is mapped into. The module is validated first,
+/// and given back as it is if no loop is worth an anchor.
+///
+/// # Errors
+///
+/// What is no valid core module.
+pub fn anchored(module: &[u8]) -> Result<Cow<'_, [u8]>, RewriteError> {
+    let (report, memories) = read::module(module)?;
+    match preload::of_lone_module(module, &report, &memories)? {
+        None => Ok(Cow::Borrowed(module)),
+        Some(found) => patch_module(module, None, Some(&found)).map(Cow::Owned),
+    }
 }
 
 struct Patcher<'f> {
@@ -76,7 +92,7 @@ pub(crate) fn patch_module(
                 maxima.section(section.id, content)?
             }
             (_, Some(anchors)) if section.id == SectionId::Code as u8 => {
-                Some(with_header(section.id, &anchor::splice(content, anchors)?))
+                Some(with_header(section.id, &preload::splice(content, anchors)?))
             }
             _ => None,
         };

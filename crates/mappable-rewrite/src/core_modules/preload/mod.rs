@@ -23,23 +23,21 @@
 //!                      └ splice  the code section with them
 //! ```
 //!
-//! Left to others: which memories may move ([`crate::fix`]), and writing modules ([`crate::patch`]).
+//! Left to others: which memories may move ([`crate::core_modules::bound`]), and writing modules ([`crate::core_modules::patch`]).
 
 mod splice;
 mod step;
 mod walk;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use wasmparser::{BinaryReader, CodeSectionReader, DataKind, DataSectionReader, Operator};
 
+use crate::core_modules::bound::{Fixes, ModuleId, is_ordinary, may_move};
 use crate::error::RewriteError;
-use crate::fix::{Fixes, ModuleId, is_ordinary, may_move};
-use crate::patch::patch_module;
 use crate::tree::binary::FEATURES;
 use crate::tree::binary::{get, sections};
-use crate::tree::read::{self, Facts, ModuleMemories};
+use crate::tree::read::{Facts, ModuleMemories};
 use crate::tree::types::{MemoryType, ModuleReport};
 
 pub(crate) use splice::splice;
@@ -64,21 +62,6 @@ pub(crate) struct ModuleAnchors {
 /// The anchors of a tree, by module.
 #[derive(Debug, Default)]
 pub(crate) struct Anchors(BTreeMap<ModuleId, ModuleAnchors>);
-
-/// Puts anchors into a core module that is no component's: it does for embedders of modules what [`rewrite`](crate::rewrite)
-/// does for components. Any memory of it that may move is taken for one that is mapped into. The module is validated first,
-/// and given back as it is if no loop is worth an anchor.
-///
-/// # Errors
-///
-/// What is no valid core module.
-pub fn anchored(module: &[u8]) -> Result<Cow<'_, [u8]>, RewriteError> {
-    let (report, memories) = read::module(module)?;
-    match of_module(module, &movable(&report, &memories).collect())? {
-        None => Ok(Cow::Borrowed(module)),
-        Some(found) => patch_module(module, None, Some(&found)).map(Cow::Owned),
-    }
-}
 
 impl Anchors {
     /// All that are worth it, on memories that are not fixed.
@@ -116,6 +99,15 @@ fn movable<'f>(
     let imported = memories.imports.iter().map(|(_, _, ty)| ty);
     let all = (0..).zip(imported.chain(&module.memories).copied());
     all.filter(|(_, ty)| may_move(ty) && is_ordinary(ty) && ty.minimum > 0)
+}
+
+/// The anchors of a core module that is no component's: any memory of it that may move is taken for one that is mapped into.
+pub(crate) fn of_lone_module(
+    bytes: &[u8],
+    module: &ModuleReport,
+    memories: &ModuleMemories<'_>,
+) -> Result<Option<ModuleAnchors>, RewriteError> {
+    of_module(bytes, &movable(module, memories).collect())
 }
 
 /// The anchors of a core module, on these of its memories. None if there are none.

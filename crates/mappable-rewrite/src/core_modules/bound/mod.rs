@@ -10,7 +10,7 @@
 //!   facts ── trace    which memories marked lowers may name, and which imports are given others
 //! ```
 //!
-//! [`crate::patch`] writes them.
+//! [`crate::core_modules::patch`] writes them.
 //!
 //! Done before anything else is made of the component, in both tiers: what is generated has memories of its own, which may
 //! move. Should it be wrong about a memory, that one would be mapped into as any memory with a maximum: the host decides by

@@ -1,0 +1,8 @@
+//! What is done inside core modules, whichever tier the component is rewritten for.
+//!
+//! [`bound`] finds the memories that get a maximum, [`preload`] the loops that find the base of their memory loaded, and
+//! [`patch`] writes both.
+
+pub(crate) mod bound;
+pub(crate) mod patch;
+pub(crate) mod preload;
