@@ -13,8 +13,8 @@ use crate::ledger::unsound::{Mention, Place, Private, Unsound};
 
 /// The text of the output that is sound.
 fn sound() -> String {
-    let prelude = include_str!("tests/prelude.wat");
-    include_str!("tests/sound.wat")
+    let prelude = include_str!("prelude.wat");
+    include_str!("sound.wat")
         .replace("    ;; prelude a\n", &prelude.replace("-@", "-a"))
         .replace("    ;; prelude b\n", &prelude.replace("-@", "-b"))
 }
