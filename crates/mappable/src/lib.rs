@@ -60,6 +60,7 @@
 //! | `host` | how it is offered: runtime, context, linker |
 //! | `sys` | every system call |
 
+pub mod bindings;
 mod host;
 mod ledger;
 mod region;
