@@ -115,7 +115,7 @@ impl Seats {
         self.seats.get(seat).is_some_and(|seat| seat.strategy().is_ok())
     }
 
-    // The three layers from here on are worth 24 instructions a hop (`docs/measurements.md`, Counts).
+    // The three layers from here on are worth 24 instructions a hop (`docs/src/measurements.md`, Counts).
     #[inline(always)]
     pub(super) fn mount(&mut self, seat: SeatId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
         self.change(seat, |seat, driving| seat.mount(mount, held, driving))

@@ -12,7 +12,7 @@ use crate::sys::HUGE_PAGE;
 /// What ranges are written over with, and compared with.
 pub(crate) static ZEROES: [u8; 32 << 10] = [0; 32 << 10];
 
-/// How many bytes are written over by system calls, to be kept, at the most (`docs/measurements.md`, *What idle memories
+/// How many bytes are written over by system calls, to be kept, at the most (`docs/src/measurements.md`, *What idle memories
 /// keep*).
 const MAX_WRITTEN: u64 = 4 << 20;
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! To write zeroes over what a guest used takes less than to free it, and a fraction of freeing it and having the next
-//! guest fault it in (`docs/measurements.md`). It is in vain where the next guest doesn't use it. So a heap keeps what
+//! guest fault it in (`docs/src/measurements.md`). It is in vain where the next guest doesn't use it. So a heap keeps what
 //! the guest that leaves it used, and what the one before did: guests of one kind, which mostly follow each other, find
 //! what they need, and what only the one before the last needed goes. What is used is seen by what is not zero.
 

@@ -3,7 +3,7 @@
 //!
 //! For what is mapped for the first time that is the cheapest way where the pages are there already, which is likely of a
 //! region that was mapped before or comes back, and that the host has a window of, and of a heap that had a guest before
-//! (see [`Past`](super::idle::Past)). A page that is not there costs more than it saves (`docs/measurements.md`). A region
+//! (see [`Past`](super::idle::Past)). A page that is not there costs more than it saves (`docs/src/measurements.md`). A region
 //! that is frozen is never moved, for a guest could write to it.
 //!
 //! While a region is moved its own pages have the heap's bytes, and no current view shows them. Nobody but

@@ -28,7 +28,7 @@ use super::paged::View;
 pub(super) type ViewId = usize;
 
 /// How often the first view is changed, there or back, before the memory gets a spare one for that: by then it has cost
-/// about what building one does (`docs/measurements.md`).
+/// about what building one does (`docs/src/measurements.md`).
 const CHANGES_OF_FIRST: u32 = 8;
 
 /// How often in a row the spare view of a full cache is asked for what it shows before that gets a view in place of another

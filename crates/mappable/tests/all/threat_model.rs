@@ -10,7 +10,7 @@ fn crates() -> PathBuf {
 }
 
 fn document() -> String {
-    fs::read_to_string(crates().parent().unwrap().join("docs/threat-model.md")).unwrap()
+    fs::read_to_string(crates().parent().unwrap().join("docs/src/threat-model.md")).unwrap()
 }
 
 /// What stands between backticks in a text without code blocks.

@@ -1,6 +1,6 @@
 //! Guests that mean harm: one module for each way in, one test for each attack and each way of mapping. An attack ends
 //! in an error or a trap, in its own store alone: the process lives, others go on, and no byte of anybody else's was
-//! read or written. `docs/threat-model.md` says what stops each.
+//! read or written. `docs/src/threat-model.md` says what stops each.
 
 mod access;
 mod exhaustion;

@@ -1,4 +1,4 @@
-//! What differs between the tiers, and what `docs/spec.md` says of it.
+//! What differs between the tiers, and what `docs/src/spec.md` says of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use super::positions::POSITIONS;
 use crate::support::{Guest, SAID, Setup, State, World, linker, on_every_setup, trapped};
 use crate::wat;
 
-const PAGE: &str = include_str!("../../../../../docs/spec.md");
+const PAGE: &str = include_str!("../../../../../docs/src/spec.md");
 
 /// The rows of the table under a heading, cell by cell.
 fn table(heading: &str) -> Vec<Vec<&'static str>> {

@@ -1,4 +1,4 @@
-//! What a guest did wrong, and how each tier says so: the same table as in `docs/spec.md`.
+//! What a guest did wrong, and how each tier says so: the same table as in `docs/src/spec.md`.
 
 use super::{Setup, trapped};
 
@@ -33,7 +33,7 @@ pub(crate) enum Wrong {
     Interrupted,
 }
 
-/// What each is called in `docs/spec.md`; what the texts of the baseline and of the ledger have in them. (Some depend
+/// What each is called in `docs/src/spec.md`; what the texts of the baseline and of the ledger have in them. (Some depend
 /// on who copies: the engine, or code that it compiled.)
 pub(crate) const SAID: [(Wrong, &str, &[&str], &[&str]); 13] = [
     (Wrong::UnknownHandle, "no such handle", &["unknown handle index"], &["unknown handle "]),
