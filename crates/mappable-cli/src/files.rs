@@ -41,43 +41,25 @@ pub(crate) fn name(path: &Path, standard: &str) -> String {
 /// Reads a file of at most `limit` bytes into a new region, and says how many bytes it has. `-` is stdin.
 pub(crate) fn read(runtime: &Runtime, path: &Path, limit: u64) -> Result<(Mappable, u64)> {
     if is_standard(path) {
-        return collect(runtime, io::stdin().lock(), limit);
+        return collect(runtime, io::stdin().lock(), 0, limit);
     }
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         bail!("it is a directory");
     }
-    if !metadata.is_file() {
-        return collect(runtime, file, limit);
-    }
     check(metadata.len(), limit)?;
-    let mut region = runtime.allocate_at_least(metadata.len())?;
-    let mut filled = 0;
-    let bytes = region.bytes_mut()?;
-    while filled < bytes.len() {
-        match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    if filled == 0 {
-        bail!("the file is empty");
-    }
-    Ok((region, filled as u64))
+    collect(runtime, file, metadata.len(), limit)
 }
 
-/// What is not a file can't be asked how long it is.
-fn collect(runtime: &Runtime, from: impl Read, limit: u64) -> Result<(Mappable, u64)> {
-    let mut bytes = vec![];
-    from.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    check(bytes.len() as u64, limit)?;
-    if bytes.is_empty() {
+/// Reads to the end, whatever the length was said to be.
+fn collect(runtime: &Runtime, from: impl Read, expected: u64, limit: u64) -> Result<(Mappable, u64)> {
+    let (region, len) = runtime.allocate_from_reader(from.take(limit.saturating_add(1)), expected)?;
+    check(len, limit)?;
+    if len == 0 {
         bail!("there is nothing in it");
     }
-    Ok((runtime.allocate_from(&bytes)?, bytes.len() as u64))
+    Ok((region, len))
 }
 
 fn check(bytes: u64, limit: u64) -> Result<()> {

@@ -74,7 +74,7 @@ fn pictures_with_broken_bytes() {
 fn inputs_that_are_no_picture() {
     let place = Place::new();
     place.file("empty.png", "");
-    pipe(&place, "empty.png", &["blur"]).fails(1, &["empty.png: the file is empty"]);
+    pipe(&place, "empty.png", &["blur"]).fails(1, &["empty.png: there is nothing in it"]);
     pipe(&place, "missing.png", &["blur"]).fails(1, &["missing.png: No such file"]);
     pipe(&place, ".", &["blur"]).fails(1, &[".: it is a directory"]);
     pipe(&place, "-", &["blur"]).fails(1, &["stdin: there is nothing in it"]);

@@ -1,4 +1,7 @@
-//! Frozen bytes from files.
+//! Regions and frozen bytes from files and other readers.
+//!
+//! A file's length is a guess, never a fact: it reads 0 for files that the kernel makes up (`/proc`), and changes while
+//! the file is read. So a file is read until it ends.
 //!
 //! # Safety
 //!
@@ -10,12 +13,79 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::runtime::Runtime;
-use crate::region::{Frozen, FrozenRegion};
+use crate::region::{Frozen, FrozenRegion, GRANULE, Mappable};
 use crate::sys::File;
 
+impl Runtime {
+    /// A new region that begins with all that `from` gives until it ends, and how many bytes that is. The region has as many
+    /// granules as they take (one at the least), and zeroes behind them. `expected` is a guess at their number: where it is
+    /// right, they are read straight into the region; where it is too small, they are moved into larger regions on the way.
+    ///
+    /// Reads without a limit: use [`Read::take`] where the reader may not end.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = mappable::Runtime::new()?;
+    /// let (region, len) = runtime.allocate_from_reader(&b"from anywhere"[..], 0)?;
+    /// assert_eq!(region.bytes()?[..len as usize], *b"from anywhere");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The reader's, and [`io::ErrorKind::OutOfMemory`].
+    pub fn allocate_from_reader(&self, mut from: impl Read, expected: u64) -> io::Result<(Mappable, u64)> {
+        let allocate = |size| {
+            let region = self.allocate_at_least(size);
+            region.map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))
+        };
+        let mut region = allocate(expected)?;
+        let mut len = read_until_full(&mut from, region.bytes_mut()?)?;
+        while len as u64 == region.size() {
+            // A file that is as long as expected ends here, and is not moved.
+            let mut more = [0; 64];
+            let count = read_until_full(&mut from, &mut more)?;
+            if count == 0 {
+                break;
+            }
+            let mut larger = allocate(region.size().saturating_mul(2))?;
+            let bytes = larger.bytes_mut()?;
+            bytes[..len].copy_from_slice(region.bytes()?);
+            bytes[len..len + count].copy_from_slice(&more[..count]);
+            len += count;
+            region = larger;
+            len += read_until_full(&mut from, &mut region.bytes_mut()?[len..])?;
+        }
+        let len = len as u64;
+        let needed = len.max(1).next_multiple_of(GRANULE);
+        if needed < region.size() {
+            (region, _) = region.split(needed).map_err(|failed| io::Error::new(io::ErrorKind::OutOfMemory, failed))?;
+        }
+        Ok((region, len))
+    }
+}
+
+/// Reads until there is no room or nothing more. Returns how many bytes were read.
+fn read_until_full(from: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+    let mut len = 0;
+    while len < into.len() {
+        match from.read(&mut into[len..]) {
+            Ok(0) => break,
+            Ok(count) => len += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(len)
+}
+
 impl Frozen {
-    /// The bytes of a file from its beginning, copied once; what becomes of the file later is of no consequence. They are
-    /// followed by zeroes up to a whole granule, of which there is one at the least.
+    /// The bytes of a file from its beginning to its end, copied once; what becomes of the file later is of no consequence.
+    /// They are followed by zeroes up to a whole granule, of which there is one at the least.
+    ///
+    /// Reads until the file ends, whatever its length is said to be: also files that are longer than they say (`/proc`),
+    /// and all that is there of one that grows or shrinks meanwhile.
     ///
     /// # Errors
     ///
@@ -34,20 +104,9 @@ impl Frozen {
     /// # }
     /// ```
     pub fn from_file(runtime: &Runtime, mut file: &fs::File) -> io::Result<Self> {
-        let len = file.metadata()?.len();
-        let out_of_memory = |error| io::Error::new(io::ErrorKind::OutOfMemory, error);
-        let mut region = runtime.allocate_at_least(len).map_err(out_of_memory)?;
+        let expected = file.metadata()?.len();
         file.seek(SeekFrom::Start(0))?;
-        let bytes = region.bytes_mut()?;
-        let mut at = 0;
-        while at < bytes.len() {
-            match file.read(&mut bytes[at..]) {
-                Ok(0) => break,
-                Ok(count) => at += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let (region, _) = runtime.allocate_from_reader(file, expected)?;
         region.freeze().map_err(|failed| failed.source)
     }
 
@@ -65,8 +124,13 @@ impl Frozen {
     ///
     /// # Errors
     ///
-    /// The file's (it can't be mapped, or is empty).
+    /// The file's, where it can't be mapped; [`io::ErrorKind::InvalidInput`] if its length is 0, because it is empty or
+    /// because its bytes are made up as they are read (`/proc`).
     pub unsafe fn from_file_mapped(runtime: &Runtime, file: &fs::File) -> io::Result<Self> {
+        if file.metadata()?.len() == 0 {
+            let text = "a file of length 0 has no pages to map: use Frozen::from_file, which reads it";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         if !runtime.backing().is_in_file() {
             return Self::from_file(runtime, file);
         }

@@ -2,6 +2,7 @@
 //! mapping.
 
 mod core_modules;
+mod files;
 mod fixed;
 mod frozen;
 mod gate;
