@@ -71,8 +71,9 @@ pub fn compare(
     let all = [one, other].map(|record| [&record.shown[..], &record.later.0].concat());
     let beyond = all.each_ref().map(|all| all.iter().position(|(what, _)| *what == BEYOND));
     for trap in [&one.trap, &other.trap].into_iter().flatten() {
-        if trap.contains("bug in mappable") && beyond == [None; 2] {
-            return Err(format!("a trap that is our bug: {trap}"));
+        let ours = trap.contains("bug in mappable") || trap.contains("was not given to this store");
+        if ours && beyond == [None; 2] {
+            return Err(format!("a trap that is nobody's fault but ours: {trap}"));
         }
     }
     if let Some(hurt) = one.hurt.iter().chain(&other.hurt).next() {

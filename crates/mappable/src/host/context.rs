@@ -8,9 +8,11 @@ use std::io;
 use std::sync::Arc;
 
 use slab::Slab;
+use wasmtime::Engine;
 use wasmtime::component::Resource;
 
 use super::addresses::SeatId;
+use super::error::TrapReason;
 use super::externref::Dropped;
 use super::ledger::Books;
 use super::seats::Seats;
@@ -69,8 +71,12 @@ pub enum HandleError {
     /// The region was allocated by another [`Runtime`](crate::Runtime).
     #[error("the region belongs to another runtime")]
     AnotherRuntime,
-    /// There is no such region here, or it is mapped.
-    #[error("handle {0} stands for no region that is held in this store, unmapped")]
+    /// The handle stands for no region of its kind that the host has in this store: it was made up, used before, or is a
+    /// component's; or the region is mapped.
+    #[error(
+        "handle {0} was not given to this store (MappableCtx::insert), was taken out of it or is a component's, or its \
+         region is mapped"
+    )]
     NotHeld(u32),
     /// The handle is borrowed, so the region is not the host's to take.
     #[error("handle {0} is borrowed: the region is not the host's to take")]
@@ -96,6 +102,8 @@ pub(super) struct Entry {
 /// Made by [`Runtime::context`](crate::Runtime::context), kept in the store's data and found through
 /// [`MappableView`]. Dropping it frees the regions.
 pub struct MappableCtx {
+    /// The runtime's: that of every store that the context is right for.
+    engine: Engine,
     pub(super) backing: Arc<Backing>,
     pub(super) limits: Limits,
     /// What is held, here or where it still is shown: what limits are about.
@@ -124,10 +132,11 @@ impl fmt::Debug for MappableCtx {
 }
 
 impl MappableCtx {
-    pub(super) fn new(backing: Arc<Backing>, driving: Driving, mapping: bool) -> Self {
+    pub(super) fn new(engine: &Engine, backing: Arc<Backing>, driving: Driving, mapping: bool) -> Self {
         let limits = Limits::default();
         driving.views.set_max(limits.views);
         Self {
+            engine: engine.clone(),
             backing,
             limits,
             account: Account::default(),
@@ -177,6 +186,7 @@ impl MappableCtx {
             return Err(HandleError::Borrowed(rep));
         }
         self.get(&handle)?;
+        self.check_not_given(rep)?;
         match self.take(rep).map(|entry| entry.held.release()) {
             Some(Held::Mappable(region)) => Ok(region),
             _ => Err(HandleError::NotHeld(rep)),
@@ -189,10 +199,7 @@ impl MappableCtx {
     ///
     /// [`HandleError::NotHeld`].
     pub fn get(&self, handle: &Resource<Mappable>) -> Result<&Mappable, HandleError> {
-        match self.unmapped(handle.rep()) {
-            Some(Held::Mappable(region)) => Ok(region),
-            _ => Err(HandleError::NotHeld(handle.rep())),
-        }
+        self.region(handle.rep()).ok_or(HandleError::NotHeld(handle.rep()))
     }
 
     /// The bytes of a region of this store, for writing, through a handle that is owned or borrowed. As
@@ -227,6 +234,7 @@ impl MappableCtx {
             return Err(HandleError::Borrowed(handle.rep()));
         }
         let frozen = self.get_frozen(&handle)?;
+        self.check_not_given(handle.rep())?;
         drop(self.take(handle.rep()));
         Ok(frozen)
     }
@@ -239,6 +247,11 @@ impl MappableCtx {
     pub fn get_frozen(&self, handle: &Resource<Frozen>) -> Result<Frozen, HandleError> {
         let region = self.frozen(handle.rep()).ok_or(HandleError::NotHeld(handle.rep()))?;
         Frozen::of(region.clone()).map_err(|error| HandleError::NotShown(error.kind()))
+    }
+
+    /// Whether this context is right for a store of that engine.
+    pub(super) fn check_engine(&self, engine: &Engine) -> Result<(), TrapReason> {
+        if Engine::same(&self.engine, engine) { Ok(()) } else { Err(TrapReason::AnotherRuntime) }
     }
 
     pub(super) fn dropped(&self) -> Arc<Dropped> {
@@ -264,11 +277,24 @@ impl MappableCtx {
         }
     }
 
+    pub(super) fn region(&self, rep: u32) -> Option<&Mappable> {
+        match self.unmapped(rep) {
+            Some(Held::Mappable(region)) => Some(region),
+            _ => None,
+        }
+    }
+
     pub(super) fn frozen(&self, rep: u32) -> Option<&FrozenRegion> {
         match self.unmapped(rep) {
             Some(Held::Frozen(region)) => Some(region),
             _ => None,
         }
+    }
+
+    /// What a component has in a table of the ledger is not the host's to take.
+    fn check_not_given(&self, rep: u32) -> Result<(), HandleError> {
+        let is_given = self.entries.get(rep as usize).is_some_and(|entry| entry.given);
+        if is_given { Err(HandleError::NotHeld(rep)) } else { Ok(()) }
     }
 
     fn insert_held(&mut self, held: Held) -> Result<u32, HandleError> {

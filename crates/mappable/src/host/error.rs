@@ -1,5 +1,7 @@
 //! What a guest is told: the errors of the WIT package, and the reasons of traps.
 
+use std::panic::Location;
+
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use crate::region::{AllocateError, PartError};
@@ -240,9 +242,32 @@ pub enum TrapReason {
     /// There is no memory for what the components of a closed composition share with the host.
     #[error("no memory for the store's ledger")]
     NoLedger(#[source] std::io::Error),
-    /// A broken invariant of closed compositions: our bug.
+    /// The operating system refused, in the middle of a change that could not be undone.
+    #[error("the operating system failed a mapping in a way that could not be undone")]
+    Broken(#[source] std::io::Error),
+    /// The region could not be read or written.
+    #[error("the region could not be read or written")]
+    Unreadable(#[source] std::io::Error),
+    /// The embedder passed a handle that stands for nothing of that kind in the store: it was made up, passed twice, is of
+    /// another kind, or its region was taken out.
+    #[error(
+        "handle {rep} was not given to this store as a {kind}, or was taken out of it: pass a handle that \
+         MappableCtx::insert returned, once"
+    )]
+    NotGiven {
+        /// The engine's representation of the handle.
+        rep: u32,
+        /// The resource of the package that the handle was passed as.
+        kind: &'static str,
+    },
+    /// The embedder keeps a context in the store that another [`Runtime`](crate::Runtime) made.
+    #[error(
+        "the store's context is of another runtime: make it with Runtime::context of the one whose engine the store has"
+    )]
+    AnotherRuntime,
+    /// A broken invariant: our bug.
     #[error("a bug in mappable: {what} ({file}:{line})")]
-    LedgerBug {
+    Bug {
         /// What was found.
         what: String,
         /// Where this was noticed.
@@ -250,22 +275,17 @@ pub enum TrapReason {
         /// Where this was noticed.
         line: u32,
     },
-    /// The operating system refused, in the middle of a change that could not be undone.
-    #[error("the operating system failed a mapping in a way that could not be undone")]
-    Broken(#[source] std::io::Error),
-    /// The region could not be read or written.
-    #[error("the region could not be read or written")]
-    Unreadable(#[source] std::io::Error),
-    /// The handle's region is not where it must be.
-    #[error("handle {rep} stands for no region that is {expected} (a bug in mappable, {file}:{line})")]
-    Bug {
-        /// The engine's representation of the handle.
-        rep: u32,
-        /// The state that the handle's type promises.
-        expected: &'static str,
-        /// Where this was noticed.
-        file: &'static str,
-        /// Where this was noticed.
-        line: u32,
-    },
+}
+
+/// A broken invariant, noticed where this is called.
+#[track_caller]
+pub(super) fn bug(what: impl Into<String>) -> TrapReason {
+    let noticed = Location::caller();
+    TrapReason::Bug { what: what.into(), file: noticed.file(), line: noticed.line() }
+}
+
+/// A handle's region that is not where it must be, noticed where this is called.
+#[track_caller]
+pub(super) fn misplaced(rep: u32, expected: &str) -> TrapReason {
+    bug(format!("handle {rep} stands for no region that is {expected}"))
 }

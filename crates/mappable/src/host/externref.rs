@@ -146,6 +146,10 @@ fn change<T: MappableView + 'static>(
     let (rep, kind) = held(&*caller, region)?;
     let list = List { address: address(&memory, &*caller, at, len)?, len: u64::from(len) };
     let changed = with_context(&mut *caller, |context| change(context, rep, kind, list))?;
+    if changed == Err(WitMapError::PlacementUnmappable) {
+        let engine = caller.engine().clone();
+        with_context(&mut *caller, |context| context.check_engine(&engine))?;
+    }
     finish(caller, (rep, region), memory, changed)
 }
 

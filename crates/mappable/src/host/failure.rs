@@ -1,6 +1,6 @@
 //! What a guest is told by trusted modules: why it traps, in the names of its component instances.
 
-use super::error::TrapReason;
+use super::error::{TrapReason, bug};
 use crate::ledger::Kind;
 use crate::ledger::interface::Failure;
 
@@ -30,9 +30,8 @@ pub(super) fn reason(
     second: u32,
     found: impl FnOnce() -> Option<Kind>,
 ) -> TrapReason {
-    let unknown = |what| TrapReason::LedgerBug { what, file: file!(), line: line!() };
     let Some(failure) = ALL.into_iter().find(|failure| *failure as u32 == code) else {
-        return unknown(format!("failure {code} in instance {instance}"));
+        return bug(format!("failure {code} in instance {instance}"));
     };
     match failure {
         Failure::UnknownHandle => TrapReason::UnknownHandle { handle: first, instance },
@@ -54,11 +53,11 @@ pub(super) fn reason(
         Failure::Discriminant => TrapReason::InvalidDiscriminant { discriminant: first, instance },
         Failure::Interrupted => TrapReason::Interrupted { instance },
         Failure::Refused => TrapReason::RefreshRefused { instance },
-        Failure::Bug => unknown(format!("a broken invariant, {first} ({second}), in instance {instance}")),
+        Failure::Bug => bug(format!("a broken invariant, {first} ({second}), in instance {instance}")),
     }
 }
 
-fn name(kind: Option<Kind>) -> &'static str {
+pub(super) fn name(kind: Option<Kind>) -> &'static str {
     match kind {
         Some(Kind::Mappable) => "mappable",
         Some(Kind::Mapping) => "mapping",
@@ -84,6 +83,6 @@ mod tests {
         assert_eq!(text(Failure::UnknownHandle), "unknown handle 5 in instance b");
         assert_eq!(text(Failure::WrongKind), "handle 5 in instance b is a frozen, not a mappable");
         let unknown = reason("b".to_owned(), 16, 0, 0, || None);
-        assert!(matches!(unknown, TrapReason::LedgerBug { .. }), "{unknown}");
+        assert!(matches!(unknown, TrapReason::Bug { .. }), "{unknown}");
     }
 }

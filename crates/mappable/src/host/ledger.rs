@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use super::addresses::SeatId;
 use super::context::{Entry, MappableCtx};
-use super::error::TrapReason;
-use super::mapping::{List, bug};
+use super::error::{TrapReason, bug, misplaced};
+use super::failure;
+use super::mapping::List;
 use crate::GRANULE;
 use crate::ledger::{self, Item, Kind, Ledger, SeatNumber, Tables};
 use crate::region::Held;
@@ -29,8 +30,7 @@ pub(super) type Operand = (Kind, bool);
 impl MappableCtx {
     /// Makes the memory that a list lies in the ledger, and a handle table for the component instance of that name.
     pub(super) fn join_ledger(&mut self, memory: List, name: &[u8]) -> Result<u32, TrapReason> {
-        let fresh =
-            self.seats.fresh(memory.address).ok_or_else(|| broken("no fresh memory for the ledger", line!()))?;
+        let fresh = self.seats.fresh(memory.address).ok_or_else(|| bug("no fresh memory for the ledger"))?;
         let books = match &mut self.books {
             Some(books) => books,
             none => {
@@ -40,7 +40,7 @@ impl MappableCtx {
             }
         };
         if !fresh.join(&books.ledger) {
-            return Err(broken("no fresh memory for the ledger", line!()));
+            return Err(bug("no fresh memory for the ledger"));
         }
         let number = books.tables.join(&books.ledger, name).ok_or(TrapReason::TooManyInstances)?;
         self.publish_quota();
@@ -51,7 +51,7 @@ impl MappableCtx {
     pub(super) fn more_handles(&mut self, table: u32) -> Result<(), TrapReason> {
         let books = self.books.as_mut().ok_or(TrapReason::AnotherContext)?;
         if !books.tables.has(table) {
-            return Err(broken("no such handle table", line!()));
+            return Err(bug("no such handle table"));
         }
         let doubled = books.tables.double(&books.ledger, table);
         doubled.ok_or_else(|| TrapReason::HandlesExhausted { instance: books.tables.instance(table) })
@@ -84,7 +84,7 @@ impl MappableCtx {
         let fresh = self.seats.fresh(memory.address);
         let shown = books.tables.has(table)
             && fresh.is_some_and(|fresh| fresh.become_window(&books.ledger, &books.directory, table));
-        if shown { Ok(()) } else { Err(broken("no fresh memory for a window", line!())) }
+        if shown { Ok(()) } else { Err(bug("no fresh memory for a window")) }
     }
 
     /// Frees what lists that were returned have taken.
@@ -101,15 +101,15 @@ impl MappableCtx {
         let books = self.books.as_ref().ok_or(TrapReason::AnotherContext)?;
         let items = books.ledger.land::<N>().map_err(|error| {
             tracing::error!(?error, "a flight did not land");
-            broken("another flight than a function of the host takes", line!())
+            bug("another flight than a function of the host takes")
         })?;
         for (item, (kind, borrowed)) in items.iter().zip(operands) {
             if (item.kind, item.borrowed) != (kind, borrowed) {
-                return Err(broken("a handle of another kind than a function of the host takes", line!()));
+                return Err(bug("a handle of another kind than a function of the host takes"));
             }
             self.sync(item.region)?;
             let entry = self.entries.get_mut(item.region as usize).filter(|entry| entry.given && entry.kind() == kind);
-            let entry = entry.ok_or_else(|| bug(item.region, "what its handle is", line!()))?;
+            let entry = entry.ok_or_else(|| misplaced(item.region, "what its handle is"))?;
             entry.given = borrowed;
         }
         Ok(items.map(|item| item.region))
@@ -121,7 +121,7 @@ impl MappableCtx {
         let mut items = [Item { region: 0, kind: Kind::Mappable, borrowed: false }; N];
         for (rep, item) in reps.into_iter().zip(&mut items) {
             let entry = self.entries.get_mut(rep as usize).filter(|_| Ledger::has_region(rep as usize));
-            let entry = entry.ok_or_else(|| bug(rep, "in the ledger", line!()))?;
+            let entry = entry.ok_or_else(|| misplaced(rep, "in the ledger"))?;
             entry.given = true;
             books.ledger.set_region(rep, &record(entry));
             *item = Item { region: rep, kind: entry.kind(), borrowed: false };
@@ -136,7 +136,7 @@ impl MappableCtx {
         let [] = self.claim([])?;
         let entry = self.entries.get(rep as usize);
         if !entry.is_some_and(|entry| !entry.given && entry.kind() == kind) {
-            return Err(bug(rep, "held and not mapped", line!()));
+            return Err(TrapReason::NotGiven { rep, kind: failure::name(Some(kind)) });
         }
         if !Ledger::has_region(rep as usize) {
             return Err(TrapReason::TooManyRegions);
@@ -156,7 +156,7 @@ impl MappableCtx {
         self.sync(rep)?;
         let known = self.entries.get(rep as usize).is_some_and(|entry| entry.given && entry.kind() as u32 == kind);
         if !known {
-            return Err(bug(rep, "what its handle is", line!()));
+            return Err(misplaced(rep, "what its handle is"));
         }
         self.drop_handle(rep);
         Ok(())
@@ -170,7 +170,7 @@ impl MappableCtx {
             return Ok(());
         }
         if known.source != source(&entry.held) {
-            return Err(bug(rep, "where the ledger says", line!()));
+            return Err(misplaced(rep, "where the ledger says"));
         }
         entry.mapped = match known.mapped {
             None => None,
@@ -179,7 +179,7 @@ impl MappableCtx {
                 let (offset, size) = (u64::from(offset), entry.held.size());
                 let mount = Placement::new(offset, size, size).map(|at| Mount::new(at, &entry.held)).ok();
                 let found = seat.zip(mount).filter(|(seat, mount)| self.seats.shows(*seat, mount));
-                Some(found.ok_or_else(|| bug(rep, "where the ledger says", line!()))?)
+                Some(found.ok_or_else(|| misplaced(rep, "where the ledger says"))?)
             }
         };
         Ok(())
@@ -226,7 +226,7 @@ impl MappableCtx {
     pub(super) fn failure(&self, table: u32, code: u32, first: u32, second: u32) -> TrapReason {
         let Some(books) = &self.books else { return TrapReason::AnotherContext };
         let found = || books.tables.kind_of(&books.ledger, table, first);
-        super::failure::reason(books.tables.instance(table), code, first, second, found)
+        failure::reason(books.tables.instance(table), code, first, second, found)
     }
 }
 
@@ -259,11 +259,6 @@ fn source(held: &Held) -> Option<(u32, u32)> {
     let start = u32::try_from(range.start() / GRANULE).ok().filter(|start| *start != ledger::layout::NO_SOURCE)?;
     let granules = u32::try_from(range.len() / GRANULE).ok()?;
     region.extent().block().is_none().then_some((start, granules))
-}
-
-/// A broken invariant.
-pub(super) fn broken(what: &'static str, line: u32) -> TrapReason {
-    TrapReason::LedgerBug { what: what.to_owned(), file: file!(), line }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::addresses::SeatId;
 use super::context::{Entry, MappableCtx};
-use super::error::{TrapReason, WitMapError};
+use super::error::{TrapReason, WitMapError, misplaced};
 use crate::region::Held;
 use crate::view::{Mount, MountError, Placement, PlacementError};
 
@@ -21,6 +21,24 @@ pub(super) enum Kind {
     Frozen,
 }
 
+impl Kind {
+    /// The resource of what is not mapped.
+    fn unmapped(self) -> &'static str {
+        match self {
+            Self::Mappable => "mappable",
+            Self::Frozen => "frozen",
+        }
+    }
+
+    /// The resource of what is mapped.
+    fn mapped(self) -> &'static str {
+        match self {
+            Self::Mappable => "mapping",
+            Self::Frozen => "frozen-mapping",
+        }
+    }
+}
+
 /// What a change answers: the memory whose base is to be refreshed, what a guest is told, or why it traps.
 pub(super) type Changed = Result<Result<SeatId, WitMapError>, TrapReason>;
 
@@ -31,7 +49,7 @@ impl MappableCtx {
         let mapped = self.mapped();
         let Some(entry) = self.entries.get_mut(rep as usize).filter(|entry| entry.mapped.is_none() && is(entry, kind))
         else {
-            return Err(bug(rep, "unmapped", line!()));
+            return Err(TrapReason::NotGiven { rep, kind: kind.unmapped() });
         };
         if at.len == 0 {
             return Ok(Err(WitMapError::PlacementMisaligned));
@@ -66,8 +84,10 @@ impl MappableCtx {
     /// same representation.
     pub(super) fn unmap(&mut self, rep: u32, kind: Kind, at: List) -> Changed {
         let entry = self.entries.get_mut(rep as usize).filter(|entry| is(entry, kind));
-        let entry = entry.ok_or_else(|| bug(rep, "mapped", line!()))?;
-        let (seat, mount) = entry.mapped.ok_or_else(|| bug(rep, "mapped", line!()))?;
+        let mapped = entry.and_then(|entry| entry.mapped.map(|(seat, mount)| (entry, seat, mount)));
+        let Some((entry, seat, mount)) = mapped else {
+            return Err(TrapReason::NotGiven { rep, kind: kind.mapped() });
+        };
         if at.len == 0 {
             return Ok(Err(WitMapError::PlacementMismatch));
         }
@@ -139,15 +159,11 @@ fn answer(rep: u32, error: MountError) -> Result<WitMapError, TrapReason> {
     match error {
         MountError::Overlaps => Ok(WitMapError::PlacementOverlaps),
         MountError::Unmappable => Ok(WitMapError::PlacementUnmappable),
-        MountError::Unknown => Err(bug(rep, "in a memory of this store", line!())),
+        MountError::Unknown => Err(misplaced(rep, "in a memory of this store")),
         MountError::Exhausted(error) => {
             tracing::debug!(%error, "a region was not mapped");
             Ok(WitMapError::MappingsExhausted)
         }
         MountError::Broken(error) => Err(TrapReason::Broken(error)),
     }
-}
-
-pub(super) fn bug(rep: u32, expected: &'static str, line: u32) -> TrapReason {
-    TrapReason::Bug { rep, expected, file: file!(), line }
 }

@@ -368,7 +368,7 @@ impl Runtime {
     pub fn context(&self) -> MappableCtx {
         let views = Allowance::new(usize::MAX);
         let driving = Driving { views, ..self.driving.clone() };
-        MappableCtx::new(Arc::clone(&self.backing), driving, self.mapping != MappingMode::Off)
+        MappableCtx::new(&self.engine, Arc::clone(&self.backing), driving, self.mapping != MappingMode::Off)
     }
 
     pub(super) fn backing(&self) -> &Arc<Backing> {

@@ -2,8 +2,7 @@
 //! What fails has changed nothing, and gives back what it took.
 
 use super::context::MappableCtx;
-use super::error::{TrapReason, WitAllocateError, WitPartError};
-use super::mapping::bug;
+use super::error::{TrapReason, WitAllocateError, WitPartError, misplaced};
 use crate::region::{FrozenRegion, Held, Mappable, check_part};
 
 /// Handles, by their representations: the new ones, or the one that came, and why.
@@ -33,7 +32,7 @@ impl MappableCtx {
     }
 
     pub(super) fn split(&mut self, rep: u32, at: u64) -> Given<(u32, u32), WitPartError> {
-        let region = self.region_mut(rep).ok_or_else(|| bug(rep, "held and not mapped", line!()))?;
+        let region = self.known_region(rep)?;
         if let Err(error) = region.check_split(at) {
             return Ok(Err((rep, error.into())));
         }
@@ -89,15 +88,19 @@ impl MappableCtx {
         if self.account.has_room(bytes, &self.limits) { Ok(()) } else { Err(WitAllocateError::RegionOverQuota) }
     }
 
+    pub(super) fn known_region(&self, rep: u32) -> Result<&Mappable, TrapReason> {
+        self.region(rep).ok_or(TrapReason::NotGiven { rep, kind: "mappable" })
+    }
+
     pub(super) fn known_frozen(&self, rep: u32) -> Result<&FrozenRegion, TrapReason> {
-        self.frozen(rep).ok_or_else(|| bug(rep, "frozen and not mapped", line!()))
+        self.frozen(rep).ok_or(TrapReason::NotGiven { rep, kind: "frozen" })
     }
 
     fn take_region(&mut self, rep: u32) -> Result<Mappable, TrapReason> {
-        self.region_mut(rep).ok_or_else(|| bug(rep, "held and not mapped", line!()))?;
+        self.known_region(rep)?;
         match self.take(rep).map(|entry| entry.held.release()) {
             Some(Held::Mappable(region)) => Ok(region),
-            _ => Err(bug(rep, "held and not mapped", line!())),
+            _ => Err(misplaced(rep, "held and not mapped")),
         }
     }
 
@@ -105,7 +108,7 @@ impl MappableCtx {
         self.known_frozen(rep)?;
         match self.take(rep).map(|entry| entry.held.release()) {
             Some(Held::Frozen(region)) => Ok(region),
-            _ => Err(bug(rep, "frozen and not mapped", line!())),
+            _ => Err(misplaced(rep, "frozen and not mapped")),
         }
     }
 }

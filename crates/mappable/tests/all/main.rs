@@ -15,6 +15,7 @@ mod image;
 mod ledger;
 mod limits;
 mod mapping;
+mod misuse;
 mod moved;
 mod parts;
 mod private;

@@ -379,11 +379,17 @@ fn place(granule: usize) -> u32 {
 
 /// A call ended with an error: a trap, and one that a guest may cause.
 pub(crate) fn trap(error: &wasmtime::Error) -> Outcome {
-    use TrapReason::{AnotherContext, Broken, Bug, NotRefreshed, Unreadable};
+    use TrapReason::{AnotherContext, AnotherRuntime, Broken, Bug, NotGiven, NotRefreshed, Unreadable};
     match error.downcast_ref::<TrapReason>() {
-        Some(reason @ (AnotherContext | Broken(_) | Bug { .. } | NotRefreshed(_) | Unreadable(_))) => {
-            panic!("{reason}")
-        }
+        Some(
+            reason @ (AnotherContext
+            | AnotherRuntime
+            | Broken(_)
+            | Bug { .. }
+            | NotGiven { .. }
+            | NotRefreshed(_)
+            | Unreadable(_)),
+        ) => panic!("{reason}"),
         _ => Outcome::Trap,
     }
 }

@@ -10,7 +10,7 @@ use super::super::ledger::Operand;
 use super::super::mapping::{self, Changed, List};
 use super::super::runtime::gate;
 use super::mappable::{read, write};
-use super::swapping::list;
+use super::swapping::{check_runtime, list};
 use super::{give, owned};
 use crate::ledger::{Kind, interface};
 use crate::region::{Frozen, Mappable};
@@ -76,12 +76,12 @@ fn add_regions<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) ->
     ledger.func_wrap("mappable-size", |mut store: StoreContextMut<'_, T>, (_,): (u32,)| {
         let context = store.data_mut().mappable();
         let [rep] = context.claim([BORROWED_MAPPABLE])?;
-        Ok((context.get(&Resource::new_borrow(rep))?.size(),))
+        Ok((context.known_region(rep)?.size(),))
     })?;
     ledger.func_wrap("mappable-read", |mut store: StoreContextMut<'_, T>, (_, offset, len): (u32, u64, u32)| {
         let context = store.data_mut().mappable();
         let [rep] = context.claim([BORROWED_MAPPABLE])?;
-        let region = context.get(&Resource::new_borrow(rep))?;
+        let region = context.known_region(rep)?;
         Ok((read(region.size(), offset, len, |into| region.extent().read(offset, into))?,))
     })?;
     ledger.func_wrap(
@@ -197,6 +197,7 @@ fn add_crossings<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) 
 
 fn add_tables<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     ledger.func_wrap("join", |mut store: StoreContextMut<'_, T>, (memory, name): (WasmList<u8>, WasmList<u8>)| {
+        check_runtime(&mut store)?;
         let (memory, name) = (list(&memory, &store), name.as_le_slice(&store).to_vec());
         Ok((store.data_mut().mappable().join_ledger(memory, &name)?,))
     })?;

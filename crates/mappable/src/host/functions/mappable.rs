@@ -5,7 +5,6 @@ use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
 use super::super::context::MappableView;
 use super::super::error::{TrapReason, WitAccessError, WitAllocateError, WitPartError};
-use super::super::mapping::bug;
 use super::{MAX_READ, give, owned};
 use crate::region::{Frozen, GRANULE, Mappable};
 
@@ -17,7 +16,7 @@ pub(super) fn add<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) 
         Ok((answer.map(give::<Mappable>),))
     })?;
     types.func_wrap("[method]mappable.size", |mut store: StoreContextMut<'_, T>, (this,): (Region,)| {
-        Ok((store.data_mut().mappable().get(&this)?.size(),))
+        Ok((store.data_mut().mappable().known_region(this.rep())?.size(),))
     })?;
     types.func_wrap("[static]mappable.freeze", |mut store: StoreContextMut<'_, T>, (this,): (Region,)| {
         let rep = owned(&this)?;
@@ -31,7 +30,7 @@ fn add_bytes<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> wa
     types.func_wrap(
         "[method]mappable.read",
         |mut store: StoreContextMut<'_, T>, (this, offset, len): (Region, u64, u32)| {
-            let region = store.data_mut().mappable().get(&this)?;
+            let region = store.data_mut().mappable().known_region(this.rep())?;
             Ok((read(region.size(), offset, len, |into| region.extent().read(offset, into))?,))
         },
     )?;
@@ -50,7 +49,7 @@ pub(super) fn write<T: MappableView + 'static>(
     offset: u64,
     from: &WasmList<u8>,
 ) -> wasmtime::Result<Result<(), WitAccessError>> {
-    let size = store.data_mut().mappable().get(&Resource::new_borrow(rep))?.size();
+    let size = store.data_mut().mappable().known_region(rep)?.size();
     if offset.checked_add(from.len() as u64).is_none_or(|end| end > size) {
         return Ok(Err(WitAccessError::RangeOutsideRegion));
     }
@@ -61,7 +60,7 @@ pub(super) fn write<T: MappableView + 'static>(
         let len = piece.len().min(from.len() - done);
         piece[..len].copy_from_slice(&from.as_le_slice(&*store)[done..done + len]);
         let region = store.data_mut().mappable().region_mut(rep);
-        let region = region.ok_or_else(|| bug(rep, "held and not mapped", line!()))?;
+        let region = region.ok_or(TrapReason::NotGiven { rep, kind: "mappable" })?;
         let to = offset + done as u64;
         region.extent_mut().write(to, &piece[..len]).map_err(TrapReason::Unreadable)?;
         done += len;

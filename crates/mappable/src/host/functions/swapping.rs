@@ -4,7 +4,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
 use super::super::context::{FrozenMapping, MappableCtx, MappableView, Mapping};
-use super::super::error::WitMapError;
+use super::super::error::{TrapReason, WitMapError};
 use super::super::mapping::{Changed, Kind, List};
 use super::{give, owned};
 use crate::region::{Frozen, Mappable};
@@ -34,9 +34,19 @@ where
     types.func_wrap(name, move |mut store: StoreContextMut<'_, T>, (this, at): (Resource<From>, WasmList<u8>)| {
         let (rep, at) = (owned(&this)?, list(&at, &store));
         let answer = change(store.data_mut().mappable(), rep, kind, at)?;
+        if answer == Err(WitMapError::PlacementUnmappable) {
+            check_runtime(&mut store)?;
+        }
         let answer: Swapped<To, From> = (answer.map(|_| give(rep)).map_err(|error| (this, error)),);
         Ok(answer)
     })
+}
+
+/// Whether a memory may be unknown because the store has another runtime's context. Asked where one is, so that what maps
+/// pays nothing for it.
+pub(super) fn check_runtime<T: MappableView + 'static>(store: &mut StoreContextMut<'_, T>) -> Result<(), TrapReason> {
+    let engine = store.engine().clone();
+    store.data_mut().mappable().check_engine(&engine)
 }
 
 /// Where a list is, without reading it.

@@ -316,7 +316,7 @@ fn what_the_ledger_contradicts_is_our_bug() {
         let mut world = World::new(MappingMode::Auto, "16");
         let region = world.call(A, "allocate", &[1]);
         let reason = world.trap(A, "send-and-size", &[region, tag]);
-        assert!(matches!(reason, TrapReason::LedgerBug { .. }), "{tag}: {reason}");
+        assert!(matches!(reason, TrapReason::Bug { .. }), "{tag}: {reason}");
     }
     for region in [1, layout::MAX_REGIONS, u32::MAX] {
         let mut world = World::new(MappingMode::Auto, "16");
@@ -334,7 +334,7 @@ fn traps_name_the_instance() {
         assert_eq!(reason.to_string(), format!("lifted while mapped: region 7 of instance {name}"));
     }
     let mut world = World::new(MappingMode::Copy, "16");
-    assert!(matches!(world.trap(A, "fail", &[99, 0, 0]), TrapReason::LedgerBug { .. }));
+    assert!(matches!(world.trap(A, "fail", &[99, 0, 0]), TrapReason::Bug { .. }));
 }
 
 #[test]

@@ -347,7 +347,7 @@ on_every_ledger_setup! {
         let region = world.region(1, 0x36);
         let handle = world.insert(region);
         let error = trapped(ask.call(&mut world.store, (1, handle)));
-        assert!(matches!(error.downcast_ref(), Some(TrapReason::Bug { .. })), "{error:?}");
+        assert!(matches!(error.downcast_ref(), Some(TrapReason::NotGiven { .. })), "{error:?}");
 
         let mut world = World::new(setup);
         let instance = instantiate(&mut world, larger);
@@ -356,7 +356,7 @@ on_every_ledger_setup! {
         let handle = world.insert(region);
         let twice = Handle::new_own(handle.rep());
         let error = trapped(choose.call(&mut world.store, (1, handle, 0x1_2345_6789, twice, 0.25)));
-        assert!(matches!(error.downcast_ref(), Some(TrapReason::Bug { .. })), "{error:?}");
+        assert!(matches!(error.downcast_ref(), Some(TrapReason::NotGiven { .. })), "{error:?}");
         // Nobody was called, who would have dropped one of them.
         assert_eq!(world.held(), (1, GRANULE));
     }

@@ -166,7 +166,7 @@ on_every_setup! {
                         }
                         Err(error) => {
                             assert!(setup.is_ledger() && !matches!(word, Word::Handle(_)), "{what}");
-                            let is_bug = matches!(error.downcast_ref(), Some(TrapReason::Bug { .. }));
+                            let is_bug = matches!(error.downcast_ref(), Some(TrapReason::Bug { .. } | TrapReason::NotGiven { .. }));
                             assert!(!is_bug, "{what}");
                         }
                     }
