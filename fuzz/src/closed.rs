@@ -32,7 +32,7 @@ pub fn check(input: &[u8]) -> Chosen {
 fn check_with(input: &[u8], lists: bool) -> Chosen {
     let with = |tier| {
         let before = cpu_seconds();
-        let result = rewrite_with(input, &gate(), Settings { tier, lists, fix: false, anchor: false });
+        let result = rewrite_with(input, &gate(), Settings { tier, lists, bound: false, preload: false });
         let took = cpu_seconds() - before;
         assert!(took < SECONDS, "rewriting {} bytes took {took} s", input.len());
         if let Err(error) = &result {

@@ -4,21 +4,21 @@
 //! - [`grammar`]: valid components with marked functions in many shapes, that run.
 //! - [`reading`]: a second reader of components, which shares nothing with the rewriter but `wasmparser`.
 //! - [`soundness`]: what holds of each component that was rewritten for the baseline, and [`closed`]: for the ledger;
-//!   `fixed`: of the memories that were given a maximum; [`anchored`]: of anchors.
+//!   `bounded`: of the memories that were given a maximum; [`preloaded`]: of preloads.
 //! - [`machine`]: runs a component on a stock engine, on a host that only keeps a record.
 //! - [`trees`]: trees of components that call each other, with functions of random types, and [`tiers`]: what runs
 //!   them, in each way that there is; [`embedder`]: what an open tree calls and is called by; [`traps`]: what was
 //!   wrong, by name; [`cases`]: all that, together.
 
-pub mod anchored;
+mod bounded;
 pub mod cases;
 pub mod closed;
 pub mod corpus;
 pub mod embedder;
-mod fixed;
 pub mod grammar;
 pub mod machine;
 pub mod mutate;
+pub mod preloaded;
 pub mod reading;
 pub mod soundness;
 pub mod tiers;

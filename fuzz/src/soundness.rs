@@ -9,15 +9,15 @@ use rustix::time::{ClockId, clock_gettime};
 use wasmparser::{Validator, WasmFeatures};
 
 use crate::reading::{Lower, Tree};
-use crate::{anchored, fixed};
+use crate::{bounded, preloaded};
 
 /// The gate of all targets: [`Tree::plain`] knows its key.
 pub fn gate() -> Gate {
     Gate::new("k0").expect("a good key")
 }
 
-/// What the claims about refreshes are about: what is fixed beyond them is [`fixed`]'s.
-pub const BASELINE: Settings = Settings { tier: Tier::Baseline, lists: true, fix: false, anchor: false };
+/// What the claims about refreshes are about: what is bounded beyond them is [`bounded`]'s.
+pub const BASELINE: Settings = Settings { tier: Tier::Baseline, lists: true, bound: false, preload: false };
 
 /// Time that one rewriting may take on this thread, whatever the input. Rewriting is linear but for the sorting of
 /// names: what was exponential, or no more than quadratic in the input, would be far over it.
@@ -55,8 +55,8 @@ pub fn check(input: &[u8], form: Form) -> Result<Rewritten<'_>, RewriteError> {
     let took = cpu_seconds() - before;
     assert!(took < SECONDS, "rewriting {} bytes took {took} s", input.len());
 
-    fixed::check(input, &result);
-    anchored::check(input, &result);
+    bounded::check(input, &result);
+    preloaded::check(input, &result);
     let again = rewrite_with(input, &gate(), BASELINE);
     let inspected = inspect(input);
     match &result {

@@ -17,7 +17,7 @@ use crate::{files, table};
 /// Says for each function that changes what is mapped where the rewriter puts its refresh, and for each memory by which
 /// strategy regions get into it: swap (another view is made current, no system call), remap (pages are mapped over, a
 /// system call), or not at all, and why. A memory that nothing is mapped into gets a maximum, so that it costs nothing
-/// that others can be; loops on the others get an anchor in front of them, a load that spares them more.
+/// that others can be; loops on the others get a preload in front of them, a load that spares them more.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  mappable inspect app.wasm\n  mappable inspect --json app.wasm\n\n\
     Exit codes: 0 done; 2 wrong usage; 3 not a component, not to be found, or refused by the rewriter.")]
@@ -71,7 +71,7 @@ fn describe(name: &str, facts: &Facts) -> String {
             text += &format!("\n{}", facts.tier);
         }
         if !facts.memories.is_empty() {
-            text += &format!("\n\nMemories\n{}{}", memories(&facts.memories), anchors(facts.anchors));
+            text += &format!("\n\nMemories\n{}{}", memories(&facts.memories), preloads(facts.preloads));
         }
         return text;
     }
@@ -95,18 +95,18 @@ fn describe(name: &str, facts: &Facts) -> String {
     format!(
         "{text}\n\nFunctions that change what is mapped, each called through its refresh\n{table}\n\nMemories\n{}{}",
         memories(&facts.memories),
-        anchors(facts.anchors)
+        preloads(facts.preloads)
     )
 }
 
-/// What is said of loops, if any is anchored.
-fn anchors(count: usize) -> String {
+/// What is said of loops, if any is preloaded.
+fn preloads(count: usize) -> String {
     let loops = match count {
         0 => return String::new(),
         1 => "1 loop has".to_owned(),
         _ => format!("{count} loops have"),
     };
-    format!("\n{loops} an anchor in front: the base of a memory that may move is loaded once, not each time around.")
+    format!("\n{loops} a preload in front: the base of a memory that may move is loaded once, not each time around.")
 }
 
 fn memories(memories: &[Memory]) -> String {

@@ -11,8 +11,8 @@
 //!              │ read     what is where: marked lowers, uses of core functions,    ── shape: which functions
 //!              ▼          instances, modules, by the validator's own index spaces          are marked
 //!            facts ─────────────► verify   which marked lowers sit behind a refresh
-//!              │ fix      memories that nothing is mapped into get a maximum ── patch: writes both
-//!              │ anchor   loops on others find the base of their memory loaded
+//!              │ bound      memories that nothing is mapped into get a maximum ── patch: writes both
+//!              │ preload   loops on others find the base of their memory loaded
 //!              │ plan     where refreshes go, and what each old index becomes
 //!              ▼
 //!            plan
@@ -30,8 +30,8 @@
 //!   and that lower gets a refresh like any other.
 //! - Names of our package imported by the outermost component become a [`Gate`]'s, so that the host's functions can
 //!   be linked to by nothing that was not rewritten.
-//! - Memories that nothing is mapped into get a maximum ([`FIXED_PAGES`]), so that they don't pay for those that are.
-//! - Loops on memories that may move get an *anchor* in front of them where that pays: a byte is loaded, so that the base
+//! - Memories that nothing is mapped into get a maximum ([`BOUNDED_PAGES`]), so that they don't pay for those that are.
+//! - Loops on memories that may move get a *preload* in front of them where that pays: a byte is loaded, so that the base
 //!   is loaded once for the loop, not each time around.
 //! - A component with none of these is given back byte for byte.
 //!
@@ -40,8 +40,8 @@
 //! hands, and copies plain lists at once: [`ledger`] says how. [`Tier`] chooses; the [`Report`] says which it is, and what
 //! stood in the way.
 //!
-//! Core modules are copied byte for byte but for those maxima and anchors, custom sections too (a module that has any in which
-//! offsets in its code are named gets no anchors); names in `component-name` sections move with the indices that they name (a
+//! Core modules are copied byte for byte but for those maxima and preloads, custom sections too (a module that has any in which
+//! offsets in its code are named gets no preloads); names in `component-name` sections move with the indices that they name (a
 //! section that can't be read is dropped).
 //!
 //! ```
@@ -78,8 +78,8 @@ mod tree;
 use std::borrow::Cow;
 
 use baseline::{emit, plan, verify};
-pub use core_modules::bound::FIXED_PAGES;
-pub use core_modules::patch::anchored;
+pub use core_modules::bound::BOUNDED_PAGES;
+pub use core_modules::patch::preloaded;
 use core_modules::{bound, patch, preload};
 pub use error::{MemoryFault, RewriteError, ShapeFault, Site, Unguarded};
 pub use gate::{Gate, GateKeyError};
@@ -112,16 +112,16 @@ pub struct Settings {
     pub tier: Tier,
     /// Whether lists of plain data go by window between components of closed compositions.
     pub lists: bool,
-    /// Whether memories that nothing is mapped into get a maximum, [`FIXED_PAGES`].
-    pub fix: bool,
-    /// Whether loops on memories that may move get anchors. They burn fuel, three units each time that a loop is come to.
-    pub anchor: bool,
+    /// Whether memories that nothing is mapped into get a maximum, [`BOUNDED_PAGES`].
+    pub bound: bool,
+    /// Whether loops on memories that may move get preloads. They burn fuel, three units each time that a loop is come to.
+    pub preload: bool,
 }
 
 impl Default for Settings {
-    /// The ledger where it can be, lists too, memories fixed and loops anchored.
+    /// The ledger where it can be, lists too, memories bounded and loops preloaded.
     fn default() -> Self {
-        Settings { tier: Tier::Auto, lists: true, fix: true, anchor: true }
+        Settings { tier: Tier::Auto, lists: true, bound: true, preload: true }
     }
 }
 
@@ -151,7 +151,7 @@ pub fn rewrite<'a>(component: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, Re
 }
 
 /// Makes `component` one that can map, and puts its imports of our package behind `gate`. Memories that nothing is mapped
-/// into get a maximum, if they are to be fixed, and loops on the others anchors.
+/// into get a maximum, if they are to be bounded, and loops on the others preloads.
 ///
 /// At the baseline tier each marked lower of it and its nested components gets a refresh. At the ledger tier, which is
 /// for closed compositions, handles and lists go by trusted modules, and what comes out imports the host's side of the
@@ -196,9 +196,9 @@ pub fn rewrite_with<'a>(component: &'a [u8], gate: &Gate, settings: Settings) ->
 struct Rewriter<'f, 'a> {
     facts: &'f read::Facts<'a>,
     gate: &'f Gate,
-    fixes: bound::Fixes,
-    anchors: preload::Anchors,
-    /// With the memories fixed that are to be, and with anchors. Indices are as in the facts; offsets are not.
+    bounded: bound::Bounded,
+    preloads: preload::Preloads,
+    /// With the memories bounded that are to be, and with preloads. Indices are as in the facts; offsets are not.
     component: Cow<'a, [u8]>,
 }
 
@@ -209,10 +209,11 @@ impl<'f, 'a> Rewriter<'f, 'a> {
         gate: &'f Gate,
         settings: Settings,
     ) -> Result<Self, RewriteError> {
-        let fixes = if settings.fix { bound::Fixes::new(facts)? } else { bound::Fixes::default() };
-        let anchors = if settings.anchor { preload::Anchors::new(facts, &fixes)? } else { preload::Anchors::default() };
-        let component = patch::patch(component, &fixes, &anchors)?;
-        Ok(Rewriter { facts, gate, fixes, anchors, component })
+        let bounded = if settings.bound { bound::Bounded::new(facts)? } else { bound::Bounded::default() };
+        let preloads =
+            if settings.preload { preload::Preloads::new(facts, &bounded)? } else { preload::Preloads::default() };
+        let component = patch::patch(component, &bounded, &preloads)?;
+        Ok(Rewriter { facts, gate, bounded, preloads, component })
     }
 
     /// The baseline tier; `obstacle` is what stood in the way of the other.
@@ -259,7 +260,7 @@ impl<'f, 'a> Rewriter<'f, 'a> {
     fn plan(&self) -> Result<(plan::Plan, Report), RewriteError> {
         let guards = verify::guards(self.facts);
         let plan = plan::Plan::new(self.facts, &guards, Some(self.gate))?;
-        let report = report::report(self.facts, &guards, &plan, &self.fixes, &self.anchors)?;
+        let report = report::report(self.facts, &guards, &plan, &self.bounded, &self.preloads)?;
         Ok((plan, report))
     }
 }
@@ -274,9 +275,9 @@ pub fn inspect(component: &[u8]) -> Result<Report, RewriteError> {
     let (facts, types) = read::read_with(component, read::Bodies::Validate, &mut walker)?;
     let guards = verify::guards(&facts);
     let plan = plan::Plan::new(&facts, &guards, None)?;
-    let fixes = bound::Fixes::new(&facts)?;
-    let anchors = preload::Anchors::new(&facts, &fixes)?;
-    let mut report = report::report(&facts, &guards, &plan, &fixes, &anchors)?;
+    let bounded = bound::Bounded::new(&facts)?;
+    let preloads = preload::Preloads::new(&facts, &bounded)?;
+    let mut report = report::report(&facts, &guards, &plan, &bounded, &preloads)?;
     let settings = ledger::analysis::Settings { lists: true };
     report.tier = walker.finish(&facts, types.as_ref(), settings)?.into();
     Ok(report)

@@ -4,8 +4,8 @@ use wasmparser::Instance;
 
 use crate::baseline::plan::{ComponentPlan, Plan};
 use crate::baseline::verify::Guard;
-use crate::core_modules::bound::Fixes;
-use crate::core_modules::preload::Anchors;
+use crate::core_modules::bound::Bounded;
+use crate::core_modules::preload::Preloads;
 use crate::error::{RewriteError, broken};
 use crate::gate;
 use crate::ledger::analysis::{Analysis, CanonRole};
@@ -167,17 +167,18 @@ pub(crate) fn report(
     facts: &Facts<'_>,
     guards: &[Vec<Guard>],
     plan: &Plan,
-    fixes: &Fixes,
-    anchors: &Anchors,
+    bounded: &Bounded,
+    preloads: &Preloads,
 ) -> Result<Report, RewriteError> {
     let imports = facts.root_imports.iter().filter(|name| gate::is_public(name));
     let components = facts.components.iter().zip(guards).zip(&plan.components);
     let components = components.enumerate().map(|(number, ((facts, guards), plan))| {
         let mut report = component(facts, guards, plan)?;
         for (place, (module, memories)) in report.modules.iter_mut().zip(&facts.module_memories).enumerate() {
-            let fixed = fixes.of((number, place)).into_iter().flatten();
-            module.fixed = fixed.filter_map(|index| (*index as usize).checked_sub(memories.imports.len())).collect();
-            module.anchors = anchors.of((number, place)).map_or(0, |module| module.anchors.len());
+            let bounded = bounded.of((number, place)).into_iter().flatten();
+            module.bounded =
+                bounded.filter_map(|index| (*index as usize).checked_sub(memories.imports.len())).collect();
+            module.preloads = preloads.of((number, place)).map_or(0, |module| module.preloads.len());
         }
         Ok(report)
     });

@@ -20,7 +20,7 @@ use super::size;
 use crate::table;
 
 /// Where bytes are. The columns of the table, in this order.
-const METHODS: [&str; 4] = ["stock", "heap", "mapped", "unanchored"];
+const METHODS: [&str; 4] = ["stock", "heap", "mapped", "as written"];
 
 const PAGE: Page = Page {
     name: "access",
@@ -31,7 +31,7 @@ const PAGE: Page = Page {
 
 /// Work on bytes that are on the heap of an engine with default settings, without this project (`stock`), on the heap of
 /// an engine that can map (`heap`), and in a mapped region (`mapped`), interleaved in one run; and in a mapped region with the
-/// module as it is, without the anchors that the rewriter puts in front of loops (`unanchored`).
+/// module as it is, without the preloads that the rewriter puts in front of loops (`as written`).
 ///
 /// All run one module of hand-written loops, on the same data at the same address. Every run is checked against a
 /// native computation. How long a loop takes depends on where its code happens to lie, by more than anything that is
@@ -86,9 +86,9 @@ struct Summary {
     mapped_over_heap: Option<f64>,
     /// As `mapped_over_stock`, of the least samples instead of the medians: what else runs on the machine only adds.
     mapped_over_stock_least: Option<f64>,
-    /// What `mapped_over_stock` would be without anchors.
-    unanchored_over_stock: Option<f64>,
-    unanchored_over_stock_least: Option<f64>,
+    /// What `mapped_over_stock` would be without preloads.
+    as_written_over_stock: Option<f64>,
+    as_written_over_stock_least: Option<f64>,
     /// `mapped_over_stock` of each kernel, over sizes.
     cases: BTreeMap<&'static str, f64>,
 }
@@ -165,7 +165,7 @@ fn measure_kernel(engines: &[Engines], kernel: Kernel, bytes: u32, args: &Args) 
 /// What a kernel takes in each place, as one compilation has it.
 fn measure_shift(engines: &Engines, job: &Job, args: &Args) -> Result<Vec<Spread>> {
     let name = job.kernel.name();
-    let mut rooms = [engines.stock(name)?, engines.heap(name)?, engines.mapped(name)?, engines.unanchored(name)?];
+    let mut rooms = [engines.stock(name)?, engines.heap(name)?, engines.mapped(name)?, engines.as_written(name)?];
     // Pages are touched, and caches warm, before the first sample.
     let mut runs = 1;
     for room in &mut rooms {
@@ -202,8 +202,8 @@ fn summarize(rows: &[Row]) -> Summary {
         heap_over_stock: mean(1, 0, None),
         mapped_over_heap: mean(2, 1, None),
         mapped_over_stock_least: least(2),
-        unanchored_over_stock: mean(3, 0, None),
-        unanchored_over_stock_least: least(3),
+        as_written_over_stock: mean(3, 0, None),
+        as_written_over_stock_least: least(3),
         cases: cases.collect(),
     }
 }
@@ -215,10 +215,10 @@ fn print(rows: &[Row], summary: &Summary) {
         ">stock",
         ">heap",
         ">mapped",
-        ">unanchored",
+        ">as written",
         ">heap ÷ stock",
         ">mapped ÷ stock",
-        ">unanchored ÷ stock",
+        ">as written ÷ stock",
     ]);
     for group in rows.as_chunks::<{ METHODS.len() }>().0 {
         let mut cells = vec![group[0].case.to_owned(), size::human(group[0].bytes)];
@@ -232,8 +232,8 @@ fn print(rows: &[Row], summary: &Summary) {
         ("mapped ÷ stock", summary.mapped_over_stock),
         ("heap ÷ stock", summary.heap_over_stock),
         ("mapped ÷ stock, least samples", summary.mapped_over_stock_least),
-        ("unanchored ÷ stock", summary.unanchored_over_stock),
-        ("unanchored ÷ stock, least samples", summary.unanchored_over_stock_least),
+        ("as written ÷ stock", summary.as_written_over_stock),
+        ("as written ÷ stock, least samples", summary.as_written_over_stock_least),
     ];
     for (name, mean) in means {
         println!("{name}, geometric mean: {}", mean.map_or_else(|| "none".into(), |mean| format!("{mean:.3}")));

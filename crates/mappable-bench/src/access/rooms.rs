@@ -71,10 +71,10 @@ pub(super) struct Engines {
     stock: Engine,
     runtime: Runtime,
     kernels: Module,
-    /// As the rewriter has them, with anchors, for the runtime: what it does to the modules of components.
-    anchored: Module,
+    /// As the rewriter has them, with preloads, for the runtime: what it does to the modules of components.
+    preloaded: Module,
     /// As they are, for the runtime.
-    unanchored: Module,
+    as_written: Module,
     mapper: Module,
     size: u32,
 }
@@ -86,13 +86,13 @@ impl Engines {
         let stock = Engine::default();
         let pages = (u64::from(AT) + u64::from(size)).div_ceil(GRANULE);
         let kernels = wat::parse_str(text(pages, shift))?;
-        let anchored = rewrite::anchored(&kernels)?;
-        ensure!(*anchored != *kernels, "the kernels have no anchors");
+        let preloaded = rewrite::preloaded(&kernels)?;
+        ensure!(*preloaded != *kernels, "the kernels have no preloads");
         let compile = |engine, kernels: &[u8]| Module::from_binary(engine, kernels);
-        let (anchored, unanchored) = (compile(runtime.engine(), &anchored)?, compile(runtime.engine(), &kernels)?);
+        let (preloaded, as_written) = (compile(runtime.engine(), &preloaded)?, compile(runtime.engine(), &kernels)?);
         let kernels = compile(&stock, &kernels)?;
         let mapper = Module::new(runtime.engine(), MAPPER)?;
-        Ok(Self { stock, runtime, kernels, anchored, unanchored, mapper, size })
+        Ok(Self { stock, runtime, kernels, preloaded, as_written, mapper, size })
     }
 
     pub(super) fn stock(&self, kernel: &str) -> Result<Box<dyn Room>> {
@@ -101,15 +101,15 @@ impl Engines {
     }
 
     pub(super) fn heap(&self, kernel: &str) -> Result<Box<dyn Room>> {
-        Ok(Box::new(self.heap_of(self.store(), &self.anchored, kernel)?.0))
+        Ok(Box::new(self.heap_of(self.store(), &self.preloaded, kernel)?.0))
     }
 
     pub(super) fn mapped(&self, kernel: &str) -> Result<Box<dyn Room>> {
-        self.mapped_into(&self.anchored, kernel)
+        self.mapped_into(&self.preloaded, kernel)
     }
 
-    pub(super) fn unanchored(&self, kernel: &str) -> Result<Box<dyn Room>> {
-        self.mapped_into(&self.unanchored, kernel)
+    pub(super) fn as_written(&self, kernel: &str) -> Result<Box<dyn Room>> {
+        self.mapped_into(&self.as_written, kernel)
     }
 
     fn mapped_into(&self, kernels: &Module, kernel: &str) -> Result<Box<dyn Room>> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mappable::rewrite::{ComponentReport, FIXED_PAGES, LowerReport, MemoryType, RefreshReport, Report, TierReport};
+use mappable::rewrite::{BOUNDED_PAGES, ComponentReport, LowerReport, MemoryType, RefreshReport, Report, TierReport};
 use mappable::{MemoryShape, Strategy, strategy_for};
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub(super) struct Facts {
     pub(super) functions: Vec<Function>,
     pub(super) memories: Vec<Memory>,
     /// How many loops find the base of their memory loaded.
-    pub(super) anchors: usize,
+    pub(super) preloads: usize,
 }
 
 /// By which tier it can run.
@@ -87,7 +87,7 @@ pub(super) struct Memory {
     /// Whether a function that changes what is mapped acts on it.
     pub(super) mapped_into: bool,
     /// Whether it gets a maximum, so that its base is a constant.
-    pub(super) fixed: bool,
+    pub(super) bounded: bool,
     pub(super) strategy: Option<String>,
     pub(super) why: String,
 }
@@ -103,7 +103,7 @@ impl Facts {
             tier: Tier::from(&report.tier),
             functions: report.lowers().map(|(component, lower)| function(component, lower)).collect(),
             memories: report.components.iter().flat_map(memories).collect(),
-            anchors: modules.map(|module| module.anchors).sum(),
+            preloads: modules.map(|module| module.preloads).sum(),
         }
     }
 }
@@ -155,7 +155,7 @@ fn memories(component: &ComponentReport) -> Vec<Memory> {
         for (index, ty) in module.memories.iter().enumerate() {
             let name = format!("memory {index} of {}", module_title(component, module.index));
             let memory = memory(component, name, *ty, false);
-            memories.push(if module.fixed.contains(&index) { fixed(memory) } else { memory });
+            memories.push(if module.bounded.contains(&index) { bounded(memory) } else { memory });
         }
     }
     memories
@@ -180,17 +180,17 @@ fn memory(component: &ComponentReport, name: String, ty: MemoryType, mapped_into
         memory: name,
         pages: ty.to_string(),
         mapped_into,
-        fixed: false,
+        bounded: false,
         strategy,
         why,
     }
 }
 
 /// A memory that nothing is mapped into and that gets a maximum.
-fn fixed(memory: Memory) -> Memory {
+fn bounded(memory: Memory) -> Memory {
     let why =
-        format!("nothing is mapped into it: it gets a maximum of {FIXED_PAGES} pages, and its base is a constant");
-    Memory { fixed: true, strategy: None, why, ..memory }
+        format!("nothing is mapped into it: it gets a maximum of {BOUNDED_PAGES} pages, and its base is a constant");
+    Memory { bounded: true, strategy: None, why, ..memory }
 }
 
 fn shape(ty: MemoryType) -> MemoryShape {

@@ -14,7 +14,7 @@ fn says_what_a_stage_maps() {
         "put in: instance ",
         "\nTier: baseline, for `",
         "| swap     | it has no declared maximum, so its base may move |",
-        " loops have an anchor in front: ",
+        " loops have a preload in front: ",
     ] {
         assert!(text.contains(word), "{word:?} is not in\n{text}");
     }
@@ -25,7 +25,7 @@ fn says_what_a_stage_maps() {
     assert_eq!(facts["functions"].as_array().unwrap().len(), 2);
     assert_eq!(facts["memories"][0]["strategy"], "swap");
     assert_eq!(facts["memories"][0]["mapped_into"], true);
-    assert!(facts["anchors"].as_u64().unwrap() > 0, "{facts}");
+    assert!(facts["preloads"].as_u64().unwrap() > 0, "{facts}");
 }
 
 #[test]
@@ -37,8 +37,8 @@ fn says_plainly_when_nothing_maps() {
     assert!(done.stdout().starts_with(first), "{}", done.stdout());
     let facts = place.mappable(["inspect", "plain.wat", "--json"]).succeeds().json();
     assert_eq!(facts["maps"], false);
-    assert_eq!(facts["memories"][0]["fixed"], true);
-    assert_eq!(facts["anchors"], 0);
+    assert_eq!(facts["memories"][0]["bounded"], true);
+    assert_eq!(facts["preloads"], 0);
     assert!(facts["memories"][0]["why"].as_str().unwrap().starts_with("nothing is mapped into it"), "{facts}");
 }
 
@@ -59,7 +59,7 @@ fn says_why_a_memory_takes_its_strategy() {
         let facts = place.mappable(["inspect", "--json", "memory.wat"]).succeeds().json();
         let found = &facts["memories"][0];
         assert_eq!(found["strategy"].as_str().unwrap_or(""), strategy, "{memory}");
-        assert_eq!(found["fixed"], false, "{memory}");
+        assert_eq!(found["bounded"], false, "{memory}");
         assert!(found["why"].as_str().unwrap().contains(why), "{memory}: {found}");
     }
 }

@@ -1,4 +1,4 @@
-//! Writes into core modules what is planned for them alone: maxima of memories that they import and define, and anchors in
+//! Writes into core modules what is planned for them alone: maxima of memories that they import and define, and preloads in
 //! front of loops. All else keeps its bytes, but for the sizes of what it lies in.
 //!
 //! Sections are walked by their headers alone: the component has been validated.
@@ -12,29 +12,33 @@ use wasm_encoder::{
 };
 use wasmparser::{BinaryReader, ImportSectionReader, MemorySectionReader};
 
-use super::bound::{FIXED_PAGES, Fixes};
-use super::preload::{self, Anchors, ModuleAnchors};
+use super::bound::{BOUNDED_PAGES, Bounded};
+use super::preload::{self, ModulePreloads, Preloads};
 use crate::error::{RewriteError, broken};
 use crate::tree::binary::{FEATURES, Found, get, sections, with_header};
 use crate::tree::encode::{EmitResult, refusal};
 use crate::tree::read;
 
-/// The component with those memories fixed, and with those anchors.
-pub(crate) fn patch<'a>(component: &'a [u8], fixes: &Fixes, anchors: &Anchors) -> Result<Cow<'a, [u8]>, RewriteError> {
-    if fixes.is_empty() && anchors.is_empty() {
+/// The component with those memories bounded, and with those preloads.
+pub(crate) fn patch<'a>(
+    component: &'a [u8],
+    bounded: &Bounded,
+    preloads: &Preloads,
+) -> Result<Cow<'a, [u8]>, RewriteError> {
+    if bounded.is_empty() && preloads.is_empty() {
         return Ok(Cow::Borrowed(component));
     }
-    Patcher { fixes, anchors, begun: 0 }.component(component).map(Cow::Owned)
+    Patcher { bounded, preloads, begun: 0 }.component(component).map(Cow::Owned)
 }
 
-/// Puts anchors into a core module that is no component's: it does for embedders of modules what [`rewrite`](crate::rewrite)
+/// Puts preloads into a core module that is no component's: it does for embedders of modules what [`rewrite`](crate::rewrite)
 /// does for components. Any memory of it that may move is taken for one that is mapped into. The module is validated first,
-/// and given back as it is if no loop is worth an anchor.
+/// and given back as it is if no loop is worth a preload.
 ///
 /// # Errors
 ///
 /// What is no valid core module.
-pub fn anchored(module: &[u8]) -> Result<Cow<'_, [u8]>, RewriteError> {
+pub fn preloaded(module: &[u8]) -> Result<Cow<'_, [u8]>, RewriteError> {
     let (report, memories) = read::module(module)?;
     match preload::of_lone_module(module, &report, &memories)? {
         None => Ok(Cow::Borrowed(module)),
@@ -43,8 +47,8 @@ pub fn anchored(module: &[u8]) -> Result<Cow<'_, [u8]>, RewriteError> {
 }
 
 struct Patcher<'f> {
-    fixes: &'f Fixes,
-    anchors: &'f Anchors,
+    bounded: &'f Bounded,
+    preloads: &'f Preloads,
     /// How many components have begun: the next one's place in the facts.
     begun: usize,
 }
@@ -60,9 +64,9 @@ impl Patcher<'_> {
             let changed = if section.id == ComponentSectionId::CoreModule as u8 {
                 modules += 1;
                 let module = (number, modules - 1);
-                match (self.fixes.of(module), self.anchors.of(module)) {
+                match (self.bounded.of(module), self.preloads.of(module)) {
                     (None, None) => None,
-                    (memories, anchors) => Some(patch_module(content, memories, anchors)?),
+                    (memories, preloads) => Some(patch_module(content, memories, preloads)?),
                 }
                 .map(|module| with_header(section.id, &module))
             } else if section.id == ComponentSectionId::Component as u8 {
@@ -77,22 +81,22 @@ impl Patcher<'_> {
     }
 }
 
-/// A core module with the maximum for these of its memories, and with these anchors.
+/// A core module with the maximum for these of its memories, and with these preloads.
 pub(crate) fn patch_module(
     bytes: &[u8],
     memories: Option<&BTreeSet<u32>>,
-    anchors: Option<&ModuleAnchors>,
+    preloads: Option<&ModulePreloads>,
 ) -> Result<Vec<u8>, RewriteError> {
     let mut written = Module::HEADER.to_vec();
     let mut maxima = memories.map(|memories| Maxima { memories, next: 0, any: false });
     for section in sections(bytes)? {
         let content = get(bytes, &section.content)?;
-        let changed = match (&mut maxima, anchors) {
+        let changed = match (&mut maxima, preloads) {
             (Some(maxima), _) if section.id == SectionId::Import as u8 || section.id == SectionId::Memory as u8 => {
                 maxima.section(section.id, content)?
             }
-            (_, Some(anchors)) if section.id == SectionId::Code as u8 => {
-                Some(with_header(section.id, &preload::splice(content, anchors)?))
+            (_, Some(preloads)) if section.id == SectionId::Code as u8 => {
+                Some(with_header(section.id, &preload::splice(content, preloads)?))
             }
             _ => None,
         };
@@ -146,7 +150,7 @@ impl Reencode for Maxima<'_> {
     fn memory_type(&mut self, ty: wasmparser::MemoryType) -> EmitResult<MemoryType> {
         let mut ty = utils::memory_type(self, ty);
         if self.memories.contains(&self.next) {
-            ty.maximum = Some(FIXED_PAGES);
+            ty.maximum = Some(BOUNDED_PAGES);
             self.any = true;
         }
         self.next += 1;

@@ -81,9 +81,9 @@ pub enum Unsound {
     /// A `realloc` or `post-return` without a guard where there is a handle table.
     #[error("a `realloc` or `post-return` of canonical function {0} has no guard")]
     Unguarded(u32),
-    /// A lower or drop of a resource without a barrier where wrappers call `realloc`.
-    #[error("canonical function {0} has no barrier, and could be called by a `realloc` that a wrapper calls")]
-    Unbarred(u32),
+    /// A lower or drop of a resource without a may-leave check where wrappers call `realloc`.
+    #[error("canonical function {0} has no may-leave check, and could be called by a `realloc` that a wrapper calls")]
+    MayLeaveUnchecked(u32),
     /// A wrapper stands at a canonical function that is not a plain synchronous one.
     #[error("canonical function {0}, which a wrapper is for, is not a plain synchronous one")]
     NotPlain(u32),

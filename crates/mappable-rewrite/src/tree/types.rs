@@ -14,10 +14,10 @@ pub struct ModuleReport {
     pub refresh: bool,
     /// The memories that it defines itself, in order.
     pub memories: Vec<MemoryType>,
-    /// Which of those get a maximum ([`FIXED_PAGES`](crate::FIXED_PAGES)), for nothing is mapped into them.
-    pub fixed: Vec<usize>,
-    /// How many of its loops find the base of their memory loaded, by an anchor in front of them.
-    pub anchors: usize,
+    /// Which of those get a maximum ([`BOUNDED_PAGES`](crate::BOUNDED_PAGES)), for nothing is mapped into them.
+    pub bounded: Vec<usize>,
+    /// How many of its loops find the base of their memory loaded, by a preload in front of them.
+    pub preloads: usize,
 }
 
 /// A core memory's type. Whether a memory can be swapped, remapped or only copied to is decided by this.

@@ -44,9 +44,9 @@ const ORDINARY: &[&str] = &[
 ];
 
 /// The same bytes; or with a maximum for the one kind of memory that these components have.
-fn check(text: &str, bytes: &[u8], rewritten: &Rewritten<'_>, fixed: bool) {
+fn check(text: &str, bytes: &[u8], rewritten: &Rewritten<'_>, bounded: bool) {
     const MEMORY: &str = r#"(memory (export "m") 1)"#;
-    if fixed && text.contains(MEMORY) {
+    if bounded && text.contains(MEMORY) {
         assert_eq!(rewritten.bytes, wasm(&text.replace(MEMORY, r#"(memory (export "m") 1 65535)"#)), "{text}");
     } else {
         assert!(matches!(rewritten.bytes, Cow::Borrowed(_)), "{text}");
@@ -90,8 +90,8 @@ const WITHOUT_LISTS: &str = r#"(component
 /// Each way of rewriting.
 fn settings() -> impl Iterator<Item = Settings> {
     let tiers = [Tier::Auto, Tier::Baseline, Tier::Ledger];
-    let each = |tier, fix| [false, true].map(|lists| Settings { tier, lists, fix, anchor: true });
-    tiers.into_iter().flat_map(move |tier| [false, true].into_iter().flat_map(move |fix| each(tier, fix)))
+    let each = |tier, bound| [false, true].map(|lists| Settings { tier, lists, bound, preload: true });
+    tiers.into_iter().flat_map(move |tier| [false, true].into_iter().flat_map(move |bound| each(tier, bound)))
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn what_maps_nothing_and_passes_no_lists_is_the_same_bytes_in_each_tier() {
         let bytes = wasm(text);
         for settings in settings() {
             let rewritten = rewrite_with(&bytes, &gate(), settings).unwrap_or_else(|error| panic!("{text}: {error:?}"));
-            check(text, &bytes, &rewritten, settings.fix);
+            check(text, &bytes, &rewritten, settings.bound);
         }
     }
 }
@@ -109,7 +109,7 @@ fn what_maps_nothing_and_passes_no_lists_is_the_same_bytes_in_each_tier() {
 fn what_passes_lists_is_the_same_bytes_unless_they_go_by_window() {
     // Were strings plain data, they would go by window.
     let bytes = wasm(&WITHOUT_LISTS.replace("string", "(list u8)"));
-    for settings in settings().filter(|settings| !settings.fix) {
+    for settings in settings().filter(|settings| !settings.bound) {
         let changed = rewrite_with(&bytes, &gate(), settings).unwrap().changed();
         assert_eq!(changed, settings.lists && settings.tier != Tier::Baseline, "{settings:?}");
     }

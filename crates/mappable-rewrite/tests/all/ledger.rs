@@ -17,7 +17,7 @@ use crate::support::{gate, golden_inputs, wasm};
 mod guests;
 
 /// What is done to memories that nothing is mapped into is [`fixed`](crate::fixed)'s topic.
-const LEDGER: Settings = Settings { tier: Tier::Ledger, lists: true, fix: false, anchor: false };
+const LEDGER: Settings = Settings { tier: Tier::Ledger, lists: true, bound: false, preload: false };
 
 /// Writes a closed tree for the ledger tier, with lists and without. Both are checked by the library.
 pub(crate) fn written(input: &[u8]) -> Vec<u8> {

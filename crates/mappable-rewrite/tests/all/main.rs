@@ -1,9 +1,8 @@
 //! The rewriter's tests, one module a topic.
 
-mod anchors;
+mod bounded;
 mod bridges;
 mod closed;
-mod fixed;
 mod golden;
 mod identity;
 mod joined;
@@ -11,6 +10,7 @@ mod ledger;
 mod mark;
 mod mutated;
 mod obstacles;
+mod preloads;
 mod random;
 mod report;
 mod support;

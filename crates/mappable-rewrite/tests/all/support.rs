@@ -19,7 +19,11 @@ pub(crate) fn wasm(text: &str) -> Vec<u8> {
 /// Rewrites for the baseline tier. What is done to memories that nothing is mapped into is [`fixed`](crate::fixed)'s
 /// topic.
 pub(crate) fn rewrite<'a>(component: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, RewriteError> {
-    rewrite_with(component, gate, Settings { tier: Tier::Baseline, fix: false, anchor: false, ..Settings::default() })
+    rewrite_with(
+        component,
+        gate,
+        Settings { tier: Tier::Baseline, bound: false, preload: false, ..Settings::default() },
+    )
 }
 
 /// Rewrites a component that can be rewritten, and checks what must hold of every output.

@@ -96,10 +96,10 @@ fn a_component_of_wit_component_gets_refreshes() {
 fn a_component_of_wit_component_that_maps_nothing_is_the_same_bytes() {
     let input = dummy("plain", LEGACY);
     assert_eq!(rewritten(&input), input);
-    let fixed = rewrite(&input, &gate()).unwrap();
-    assert_eq!(fixed.report.components[0].modules[0].fixed, [0]);
+    let bounded = rewrite(&input, &gate()).unwrap();
+    assert_eq!(bounded.report.components[0].modules[0].bounded, [0]);
     // Once is enough.
-    assert!(!rewrite(&fixed.bytes, &gate()).unwrap().changed());
+    assert!(!rewrite(&bounded.bytes, &gate()).unwrap().changed());
 }
 
 fn composed(last: Vec<u8>, first: Vec<u8>) -> Vec<u8> {

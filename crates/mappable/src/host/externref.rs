@@ -14,7 +14,7 @@
 //! out.
 //!
 //! No module is rewritten. (One whose loops are to be as fast as on a stock engine may go through
-//! [`rewrite::anchored`](crate::rewrite::anchored) first.) The functions refresh the memory's base before they return, with
+//! [`rewrite::preloaded`](crate::rewrite::preloaded) first.) The functions refresh the memory's base before they return, with
 //! [`wasmtime::Memory::grow`] by nothing. Were that to fail, the call would trap, the region be lost to the memory, and
 //! nothing be mapped or unmapped there any more.
 //!

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use mappable_rewrite::{FIXED_PAGES, Gate, Reason, RewriteError, Settings, Tier, TierReport, rewrite_with};
+use mappable_rewrite::{BOUNDED_PAGES, Gate, Reason, RewriteError, Settings, Tier, TierReport, rewrite_with};
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
@@ -33,7 +33,7 @@ pub enum MappingMode {
 }
 
 /// What the rewriter takes for the largest memory whose base is a constant is that.
-const _: () = assert!(FIXED_PAGES * crate::GRANULE == RESERVATION);
+const _: () = assert!(BOUNDED_PAGES * crate::GRANULE == RESERVATION);
 
 /// Why a [`Runtime`] could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -298,13 +298,13 @@ impl Runtime {
 
     /// Compiles a component, in binary or text, with the refreshes that mapping needs, or for the ledger
     /// ([`RuntimeBuilder::tier`]). A component that maps nothing, and passes no lists from component to component, is
-    /// compiled as it is, byte for byte but for the maxima of its memories and the anchors of its loops.
+    /// compiled as it is, byte for byte but for the maxima of its memories and the preloads of its loops.
     ///
     /// Where pages are mapped, a 32-bit memory of ordinary pages that nothing can be mapped into gets a maximum of 65,535
     /// pages, unless it has a lower one, and compiled code then takes its base for a constant. So such a memory can't have
     /// the last page of its address space, and a store's limiter is told of a maximum that is a page less.
     ///
-    /// There too, loops on other memories get an anchor in front of them where that pays: a byte is loaded, so that the base is
+    /// There too, loops on other memories get a preload in front of them where that pays: a byte is loaded, so that the base is
     /// loaded once for the loop. That burns three units of fuel more each time that such a loop is come to. Code of which a
     /// custom section names offsets (that of debuggers, say) is left as it is.
     ///
@@ -321,7 +321,7 @@ impl Runtime {
     pub fn compile(&self, component: &[u8]) -> Result<Component, CompileError> {
         let binary = to_binary(component)?;
         let in_pages = self.backing.is_in_file();
-        let settings = Settings { tier: self.tier, lists: in_pages, fix: in_pages, anchor: in_pages };
+        let settings = Settings { tier: self.tier, lists: in_pages, bound: in_pages, preload: in_pages };
         let rewritten = rewrite_with(&binary, gate().map_err(CompileError::Gate)?, settings)?;
         note_tier(&rewritten.report.tier);
         Component::from_binary(&self.engine, &rewritten.bytes).map_err(CompileError::Engine)

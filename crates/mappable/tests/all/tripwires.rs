@@ -200,14 +200,14 @@ fn the_base_of_a_memory_with_a_maximum_is_held_to_be_constant() {
     }
 }
 
-/// Anchors are worth something by what the compiler makes of them. Were the base loaded in the loops as well, code for a memory
+/// Preloads are worth something by what the compiler makes of them. Were the base loaded in the loops as well, code for a memory
 /// that may move would be another than for one that may not.
 #[test]
-fn loops_with_anchors_are_compiled_as_if_the_base_never_moved() {
+fn loops_with_preloads_are_compiled_as_if_the_base_never_moved() {
     let setup = Setup::Swap;
     let text = include_str!("../../../mappable-bench/src/access/kernels.wat").replace("SHIFT", "");
     let plain = ::wat::parse_str(text.replace("PAGES", "2")).unwrap();
-    let anchored = mappable::rewrite::anchored(&plain).unwrap();
+    let preloaded = mappable::rewrite::preloaded(&plain).unwrap();
     // The section of memories, of two pages, and of two to 65,535.
     let (moving, fixed) = ([5, 3, 1, 0, 2], [5, 6, 1, 1, 2, 0xff, 0xff, 3]);
     let fix = |module: &[u8]| {
@@ -220,7 +220,7 @@ fn loops_with_anchors_are_compiled_as_if_the_base_never_moved() {
         let functions = module.functions().map(|function| module.text()[function.offset..][..function.len].to_vec());
         functions.collect::<Vec<_>>()
     };
-    assert_eq!(code(&anchored), code(&fix(&anchored)));
+    assert_eq!(code(&preloaded), code(&fix(&preloaded)));
     for (moving, fixed) in code(&plain).iter().zip(code(&fix(&plain))) {
         assert_ne!(*moving, fixed, "what loads the base each time around is the same");
     }

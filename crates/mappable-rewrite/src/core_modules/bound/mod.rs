@@ -3,7 +3,7 @@
 //! The engine lets the base of a memory move that may outgrow what is reserved for it, and compiled code then loads the
 //! base again and again. That is what mapping needs, and what every other memory would pay for. So a memory of a core
 //! module that can't be named by a lower of a swapping function gets the largest maximum that keeps its base where it
-//! is, [`FIXED_PAGES`]; and so do imports that are always given such a memory. All that a guest can tell is that its memory
+//! is, [`BOUNDED_PAGES`]; and so do imports that are always given such a memory. All that a guest can tell is that its memory
 //! can't have the very last page of its address space.
 //!
 //! ```text
@@ -26,26 +26,26 @@ use crate::tree::types::MemoryType;
 
 /// The maximum, in pages, that a memory gets which nothing is mapped into. The host has to reserve as much for a memory, and
 /// no more.
-pub const FIXED_PAGES: u64 = 65_535;
+pub const BOUNDED_PAGES: u64 = 65_535;
 
 /// A core module: the component that defines it, and which of its modules it is, both by their places in the facts.
 pub(crate) type ModuleId = (usize, usize);
 
 /// The memories that get a maximum: of each module, by their indices there.
 #[derive(Debug, Default)]
-pub(crate) struct Fixes(BTreeMap<ModuleId, BTreeSet<u32>>);
+pub(crate) struct Bounded(BTreeMap<ModuleId, BTreeSet<u32>>);
 
-impl Fixes {
-    /// All that can be fixed.
+impl Bounded {
+    /// All that can be bounded.
     pub(crate) fn new(facts: &Facts<'_>) -> Result<Self, RewriteError> {
-        let mut fixes = Self::default();
+        let mut bounded = Self::default();
         for (module, memory) in trace::unnamed(facts)? {
-            fixes.0.entry(module).or_default().insert(memory);
+            bounded.0.entry(module).or_default().insert(memory);
         }
-        for (module, memory) in trace::fixed_imports(facts, &fixes)? {
-            fixes.0.entry(module).or_default().insert(memory);
+        for (module, memory) in trace::bounded_imports(facts, &bounded)? {
+            bounded.0.entry(module).or_default().insert(memory);
         }
-        Ok(fixes)
+        Ok(bounded)
     }
 
     /// Those of a module.
@@ -64,12 +64,12 @@ impl Fixes {
 
 /// Whether the base of a memory of this type may move.
 pub(crate) fn may_move(ty: &MemoryType) -> bool {
-    ty.maximum.is_none_or(|maximum| maximum > FIXED_PAGES && maximum != ty.minimum)
+    ty.maximum.is_none_or(|maximum| maximum > BOUNDED_PAGES && maximum != ty.minimum)
 }
 
-/// Whether a maximum of [`FIXED_PAGES`] would be one for a memory of this type, and make a difference.
-fn is_fixable(ty: &MemoryType) -> bool {
-    may_move(ty) && ty.minimum <= FIXED_PAGES && is_ordinary(ty)
+/// Whether a maximum of [`BOUNDED_PAGES`] would be one for a memory of this type, and make a difference.
+fn can_be_bounded(ty: &MemoryType) -> bool {
+    may_move(ty) && ty.minimum <= BOUNDED_PAGES && is_ordinary(ty)
 }
 
 /// Whether it has 32-bit addresses and ordinary pages, and one thread.

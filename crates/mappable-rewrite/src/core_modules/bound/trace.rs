@@ -8,14 +8,14 @@ use std::collections::{HashMap, HashSet};
 
 use wasmparser::{ExternalKind, Instance, InstantiationArg};
 
-use super::{FIXED_PAGES, Fixes, ModuleId, is_fixable, is_ordinary};
+use super::{BOUNDED_PAGES, Bounded, ModuleId, can_be_bounded, is_ordinary};
 use crate::error::{RewriteError, broken};
 use crate::tree::read::{ComponentFacts, Facts, ModuleMemories, ModuleSource};
 
 /// A memory of a core module, by its index there.
 type MemoryId = (ModuleId, u32);
 
-/// The memories of all modules that no marked lower may name and that can be fixed.
+/// The memories of all modules that no marked lower may name and that can be bounded.
 pub(super) fn unnamed(facts: &Facts<'_>) -> Result<Vec<MemoryId>, RewriteError> {
     let tree = Tree { facts };
     let mut named = Named::default();
@@ -30,16 +30,16 @@ pub(super) fn unnamed(facts: &Facts<'_>) -> Result<Vec<MemoryId>, RewriteError> 
         for (place, (module, memories)) in component.modules.iter().zip(&component.module_memories).enumerate() {
             let id = (number, place);
             let indices = memories.imports.len() as u32..;
-            let fixable = indices.zip(&module.memories).filter(|(_, ty)| is_fixable(ty));
-            let fixable = fixable.map(|(index, _)| (id, index)).filter(|memory| !named.memories.contains(memory));
-            unnamed.extend(fixable.filter(|_| !given.contains(&id)));
+            let candidates = indices.zip(&module.memories).filter(|(_, ty)| can_be_bounded(ty));
+            let candidates = candidates.map(|(index, _)| (id, index)).filter(|memory| !named.memories.contains(memory));
+            unnamed.extend(candidates.filter(|_| !given.contains(&id)));
         }
     }
     Ok(unnamed)
 }
 
-/// The imports of memories that can be fixed, for every instance of their modules is given one that is.
-pub(super) fn fixed_imports(facts: &Facts<'_>, fixes: &Fixes) -> Result<Vec<MemoryId>, RewriteError> {
+/// The imports of memories that can be bounded, for every instance of their modules is given one that is.
+pub(super) fn bounded_imports(facts: &Facts<'_>, bounded: &Bounded) -> Result<Vec<MemoryId>, RewriteError> {
     let tree = Tree { facts };
     let given = tree.given()?;
     let mut imports: HashMap<MemoryId, bool> = HashMap::new();
@@ -51,16 +51,16 @@ pub(super) fn fixed_imports(facts: &Facts<'_>, fixes: &Fixes) -> Result<Vec<Memo
                 continue;
             };
             for (index, (from, name, ty)) in (0..).zip(&tree.memories(module)?.imports) {
-                let mut fixed = is_fixable(ty);
+                let mut all_bounded = can_be_bounded(ty);
                 for arg in args_named(args, from) {
-                    fixed = fixed && tree.is_fixed(number, (arg, name), fixes, &mut known)?;
+                    all_bounded = all_bounded && tree.is_bounded(number, (arg, name), bounded, &mut known)?;
                 }
                 let all = imports.entry((module, index)).or_insert(true);
-                *all &= fixed;
+                *all &= all_bounded;
             }
         }
     }
-    Ok(imports.into_iter().filter_map(|(memory, fixed)| fixed.then_some(memory)).collect())
+    Ok(imports.into_iter().filter_map(|(memory, bounded)| bounded.then_some(memory)).collect())
 }
 
 /// A core instance's export.
@@ -129,13 +129,13 @@ impl<'f, 'a> Tree<'f, 'a> {
         Ok(())
     }
 
-    /// Whether a core instance's export is, for certain, a memory that is fixed, or was without it. A component has no
+    /// Whether a core instance's export is, for certain, a memory that is bounded, or was without it. A component has no
     /// more than a thousand core instances, and each is made of earlier ones: that is how deep this goes.
-    fn is_fixed(
+    fn is_bounded(
         self,
         number: usize,
         (instance, name): Export<'f>,
-        fixes: &Fixes,
+        bounded: &Bounded,
         known: &mut HashMap<Export<'f>, bool>,
     ) -> Result<bool, RewriteError> {
         if let Some(known) = known.get(&(instance, name)) {
@@ -149,25 +149,25 @@ impl<'f, 'a> Tree<'f, 'a> {
             }
             Instance::Instantiate { module_index, args } => match self.module(number, *module_index)? {
                 None => Ok(false),
-                Some(module) => self.export(module, name, args, fixes)?,
+                Some(module) => self.export(module, name, args, bounded)?,
             },
         };
-        let fixed = match next {
-            Ok(fixed) => fixed,
+        let bounded = match next {
+            Ok(bounded) => bounded,
             Err(None) => return Err(broken!("a core instance does not export a memory that is used")),
-            Err(Some(export)) => self.is_fixed(number, export, fixes, known)?,
+            Err(Some(export)) => self.is_bounded(number, export, bounded, known)?,
         };
-        known.insert((instance, name), fixed);
-        Ok(fixed)
+        known.insert((instance, name), bounded);
+        Ok(bounded)
     }
 
-    /// Whether a module's export is fixed, or the export that it was given in its place.
+    /// Whether a module's export is bounded, or the export that it was given in its place.
     fn export(
         self,
         module: ModuleId,
         name: &str,
         args: &'f [InstantiationArg<'a>],
-        fixes: &Fixes,
+        bounded: &Bounded,
     ) -> Result<Result<bool, Option<Export<'f>>>, RewriteError> {
         let memories = self.memories(module)?;
         let Some((_, index)) = memories.exports.iter().find(|(export, _)| *export == name) else {
@@ -180,8 +180,8 @@ impl<'f, 'a> Tree<'f, 'a> {
         let module_facts = self.component(module.0)?.modules.get(module.1);
         let ty = module_facts.and_then(|module| at(&module.memories, defined));
         let ty = ty.ok_or_else(|| broken!("a memory is exported that is not defined"))?;
-        let small = is_ordinary(ty) && ty.maximum.is_some_and(|maximum| maximum <= FIXED_PAGES);
-        Ok(Ok(small || fixes.has(module, *index)))
+        let small = is_ordinary(ty) && ty.maximum.is_some_and(|maximum| maximum <= BOUNDED_PAGES);
+        Ok(Ok(small || bounded.has(module, *index)))
     }
 
     /// The core module that a component has as that index, where it is one of the tree's that can be followed.

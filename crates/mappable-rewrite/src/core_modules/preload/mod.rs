@@ -1,8 +1,8 @@
-//! Has loops find the base of their memory loaded: puts *anchors* in front of them.
+//! Has loops find the base of their memory loaded: puts *preloads* in front of them.
 //!
 //! Compiled code loads the base of a memory that may move for each access, but where an earlier access dominates it and
 //! no call is between. A loop whose first access is inside of it has none before it, and loads the base each time around. An
-//! anchor is that earlier access: a byte is loaded in front of the loop, and dropped. The base is then held in a register while
+//! preload is that earlier access: a byte is loaded in front of the loop, and dropped. The base is then held in a register while
 //! the loop runs, as that of a memory which never moves is; and no longer, for a call ends it, as it ends any other.
 //!
 //! ```text
@@ -12,13 +12,13 @@
 //!   loop ...
 //! ```
 //!
-//! An anchor changes nothing that a guest can see but the fuel that it burns (three units each time that it runs). It never
+//! A preload changes nothing that a guest can see but the fuel that it burns (three units each time that it runs). It never
 //! traps: only memories of a page at the least get any. It is bytes that are put between others, so all else in a body stays
 //! as it is; neither depths nor indices change. Offsets do, so modules that speak of them, in sections for debuggers and hints
 //! for compilers, are left as they are ([`names_offsets`]).
 //!
 //! ```text
-//!   facts, fixes ──► Anchors     of which memories, in which modules
+//!   facts, bounded ──► Preloads     of which memories, in which modules
 //!                      ├ walk    in front of which loops of a function, by step: what an operator is to that
 //!                      └ splice  the code section with them
 //! ```
@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 use wasmparser::{BinaryReader, CodeSectionReader, DataKind, DataSectionReader, Operator};
 
-use crate::core_modules::bound::{Fixes, ModuleId, is_ordinary, may_move};
+use crate::core_modules::bound::{Bounded, ModuleId, is_ordinary, may_move};
 use crate::error::RewriteError;
 use crate::tree::binary::FEATURES;
 use crate::tree::binary::{get, sections};
@@ -42,47 +42,48 @@ use crate::tree::types::{MemoryType, ModuleReport};
 
 pub(crate) use splice::splice;
 
-/// An anchor: in front of the loop that begins there in the content of the code section.
+/// A preload: in front of the loop that begins there in the content of the code section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Anchor {
+pub(crate) struct Preload {
     pub(crate) before: usize,
     /// The memory that is loaded from.
     pub(crate) memory: u32,
 }
 
-/// The anchors of a module.
+/// The preloads of a module.
 #[derive(Debug)]
-pub(crate) struct ModuleAnchors {
+pub(crate) struct ModulePreloads {
     /// In the order in which they come.
-    pub(crate) anchors: Vec<Anchor>,
+    pub(crate) preloads: Vec<Preload>,
     /// Where in each memory a byte is loaded: an address that exists from the beginning.
     pub(crate) addresses: BTreeMap<u32, u32>,
 }
 
-/// The anchors of a tree, by module.
+/// The preloads of a tree, by module.
 #[derive(Debug, Default)]
-pub(crate) struct Anchors(BTreeMap<ModuleId, ModuleAnchors>);
+pub(crate) struct Preloads(BTreeMap<ModuleId, ModulePreloads>);
 
-impl Anchors {
-    /// All that are worth it, on memories that are not fixed.
-    pub(crate) fn new(facts: &Facts<'_>, fixes: &Fixes) -> Result<Self, RewriteError> {
-        let mut anchors = BTreeMap::new();
+impl Preloads {
+    /// All that are worth it, on memories that are not bounded.
+    pub(crate) fn new(facts: &Facts<'_>, bounded: &Bounded) -> Result<Self, RewriteError> {
+        let mut preloads = BTreeMap::new();
         for (number, component) in facts.components.iter().enumerate() {
             let modules = component.modules.iter().zip(&component.module_memories).zip(&component.module_bytes);
             for (place, ((module, memories), bytes)) in modules.enumerate() {
-                let fixed = fixes.of((number, place));
+                let bounded = bounded.of((number, place));
                 let types = movable(module, memories);
-                let types = types.filter(|(index, _)| !fixed.is_some_and(|fixed| fixed.contains(index))).collect();
+                let types =
+                    types.filter(|(index, _)| !bounded.is_some_and(|bounded| bounded.contains(index))).collect();
                 if let Some(found) = of_module(bytes, &types)? {
-                    anchors.insert((number, place), found);
+                    preloads.insert((number, place), found);
                 }
             }
         }
-        Ok(Self(anchors))
+        Ok(Self(preloads))
     }
 
     /// Those of a module, if there are any.
-    pub(crate) fn of(&self, module: ModuleId) -> Option<&ModuleAnchors> {
+    pub(crate) fn of(&self, module: ModuleId) -> Option<&ModulePreloads> {
         self.0.get(&module)
     }
 
@@ -101,32 +102,32 @@ fn movable<'f>(
     all.filter(|(_, ty)| may_move(ty) && is_ordinary(ty) && ty.minimum > 0)
 }
 
-/// The anchors of a core module that is no component's: any memory of it that may move is taken for one that is mapped into.
+/// The preloads of a core module that is no component's: any memory of it that may move is taken for one that is mapped into.
 pub(crate) fn of_lone_module(
     bytes: &[u8],
     module: &ModuleReport,
     memories: &ModuleMemories<'_>,
-) -> Result<Option<ModuleAnchors>, RewriteError> {
+) -> Result<Option<ModulePreloads>, RewriteError> {
     of_module(bytes, &movable(module, memories).collect())
 }
 
-/// The anchors of a core module, on these of its memories. None if there are none.
-fn of_module(bytes: &[u8], memories: &BTreeMap<u32, MemoryType>) -> Result<Option<ModuleAnchors>, RewriteError> {
+/// The preloads of a core module, on these of its memories. None if there are none.
+fn of_module(bytes: &[u8], memories: &BTreeMap<u32, MemoryType>) -> Result<Option<ModulePreloads>, RewriteError> {
     if memories.is_empty() {
         return Ok(None);
     }
-    let (mut anchors, mut addresses) = (vec![], memories.keys().map(|index| (*index, 0)).collect());
+    let (mut preloads, mut addresses) = (vec![], memories.keys().map(|index| (*index, 0)).collect());
     let sections = sections(bytes)?;
     for section in &sections {
         let mut reader = BinaryReader::new_features(get(bytes, &section.content)?, 0, FEATURES);
         match section.id {
             0 if names_offsets(reader.read_string().map_err(RewriteError::Invalid)?) => return Ok(None),
-            10 => anchors = in_code(reader, memories)?,
-            11 if !anchors.is_empty() => find_data(reader, memories, &mut addresses)?,
+            10 => preloads = in_code(reader, memories)?,
+            11 if !preloads.is_empty() => find_data(reader, memories, &mut addresses)?,
             _ => {}
         }
     }
-    Ok(Some(ModuleAnchors { anchors, addresses }).filter(|found| !found.anchors.is_empty()))
+    Ok(Some(ModulePreloads { preloads, addresses }).filter(|found| !found.preloads.is_empty()))
 }
 
 /// Whether a custom section of that name speaks of places in the code by their offsets.
@@ -136,17 +137,17 @@ fn names_offsets(section: &str) -> bool {
     beginnings.iter().any(|beginning| section.starts_with(beginning)) || names.contains(&section)
 }
 
-/// The anchors of a code section.
-fn in_code(reader: BinaryReader<'_>, memories: &BTreeMap<u32, MemoryType>) -> Result<Vec<Anchor>, RewriteError> {
+/// The preloads of a code section.
+fn in_code(reader: BinaryReader<'_>, memories: &BTreeMap<u32, MemoryType>) -> Result<Vec<Preload>, RewriteError> {
     let mut walk = walk::Walk::new(memories.keys().copied().collect());
     for body in CodeSectionReader::new(reader).map_err(RewriteError::Invalid)? {
         walk.function(&body.map_err(RewriteError::Invalid)?).map_err(RewriteError::Invalid)?;
     }
-    Ok(walk.into_anchors())
+    Ok(walk.into_preloads())
 }
 
 /// Finds an address of each memory where there is data from the beginning: its page is there already, where that of 0, in most
-/// guests the end of a stack, would be touched for the anchors alone.
+/// guests the end of a stack, would be touched for the preloads alone.
 fn find_data(
     reader: BinaryReader<'_>,
     memories: &BTreeMap<u32, MemoryType>,

@@ -1,31 +1,31 @@
-//! The code section with anchors in it: the bytes of the one before, with theirs in between.
+//! The code section with preloads in it: the bytes of the one before, with theirs in between.
 
 use std::ops::Range;
 
 use wasm_encoder::{Encode, Instruction, MemArg};
 use wasmparser::{BinaryReader, CodeSectionReader};
 
-use super::{Anchor, ModuleAnchors};
+use super::{ModulePreloads, Preload};
 use crate::error::RewriteError;
 use crate::tree::binary::FEATURES;
 use crate::tree::binary::get;
 
-/// The most bytes that an anchor takes.
-pub(super) const MAX_ANCHOR_BYTES: usize = 16;
+/// The most bytes that a preload takes.
+pub(super) const MAX_PRELOAD_BYTES: usize = 16;
 
-/// Writes the content of a code section with anchors in it.
-pub(crate) fn splice(content: &[u8], found: &ModuleAnchors) -> Result<Vec<u8>, RewriteError> {
+/// Writes the content of a code section with preloads in it.
+pub(crate) fn splice(content: &[u8], found: &ModulePreloads) -> Result<Vec<u8>, RewriteError> {
     let reader = BinaryReader::new_features(content, 0, FEATURES);
     let bodies = CodeSectionReader::new(reader).map_err(RewriteError::Invalid)?;
-    let mut written = Vec::with_capacity(content.len() + found.anchors.len() * MAX_ANCHOR_BYTES);
-    let mut left = found.anchors.as_slice();
+    let mut written = Vec::with_capacity(content.len() + found.preloads.len() * MAX_PRELOAD_BYTES);
+    let mut left = found.preloads.as_slice();
     let (mut copied, mut begins) = (0, bodies.original_position());
     for body in bodies {
         let body = body.map_err(RewriteError::Invalid)?.range();
-        let (here, after) = left.split_at(left.partition_point(|anchor| anchor.before < body.end));
+        let (here, after) = left.split_at(left.partition_point(|preload| preload.before < body.end));
         if !here.is_empty() {
             written.extend_from_slice(get(content, &(copied..begins))?);
-            with_anchors(content, &body, here, found)?.as_slice().encode(&mut written);
+            with_preloads(content, &body, here, found)?.as_slice().encode(&mut written);
             copied = body.end;
         }
         (left, begins) = (after, body.end);
@@ -34,21 +34,21 @@ pub(crate) fn splice(content: &[u8], found: &ModuleAnchors) -> Result<Vec<u8>, R
     Ok(written)
 }
 
-/// A body with these anchors.
-fn with_anchors(
+/// A body with these preloads.
+fn with_preloads(
     content: &[u8],
     body: &Range<usize>,
-    here: &[Anchor],
-    found: &ModuleAnchors,
+    here: &[Preload],
+    found: &ModulePreloads,
 ) -> Result<Vec<u8>, RewriteError> {
-    let mut written = Vec::with_capacity(body.len() + here.len() * MAX_ANCHOR_BYTES);
+    let mut written = Vec::with_capacity(body.len() + here.len() * MAX_PRELOAD_BYTES);
     let mut copied = body.start;
-    for anchor in here {
-        written.extend_from_slice(get(content, &(copied..anchor.before))?);
-        copied = anchor.before;
-        let address = found.addresses.get(&anchor.memory).copied().unwrap_or(0);
+    for preload in here {
+        written.extend_from_slice(get(content, &(copied..preload.before))?);
+        copied = preload.before;
+        let address = found.addresses.get(&preload.memory).copied().unwrap_or(0);
         Instruction::I32Const(address.cast_signed()).encode(&mut written);
-        Instruction::I32Load8U(MemArg { offset: 0, align: 0, memory_index: anchor.memory }).encode(&mut written);
+        Instruction::I32Load8U(MemArg { offset: 0, align: 0, memory_index: preload.memory }).encode(&mut written);
         Instruction::Drop.encode(&mut written);
     }
     written.extend_from_slice(get(content, &(copied..body.end))?);

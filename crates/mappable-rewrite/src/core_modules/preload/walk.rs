@@ -1,10 +1,10 @@
-//! Which loops of a function are worth an anchor, in one pass over its operators.
+//! Which loops of a function are worth a preload, in one pass over its operators.
 //!
 //! Modelled on what Cranelift's alias analysis finds (`alias_analysis.rs` there). The base of a memory is *known* where an
 //! access to that memory dominates, and no *fence* is on any way from there: a call, or what may become one. Nothing but a
 //! fence changes it for the compiler. So
 //!
-//! - a loop with a fence in it has nothing known at its beginning, and needs no anchor: it would not be known the second time
+//! - a loop with a fence in it has nothing known at its beginning, and needs no preload: it would not be known the second time
 //!   around. What its inner loops need is their own matter;
 //! - a loop without needs one if it accesses the memory, and the base is not known in front of it already. Then it is known
 //!   all through the loop, and in those within it.
@@ -15,8 +15,8 @@
 
 use wasmparser::{Catch, FunctionBody, OperatorsReader, OperatorsReaderAllocations, Result};
 
-use super::Anchor;
-use super::splice::MAX_ANCHOR_BYTES;
+use super::Preload;
+use super::splice::MAX_PRELOAD_BYTES;
 use super::step::{Step, Steps};
 
 /// The largest body that the engine takes.
@@ -31,10 +31,10 @@ const LOOP: u8 = 0x03;
 
 /// Goes through the functions of a module, one after the other.
 pub(super) struct Walk {
-    /// The memories that anchors may be on.
+    /// The memories that preloads may be on.
     memories: Vec<u32>,
     /// Those of functions that are done, then those of this one, so far as is known: in the order in which they come.
-    anchors: Vec<Anchor>,
+    preloads: Vec<Preload>,
     frames: Vec<Frame>,
     /// The loops among the frames.
     loops: Vec<Loop>,
@@ -77,7 +77,7 @@ struct Loop {
     /// The frame to whose end dominates what is in front of it.
     home: usize,
     /// How many of each list are not its own.
-    anchors: usize,
+    preloads: usize,
     known: usize,
     accessed: usize,
 }
@@ -90,11 +90,11 @@ struct Known {
 }
 
 impl Walk {
-    /// For anchors on these memories.
+    /// For preloads on these memories.
     pub(super) fn new(memories: Vec<u32>) -> Self {
         Self {
             memories,
-            anchors: vec![],
+            preloads: vec![],
             frames: vec![],
             loops: vec![],
             known: vec![],
@@ -106,8 +106,8 @@ impl Walk {
     }
 
     /// What was found in all functions.
-    pub(super) fn into_anchors(self) -> Vec<Anchor> {
-        self.anchors
+    pub(super) fn into_preloads(self) -> Vec<Preload> {
+        self.preloads
     }
 
     /// Goes through a function.
@@ -123,15 +123,15 @@ impl Walk {
         self.accessed.clear();
         (self.dead, self.fence) = (false, false);
         self.begin(Kind::Other);
-        let before = self.anchors.len();
+        let before = self.preloads.len();
         while !reader.eof() {
             let at = reader.original_position();
             let step = reader.visit_operator(&mut Steps)?;
             self.step(step, at);
         }
         self.allocations = reader.into_allocations();
-        if body.range().len() + (self.anchors.len() - before) * MAX_ANCHOR_BYTES > MAX_BODY_BYTES {
-            self.anchors.truncate(before);
+        if body.range().len() + (self.preloads.len() - before) * MAX_PRELOAD_BYTES > MAX_BODY_BYTES {
+            self.preloads.truncate(before);
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Walk {
             begins: at,
             fenced: false,
             home: self.home(),
-            anchors: self.anchors.len(),
+            preloads: self.preloads.len(),
             known: self.known.len(),
             accessed: self.accessed.len(),
         });
@@ -226,11 +226,11 @@ impl Walk {
             return;
         }
         // Whatever its inner loops need is known by what is in front of this one.
-        self.anchors.truncate(ended.anchors);
+        self.preloads.truncate(ended.preloads);
         self.known.truncate(ended.known);
         for memory in self.accessed.split_off(ended.accessed) {
             if self.note_access(memory, ended.home) {
-                self.anchors.push(Anchor { before: ended.begins, memory });
+                self.preloads.push(Preload { before: ended.begins, memory });
             }
         }
     }

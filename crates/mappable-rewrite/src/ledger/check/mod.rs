@@ -11,12 +11,12 @@
 //!    put in an instance; no component that imports it is given another, or leaves the tree.
 //! 3. *Its functions.* A function of it is only ever lowered, and with the options that it is made for; the lower is
 //!    only ever an export of core instances that are the argument of one trusted instance.
-//! 4. *Doors.* Of trusted instances, guests get the `call` of wrappers in front of lowers and of barriers, and the
+//! 4. *Doors.* Of trusted instances, guests get the `call` of wrappers in front of lowers and of may-leave checks, and the
 //!    table's drops. All else (memories, globals, other functions) only ever goes to trusted instances, through core
 //!    instances made for one of them. A lower that a wrapper stands in front of is used by it alone.
 //! 5. *Canonical functions.* A lift lifts a guest's function, a door, or a wrapper made for lifts, which nobody else
 //!    has. Options name guests' memories and, where there is a handle table, `realloc` and `post-return` behind guards.
-//!    Where a wrapper calls `realloc` itself, all lowers and drops of resources that guests have are behind barriers.
+//!    Where a wrapper calls `realloc` itself, all lowers and drops of resources that guests have are behind may-leave checks.
 //! 6. *Real handles.* No function is lifted or lowered, and no type dropped, made or sent, that mentions a resource of
 //!    the package ([`resources`]), but in bridges: components that instantiate a bridge's module
 //!    and no guest's. So guests' real tables never hold one.
@@ -61,8 +61,8 @@ pub(crate) enum Role {
     Table,
     /// [`guard`](super::modules::guard).
     Guard,
-    /// [`barrier`](super::modules::barrier).
-    Barrier,
+    /// [`may-leave check`](super::modules::may_leave).
+    MayLeave,
     /// [`builtin`](super::modules::builtin).
     Builtin(Builtin),
     /// [`lower`](super::modules::lower).

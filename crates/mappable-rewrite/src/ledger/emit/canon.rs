@@ -1,5 +1,5 @@
 //! Canonical functions, by role: a wrapper behind each lower and before each lift that needs one, a guard around what
-//! the engine calls back, a barrier before what that may not call.
+//! the engine calls back, a may-leave check before what that may not call.
 
 use wasm_encoder::CanonicalOption as NewOption;
 use wasm_encoder::reencode::{ReencodeComponent, component_utils};
@@ -53,20 +53,20 @@ impl<'a> Emitter<'a> {
         self.found()
     }
 
-    /// The next core function: a barrier in front of it, if it leaves the component and a wrapper of this calls
+    /// The next core function: a may-leave check in front of it, if it leaves the component and a wrapper of this calls
     /// `realloc`.
     fn barred(&mut self, func: u32) -> EmitResult<u32> {
         let body = self.body()?;
-        let (old, barriers) = (body.maps.core_funcs.len(), body.trusted.barriers);
+        let (old, may_leave) = (body.maps.core_funcs.len(), body.trusted.may_leave);
         let leaving = &self.component_facts()?.leaving;
-        let Some(ty) = u32::try_from(old).ok().and_then(|old| leaving.get(&old)).filter(|_| barriers) else {
+        let Some(ty) = u32::try_from(old).ok().and_then(|old| leaving.get(&old)).filter(|_| may_leave) else {
             return Ok(func);
         };
         let Some(super::Body::Component(body)) = self.scopes.last_mut().map(|scope| &mut scope.body) else {
             return Err(user(broken!("a canonical function is outside of any component")));
         };
-        let barrier = self.generated.barrier_of(ty).map_err(user)?;
-        body.wrap(barrier, Wrapped { callee: Some(func), ..Wrapped::default() }).map_err(user)
+        let may_leave = self.generated.may_leave_of(ty).map_err(user)?;
+        body.wrap(may_leave, Wrapped { callee: Some(func), ..Wrapped::default() }).map_err(user)
     }
 
     fn lift(&mut self, core_func: u32, ty: u32, options: &[CanonicalOption], wrapper: Option<Wrapper>) -> EmitResult {

@@ -61,7 +61,7 @@ impl<'a> Emitter<'a> {
         if roles.canons.iter().any(|role| *role != CanonRole::Untouched) {
             self.generated.ledger_memory(&roles.name).map_err(user)?;
             body.begin_table().map_err(user)?;
-            body.trusted.barriers = self.generated.calls_back(roles).map_err(user)?;
+            body.trusted.may_leave = self.generated.calls_back(roles).map_err(user)?;
         }
         self.scopes.push(Scope::new(Body::Component(Box::new(body))));
         Ok(())

@@ -22,7 +22,7 @@ type FuncTypes = (Vec<ValType>, Vec<ValType>);
 pub(super) struct Generated {
     wrappers: HashMap<Wrapper, Module>,
     guards: HashMap<FuncTypes, Module>,
-    barriers: HashMap<FuncTypes, Module>,
+    may_leave: HashMap<FuncTypes, Module>,
     /// All of them, for the check of what is written.
     all: check::Trusted,
 }
@@ -53,7 +53,7 @@ impl Generated {
         all.insert(Role::Table, None, &modules::table())?;
         all.insert(Role::WindowMemory, None, &modules::window_memory())?;
         all.insert(Role::WindowStart, None, &modules::window_start())?;
-        Ok(Generated { wrappers: HashMap::new(), guards: HashMap::new(), barriers: HashMap::new(), all })
+        Ok(Generated { wrappers: HashMap::new(), guards: HashMap::new(), may_leave: HashMap::new(), all })
     }
 
     /// All that may be in the output.
@@ -86,7 +86,7 @@ impl Generated {
             }
             if self.calls_back(roles)? {
                 for ty in facts.leaving.values() {
-                    needed.insert(self.barrier_of(ty)?.bytes.clone());
+                    needed.insert(self.may_leave_of(ty)?.bytes.clone());
                 }
             }
             needed.into_iter().for_each(|module| *users.entry(module).or_default() += 1);
@@ -108,12 +108,12 @@ impl Generated {
         })
     }
 
-    /// The barrier in front of one.
-    pub(super) fn barrier_of(&mut self, ty: &FuncType) -> Result<&Module, RewriteError> {
+    /// The may-leave check in front of one.
+    pub(super) fn may_leave_of(&mut self, ty: &FuncType) -> Result<&Module, RewriteError> {
         let all = &mut self.all;
-        known(&mut self.barriers, ty, |params, results| {
-            let module = modules::barrier(params, results);
-            all.insert(Role::Barrier, None, &module)?;
+        known(&mut self.may_leave, ty, |params, results| {
+            let module = modules::may_leave(params, results);
+            all.insert(Role::MayLeave, None, &module)?;
             Ok(module)
         })
     }

@@ -40,8 +40,8 @@ pub(super) struct Trusted {
     guards: HashMap<u32, u32>,
     /// What a bridge calls to have handles enter and leave.
     pub(super) crossings: HashMap<Builtin, u32>,
-    /// Whether what leaves the component has barriers.
-    pub(super) barriers: bool,
+    /// Whether what leaves the component has may-leave checks.
+    pub(super) may_leave: bool,
 }
 
 /// A component's handle table.

@@ -34,8 +34,8 @@ pub(super) fn guard(params: &[ValType], results: &[ValType]) -> Module {
 }
 
 /// Fails while the table's `forbidden` says that a `realloc` runs; else it is the callee.
-pub(super) fn barrier(params: &[ValType], results: &[ValType]) -> Module {
-    let mut code = Code::new("mappable-barrier", params, results);
+pub(super) fn may_leave(params: &[ValType], results: &[ValType]) -> Module {
+    let mut code = Code::new("mappable-may-leave", params, results);
     let callee = code.callee(params, results);
     let forbidden = code.table_global("forbidden");
     code.code().global_get(forbidden).i32_const(IN_REALLOC).i32_and();

@@ -119,8 +119,8 @@ pub(crate) fn guard(params: &[wasm_encoder::ValType], results: &[wasm_encoder::V
 
 /// In front of a lower, or drop of a resource, that is none of ours, where wrappers call `realloc`: the engine does not
 /// know then that nothing may be called.
-pub(crate) fn barrier(params: &[wasm_encoder::ValType], results: &[wasm_encoder::ValType]) -> Module {
-    guard::barrier(params, results)
+pub(crate) fn may_leave(params: &[wasm_encoder::ValType], results: &[wasm_encoder::ValType]) -> Module {
+    guard::may_leave(params, results)
 }
 
 /// In front of the lower of a builtin. Its lists go the engine's way.

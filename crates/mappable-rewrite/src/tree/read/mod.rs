@@ -38,7 +38,7 @@ pub(crate) const MAX_DEPTH: usize = 100;
 pub(crate) enum Bodies {
     /// Yes: the bytes come from elsewhere.
     Validate,
-    /// No: the modules are copies of ones that were validated, but for maxima and anchors, and the engine validates them.
+    /// No: the modules are copies of ones that were validated, but for maxima and preloads, and the engine validates them.
     Trust,
 }
 

@@ -57,7 +57,7 @@ const MORE: (&str, &str) = (
         (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (local.get $end))))
       (local.get $sum))
     ;; loops that call nobody in one that maps and unmaps between them: the sum of 64 bytes, mapped and not. They stand in
-    ;; one function, so that each has an anchor of its own or none
+    ;; one function, so that each has a preload of its own or none
     (func (export "between") (param $h i32) (param $at i32) (param $len i32) (param $n i32) (result i64)
       (local $sum i64) (local $i i32)
       (loop $around
@@ -144,14 +144,14 @@ const MORE: (&str, &str) = (
 
 /// Or what is shown of them below would be shown of other loops.
 #[test]
-fn the_attackers_loops_have_anchors() {
-    let anchors = |more| {
+fn the_attackers_loops_have_preloads() {
+    let preloads = |more| {
         let component = ::wat::parse_str(armed(&wat::guest("16"), more)).unwrap();
         let modules = mappable::rewrite::inspect(&component).unwrap().components.into_iter().flat_map(|c| c.modules);
-        modules.map(|module| module.anchors).sum::<usize>()
+        modules.map(|module| module.preloads).sum::<usize>()
     };
     // Of `total`, of both loops within that of `between`, and of the one within that of `alternately`.
-    assert_eq!(anchors(MORE), anchors(("", "")) + 4);
+    assert_eq!(preloads(MORE), preloads(("", "")) + 4);
 }
 
 on_every_setup! {
@@ -205,7 +205,7 @@ on_every_setup! {
         scene.refused(&attacker);
     }
 
-    /// Loops have anchors in front of them, by which the base is loaded once for all of their rounds.
+    /// Loops have preloads in front of them, by which the base is loaded once for all of their rounds.
     fn no_base_that_a_loop_begins_with_outlives_a_change(setup) {
         let mut scene = Scene::new(setup);
         let attacker = scene.attacker(MORE);

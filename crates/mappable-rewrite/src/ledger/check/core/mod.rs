@@ -63,7 +63,7 @@ struct Canon<'a, 't> {
     wrapper: Option<&'t HashSet<MadeFor>>,
     /// Somebody else has it.
     used: bool,
-    /// So has a barrier.
+    /// So has a may-leave check.
     barred: bool,
     /// It leaves the component: it is a lower, or drops a resource.
     leaves: bool,
@@ -170,7 +170,7 @@ impl<'a, 't> Core<'a, 't> {
             Entity::Export(instance, name) => match at(&self.instances, instance) {
                 Some(CoreInstance::Guest) => Item::Guest,
                 Some(CoreInstance::Trusted { module, .. }) => match module.role {
-                    Role::Builtin(_) | Role::Lower | Role::Barrier if name == CALL => Item::Door,
+                    Role::Builtin(_) | Role::Lower | Role::MayLeave if name == CALL => Item::Door,
                     Role::Table if self.trusted.drops.contains(&name) => Item::Door,
                     Role::Lift if name == CALL => Item::Private(Private::Lift),
                     Role::Guard if name == CALL => Item::Private(Private::Guard),
@@ -377,7 +377,7 @@ impl<'a, 't> Core<'a, 't> {
             return Err(Unsound::PastWrapper(past));
         }
         if let (Some(open), true) = (first(&|canon| canon.leaves && canon.used), self.calls_back) {
-            return Err(Unsound::Unbarred(open));
+            return Err(Unsound::MayLeaveUnchecked(open));
         }
         if let (Some(canon), Some(_)) = (self.unguarded, self.table) {
             return Err(Unsound::Unguarded(canon));

@@ -15,7 +15,7 @@ impl<'a, 't> Core<'a, 't> {
             Role::WindowMemory => Some(&mut self.window_memory),
             Role::WindowStart => Some(&mut self.window_start),
             Role::Table => Some(&mut self.table),
-            Role::Guard | Role::Barrier | Role::Builtin(_) | Role::Lower | Role::Lift => None,
+            Role::Guard | Role::MayLeave | Role::Builtin(_) | Role::Lower | Role::Lift => None,
         };
         if one.is_some_and(|one| one.replace(index).is_some()) {
             return Err(Unsound::Second(index));
@@ -99,7 +99,7 @@ impl<'a, 't> Core<'a, 't> {
                 Some(canon) if canon.lower => canon.wrapper.replace(&module.signatures).is_none(),
                 _ => false,
             },
-            (Role::Barrier, Entity::Canon(index), Item::Open) => {
+            (Role::MayLeave, Entity::Canon(index), Item::Open) => {
                 self.canons.get_mut(index as usize).is_some_and(|canon| {
                     canon.barred = true;
                     canon.leaves

@@ -58,9 +58,9 @@ fn stand_ins(modules: &HashMap<String, &[u8]>) -> Trusted {
     let start = [("window", Window), ("aim", Helper("window")), ("number", Table("number"))];
     insert("window-start", Role::WindowStart, &start);
     insert("guard", Role::Guard, &[("callee", Callee), ("forbidden", Table("forbidden"))]);
-    let barrier = [("callee", Callee), ("forbidden", Table("forbidden"))];
-    insert("barrier-granule", Role::Barrier, &barrier);
-    insert("barrier-plain", Role::Barrier, &barrier);
+    let may_leave = [("callee", Callee), ("forbidden", Table("forbidden"))];
+    insert("may-leave-granule", Role::MayLeave, &may_leave);
+    insert("may-leave-plain", Role::MayLeave, &may_leave);
     let take = ("take", Table("take"));
     let ledger = ("ledger", Ledger);
     let guest = ("guest", GuestMemory);

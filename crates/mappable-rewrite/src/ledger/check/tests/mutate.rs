@@ -152,7 +152,7 @@ fn each_index_exchanged_is_not_valid_or_found_or_harmless() {
         // Another alias of the same global, in each of the two.
         ("global_index", 2, 1),
         ("global_index", 2, 1),
-        // The barrier in front of `plain` lifted instead of the guest's `run`: neither has to do with us.
+        // The may-leave check in front of `plain` lifted instead of the guest's `run`: neither has to do with us.
         ("function_index", 13, 12),
         // `plain` exported as `run`, by one of the components and by the root: likewise.
         ("component_func_index", 6, 5),

@@ -169,7 +169,7 @@ fn a_component_that_imports_the_ledger_and_leaves_the_tree_is_found() {
 fn a_function_of_the_ledger_in_a_guests_reach_is_found() {
     finds! {
         // Passed to a guest, as an export and by way of an alias.
-        Unsound::InReach { item: Private::Host, .. } => [("(export \"granule\" (func $barrier \"call\"))", "(export \"granule\" (func $barrier \"call\")) (export \"more\" (func $more'))")],
+        Unsound::InReach { item: Private::Host, .. } => [("(export \"granule\" (func $may-leave \"call\"))", "(export \"granule\" (func $may-leave \"call\")) (export \"more\" (func $more'))")],
         Unsound::InReach { item: Private::Host, .. } => [("(export \"size\" (func $size \"call\"))", "(export \"size\" (func $size'))")],
         Unsound::Named { item: Private::Host, .. } => [(END_OF_A, &before(END_OF_A, "(func (export \"f\") (param \"x\" u32) (canon lift (core func $more')))"))],
         Unsound::Named { by: Place::Destructor, item: Private::Host } => [(END_OF_A, &before(END_OF_A, "(type $r (resource (rep i32) (dtor (func $more'))))"))],
@@ -208,8 +208,8 @@ fn what_is_a_trusted_instances_in_a_guests_reach_is_found() {
     finds! {
         Unsound::InReach { item: Private::Inner, .. } => [("(with \"libc\" (instance $libc))\n      (with \"host\"", "(with \"libc\" (instance (export \"memory\" (memory $ledger-memory-b))))\n      (with \"host\"")],
         Unsound::InReach { item: Private::Inner, .. } => [("(with \"libc\" (instance $libc))\n      (with \"host\"", "(with \"libc\" (instance (export \"memory\" (memory $window-memory-b))))\n      (with \"host\"")],
-        Unsound::InReach { item: Private::Inner, .. } => [("(export \"granule\" (func $barrier \"call\"))", "(export \"granule\" (func $barrier \"call\")) (export \"take\" (func $take-b))")],
-        Unsound::InReach { item: Private::Inner, .. } => [("(export \"granule\" (func $barrier \"call\"))", "(export \"granule\" (func $barrier \"call\")) (export \"g\" (global $table \"forbidden\"))")],
+        Unsound::InReach { item: Private::Inner, .. } => [("(export \"granule\" (func $may-leave \"call\"))", "(export \"granule\" (func $may-leave \"call\")) (export \"take\" (func $take-b))")],
+        Unsound::InReach { item: Private::Inner, .. } => [("(export \"granule\" (func $may-leave \"call\"))", "(export \"granule\" (func $may-leave \"call\")) (export \"g\" (global $table \"forbidden\"))")],
         Unsound::InReach { item: Private::Lift, .. } => [(END_OF_B, &before(END_OF_B, "(core instance (export \"x\" (func $lift \"call\")))"))],
         Unsound::InReach { item: Private::Guard, .. } => [(END_OF_B, &before(END_OF_B, "(core instance (export \"x\" (func $realloc)))"))],
         // As a whole.
@@ -308,18 +308,18 @@ fn a_realloc_or_post_return_without_a_guard_is_found() {
 #[test]
 fn what_leaves_without_a_barrier_where_a_wrapper_calls_realloc_is_found() {
     let own = "(export \"size\" (func $size \"call\"))";
-    let barrier = "(core instance $barrier (instantiate $barrier-plain (with \"\" (instance
+    let may_leave = "(core instance $may-leave (instantiate $may-leave-plain (with \"\" (instance
       (export \"callee\" (func $plain'))";
     finds! {
-        Unsound::Unbarred(_) => [("(export \"plain\" (func $barrier \"call\"))", "(export \"plain\" (func $plain'))")],
-        Unsound::Unbarred(_) => [("(export \"granule\" (func $barrier \"call\"))", "(export \"granule\" (func $granule'))")],
-        Unsound::Unbarred(_) => [
+        Unsound::MayLeaveUnchecked(_) => [("(export \"plain\" (func $may-leave \"call\"))", "(export \"plain\" (func $plain'))")],
+        Unsound::MayLeaveUnchecked(_) => [("(export \"granule\" (func $may-leave \"call\"))", "(export \"granule\" (func $granule'))")],
+        Unsound::MayLeaveUnchecked(_) => [
             (own, &format!("{own} (export \"own\" (func $drop-own))")),
             ("    (core instance $guest (instantiate $guest-b", "(type $own (resource (rep i32)))\n(core func $drop-own (canon resource.drop $own))\n(core instance $guest (instantiate $guest-b"),
             ("    (type $own (resource (rep i32)))\n    (core func $drop-own (canon resource.drop $own))", ""),
         ],
-        // A barrier is for what leaves, and nothing else.
-        Unsound::WrongArgument { field: "callee", .. } => [(barrier, &barrier.replace("(func $plain')", "(func $take-a)"))],
+        // A may-leave check is for what leaves, and nothing else.
+        Unsound::WrongArgument { field: "callee", .. } => [(may_leave, &may_leave.replace("(func $plain')", "(func $take-a)"))],
     }
 }
 

@@ -33,11 +33,11 @@
     (import "" "callee" (func (param i32 i32 i32 i32) (result i32)))
     (import "" "forbidden" (global (mut i32)))
     (func (export "call") (param i32 i32 i32 i32) (result i32) i32.const 0))
-  (core module $barrier-granule
+  (core module $may-leave-granule
     (import "" "callee" (func (result i32)))
     (import "" "forbidden" (global (mut i32)))
     (func (export "call") (result i32) i32.const 0))
-  (core module $barrier-plain
+  (core module $may-leave-plain
     (import "" "callee" (func (param i32) (result i32)))
     (import "" "forbidden" (global (mut i32)))
     (func (export "call") (param i32) (result i32) i32.const 0))
@@ -123,8 +123,8 @@
       (export "seat" (func $seat'))))))
     (alias export $types "granule" (func $granule))
     (core func $granule' (canon lower (func $granule)))
-    (alias outer $root $barrier-granule (core module $barrier-granule))
-    (core instance $barrier (instantiate $barrier-granule (with "" (instance
+    (alias outer $root $may-leave-granule (core module $may-leave-granule))
+    (core instance $may-leave (instantiate $may-leave-granule (with "" (instance
       (export "callee" (func $granule'))
       (export "forbidden" (global $table "forbidden"))))))
     (core instance $guest (instantiate $guest-b
@@ -133,7 +133,7 @@
         (export "drop" (func $table "drop-mappable"))
         (export "size" (func $size "call"))
         (export "write" (func $write "call"))
-        (export "granule" (func $barrier "call"))))))
+        (export "granule" (func $may-leave "call"))))))
     (core instance $lift (instantiate $lift-module (with "" (instance
       (export "callee" (func $guest "take"))
       (export "guest" (memory $memory))
@@ -158,8 +158,8 @@
     (import "plain" (func $plain (param "n" u32) (result u32)))
     (core func $take' (canon lower (func $take) (memory $memory) (realloc $realloc)))
     (core func $plain' (canon lower (func $plain)))
-    (alias outer $root $barrier-plain (core module $barrier-plain))
-    (core instance $barrier (instantiate $barrier-plain (with "" (instance
+    (alias outer $root $may-leave-plain (core module $may-leave-plain))
+    (core instance $may-leave (instantiate $may-leave-plain (with "" (instance
       (export "callee" (func $plain'))
       (export "forbidden" (global $table "forbidden"))))))
     (core instance $lower (instantiate $lower-module (with "" (instance
@@ -174,7 +174,7 @@
       (with "host" (instance (export "drop" (func $table "drop-mappable"))))
       (with "b" (instance
         (export "take" (func $lower "call"))
-        (export "plain" (func $barrier "call"))))))
+        (export "plain" (func $may-leave "call"))))))
     (func (export "run") (param "n" u32) (result u32) (canon lift (core func $guest "run"))))
 
   (instance $b (instantiate $b

@@ -1,31 +1,31 @@
-//! A loop gets an anchor where it accesses a memory that may move, and nothing in front of it has the base loaded already.
+//! A loop gets a preload where it accesses a memory that may move, and nothing in front of it has the base loaded already.
 //!
-//! In the texts here `ANCHOR` stands where one is to be put. So a text with anchors written out is what must come of the same
+//! In the texts here `PRELOAD` stands where one is to be put. So a text with preloads written out is what must come of the same
 //! text without them.
 
 use std::borrow::Cow;
 
-use mappable_rewrite::{Report, RewriteError, Settings, Tier, anchored, inspect, rewrite_with};
+use mappable_rewrite::{Report, RewriteError, Settings, Tier, inspect, preloaded, rewrite_with};
 use wasmparser::{Operator, Parser, Payload};
 
 use crate::support::{gate, wasm};
 use crate::trees::head;
 
-const ANCHOR: &str = "(drop (i32.load8_u (i32.const 0)))";
+const PRELOAD: &str = "(drop (i32.load8_u (i32.const 0)))";
 
-/// Checks a core module of such a text, with anchors as `anchor` says. Gives their number.
-fn check_module_with(text: &str, anchor: &str) -> usize {
-    let (input, expected) = (wasm(&text.replace("ANCHOR", "")), wasm(&text.replace("ANCHOR", anchor)));
-    let given = anchored(&input).unwrap();
+/// Checks a core module of such a text, with preloads as `preload` says. Gives their number.
+fn check_module_with(text: &str, preload: &str) -> usize {
+    let (input, expected) = (wasm(&text.replace("PRELOAD", "")), wasm(&text.replace("PRELOAD", preload)));
+    let given = preloaded(&input).unwrap();
     assert!(given == expected, "{text}\nbecame\n{}", wasmprinter::print_bytes(&given).unwrap());
-    assert_eq!(matches!(given, Cow::Owned(_)), text.contains("ANCHOR"), "{text}");
+    assert_eq!(matches!(given, Cow::Owned(_)), text.contains("PRELOAD"), "{text}");
     // Once is enough.
-    assert!(matches!(anchored(&given).unwrap(), Cow::Borrowed(_)), "{text}");
-    text.matches("ANCHOR").count()
+    assert!(matches!(preloaded(&given).unwrap(), Cow::Borrowed(_)), "{text}");
+    text.matches("PRELOAD").count()
 }
 
 fn check_module(text: &str) -> usize {
-    check_module_with(text, ANCHOR)
+    check_module_with(text, PRELOAD)
 }
 
 /// The same for the body of a function of a module with a memory.
@@ -70,7 +70,7 @@ fn a_loop_with_an_access_gets_one() {
         "(if (local.get $p) (then (drop (i32.load16_s (local.get $p)))))",
         "(block (br_if 0 (local.get $q)) (i32.store (local.get $p) (local.get $q)))",
     ] {
-        assert_eq!(check(&format!("ANCHOR (loop $l {access} (br_if $l (local.get $p)))")), 1);
+        assert_eq!(check(&format!("PRELOAD (loop $l {access} (br_if $l (local.get $p)))")), 1);
     }
 }
 
@@ -98,20 +98,23 @@ fn a_loop_that_calls_gets_none_and_those_within_it_their_own() {
         "(loop $o (loop (call $call)) (br_if $o (local.get $p)))",
     ] {
         assert_eq!(with_access(&format!("(loop $l ACCESS {fence} ACCESS (br_if $l (local.get $p)))")), 0);
-        assert_eq!(with_access(&format!("(loop $l {fence} ANCHOR (loop $i ACCESS (br_if $i (local.get $q))))")), 1);
-        let both = "(loop $l ANCHOR (loop $i ACCESS (br_if $i (local.get $q))) FENCE
-            ANCHOR (loop $i ACCESS (br_if $i (local.get $q))) (br_if $l (local.get $p)))";
+        assert_eq!(with_access(&format!("(loop $l {fence} PRELOAD (loop $i ACCESS (br_if $i (local.get $q))))")), 1);
+        let both = "(loop $l PRELOAD (loop $i ACCESS (br_if $i (local.get $q))) FENCE
+            PRELOAD (loop $i ACCESS (br_if $i (local.get $q))) (br_if $l (local.get $p)))";
         assert_eq!(with_access(&both.replace("FENCE", fence)), 2);
     }
 }
 
 #[test]
 fn the_outermost_loop_without_calls_gets_it() {
-    assert_eq!(with_access("ANCHOR (loop $l (loop $i ACCESS (br_if $i (local.get $q))) (br_if $l (local.get $p)))"), 1);
-    assert_eq!(with_access("ANCHOR (loop ACCESS (loop ACCESS (loop ACCESS)) (loop ACCESS))"), 1);
-    assert_eq!(with_access("(loop (call $call) (block ANCHOR (loop (loop ACCESS) (loop ACCESS))))"), 1);
+    assert_eq!(
+        with_access("PRELOAD (loop $l (loop $i ACCESS (br_if $i (local.get $q))) (br_if $l (local.get $p)))"),
+        1
+    );
+    assert_eq!(with_access("PRELOAD (loop ACCESS (loop ACCESS (loop ACCESS)) (loop ACCESS))"), 1);
+    assert_eq!(with_access("(loop (call $call) (block PRELOAD (loop (loop ACCESS) (loop ACCESS))))"), 1);
     // What an outer one has serves the later ones, too.
-    assert_eq!(with_access("ANCHOR (loop (loop ACCESS)) (loop ACCESS)"), 1);
+    assert_eq!(with_access("PRELOAD (loop (loop ACCESS)) (loop ACCESS)"), 1);
 }
 
 #[test]
@@ -129,41 +132,41 @@ fn what_has_been_accessed_in_front_of_a_loop_needs_none() {
 
 #[test]
 fn what_has_not_been_accessed_on_every_way_or_not_since_a_call_needs_one() {
-    assert_eq!(with_access("(if (local.get $p) (then ACCESS)) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("(if (local.get $p) (then ACCESS) (else ACCESS)) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("(if (local.get $p) (then ACCESS) (else ANCHOR (loop ACCESS)))"), 1);
-    assert_eq!(with_access("(block (br_if 0 (local.get $p)) ACCESS (loop ACCESS)) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("(block (block (br_if 1 (local.get $p)) ACCESS) (loop ACCESS)) ANCHOR (loop ACCESS)"), 1);
+    assert_eq!(with_access("(if (local.get $p) (then ACCESS)) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("(if (local.get $p) (then ACCESS) (else ACCESS)) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("(if (local.get $p) (then ACCESS) (else PRELOAD (loop ACCESS)))"), 1);
+    assert_eq!(with_access("(block (br_if 0 (local.get $p)) ACCESS (loop ACCESS)) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("(block (block (br_if 1 (local.get $p)) ACCESS) (loop ACCESS)) PRELOAD (loop ACCESS)"), 1);
     assert_eq!(
-        with_access("(block (block (br_table 0 1 0 (local.get $p))) ACCESS (loop ACCESS)) ANCHOR (loop ACCESS)"),
+        with_access("(block (block (br_table 0 1 0 (local.get $p))) ACCESS (loop ACCESS)) PRELOAD (loop ACCESS)"),
         1
     );
-    assert_eq!(with_access("ACCESS (call $call) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("ACCESS (loop (call $call)) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("(loop $l ACCESS (call $call) (br_if $l (local.get $p))) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("(loop (call $call) (block (br_if 0 (local.get $p)) ACCESS)) ANCHOR (loop ACCESS)"), 1);
+    assert_eq!(with_access("ACCESS (call $call) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("ACCESS (loop (call $call)) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("(loop $l ACCESS (call $call) (br_if $l (local.get $p))) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("(loop (call $call) (block (br_if 0 (local.get $p)) ACCESS)) PRELOAD (loop ACCESS)"), 1);
     // An exception comes from a call.
-    assert_eq!(with_access("(block $h (try_table (catch $tag $h) ACCESS (call $call))) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("(block $h (try_table (catch_all $h) (throw $tag))) ANCHOR (loop ACCESS)"), 1);
+    assert_eq!(with_access("(block $h (try_table (catch $tag $h) ACCESS (call $call))) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("(block $h (try_table (catch_all $h) (throw $tag))) PRELOAD (loop ACCESS)"), 1);
 }
 
 #[test]
 fn a_call_that_nothing_comes_after_is_none() {
     let checked =
-        "ANCHOR (loop $l (if (local.get $q) (then (call $fail) unreachable)) ACCESS (br_if $l (local.get $p)))";
+        "PRELOAD (loop $l (if (local.get $q) (then (call $fail) unreachable)) ACCESS (br_if $l (local.get $p)))";
     assert_eq!(with_access(checked), 1);
     assert_eq!(with_access("ACCESS (if (local.get $q) (then (call $fail) unreachable)) (loop ACCESS)"), 0);
-    assert_eq!(with_access("ACCESS (if (local.get $q) (then (call $fail) (nop))) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("ACCESS (if (local.get $q) (then (call $fail))) ANCHOR (loop ACCESS)"), 1);
+    assert_eq!(with_access("ACCESS (if (local.get $q) (then (call $fail) (nop))) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("ACCESS (if (local.get $q) (then (call $fail))) PRELOAD (loop ACCESS)"), 1);
 }
 
 #[test]
 fn what_nothing_leads_to_has_no_part_in_it() {
     // An access.
-    assert_eq!(with_access("(block (br 0) ACCESS) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("(block (br_if 0 (local.get $p)) unreachable (block ACCESS)) ANCHOR (loop ACCESS)"), 1);
+    assert_eq!(with_access("(block (br 0) ACCESS) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("(block (br_if 0 (local.get $p)) unreachable (block ACCESS)) PRELOAD (loop ACCESS)"), 1);
     // A call.
-    assert_eq!(with_access("ANCHOR (loop $l ACCESS (br $l) (call $call))"), 1);
+    assert_eq!(with_access("PRELOAD (loop $l ACCESS (br $l) (call $call))"), 1);
     assert_eq!(with_access("ACCESS (block (br 0) (loop (call $call))) (loop ACCESS)"), 0);
     // A branch.
     assert_eq!(with_access("(block (if (local.get $p) (then return (br 1))) ACCESS) (loop ACCESS)"), 0);
@@ -171,16 +174,16 @@ fn what_nothing_leads_to_has_no_part_in_it() {
     assert_eq!(with_access("(return) (loop ACCESS)"), 0);
     assert_eq!(with_access("(loop $l (br $l)) (loop ACCESS)"), 0);
     // What a branch leads behind is none of it.
-    assert_eq!(with_access("(block (br_if 0 (local.get $p)) (return)) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("(if (local.get $p) (then (return)) (else)) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("(if (local.get $p) (then) (else (return))) ANCHOR (loop ACCESS)"), 1);
-    assert_eq!(with_access("(if (local.get $p) (then (return))) ANCHOR (loop ACCESS)"), 1);
+    assert_eq!(with_access("(block (br_if 0 (local.get $p)) (return)) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("(if (local.get $p) (then (return)) (else)) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("(if (local.get $p) (then) (else (return))) PRELOAD (loop ACCESS)"), 1);
+    assert_eq!(with_access("(if (local.get $p) (then (return))) PRELOAD (loop ACCESS)"), 1);
     assert_eq!(with_access("(if (local.get $p) (then (return)) (else (return))) (loop ACCESS)"), 0);
 }
 
 #[test]
 fn loops_with_parameters_and_results_keep_them() {
-    let body = "(local.get $p) (i64.const 7) ANCHOR (loop $l (param i32 i64) (result i32 i64)
+    let body = "(local.get $p) (i64.const 7) PRELOAD (loop $l (param i32 i64) (result i32 i64)
         (local.tee $q (i32.wrap_i64)) (i64.const 8) ACCESS (br_if $l (local.get $p))) (drop) (drop)";
     assert_eq!(with_access(&body.replace("(local.tee $q (i32.wrap_i64))", "(drop)")), 1);
 }
@@ -193,7 +196,7 @@ fn with_memories(memories: &str, loops: &str) -> String {
 #[test]
 fn only_a_memory_that_may_move_and_has_a_page_gets_any() {
     for memory in ["1", "7", "1 65536", "65535", "65536"] {
-        let text = with_memories(&format!("(memory {memory})"), "ANCHOR (loop (drop (i32.load (local.get $p))))");
+        let text = with_memories(&format!("(memory {memory})"), "PRELOAD (loop (drop (i32.load (local.get $p))))");
         assert_eq!(check_module(&text), 1);
     }
     let none = ["0", "0 1", "1 1", "1 65535", "65536 65536", "1 2 shared", "1 65536 shared", "1 (pagesize 1)"];
@@ -205,7 +208,7 @@ fn only_a_memory_that_may_move_and_has_a_page_gets_any() {
     assert_eq!(check_module(&wide), 0);
     // Of an imported one its import tells.
     let imported = |limits| format!(r#"(import "" "m" (memory {limits}))"#);
-    let text = with_memories(&imported("1"), "ANCHOR (loop (drop (i32.load (local.get $p))))");
+    let text = with_memories(&imported("1"), "PRELOAD (loop (drop (i32.load (local.get $p))))");
     assert_eq!(check_module(&text), 1);
     for limits in ["0", "1 65535"] {
         assert_eq!(check_module(&with_memories(&imported(limits), "(loop (drop (i32.load (local.get $p))))")), 0);
@@ -216,17 +219,17 @@ fn only_a_memory_that_may_move_and_has_a_page_gets_any() {
 fn each_memory_has_its_own() {
     let memories = r#"(import "" "a" (memory $a 1)) (memory $b 1 2) (memory $c 1) (memory $d 1)"#;
     let of = |memory| format!("(drop (i32.load8_u ${memory} (i32.const 0)))");
-    let one = |memory| with_memories(memories, &format!("ANCHOR (loop (drop (i32.load ${memory} (local.get $p))))"));
+    let one = |memory| with_memories(memories, &format!("PRELOAD (loop (drop (i32.load ${memory} (local.get $p))))"));
     for memory in ["a", "c", "d"] {
         assert_eq!(check_module_with(&one(memory), &of(memory)), 1);
     }
-    assert_eq!(check_module(&one("b").replace("ANCHOR", "")), 0);
+    assert_eq!(check_module(&one("b").replace("PRELOAD", "")), 0);
     // In the order in which they are first accessed.
-    let two = "ANCHOR (loop (loop (i32.store8 $d (local.get $p) (i32.load $b (local.get $p))))
+    let two = "PRELOAD (loop (loop (i32.store8 $d (local.get $p) (i32.load $b (local.get $p))))
         (i32.store $a (local.get $p) (i32.load $d (local.get $p))))";
     assert_eq!(check_module_with(&with_memories(memories, two), &(of("d") + &of("a"))), 1);
     let known =
-        "(drop (i32.load $d (local.get $p))) ANCHOR (loop (i32.store $d (local.get $p) (i32.load $c (local.get $p))))";
+        "(drop (i32.load $d (local.get $p))) PRELOAD (loop (i32.store $d (local.get $p) (i32.load $c (local.get $p))))";
     assert_eq!(check_module_with(&with_memories(memories, known), &of("c")), 1);
 }
 
@@ -235,7 +238,7 @@ fn a_byte_is_loaded_where_there_is_data() {
     let module = |data: &str| {
         with_memories(
             &format!("(global $i i32 (i32.const 5)) (memory $m 2) {data}"),
-            "ANCHOR (loop (drop (i32.load (local.get $p))))",
+            "PRELOAD (loop (drop (i32.load (local.get $p))))",
         )
     };
     for (data, at) in [
@@ -247,15 +250,15 @@ fn a_byte_is_loaded_where_there_is_data() {
         (r#"(data (i32.const -1) "x")"#, 0),
         (r#"(data (global.get $i) "x")"#, 0),
     ] {
-        let anchor = format!("(drop (i32.load8_u (i32.const {at})))");
-        assert_eq!(check_module_with(&module(data), &anchor), 1, "{data}");
+        let preload = format!("(drop (i32.load8_u (i32.const {at})))");
+        assert_eq!(check_module_with(&module(data), &preload), 1, "{data}");
     }
 }
 
 #[test]
 fn a_module_that_speaks_of_offsets_in_its_code_is_left() {
-    let module = |name: &str, anchor| {
-        let text = in_module(&format!("{anchor} (loop {ACCESS})"));
+    let module = |name: &str, preload| {
+        let text = in_module(&format!("{preload} (loop {ACCESS})"));
         text.replace("(memory $m 1)", &format!(r#"(memory $m 1) (@custom "{name}" (before code) "12") "#))
     };
     let offsets = [".debug_info", ".debug_line", "metadata.code.branch_hint", "metadata.code.trace_inst"];
@@ -263,7 +266,7 @@ fn a_module_that_speaks_of_offsets_in_its_code_is_left() {
         assert_eq!(check_module(&module(name, "")), 0);
     }
     for name in ["producers", "target_features", "linking", "a", "debug_info", "metadata.codes"] {
-        assert_eq!(check_module(&module(name, "ANCHOR")), 1);
+        assert_eq!(check_module(&module(name, "PRELOAD")), 1);
     }
     // Where it stands does not matter.
     let last = r#"(@custom ".debug_str" (after last) "12") (func (export "f")"#;
@@ -276,7 +279,7 @@ fn sizes_are_written_anew() {
     for nops in [0, 90, 110, 115, 117, 118, 120, 130, 16_000, 16_370, 16_375, 20_000] {
         let nops = "nop ".repeat(nops);
         let plain = format!("(func (param $p i32) (param $q i32) {nops})");
-        let looping = format!("(func (param $p i32) (param $q i32) {nops} ANCHOR (loop {ACCESS} {nops}))");
+        let looping = format!("(func (param $p i32) (param $q i32) {nops} PRELOAD (loop {ACCESS} {nops}))");
         assert_eq!(check_module(&format!("(module (memory 1) {plain} {looping} {plain} {looping} {looping})")), 3);
     }
 }
@@ -298,7 +301,7 @@ fn a_number_in_more_bytes_than_it_takes_is_taken_as_well() {
     let odd = [header, vec![content.len() as u8], content, module[code.end..].to_vec()].concat();
     let operators = |module: &[u8]| -> Vec<String> { operators(module).iter().map(|op| format!("{op:?}")).collect() };
     assert_eq!(operators(&odd), operators(&module));
-    assert_eq!(operators(&anchored(&odd).unwrap()), operators(&anchored(&module).unwrap()));
+    assert_eq!(operators(&preloaded(&odd).unwrap()), operators(&preloaded(&module).unwrap()));
 }
 
 fn operators(module: &[u8]) -> Vec<Operator<'_>> {
@@ -311,105 +314,105 @@ fn operators(module: &[u8]) -> Vec<Operator<'_>> {
 
 #[test]
 fn a_body_that_would_be_too_large_is_left() {
-    let module = |nops: usize, anchor| {
+    let module = |nops: usize, preload| {
         let nops = "nop ".repeat(nops);
-        format!("(module (memory 1) (func (param $p i32) (param $q i32) {anchor} (loop {ACCESS}) {nops}))")
+        format!("(module (memory 1) (func (param $p i32) (param $q i32) {preload} (loop {ACCESS}) {nops}))")
     };
     assert_eq!(check_module(&module(7_654_321 - 16, "")), 0);
-    assert_eq!(check_module(&module(7_654_321 - 50, "ANCHOR")), 1);
+    assert_eq!(check_module(&module(7_654_321 - 50, "PRELOAD")), 1);
 }
 
 #[test]
 fn what_is_no_core_module_is_refused() {
     for (bytes, found) in [(wasm("(component)"), "a component"), (b"(module)".to_vec(), "the text format")] {
-        match anchored(&bytes) {
+        match preloaded(&bytes) {
             Err(error @ RewriteError::NotAModule { .. }) => assert!(error.to_string().contains(found), "{error}"),
             other => panic!("{other:?}"),
         }
     }
     let mut cut = wasm(&in_module(ACCESS));
     cut.truncate(cut.len() - 3);
-    assert!(matches!(anchored(&cut), Err(RewriteError::Invalid(_))));
+    assert!(matches!(preloaded(&cut), Err(RewriteError::Invalid(_))));
 }
 
 /// Checks a component of such a text in each tier.
 fn check_component(text: &str) -> usize {
-    let count = text.matches("ANCHOR").count();
-    let (input, expected) = (wasm(&text.replace("ANCHOR", "")), wasm(&text.replace("ANCHOR", ANCHOR)));
+    let count = text.matches("PRELOAD").count();
+    let (input, expected) = (wasm(&text.replace("PRELOAD", "")), wasm(&text.replace("PRELOAD", PRELOAD)));
     for tier in [Tier::Auto, Tier::Baseline] {
         let settings = Settings { tier, ..Settings::default() };
         let given = rewrite_with(&input, &gate(), settings).unwrap();
-        let as_written = rewrite_with(&expected, &gate(), Settings { anchor: false, ..settings }).unwrap();
+        let as_written = rewrite_with(&expected, &gate(), Settings { preload: false, ..settings }).unwrap();
         assert!(given.bytes == as_written.bytes, "{tier:?}: {text}");
-        assert_eq!((anchors(&given.report), anchors(&as_written.report)), (count, 0), "{text}");
+        assert_eq!((preloads(&given.report), preloads(&as_written.report)), (count, 0), "{text}");
     }
-    assert_eq!(anchors(&inspect(&input).unwrap()), count, "{text}");
+    assert_eq!(preloads(&inspect(&input).unwrap()), count, "{text}");
     count
 }
 
-fn anchors(report: &Report) -> usize {
-    report.components.iter().flat_map(|component| &component.modules).map(|module| module.anchors).sum()
+fn preloads(report: &Report) -> usize {
+    report.components.iter().flat_map(|component| &component.modules).map(|module| module.preloads).sum()
 }
 
 /// A function with a loop that accesses the memory.
-fn looping(anchor: &str) -> String {
-    format!("(func (param $p i32) (param $q i32) {anchor} (loop {ACCESS}))")
+fn looping(preload: &str) -> String {
+    format!("(func (param $p i32) (param $q i32) {preload} (loop {ACCESS}))")
 }
 
 /// A component whose `$libc` has a loop, and is mapped into if `mapped`.
-fn component(anchor: &str, mapped: bool, body: &str) -> String {
+fn component(preload: &str, mapped: bool, body: &str) -> String {
     let memory = r#"(memory (export "memory") 1)"#;
-    let head = head().replace(memory, &format!("{memory} {}", looping(anchor)));
+    let head = head().replace(memory, &format!("{memory} {}", looping(preload)));
     let lower = r#"(core func (canon lower (func $types "map") (memory $memory)))"#;
     format!("(component {head} {} {body})", if mapped { lower } else { "" })
 }
 
 #[test]
 fn a_memory_that_is_mapped_into_gets_them_and_one_that_is_fixed_none() {
-    assert_eq!(check_component(&component("ANCHOR", true, "")), 1);
+    assert_eq!(check_component(&component("PRELOAD", true, "")), 1);
     assert_eq!(check_component(&component("", false, "")), 0);
     let other = format!("(core module $other (memory 1) {})", looping(""));
-    assert_eq!(check_component(&component("ANCHOR", true, &other)), 1);
+    assert_eq!(check_component(&component("PRELOAD", true, &other)), 1);
     // One that leaves the tree may be mapped into.
-    let given = format!(r#"(core module $m (memory 1) {}) (export "m" (core module $m))"#, looping("ANCHOR"));
-    assert_eq!(check_component(&component("ANCHOR", true, &given)), 2);
+    let given = format!(r#"(core module $m (memory 1) {}) (export "m" (core module $m))"#, looping("PRELOAD"));
+    assert_eq!(check_component(&component("PRELOAD", true, &given)), 2);
 }
 
 #[test]
 fn an_import_gets_them_unless_it_is_always_given_a_fixed_memory() {
-    let user = |anchor: &str| {
+    let user = |preload: &str| {
         format!(
             r#"(core module $uses (import "a" "memory" (memory 1)) {})
             (core instance (instantiate $uses (with "a" (instance $libc))))"#,
-            looping(anchor)
+            looping(preload)
         )
     };
-    assert_eq!(check_component(&component("ANCHOR", true, &user("ANCHOR"))), 2);
+    assert_eq!(check_component(&component("PRELOAD", true, &user("PRELOAD"))), 2);
     assert_eq!(check_component(&component("", false, &user(""))), 0);
 }
 
 #[test]
 fn modules_of_nested_components_are_told_apart() {
-    let module = |anchor: &str| format!("(core module (memory 1) {})", looping(anchor));
-    let nested = component("ANCHOR", true, &module("")).replacen("(component", "(component $inner", 1);
+    let module = |preload: &str| format!("(core module (memory 1) {})", looping(preload));
+    let nested = component("PRELOAD", true, &module("")).replacen("(component", "(component $inner", 1);
     assert_eq!(check_component(&component("", false, &nested)), 1);
     let nested = component("", false, &module("")).replacen("(component", "(component $inner", 1);
-    assert_eq!(check_component(&component("ANCHOR", true, &(nested + &module("")))), 1);
+    assert_eq!(check_component(&component("PRELOAD", true, &(nested + &module("")))), 1);
 }
 
 #[test]
-fn a_tree_for_the_ledger_has_its_guests_loops_anchored() {
+fn a_tree_for_the_ledger_has_its_guests_loops_preloaded() {
     let realloc = r#"(func (export "realloc")"#;
     let text =
-        include_str!("../golden-ledger/closed-pair.wat").replace(realloc, &format!("{} {realloc}", looping("ANCHOR")));
-    let (input, expected) = (wasm(&text.replace("ANCHOR", "")), wasm(&text.replace("ANCHOR", ANCHOR)));
-    // Nothing maps there, so only if they are not fixed.
-    for (fix, count) in [(false, 2), (true, 0)] {
-        let settings = Settings { tier: Tier::Ledger, fix, ..Settings::default() };
+        include_str!("../golden-ledger/closed-pair.wat").replace(realloc, &format!("{} {realloc}", looping("PRELOAD")));
+    let (input, expected) = (wasm(&text.replace("PRELOAD", "")), wasm(&text.replace("PRELOAD", PRELOAD)));
+    // Nothing maps there, so only if they are not bounded.
+    for (bound, count) in [(false, 2), (true, 0)] {
+        let settings = Settings { tier: Tier::Ledger, bound, ..Settings::default() };
         let given = rewrite_with(&input, &gate(), settings).unwrap();
-        assert_eq!(anchors(&given.report), count);
-        let written = if fix { &input } else { &expected };
-        let as_written = rewrite_with(written, &gate(), Settings { anchor: false, ..settings }).unwrap();
+        assert_eq!(preloads(&given.report), count);
+        let written = if bound { &input } else { &expected };
+        let as_written = rewrite_with(written, &gate(), Settings { preload: false, ..settings }).unwrap();
         assert!(given.bytes == as_written.bytes);
     }
 }

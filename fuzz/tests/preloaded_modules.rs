@@ -1,12 +1,12 @@
-//! Core modules with anchors: nothing else is changed, and they run as without. Those of wasm-smith have any operators, and
+//! Core modules with preloads: nothing else is changed, and they run as without. Those of wasm-smith have any operators, and
 //! those of a small grammar many loops.
 
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
 use mappable::Runtime;
-use mappable_fuzz::anchored::check_module;
-use mappable_rewrite::anchored;
+use mappable_fuzz::preloaded::check_module;
+use mappable_rewrite::preloaded;
 use wasm_smith::{Config, Module};
 use wasmtime::{Engine, Instance, Store};
 
@@ -138,25 +138,25 @@ fn outcome(engine: &Engine, module: &[u8], argument: u32) -> (bool, Vec<u8>, Opt
     (traps, memory, global.i64())
 }
 
-/// Checks that a program runs as without anchors, on an engine as it comes and on one whose memories move. How many anchors
+/// Checks that a program runs as without preloads, on an engine as it comes and on one whose memories move. How many preloads
 /// it has.
 fn runs_alike(text: &str) -> usize {
     static ENGINES: LazyLock<[Engine; 2]> =
         LazyLock::new(|| [Engine::default(), Runtime::new().expect("this engine is fit").engine().clone()]);
     let module = wat::parse_str(text).expect("it is valid");
-    let anchors = check_module(&module);
-    let with = anchored(&module).expect("it is valid");
+    let preloads = check_module(&module);
+    let with = preloaded(&module).expect("it is valid");
     let [stock, moving] = &*ENGINES;
     for argument in [0, 777] {
         let expected = outcome(stock, &module, argument);
         assert!(outcome(stock, &with, argument) == expected, "{text}");
         assert!(outcome(moving, &with, argument) == expected, "{text}");
     }
-    anchors
+    preloads
 }
 
 #[test]
-fn anchored_modules() {
+fn preloaded_modules() {
     let target = bolero::check!().with_test_time(mappable_fuzz::time());
     target.with_generator(mappable_fuzz::inputs(4096)).for_each(|bytes: &Vec<u8>| {
         let mut u = Unstructured::new(bytes);
@@ -177,12 +177,12 @@ fn modules_have_loops_that_are_worth_it() {
     }
     for seed in 0..150 {
         let noise = mappable_fuzz::noise(seed, 3000);
-        let anchors = runs_alike(&program(&mut Unstructured::new(&noise)));
-        of_programs += anchors;
-        worth_it += u32::from(anchors > 0);
+        let preloads = runs_alike(&program(&mut Unstructured::new(&noise)));
+        of_programs += preloads;
+        worth_it += u32::from(preloads > 0);
     }
     assert!(
         of_smith > 3 && of_programs > 60 && worth_it > 40,
-        "{of_smith}, {of_programs} anchors, {worth_it} programs"
+        "{of_smith}, {of_programs} preloads, {worth_it} programs"
     );
 }

@@ -4,26 +4,26 @@
 //! with `MOVES`. So a text with the maximum written
 //! out, rewritten as it is, is what must come of the same text without it.
 
-use mappable_rewrite::{FIXED_PAGES, Settings, Tier, inspect, rewrite_with};
+use mappable_rewrite::{BOUNDED_PAGES, Settings, Tier, inspect, rewrite_with};
 
 use crate::support::{gate, wasm};
 use crate::trees::head;
 
-/// Checks a component of such a text in each tier. Gives the number of memories and imports that were fixed.
+/// Checks a component of such a text in each tier. Gives the number of memories and imports that were bounded.
 fn check(text: &str) -> usize {
     let input = wasm(&text.replace("FIXED", "").replace("GIVEN", "").replace("MOVES", ""));
     let expected = wasm(&text.replace("FIXED", "65535").replace("GIVEN", "65535").replace("MOVES", ""));
     for tier in [Tier::Auto, Tier::Baseline] {
         let settings = Settings { tier, ..Settings::default() };
         let rewritten = rewrite_with(&input, &gate(), settings).unwrap();
-        let as_written = rewrite_with(&expected, &gate(), Settings { fix: false, ..settings }).unwrap();
+        let as_written = rewrite_with(&expected, &gate(), Settings { bound: false, ..settings }).unwrap();
         assert!(rewritten.bytes == as_written.bytes, "{tier:?}: {text}\nbecame\n{}", print(&rewritten.bytes));
         assert_eq!(rewritten.report.tier, as_written.report.tier);
     }
     let modules = inspect(&input).unwrap().components.into_iter().flat_map(|component| component.modules);
-    let fixed: usize = modules.map(|module| module.fixed.len()).sum();
-    assert_eq!(fixed, text.matches("FIXED").count(), "{text}");
-    fixed + text.matches("GIVEN").count()
+    let bounded: usize = modules.map(|module| module.bounded.len()).sum();
+    assert_eq!(bounded, text.matches("FIXED").count(), "{text}");
+    bounded + text.matches("GIVEN").count()
 }
 
 fn print(component: &[u8]) -> String {
@@ -50,7 +50,7 @@ fn idle(body: &str) -> String {
 
 #[test]
 fn it_is_the_largest_maximum_that_keeps_the_base_where_it_is() {
-    assert_eq!(FIXED_PAGES, 65_535);
+    assert_eq!(BOUNDED_PAGES, 65_535);
 }
 
 #[test]
@@ -218,8 +218,8 @@ fn a_maximum_that_is_too_large_to_fix_the_base_is_another() {
     };
     for memory in ["0", "1 65536", "65535", "65535 65536"] {
         let minimum = memory.split(' ').next().unwrap();
-        let fixed = wasm(&format!("(component (core module (memory {minimum} 65535)))"));
-        assert_eq!(rewritten(&format!("(component (core module (memory {memory})))")), fixed, "{memory}");
+        let bounded = wasm(&format!("(component (core module (memory {minimum} 65535)))"));
+        assert_eq!(rewritten(&format!("(component (core module (memory {memory})))")), bounded, "{memory}");
     }
 }
 
@@ -248,9 +248,9 @@ fn a_tree_for_the_ledger_has_its_guests_memories_fixed() {
     for text in inputs {
         let bytes = wasm(text);
         let rewritten = rewrite_with(&bytes, &gate(), Settings { tier: Tier::Ledger, ..Settings::default() }).unwrap();
-        let fixed: usize = rewritten.report.components.iter().flat_map(|c| &c.modules).map(|m| m.fixed.len()).sum();
+        let bounded: usize = rewritten.report.components.iter().flat_map(|c| &c.modules).map(|m| m.bounded.len()).sum();
         let declared = print(&rewritten.bytes).matches(" 65535)").count();
-        assert_eq!(fixed, declared, "no trusted module's memory is");
-        assert!(fixed > 0 || text.contains("map-error"), "{text}");
+        assert_eq!(bounded, declared, "no trusted module's memory is");
+        assert!(bounded > 0 || text.contains("map-error"), "{text}");
     }
 }

@@ -1,31 +1,31 @@
-//! What holds of the anchors that the rewriter puts in front of loops: nothing else is changed, and none is put in twice.
+//! What holds of the preloads that the rewriter puts in front of loops: nothing else is changed, and none is put in twice.
 
 use std::mem::discriminant;
 
-use mappable_rewrite::{Report, RewriteError, Rewritten, Settings, anchored, rewrite_with};
+use mappable_rewrite::{Report, RewriteError, Rewritten, Settings, preloaded, rewrite_with};
 use wasmparser::{BinaryReader, CodeSectionReader, FunctionBody, Operator, Parser, Payload, Validator};
 
 use crate::reading::{FEATURES, Tree};
 use crate::soundness::{BASELINE, SECONDS, cpu_seconds, gate};
 
-/// The most bytes that an anchor takes.
-const ANCHOR_BYTES: usize = 16;
+/// The most bytes that a preload takes.
+const PRELOAD_BYTES: usize = 16;
 
-/// Rewrites `input` once more, with anchors on all memories that may move. `without` is what came of it without.
+/// Rewrites `input` once more, with preloads on all memories that may move. `without` is what came of it without.
 ///
 /// # Panics
 ///
 /// Where the rewriter is wrong.
 pub(crate) fn check(input: &[u8], without: &Result<Rewritten<'_>, RewriteError>) {
-    let settings = Settings { anchor: true, ..BASELINE };
+    let settings = Settings { preload: true, ..BASELINE };
     let (without, with) = match (without, rewrite_with(input, &gate(), settings)) {
         (Ok(without), Ok(with)) => (without, with),
         (Err(without), Err(with)) => return assert_eq!(discriminant(without), discriminant(&with)),
-        (without, with) => panic!("refused with anchors, or without: {:?}", without.is_ok().cmp(&with.is_ok())),
+        (without, with) => panic!("refused with preloads, or without: {:?}", without.is_ok().cmp(&with.is_ok())),
     };
     Tree::read(&with.bytes).expect("the output is valid");
     let count = |report: &Report| -> usize {
-        report.components.iter().flat_map(|component| &component.modules).map(|module| module.anchors).sum()
+        report.components.iter().flat_map(|component| &component.modules).map(|module| module.preloads).sum()
     };
     assert_eq!(count(&without.report), 0);
     assert_eq!(compare(&without.bytes, &with.bytes), count(&with.report));
@@ -33,22 +33,22 @@ pub(crate) fn check(input: &[u8], without: &Result<Rewritten<'_>, RewriteError>)
     assert!(!twice.changed(), "rewriting twice changes something");
 }
 
-/// Puts anchors into a core module. Gives their number.
+/// Puts preloads into a core module. Gives their number.
 ///
 /// # Panics
 ///
 /// Where the rewriter is wrong.
 pub fn check_module(module: &[u8]) -> usize {
     let before = cpu_seconds();
-    let with = anchored(module).expect("a valid module");
+    let with = preloaded(module).expect("a valid module");
     let took = cpu_seconds() - before;
-    assert!(took < SECONDS, "putting anchors into {} bytes took {took} s", module.len());
+    assert!(took < SECONDS, "putting preloads into {} bytes took {took} s", module.len());
     Validator::new_with_features(FEATURES).validate_all(&with).expect("the output is valid");
-    assert!(*anchored(&with).expect("the output is valid") == *with, "there are anchors in front of anchors");
+    assert!(*preloaded(&with).expect("the output is valid") == *with, "there are preloads in front of preloads");
     compare(module, &with)
 }
 
-/// Compares what are no anchors, section by section and operator by operator, and counts those.
+/// Compares what are no preloads, section by section and operator by operator, and counts those.
 fn compare(without: &[u8], with: &[u8]) -> usize {
     let (all_without, all_with) = (sections(without), sections(with));
     assert_eq!(all_without.len(), all_with.len());
@@ -59,7 +59,7 @@ fn compare(without: &[u8], with: &[u8]) -> usize {
     });
     let count = count.sum();
     assert_eq!(count > 0, without != with, "what has no loop that is worth it is the same bytes");
-    assert!(with.len() <= without.len() + count * (ANCHOR_BYTES + 5), "{count} anchors are too large");
+    assert!(with.len() <= without.len() + count * (PRELOAD_BYTES + 5), "{count} preloads are too large");
     count
 }
 
@@ -84,21 +84,21 @@ fn compare_code(without: &[u8], with: &[u8]) -> usize {
     };
     let (without, with) = (bodies(without), bodies(with));
     assert_eq!(without.len(), with.len());
-    let mut anchors = 0;
+    let mut preloads = 0;
     for (without, with) in without.iter().zip(&with) {
         let locals = |body: &FunctionBody<'_>| {
             let locals = body.get_locals_reader().expect("it is valid");
             locals.into_iter().map(|local| local.expect("it is valid")).collect::<Vec<_>>()
         };
         assert_eq!(locals(without), locals(with));
-        anchors += compare_operators(without, with);
+        preloads += compare_operators(without, with);
     }
-    anchors
+    preloads
 }
 
 fn compare_operators(without: &FunctionBody<'_>, with: &FunctionBody<'_>) -> usize {
     let mut with = with.get_operators_reader().expect("it is valid").into_iter().map(|it| it.expect("it is valid"));
-    let mut anchors = 0;
+    let mut preloads = 0;
     for operator in without.get_operators_reader().expect("it is valid") {
         let operator = operator.expect("it is valid");
         let mut found = with.next().expect("an operator was lost");
@@ -111,10 +111,10 @@ fn compare_operators(without: &FunctionBody<'_>, with: &FunctionBody<'_>) -> usi
                 "{load:?}"
             );
             assert_eq!(drop, Some(Operator::Drop));
-            anchors += 1;
+            preloads += 1;
             found = with.next().expect("an operator was lost");
         }
     }
     assert_eq!(with.next(), None);
-    anchors
+    preloads
 }

@@ -2,44 +2,46 @@
 
 use std::mem::discriminant;
 
-use mappable_rewrite::{FIXED_PAGES, Report, RewriteError, Rewritten, Settings, inspect, rewrite_with};
+use mappable_rewrite::{BOUNDED_PAGES, Report, RewriteError, Rewritten, Settings, inspect, rewrite_with};
 use wasmparser::{Import, MemoryType, Parser, Payload, TypeRef};
 
 use crate::reading::{FEATURES, Tree};
 use crate::soundness::{BASELINE, gate};
 
-/// Rewrites `input` once more, with memories fixed. `moving` is what came of it without.
+/// Rewrites `input` once more, with memories bounded. `moving` is what came of it without.
 ///
 /// # Panics
 ///
 /// Where the rewriter is wrong.
 pub(crate) fn check(input: &[u8], moving: &Result<Rewritten<'_>, RewriteError>) {
-    let fixed = rewrite_with(input, &gate(), Settings { fix: true, ..BASELINE });
-    let (moving, fixed) = match (moving, fixed) {
-        (Ok(moving), Ok(fixed)) => (moving, fixed),
-        (Err(moving), Err(fixed)) => return assert_eq!(discriminant(moving), discriminant(&fixed)),
-        (moving, fixed) => panic!("refused with memories fixed, or without: {:?}", moving.is_ok().cmp(&fixed.is_ok())),
+    let bounded = rewrite_with(input, &gate(), Settings { bound: true, ..BASELINE });
+    let (moving, bounded) = match (moving, bounded) {
+        (Ok(moving), Ok(bounded)) => (moving, bounded),
+        (Err(moving), Err(bounded)) => return assert_eq!(discriminant(moving), discriminant(&bounded)),
+        (moving, bounded) => {
+            panic!("refused with memories bounded, or without: {:?}", moving.is_ok().cmp(&bounded.is_ok()))
+        }
     };
-    Tree::read(&fixed.bytes).expect("the output is valid");
-    let (all_moving, all_fixed) = (contents(&moving.bytes), contents(&fixed.bytes));
+    Tree::read(&bounded.bytes).expect("the output is valid");
+    let (all_moving, all_fixed) = (contents(&moving.bytes), contents(&bounded.bytes));
     assert_eq!(all_moving.len(), all_fixed.len());
     let mut changed = 0;
-    for (moving, fixed) in all_moving.iter().zip(&all_fixed) {
-        match (moving, fixed) {
-            (Content::Memory(moving), Content::Memory(fixed)) if moving != fixed => {
-                let maximum = Some(FIXED_PAGES);
-                assert!(moving.maximum.is_none_or(|maximum| maximum > FIXED_PAGES), "{moving:?}");
-                assert_eq!(*fixed, MemoryType { maximum, ..*moving });
+    for (moving, bounded) in all_moving.iter().zip(&all_fixed) {
+        match (moving, bounded) {
+            (Content::Memory(moving), Content::Memory(bounded)) if moving != bounded => {
+                let maximum = Some(BOUNDED_PAGES);
+                assert!(moving.maximum.is_none_or(|maximum| maximum > BOUNDED_PAGES), "{moving:?}");
+                assert_eq!(*bounded, MemoryType { maximum, ..*moving });
                 changed += 1;
             }
-            _ => assert!(moving == fixed, "more than maxima was changed: {moving:?} {fixed:?}"),
+            _ => assert!(moving == bounded, "more than maxima was changed: {moving:?} {bounded:?}"),
         }
     }
-    assert_eq!(changed > 0, fixed.bytes != moving.bytes, "what has nothing to fix is the same bytes");
+    assert_eq!(changed > 0, bounded.bytes != moving.bytes, "what has nothing to bound is the same bytes");
     // The validator's own types of the memories that lowers name.
     let named = |report: &Report| report.lowers().map(|(_, lower)| lower.memory.ty).collect::<Vec<_>>();
-    let after = inspect(&fixed.bytes).expect("the output can be inspected");
-    assert_eq!(named(&after), named(&moving.report), "a memory that is mapped into was fixed");
+    let after = inspect(&bounded.bytes).expect("the output can be inspected");
+    assert_eq!(named(&after), named(&moving.report), "a memory that is mapped into was bounded");
 }
 
 /// What of a component there is to compare, in order.
