@@ -13,6 +13,7 @@
 mod bounded;
 pub mod cases;
 pub mod closed;
+pub mod code;
 pub mod corpus;
 pub mod embedder;
 pub mod grammar;

@@ -5,20 +5,25 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::LazyLock;
 
 use wasmtime::component::{Component, ComponentType, Lift, Linker, Lower, Resource, ResourceType, Val, WasmList};
-use wasmtime::{Config, Engine, OptLevel, ResourceLimiter, Store, StoreContextMut, Trap};
+use wasmtime::{Config, Engine, ResourceLimiter, Store, StoreContextMut, Trap};
 
+use crate::code::Code;
 use crate::grammar::Made;
 
 /// Far more than a program of the grammar takes; copying a list from one component to another takes some for each byte.
 const FUEL: u64 = 1 << 28;
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+static QUICK: LazyLock<Engine> = LazyLock::new(|| engine(Code::Quick));
+static OPTIMISED: LazyLock<Engine> = LazyLock::new(|| engine(Code::Optimised));
+
+fn engine(code: Code) -> Engine {
     let mut config = Config::new();
-    config.consume_fuel(true).cranelift_opt_level(OptLevel::None).parallel_compilation(false);
+    code.set(&mut config);
+    config.consume_fuel(true).parallel_compilation(false);
     // Many stores are made; what a memory reserves is given back each time.
     config.memory_reservation(1 << 20).memory_reservation_for_growth(0).memory_guard_size(1 << 16);
     Engine::new(&config).expect("the engine can be configured so")
-});
+}
 
 /// Something that can be seen from outside the component.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,8 +122,8 @@ fn hash(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-fn linker(interface: &str) -> wasmtime::Result<Linker<Host>> {
-    let mut linker = Linker::new(&ENGINE);
+fn linker(engine: &Engine, interface: &str) -> wasmtime::Result<Linker<Host>> {
+    let mut linker = Linker::new(engine);
     linker.root().func_wrap("log", |mut store: StoreContextMut<'_, Host>, (what,): (u32,)| {
         store.data_mut().events.push(Event::Asked("log", what, 0));
         Ok(())
@@ -167,18 +172,23 @@ fn swap<From: 'static, To: 'static>(
     answer.map(|()| Resource::new_own(this.rep())).map_err(|error| (this, error))
 }
 
-/// Runs `component`, which imports the interface as `interface` and exports what `made` says, until it traps.
+/// Runs `component`, which imports the interface as `interface` and exports what `made` says, until it traps. The
+/// script decides how it is compiled, too.
 ///
 /// # Panics
 ///
 /// If the component can't be compiled, linked or instantiated.
 pub fn run(component: &[u8], interface: &str, made: &Made, script: &[u8]) -> Record {
-    let component = Component::from_binary(&ENGINE, component).expect("it compiles");
+    let engine = match Code::of(script) {
+        Code::Quick => &*QUICK,
+        Code::Optimised => &*OPTIMISED,
+    };
+    let component = Component::from_binary(engine, component).expect("it compiles");
     let host = Host { script: script.to_vec(), asked: 0, made: 100, events: Vec::new() };
-    let mut store = Store::new(&ENGINE, host);
+    let mut store = Store::new(engine, host);
     store.limiter(|host| host);
     store.set_fuel(FUEL).expect("fuel is on");
-    let linker = linker(interface).expect("the linker takes the interface");
+    let linker = linker(engine, interface).expect("the linker takes the interface");
     let instance = linker.instantiate(&mut store, &component).expect("it can be instantiated");
     let mut trap = None;
     for (name, params) in &made.exports {

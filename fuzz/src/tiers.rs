@@ -7,10 +7,11 @@ use std::sync::OnceLock;
 
 use mappable::{Limits, MappableCtx, MappableView, MappingMode, Runtime, RuntimeBuilder};
 use wasmtime::component::{Component, Instance, Linker};
-use wasmtime::{AsContextMut, Config, Engine, OptLevel, Store, StoreContextMut};
+use wasmtime::{AsContextMut, Config, Engine, Store, StoreContextMut};
 
 pub use compare::{Allowed, MEANT, compare};
 
+use crate::code::Code;
 use crate::embedder::{self, Embedder, Lapse, Left};
 use crate::trees::{Misuse, Plan, Tree};
 
@@ -55,9 +56,9 @@ impl Strategy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Machine {
     /// An engine with settings of nobody's: for trees that import nothing of ours.
-    Stock,
+    Stock(Code),
     /// A runtime of ours.
-    Ours(Tier, Strategy),
+    Ours(Tier, Strategy, Code),
 }
 
 /// What is asked of a tree, and what its store may hold.
@@ -153,14 +154,36 @@ struct Engines {
 }
 
 impl Machine {
+    /// How it compiles.
+    pub fn code(self) -> Code {
+        match self {
+            Machine::Stock(code) | Machine::Ours(_, _, code) => code,
+        }
+    }
+
+    /// The same one, which compiles like that.
+    fn with(self, code: Code) -> Self {
+        match self {
+            Machine::Stock(_) => Machine::Stock(code),
+            Machine::Ours(tier, strategy, _) => Machine::Ours(tier, strategy, code),
+        }
+    }
+
+    /// What a case runs on: these machines with this code, behind an oracle that does not optimise.
+    pub fn all(mut machines: Vec<Machine>, code: Code) -> Vec<Machine> {
+        machines.iter_mut().for_each(|machine| *machine = machine.with(code));
+        if let (Code::Optimised, Some(first)) = (code, machines.first()) {
+            machines.insert(0, first.with(Code::Quick));
+        }
+        machines
+    }
+
     fn config(self) -> Config {
         let mut config = Config::new();
-        config
-            .cranelift_opt_level(OptLevel::None)
-            .cranelift_regalloc_algorithm(wasmtime::RegallocAlgorithm::SinglePass);
+        self.code().set(&mut config);
         config.parallel_compilation(false).cranelift_debug_verifier(false);
         // One strategy with concurrent components.
-        config.concurrency_support(matches!(self, Machine::Ours(_, Strategy::Remap)));
+        config.concurrency_support(matches!(self, Machine::Ours(_, Strategy::Remap, _)));
         config
     }
 
@@ -168,13 +191,13 @@ impl Machine {
         // Before any engine: the order decides whether guests' stores into frozen mappings trap.
         let _ = mappable::install_fault_handler();
         let (engine, runtime) = match self {
-            Machine::Stock => {
+            Machine::Stock(_) => {
                 let mut config = self.config();
                 // Many stores are made; what a memory reserves is given back each time.
                 config.memory_reservation(1 << 20).memory_reservation_for_growth(0).memory_guard_size(1 << 16);
                 (Engine::new(&config).expect("the engine can be configured so"), None)
             }
-            Machine::Ours(tier, strategy) => {
+            Machine::Ours(tier, strategy, _) => {
                 let mapping = match strategy {
                     Strategy::Swap => MappingMode::Auto,
                     Strategy::Remap => MappingMode::Remap,
@@ -202,12 +225,12 @@ impl Machine {
     }
 
     fn engines(self) -> &'static Engines {
-        static ENGINES: [OnceLock<Engines>; 7] = [const { OnceLock::new() }; 7];
+        static ENGINES: [[OnceLock<Engines>; 7]; 2] = [const { [const { OnceLock::new() }; 7] }; 2];
         let nth = match self {
-            Machine::Stock => 0,
-            Machine::Ours(tier, strategy) => 1 + tier as usize * 3 + strategy as usize,
+            Machine::Stock(_) => 0,
+            Machine::Ours(tier, strategy, _) => 1 + tier as usize * 3 + strategy as usize,
         };
-        ENGINES[nth].get_or_init(|| self.make())
+        ENGINES[self.code() as usize][nth].get_or_init(|| self.make())
     }
 
     /// Compiles a tree.

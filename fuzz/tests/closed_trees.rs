@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arbitrary::{Result, Unstructured};
 use mappable::Limits;
 use mappable_fuzz::cases::{Case, long_run};
+use mappable_fuzz::code::Code;
 use mappable_fuzz::tiers::{Allowed, MEANT, Machine, Script, Strategy, Tier};
 use mappable_fuzz::traps;
 use mappable_fuzz::trees::{self, Misuse, Sort, coverage};
@@ -34,10 +35,10 @@ fn case(bytes: &[u8]) -> Result<Case> {
     // Now and then by another strategy too: those agree as well.
     let other = if u.ratio(1, 4)? { Some(*u.choose(&Strategy::ALL)?) } else { None };
     let tree = trees::tree(&mut u, if handles { Sort::Closed } else { Sort::Plain })?;
-    let mut machines = if handles { vec![] } else { vec![Machine::Stock] };
-    machines.extend(Tier::ALL.iter().map(|tier| Machine::Ours(*tier, strategy)));
-    machines.extend(other.filter(|it| *it != strategy).map(|it| Machine::Ours(Tier::ALL[Tier::ALL.len() - 1], it)));
-    Ok(Case::run(tree, scripts, machines))
+    let mut machines = if handles { vec![] } else { vec![Machine::Stock(Code::Quick)] };
+    machines.extend(Tier::ALL.iter().map(|tier| Machine::Ours(*tier, strategy, Code::Quick)));
+    machines.extend(other.filter(|it| *it != strategy).map(|it| Machine::Ours(Tier::Ledger, it, Code::Quick)));
+    Ok(Case::run(tree, scripts, Machine::all(machines, Code::of(bytes))))
 }
 
 #[test]
@@ -109,10 +110,12 @@ fn most_trees_run_to_the_end_and_misuse_is_found() {
     let (mut ended, mut clean, mut shown) = (0, 0, 0);
     let mut named = BTreeMap::<_, BTreeMap<_, usize>>::new();
     let mut meant = BTreeMap::<_, usize>::new();
+    let mut codes = BTreeMap::<_, usize>::new();
     for seed in 0..100 {
         let case = case(&mappable_fuzz::noise(seed, 2000)).unwrap();
         case.check().into_iter().for_each(|it| *meant.entry(it).or_default() += 1);
         for (script, runs) in &case.runs {
+            runs.iter().for_each(|(machine, _)| *codes.entry(machine.code()).or_default() += 1);
             let (_, record) = &runs[0];
             let misuse = script.misuse.map(|(_, misuse, _)| misuse);
             clean += usize::from(misuse.is_none());
@@ -126,8 +129,9 @@ fn most_trees_run_to_the_end_and_misuse_is_found() {
             }
         }
     }
-    let counts = format!("{ended} of {clean} end after {shown} looks; {meant:?}; {named:#?}");
+    let counts = format!("{ended} of {clean} end after {shown} looks; {meant:?}; {codes:?}; {named:#?}");
     println!("{counts}");
+    assert!(Code::ALL.iter().all(|code| codes.get(code).is_some_and(|runs| *runs > 300)), "{counts}");
     assert!(ended >= clean - 2 && shown > 2000 && named.len() > 20, "{counts}");
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arbitrary::{Result, Unstructured};
 use mappable::Limits;
 use mappable_fuzz::cases::{Case, long_run};
+use mappable_fuzz::code::Code;
 use mappable_fuzz::embedder::Lapse;
 use mappable_fuzz::tiers::{Allowed, Machine, Script, Strategy, Tier};
 use mappable_fuzz::traps;
@@ -36,9 +37,9 @@ fn case(bytes: &[u8]) -> Result<Case> {
     let other = [Strategy::Swap, Strategy::Copy].into_iter().find(|it| *it != strategy && strategy != Strategy::Remap);
     let other = if u.ratio(1, 4)? { other } else { None };
     let tree = trees::tree(&mut u, Sort::Open)?;
-    let mut machines: Vec<_> = Tier::ALL.iter().map(|tier| Machine::Ours(*tier, strategy)).collect();
-    machines.extend(other.map(|it| Machine::Ours(Tier::Ledger, it)));
-    Ok(Case::run(tree, scripts, machines))
+    let mut machines: Vec<_> = Tier::ALL.iter().map(|tier| Machine::Ours(*tier, strategy, Code::Quick)).collect();
+    machines.extend(other.map(|it| Machine::Ours(Tier::Ledger, it, Code::Quick)));
+    Ok(Case::run(tree, scripts, Machine::all(machines, Code::of(bytes))))
 }
 
 #[test]

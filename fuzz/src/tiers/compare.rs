@@ -53,7 +53,7 @@ pub const MEANT: [(Wrong, Wrong); 2] = [(Wrong::OtherKind, Wrong::Mapped), (Wron
 
 impl Machine {
     fn copies(self) -> bool {
-        matches!(self, Machine::Ours(_, Strategy::Copy))
+        matches!(self, Machine::Ours(_, Strategy::Copy, _))
     }
 }
 
