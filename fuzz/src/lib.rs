@@ -26,10 +26,6 @@ pub mod tiers;
 pub mod traps;
 pub mod trees;
 
-#[path = "../../crates/mappable/tests/all/wat.rs"]
-#[allow(dead_code, reason = "shared with the library's tests")]
-mod wat;
-
 use std::time::Duration;
 
 use bolero::ValueGenerator;

@@ -1,21 +1,9 @@
 //! Programs of operations: the library does what the model of the semantics does, on every setup.
 
-#[path = "../../crates/mappable/tests/differential/guest.rs"]
-mod guest;
-#[path = "../../crates/mappable/tests/differential/host.rs"]
-mod host;
-#[path = "../../crates/mappable/tests/differential/run.rs"]
-#[allow(dead_code, reason = "shared with the differential test")]
-mod run;
-#[path = "../../crates/mappable/tests/all/support/mod.rs"]
-#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the library's tests")]
-mod support;
-#[path = "../../crates/mappable/tests/all/wat.rs"]
-#[allow(dead_code, reason = "shared with the library's tests")]
-mod wat;
-
 use mappable::GRANULE;
 use mappable_model::{Limits, Op};
+use mappable_testing::differential::run;
+use mappable_testing::support;
 use run::{Disagreement, Plan, Run};
 use support::Setup;
 

@@ -1,14 +1,8 @@
 //! A program that made an engine before the first runtime: the engine's handler for faults is then asked after ours. In
 //! a process of its own, since there is one handler for a process.
 
-#[path = "all/support/mod.rs"]
-#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]
-mod support;
-#[path = "all/wat.rs"]
-#[allow(dead_code, reason = "shared with the other tests")]
-mod wat;
-
 use mappable::Runtime;
+use mappable_testing::support;
 use support::{Fixture, G, Setup};
 use wasmtime::{Engine, Instance, Module, Store, Trap};
 

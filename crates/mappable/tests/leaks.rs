@@ -1,17 +1,8 @@
 //! What a process has for a while it gives back: mappings, descriptors, pages. In a process of its own, one test at a
 //! time, since all is counted for the whole process.
 
-#[path = "process/mod.rs"]
-#[allow(dead_code, reason = "shared with the tests of faults")]
-mod process;
-#[path = "all/support/mod.rs"]
-#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]
-mod support;
-#[path = "all/wat.rs"]
-#[allow(dead_code, reason = "shared with the other tests")]
-mod wat;
-
 use mappable::GRANULE;
+use mappable_testing::{process, support, wat};
 use process::{alone, had};
 use support::{Fixture, G, Guest, Setup, World};
 

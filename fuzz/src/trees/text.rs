@@ -68,7 +68,7 @@ pub(super) fn tree(plan: &Plan) -> String {
 
 /// What the tree and each component imports.
 fn imports(handles: bool, package: &str) -> String {
-    let package = if handles { crate::wat::import_types(package) } else { String::new() };
+    let package = if handles { mappable_testing::wat::import_types(package) } else { String::new() };
     format!("{package} (import \"log\" (func $log (param \"what\" u32) (param \"hash\" u64) (result u64)))")
 }
 

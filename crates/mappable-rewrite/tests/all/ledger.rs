@@ -1,5 +1,6 @@
 //! What is written for the ledger tier: it validates and is sound, and keeps the shape that the world sees.
 
+use mappable_testing::wat as guests;
 use std::fs;
 use std::path::Path;
 
@@ -13,8 +14,6 @@ use crate::support::{gate, golden_inputs, wasm};
 
 /// The guests of the library's tests.
 #[allow(dead_code, reason = "shared with the library's tests, which use all of it")]
-#[path = "../../../mappable/tests/all/wat.rs"]
-mod guests;
 
 /// What is done to memories that nothing is mapped into is [`fixed`](crate::fixed)'s topic.
 const LEDGER: Settings = Settings { tier: Tier::Ledger, lists: true, bound: false, preload: false };

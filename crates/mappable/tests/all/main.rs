@@ -11,7 +11,6 @@ mod handover;
 mod hostile;
 mod huge;
 mod idle;
-mod image;
 mod ledger;
 mod limits;
 mod mapping;
@@ -21,8 +20,8 @@ mod parts;
 mod private;
 mod settings;
 mod stages;
-mod support;
 mod threat_model;
 mod tripwires;
-mod wat;
 mod wit;
+
+use mappable_testing::{image, support, wat};

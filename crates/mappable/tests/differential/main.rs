@@ -4,18 +4,11 @@
 //! `MAPPABLE_DIFFERENTIAL_OPS` says how many operations are done in all; `MAPPABLE_DIFFERENTIAL_SEED` with which
 //! program to begin.
 
-mod guest;
-mod host;
 mod machine;
 mod programs;
-mod run;
-#[path = "../all/support/mod.rs"]
-#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]
-mod support;
-#[path = "../all/wat.rs"]
-#[allow(dead_code, reason = "shared with the other tests")]
-mod wat;
 
+use mappable_testing::differential::run;
+use mappable_testing::support;
 use support::{Setup, on_every_baseline_setup, on_every_setup};
 
 /// How many operations are done in all, if nothing else is said.

@@ -10,19 +10,11 @@ mod hop;
 mod host_writes;
 mod idle;
 mod interruption;
-#[path = "../process/mod.rs"]
-#[allow(dead_code, reason = "shared with the test of leaks")]
-mod process;
 mod scene;
 mod script;
-#[path = "../all/support/mod.rs"]
-#[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other tests")]
-mod support;
-#[path = "../all/wat.rs"]
-#[allow(dead_code, reason = "shared with the other tests")]
-mod wat;
 mod yields;
 
+use mappable_testing::{process, support, wat};
 use std::process::{Command, Output};
 
 use process::{alone, had};

@@ -10,11 +10,11 @@ macro_rules! built {
 }
 
 mod composition;
-#[path = "../all/image.rs"]
-mod image;
 mod regions;
 mod stages;
 mod stock;
+
+use mappable_testing::image;
 
 const PORTABLE: &[u8] = built!("portable");
 

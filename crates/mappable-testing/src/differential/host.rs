@@ -6,13 +6,13 @@ use mappable::{Frozen, GRANULE, Mappable, Runtime};
 use mappable_model::{AccessError, AllocateError, Op, Outcome, PartError};
 
 /// What the host holds.
-pub(crate) enum Item {
+pub enum Item {
     Region(Mappable),
     Frozen(Frozen),
 }
 
 impl Item {
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Region(region) => region.bytes().unwrap(),
             Self::Frozen(frozen) => frozen,
@@ -20,7 +20,7 @@ impl Item {
     }
 
     /// Whether it is these bytes and no other.
-    pub(crate) fn holds(&self, granules: &[u8], whole: bool) -> bool {
+    pub fn holds(&self, granules: &[u8], whole: bool) -> bool {
         let bytes = self.bytes();
         let is = |(granule, &byte): (&[u8], &u8)| {
             let rest = if whole { byte } else { 0 };
@@ -32,15 +32,15 @@ impl Item {
 }
 
 /// The host's items by the model's numbers.
-pub(crate) struct Host {
-    pub(crate) items: BTreeMap<usize, Item>,
-    pub(crate) runtime: &'static Runtime,
-    pub(crate) whole: bool,
+pub struct Host {
+    pub items: BTreeMap<usize, Item>,
+    pub runtime: &'static Runtime,
+    pub whole: bool,
 }
 
 impl Host {
     /// Does what the host does. The model has looked whether it can.
-    pub(crate) fn perform(&mut self, op: &Op, expected: &Outcome) -> Outcome {
+    pub fn perform(&mut self, op: &Op, expected: &Outcome) -> Outcome {
         match *op {
             Op::Allocate { size, .. } => match self.runtime.allocate(size) {
                 Ok(region) => self.keep(Item::Region(region), expected),
@@ -113,7 +113,7 @@ impl Host {
         Outcome::Done
     }
 
-    pub(crate) fn keep(&mut self, item: Item, expected: &Outcome) -> Outcome {
+    pub fn keep(&mut self, item: Item, expected: &Outcome) -> Outcome {
         match *expected {
             Outcome::Handle(number) => {
                 self.items.insert(number, item);

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use mappable::GRANULE;
 use mappable_model::{Holder, Limits, Op, Outcome, Way};
 
-use crate::guest::{Actor, GRANULES, Index, Instance, Kind, MOST, Passed, trap};
-use crate::host::{Host, Item};
+use crate::differential::guest::{Actor, GRANULES, Index, Instance, Kind, MOST, Passed, trap};
+use crate::differential::host::{Host, Item};
 use crate::support::{Setup, World};
 
 /// After how many operations everything is compared, not only what was touched.
@@ -16,17 +16,17 @@ const COMPARE_ALL: u64 = 64;
 
 /// What a program is run on.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub(crate) setup: Setup,
+pub struct Plan {
+    pub setup: Setup,
     /// Of each store, how many instances it has: one, or two that are linked.
-    pub(crate) stores: Vec<usize>,
-    pub(crate) limits: Limits,
+    pub stores: Vec<usize>,
+    pub limits: Limits,
     /// Whether all bytes of a granule are written, or the first alone (and the others stay zero).
-    pub(crate) whole: bool,
+    pub whole: bool,
 }
 
 impl Plan {
-    pub(crate) fn model(&self) -> mappable_model::World {
+    pub fn model(&self) -> mappable_model::World {
         let way = if self.setup.frozen_stores_trap() { Way::Pages } else { Way::Copies };
         let instances = self.stores.iter().enumerate().flat_map(|(store, &count)| {
             let instance = mappable_model::Instance { store, granules: GRANULES, most: MOST, way };
@@ -40,27 +40,27 @@ impl Plan {
     }
 
     /// The instances of a store, by the model's numbers.
-    pub(crate) fn instances(&self, store: usize) -> std::ops::Range<usize> {
+    pub fn instances(&self, store: usize) -> std::ops::Range<usize> {
         let first = self.stores[..store].iter().sum();
         first..first + self.stores[store]
     }
 }
 
 /// What the threads that run a program have in common.
-pub(crate) struct Common {
+pub struct Common {
     /// Whether a reference is the last one is the one thing that is seen of what other threads do: a `thaw` excludes
     /// all else.
     gate: RwLock<()>,
     shared: Mutex<Shared>,
 }
 
-pub(crate) struct Shared {
-    pub(crate) model: mappable_model::World,
-    pub(crate) host: Host,
+pub struct Shared {
+    pub model: mappable_model::World,
+    pub host: Host,
 }
 
 impl Common {
-    pub(crate) fn new(plan: &Plan) -> Arc<Self> {
+    pub fn new(plan: &Plan) -> Arc<Self> {
         let runtime = &plan.setup.fixture().runtime;
         let host = Host { items: BTreeMap::new(), runtime, whole: plan.whole };
         Arc::new(Self { gate: RwLock::new(()), shared: Mutex::new(Shared { model: plan.model(), host }) })
@@ -72,7 +72,7 @@ impl Common {
 }
 
 /// Where model and library disagree.
-pub(crate) struct Disagreement(String);
+pub struct Disagreement(String);
 
 impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,39 +112,36 @@ impl Side {
 }
 
 /// One thread's stores of a program, and the program's model.
-pub(crate) struct Run {
+pub struct Run {
     plan: Plan,
     common: Arc<Common>,
     /// The stores that are not dropped.
     sides: BTreeMap<usize, Side>,
     instances: Vec<usize>,
     /// How many operations were done on both.
-    pub(crate) done: u64,
+    pub done: u64,
 }
 
 impl Run {
     /// With all stores of a plan.
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &Plan) -> Self {
         Self::with(plan, &Common::new(plan), 0..plan.stores.len())
     }
 
     /// With some of the stores.
-    pub(crate) fn with(plan: &Plan, common: &Arc<Common>, stores: std::ops::Range<usize>) -> Self {
+    pub fn with(plan: &Plan, common: &Arc<Common>, stores: std::ops::Range<usize>) -> Self {
         let instances = stores.clone().flat_map(|store| plan.instances(store)).collect();
         let sides = stores.map(|store| (store, Side::new(plan, store))).collect();
         Self { plan: plan.clone(), common: Arc::clone(common), sides, instances, done: 0 }
     }
 
     /// Whether no store is left to do anything in.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.sides.is_empty()
     }
 
     /// Does one operation on both. It is chosen for the instances of this run.
-    pub(crate) fn step(
-        &mut self,
-        choose: impl FnOnce(&mappable_model::World, &[usize]) -> Op,
-    ) -> Result<(), Disagreement> {
+    pub fn step(&mut self, choose: impl FnOnce(&mappable_model::World, &[usize]) -> Op) -> Result<(), Disagreement> {
         let common = Arc::clone(&self.common);
         let mut reading = Some(common.gate.read().unwrap_or_else(PoisonError::into_inner));
         let mut shared = common.shared();
@@ -350,7 +347,7 @@ impl Run {
     }
 
     /// Compares every byte, lets the host take what the guests hold (if it can), compares that, and ends the stores.
-    pub(crate) fn finish(&mut self) -> Result<(), Disagreement> {
+    pub fn finish(&mut self) -> Result<(), Disagreement> {
         self.compare(true)?;
         let given = if self.plan.setup.is_ledger() { vec![] } else { self.instances.clone() };
         for instance in given {

@@ -6,7 +6,7 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 #[component(enum)]
 #[repr(u8)]
 #[allow(dead_code, reason = "named for their order")]
-pub(crate) enum Pixels {
+pub enum Pixels {
     #[component(name = "encoded")]
     Encoded,
     #[component(name = "gray8")]
@@ -17,9 +17,9 @@ pub(crate) enum Pixels {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
 #[component(record)]
-pub(crate) struct Header {
-    pub(crate) pixels: Pixels,
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) size: u64,
+pub struct Header {
+    pub pixels: Pixels,
+    pub width: u32,
+    pub height: u32,
+    pub size: u64,
 }

@@ -44,7 +44,7 @@ const BYTES: (&str, &str) = (
 
 /// The composition that closes a component in text. Its own functions are exported as those of an instance `guest`,
 /// those of its instances by their names; those of the usher as `usher`.
-pub(crate) fn closed(text: &str, bridged: bool) -> String {
+pub fn closed(text: &str, bridged: bool) -> String {
     let mut types = Types::default();
     let bytes = ::wat::parse_str(text).unwrap();
     let package = Package::from_bytes("test:inner", None, bytes, &mut types).unwrap();

@@ -11,7 +11,7 @@ use super::{G, State};
 
 /// The WIT enum `map-error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MapError {
+pub enum MapError {
     Misaligned,
     TooSmall,
     Overlaps,
@@ -22,7 +22,7 @@ pub(crate) enum MapError {
 }
 
 impl MapError {
-    pub(crate) const ALL: [Self; 7] = [
+    pub const ALL: [Self; 7] = [
         Self::Misaligned,
         Self::TooSmall,
         Self::Overlaps,
@@ -35,42 +35,42 @@ impl MapError {
 
 /// The WIT enums `allocate-error` and `part-error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AllocateError {
+pub enum AllocateError {
     InvalidSize,
     OverQuota,
     Exhausted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PartError {
+pub enum PartError {
     Misaligned,
     Outside,
     OverQuota,
 }
 
 impl AllocateError {
-    pub(crate) const ALL: [Self; 3] = [Self::InvalidSize, Self::OverQuota, Self::Exhausted];
+    pub const ALL: [Self; 3] = [Self::InvalidSize, Self::OverQuota, Self::Exhausted];
 }
 
 impl PartError {
-    pub(crate) const ALL: [Self; 3] = [Self::Misaligned, Self::Outside, Self::OverQuota];
+    pub const ALL: [Self; 3] = [Self::Misaligned, Self::Outside, Self::OverQuota];
 }
 
 /// A new handle, or the error of that number.
-pub(crate) fn made<E: Copy>(answer: i64, errors: [E; 3]) -> Result<u32, E> {
+pub fn made<E: Copy>(answer: i64, errors: [E; 3]) -> Result<u32, E> {
     u32::try_from(answer).map_err(|_| errors[(-1 - answer) as usize])
 }
 
 /// Two numbers; an error if the highest bit says so.
-pub(crate) fn both(answer: u64) -> Result<(u32, u32), (u32, u32)> {
+pub fn both(answer: u64) -> Result<(u32, u32), (u32, u32)> {
     let numbers = (answer as u32, (answer >> 32) as u32 & 0x7fff_ffff);
     if answer >> 63 == 0 { Ok(numbers) } else { Err(numbers) }
 }
 
 /// What `map` and `unmap` answer: the other handle, or the one that came and why.
-pub(crate) type Swapped = Result<u32, (u32, MapError)>;
+pub type Swapped = Result<u32, (u32, MapError)>;
 
-pub(crate) fn swapped(answer: u64) -> Swapped {
+pub fn swapped(answer: u64) -> Swapped {
     let handle = answer as u32;
     match answer >> 32 {
         0 => Ok(handle),
@@ -81,7 +81,7 @@ pub(crate) fn swapped(answer: u64) -> Swapped {
 /// What the usher carries from one guest to another.
 #[derive(Clone, Copy, Debug)]
 #[allow(dead_code, reason = "not every binary has all of it carried")]
-pub(crate) enum Carried {
+pub enum Carried {
     Region,
     Mapping,
     Frozen,
@@ -104,7 +104,7 @@ impl Carried {
 
 /// What a guest does with a region that it is lent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Lent {
+pub enum Lent {
     /// Keeps it beyond the call.
     Keep,
     /// Maps it.
@@ -113,7 +113,7 @@ pub(crate) enum Lent {
 
 /// A guest of [`wat`]. Handles are the indices that the guest has them by.
 #[derive(Clone)]
-pub(crate) struct Guest {
+pub struct Guest {
     instance: Instance,
     /// The functions by name, looked up once.
     functions: Arc<Mutex<HashMap<&'static str, wasmtime::component::Func>>>,
@@ -126,13 +126,13 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// The guest that an instance is, or is closed around; or the exports `within` it.
-    pub(crate) fn new(instance: Instance, store: &mut Store<State>, within: Option<ComponentExportIndex>) -> Self {
+    pub fn new(instance: Instance, store: &mut Store<State>, within: Option<ComponentExportIndex>) -> Self {
         let within = within.or_else(|| instance.get_export_index(&mut *store, None, "guest"));
         Self { instance, functions: Arc::default(), within, usher: None, bridged: false }.ushered(store, 0)
     }
 
     /// The guests `a` and `b` of a component made of them.
-    pub(crate) fn pair(instance: Instance, store: &mut Store<State>) -> [Self; 2] {
+    pub fn pair(instance: Instance, store: &mut Store<State>) -> [Self; 2] {
         let mut side = 0..;
         ["a", "b"].map(|name| {
             let within = instance.get_export_index(&mut *store, None, name);
@@ -155,7 +155,7 @@ impl Guest {
     }
 
     /// Calls an export, which may trap.
-    pub(crate) fn call<P, R>(&self, store: &mut Store<State>, name: &'static str, params: P) -> wasmtime::Result<R>
+    pub fn call<P, R>(&self, store: &mut Store<State>, name: &'static str, params: P) -> wasmtime::Result<R>
     where
         P: ComponentNamedList + Lower + Send + Sync,
         R: Lift + Send + Sync + 'static,
@@ -167,7 +167,7 @@ impl Guest {
     }
 
     /// Calls an export that answers nothing, and may trap.
-    pub(crate) fn run<P>(&self, store: &mut Store<State>, name: &'static str, params: P) -> wasmtime::Result<()>
+    pub fn run<P>(&self, store: &mut Store<State>, name: &'static str, params: P) -> wasmtime::Result<()>
     where
         P: ComponentNamedList + Lower + Send + Sync,
     {
@@ -176,7 +176,7 @@ impl Guest {
         func.call(store, params)
     }
 
-    pub(crate) fn func(&self, store: &mut Store<State>, name: &'static str) -> wasmtime::component::Func {
+    pub fn func(&self, store: &mut Store<State>, name: &'static str) -> wasmtime::component::Func {
         *self.functions.lock().unwrap().entry(name).or_insert_with(|| {
             let index = self.instance.get_export_index(&mut *store, self.within.as_ref(), name).unwrap();
             self.instance.get_func(&mut *store, index).unwrap()
@@ -184,29 +184,29 @@ impl Guest {
     }
 
     /// A new region, or the number of the error.
-    pub(crate) fn allocate(&self, store: &mut Store<State>, size: u64) -> Result<u32, i64> {
+    pub fn allocate(&self, store: &mut Store<State>, size: u64) -> Result<u32, i64> {
         let answer: i64 = self.call(store, "allocate", (size,)).unwrap();
         u32::try_from(answer).map_err(|_| -1 - answer)
     }
 
-    pub(crate) fn try_map(&self, s: &mut Store<State>, handle: u32, at: u32, len: u32) -> wasmtime::Result<Swapped> {
+    pub fn try_map(&self, s: &mut Store<State>, handle: u32, at: u32, len: u32) -> wasmtime::Result<Swapped> {
         self.call(s, "map", (handle, at, len)).map(swapped)
     }
 
-    pub(crate) fn try_unmap(&self, s: &mut Store<State>, handle: u32, at: u32, len: u32) -> wasmtime::Result<Swapped> {
+    pub fn try_unmap(&self, s: &mut Store<State>, handle: u32, at: u32, len: u32) -> wasmtime::Result<Swapped> {
         self.call(s, "unmap", (handle, at, len)).map(swapped)
     }
 
-    pub(crate) fn map(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
+    pub fn map(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
         self.try_map(store, handle, at, len).unwrap()
     }
 
-    pub(crate) fn unmap(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
+    pub fn unmap(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
         self.try_unmap(store, handle, at, len).unwrap()
     }
 
     /// Allocates a region, maps it, and fills it.
-    pub(crate) fn mapped(&self, store: &mut Store<State>, at: u32, granules: u32, byte: u8) -> u32 {
+    pub fn mapped(&self, store: &mut Store<State>, at: u32, granules: u32, byte: u8) -> u32 {
         let handle = self.allocate(store, u64::from(granules) * GRANULE).unwrap();
         let mapping = self.map(store, handle, at, granules * G).unwrap();
         self.fill(store, at, byte, granules * G);
@@ -214,7 +214,7 @@ impl Guest {
     }
 
     /// Gives the guest a region.
-    pub(crate) fn take(&self, store: &mut Store<State>, handle: Handle) -> wasmtime::Result<u32> {
+    pub fn take(&self, store: &mut Store<State>, handle: Handle) -> wasmtime::Result<u32> {
         let Some((usher, side)) = self.carried() else { return self.call(store, "take", (handle,)) };
         let region = store.data_mut().mappable.remove(handle)?;
         let made = usher.made(store, region.bytes()?);
@@ -222,7 +222,7 @@ impl Guest {
     }
 
     /// Has the guest give a region.
-    pub(crate) fn give(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<Handle> {
+    pub fn give(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<Handle> {
         let Some((usher, side)) = self.carried() else { return self.call(store, "give", (handle,)) };
         let given: u32 = usher.call(store, ["give-0", "give-1"][side], (handle,))?;
         let region = usher.taken_out(store, given, ["size", "read", "drop-mappable"]);
@@ -230,7 +230,7 @@ impl Guest {
     }
 
     /// In a closed composition the handle's representation is the usher's number.
-    pub(crate) fn give_mapping(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<Resource<Mapping>> {
+    pub fn give_mapping(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<Resource<Mapping>> {
         let Some((usher, side)) = &self.usher else { return self.call(store, "give-mapping", (handle,)) };
         usher.call(store, ["give-mapping-0", "give-mapping-1"][*side], (handle,)).map(Resource::new_own)
     }
@@ -267,54 +267,54 @@ impl Guest {
         region
     }
 
-    pub(crate) fn freeze(&self, store: &mut Store<State>, handle: u32) -> u32 {
+    pub fn freeze(&self, store: &mut Store<State>, handle: u32) -> u32 {
         self.call(store, "freeze", (handle,)).unwrap()
     }
 
     /// The region's handle, or the reference's.
-    pub(crate) fn thaw(&self, store: &mut Store<State>, handle: u32) -> Result<u32, u32> {
+    pub fn thaw(&self, store: &mut Store<State>, handle: u32) -> Result<u32, u32> {
         both(self.call(store, "thaw", (handle,)).unwrap()).map(|(region, _)| region).map_err(|(frozen, _)| frozen)
     }
 
     /// Both parts, or the region and why.
-    pub(crate) fn split(&self, store: &mut Store<State>, handle: u32, at: u64) -> Result<(u32, u32), (u32, PartError)> {
+    pub fn split(&self, store: &mut Store<State>, handle: u32, at: u64) -> Result<(u32, u32), (u32, PartError)> {
         let answer = both(self.call(store, "split", (handle, at)).unwrap());
         answer.map_err(|(region, error)| (region, PartError::ALL[error as usize]))
     }
 
     /// The region, or both parts.
-    pub(crate) fn join(&self, store: &mut Store<State>, low: u32, high: u32) -> Result<u32, (u32, u32)> {
+    pub fn join(&self, store: &mut Store<State>, low: u32, high: u32) -> Result<u32, (u32, u32)> {
         both(self.call(store, "join", (low, high)).unwrap()).map(|(region, _)| region)
     }
 
-    pub(crate) fn clone_frozen(&self, store: &mut Store<State>, handle: u32) -> Result<u32, AllocateError> {
+    pub fn clone_frozen(&self, store: &mut Store<State>, handle: u32) -> Result<u32, AllocateError> {
         made(self.call(store, "clone", (handle,)).unwrap(), AllocateError::ALL)
     }
 
-    pub(crate) fn slice(&self, s: &mut Store<State>, handle: u32, offset: u64, size: u64) -> Result<u32, PartError> {
+    pub fn slice(&self, s: &mut Store<State>, handle: u32, offset: u64, size: u64) -> Result<u32, PartError> {
         made(self.call(s, "slice", (handle, offset, size)).unwrap(), PartError::ALL)
     }
 
-    pub(crate) fn copy_frozen(&self, store: &mut Store<State>, handle: u32) -> Result<u32, AllocateError> {
+    pub fn copy_frozen(&self, store: &mut Store<State>, handle: u32) -> Result<u32, AllocateError> {
         made(self.call(store, "copy-frozen", (handle,)).unwrap(), AllocateError::ALL)
     }
 
-    pub(crate) fn map_frozen(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
+    pub fn map_frozen(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
         self.call(store, "map-frozen", (handle, at, len)).map(swapped).unwrap()
     }
 
-    pub(crate) fn unmap_frozen(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
+    pub fn unmap_frozen(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
         self.call(store, "unmap-frozen", (handle, at, len)).map(swapped).unwrap()
     }
 
     /// A frozen region, all of one byte.
-    pub(crate) fn frozen(&self, store: &mut Store<State>, at: u32, granules: u32, byte: u8) -> u32 {
+    pub fn frozen(&self, store: &mut Store<State>, at: u32, granules: u32, byte: u8) -> u32 {
         let mapping = self.mapped(store, at, granules, byte);
         let region = self.unmap(store, mapping, at, granules * G).unwrap();
         self.freeze(store, region)
     }
 
-    pub(crate) fn take_frozen(&self, store: &mut Store<State>, handle: FrozenHandle) -> wasmtime::Result<u32> {
+    pub fn take_frozen(&self, store: &mut Store<State>, handle: FrozenHandle) -> wasmtime::Result<u32> {
         let Some((usher, side)) = self.carried() else { return self.call(store, "take-frozen", (handle,)) };
         let frozen = store.data_mut().mappable.remove_frozen(handle)?;
         let made = usher.made(store, &frozen);
@@ -322,7 +322,7 @@ impl Guest {
         usher.call(store, ["take-frozen-0", "take-frozen-1"][side], (made,))
     }
 
-    pub(crate) fn give_frozen(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<FrozenHandle> {
+    pub fn give_frozen(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<FrozenHandle> {
         let Some((usher, side)) = self.carried() else { return self.call(store, "give-frozen", (handle,)) };
         let given: u32 = usher.call(store, ["give-frozen-0", "give-frozen-1"][side], (handle,))?;
         let region = usher.taken_out(store, given, ["size-frozen", "read-frozen", "drop-frozen"]);
@@ -331,13 +331,7 @@ impl Guest {
     }
 
     /// Moves a handle to another guest of the same composition, by way of the usher. `kind`: as in `take` and `give`.
-    pub(crate) fn carry(
-        &self,
-        store: &mut Store<State>,
-        kind: Carried,
-        to: &Self,
-        handle: u32,
-    ) -> wasmtime::Result<u32> {
+    pub fn carry(&self, store: &mut Store<State>, kind: Carried, to: &Self, handle: u32) -> wasmtime::Result<u32> {
         let ((usher, from), (_, to)) = (self.usher.as_ref().unwrap(), to.usher.as_ref().unwrap());
         let (give, take) = kind.names();
         let given: u32 = usher.call(store, give[*from], (handle,))?;
@@ -345,7 +339,7 @@ impl Guest {
     }
 
     /// Has the usher lend the guest a region that it was given: `name` is `keep-lent` or `map-lent`.
-    pub(crate) fn lent_by_usher(&self, store: &mut Store<State>, name: Lent, region: u32) -> wasmtime::Result<u64> {
+    pub fn lent_by_usher(&self, store: &mut Store<State>, name: Lent, region: u32) -> wasmtime::Result<u64> {
         let (usher, side) = self.usher.as_ref().unwrap();
         let names = match name {
             Lent::Keep => ["keep-lent-0", "keep-lent-1"],
@@ -355,36 +349,36 @@ impl Guest {
     }
 
     /// A change in its memory, and back.
-    pub(crate) fn mapped_and_unmapped(&self, store: &mut Store<State>) {
+    pub fn mapped_and_unmapped(&self, store: &mut Store<State>) {
         let mapping = self.mapped(store, 12 * G, 1, 0x77);
         let region = self.unmap(store, mapping, 12 * G, G).unwrap();
         self.run(store, "drop-mappable", (region,)).unwrap();
     }
 
     /// Who plays the host's part in a closed composition.
-    pub(crate) fn usher(&self) -> Option<&Self> {
+    pub fn usher(&self) -> Option<&Self> {
         self.usher.as_ref().map(|(usher, _)| &**usher)
     }
 
-    pub(crate) fn load(&self, store: &mut Store<State>, at: u32) -> u8 {
+    pub fn load(&self, store: &mut Store<State>, at: u32) -> u8 {
         self.call::<_, u32>(store, "load8", (at,)).unwrap() as u8
     }
 
-    pub(crate) fn store(&self, store: &mut Store<State>, at: u32, byte: u8) {
+    pub fn store(&self, store: &mut Store<State>, at: u32, byte: u8) {
         self.run(store, "store8", (at, u32::from(byte))).unwrap();
     }
 
-    pub(crate) fn fill(&self, store: &mut Store<State>, at: u32, byte: u8, len: u32) {
+    pub fn fill(&self, store: &mut Store<State>, at: u32, byte: u8, len: u32) {
         self.run(store, "fill", (at, u32::from(byte), len)).unwrap();
     }
 
-    pub(crate) fn grow(&self, store: &mut Store<State>, pages: u32) -> i32 {
+    pub fn grow(&self, store: &mut Store<State>, pages: u32) -> i32 {
         self.call(store, "grow", (pages,)).unwrap()
     }
 
     /// Every one of these bytes is this one.
     #[track_caller]
-    pub(crate) fn expect(&self, store: &mut Store<State>, at: u32, len: u32, byte: u8) {
+    pub fn expect(&self, store: &mut Store<State>, at: u32, len: u32, byte: u8) {
         let same: u32 = self.call(store, "run-of", (at, len, u32::from(byte))).unwrap();
         if same != len {
             let found = self.load(store, at + same);

@@ -2,10 +2,10 @@
 //! so that a test drives it step by step, and components made of several of it.
 
 /// What the interface is imported as.
-pub(crate) const TYPES: &str = "mappable:memory/types@0.1.0";
+pub const TYPES: &str = "mappable:memory/types@0.1.0";
 
 /// The interface as a component in text imports it; `$types` from then on, and its resources by their names.
-pub(crate) fn import_types(name: &str) -> String {
+pub fn import_types(name: &str) -> String {
     format!(
         r#"(import "{name}" (instance $types
             (export "mappable" (type $mappable (sub resource)))
@@ -66,7 +66,7 @@ pub(crate) fn import_types(name: &str) -> String {
 }
 
 /// What the tests' host offers: something that takes a list, and something that calls back into the test.
-pub(crate) const IMPORT_ENV: &str = r#"(import "test:host/env" (instance $env
+pub const IMPORT_ENV: &str = r#"(import "test:host/env" (instance $env
     (export "sum" (func (param "bytes" (list u8)) (result u64)))
     (export "call-back" (func))))"#;
 
@@ -517,26 +517,26 @@ fn fields(memory: &str, types: &str, peer: &str) -> String {
 }
 
 /// A guest by itself.
-pub(crate) fn guest(memory: &str) -> String {
+pub fn guest(memory: &str) -> String {
     guest_importing(TYPES, memory)
 }
 
 /// A guest that knows the interface by this name.
-pub(crate) fn guest_importing(types: &str, memory: &str) -> String {
+pub fn guest_importing(types: &str, memory: &str) -> String {
     format!("(component {})", fields(memory, types, NO_PEER))
 }
 
 /// A guest that calls another.
-pub(crate) fn caller(memory: &str) -> String {
+pub fn caller(memory: &str) -> String {
     format!("(component {})", fields(memory, TYPES, IMPORT_PEER))
 }
 
 /// What such a component instantiates its guests with.
-pub(crate) const WITH: &str =
+pub const WITH: &str =
     r#"(with "mappable:memory/types@0.1.0" (instance $types)) (with "test:host/env" (instance $env))"#;
 
 /// Two guests, exported as `a` and `b`; `a` calls `b`.
-pub(crate) fn pair(memory: &str) -> String {
+pub fn pair(memory: &str) -> String {
     format!(
         r#"(component {types} {IMPORT_ENV}
             (component $leaf {leaf}) (component $caller {caller})
@@ -551,7 +551,7 @@ pub(crate) fn pair(memory: &str) -> String {
 }
 
 /// [`pair`], this many components deep.
-pub(crate) fn nested(memory: &str, depth: usize) -> String {
+pub fn nested(memory: &str, depth: usize) -> String {
     let mut inner = pair(memory);
     for _ in 0..depth {
         let nested = inner.replacen("(component", "(component $inner", 1);
@@ -568,7 +568,7 @@ pub(crate) fn nested(memory: &str, depth: usize) -> String {
 
 /// `text` with more in each of its guests: `core` in the core module that has the interface's functions, `lifts` in the
 /// component around it, where that module's instance is `$p`.
-pub(crate) fn extended(text: &str, core: &str, lifts: &str) -> String {
+pub fn extended(text: &str, core: &str, lifts: &str) -> String {
     const CORE: &str = r#"(func (export "identity")"#;
     const LIFTS: &str = "(instance $self\n";
     assert!(text.contains(CORE) && text.contains(LIFTS));

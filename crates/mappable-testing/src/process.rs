@@ -5,22 +5,22 @@ use std::sync::{Mutex, MutexGuard};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
+pub fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(|error| error.into_inner())
 }
 
 /// What the process has: mappings of our files, descriptors, blocks of our files, and bytes of address space.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Had {
-    pub(crate) mappings: usize,
-    pub(crate) descriptors: usize,
-    pub(crate) blocks: u64,
-    pub(crate) reserved: u64,
+pub struct Had {
+    pub mappings: usize,
+    pub descriptors: usize,
+    pub blocks: u64,
+    pub reserved: u64,
 }
 
 impl Had {
     /// The same but for blocks. Of address space: what is less than a view has is also the allocator's.
-    pub(crate) fn is_but_for_blocks(&self, other: &Self) -> bool {
+    pub fn is_but_for_blocks(&self, other: &Self) -> bool {
         self.mappings == other.mappings
             && self.descriptors == other.descriptors
             && self.reserved.abs_diff(other.reserved) < 4 << 30
@@ -33,7 +33,7 @@ impl PartialEq for Had {
     }
 }
 
-pub(crate) fn had() -> Had {
+pub fn had() -> Had {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let mappings = maps.lines().filter(|line| line.contains("memfd:mappable")).count();
     let mut blocks = 0;

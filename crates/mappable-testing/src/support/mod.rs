@@ -16,20 +16,20 @@ use crate::wat;
 mod closed;
 mod guest;
 mod wrong;
-pub(crate) use closed::closed;
-pub(crate) use guest::*;
-pub(crate) use wrong::*;
+pub use closed::closed;
+pub use guest::*;
+pub use wrong::*;
 
 /// A granule, as guests count.
-pub(crate) const G: u32 = GRANULE as u32;
+pub const G: u32 = GRANULE as u32;
 
 /// The pages that a guest begins with, and where its memory ends.
-pub(crate) const PAGES: u32 = 16;
-pub(crate) const END: u32 = PAGES * G;
+pub const PAGES: u32 = 16;
+pub const END: u32 = PAGES * G;
 
 /// The settings under which a rule is shown: a tier, and a way of mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Setup {
+pub enum Setup {
     /// By swapping views.
     Swap,
     /// The same, on an engine whose components may be concurrent.
@@ -59,7 +59,7 @@ pub(crate) enum Setup {
 }
 
 impl Setup {
-    pub(crate) const BASELINE: [Self; 8] = [
+    pub const BASELINE: [Self; 8] = [
         Self::Swap,
         Self::SwapConcurrent,
         Self::Remap,
@@ -70,7 +70,7 @@ impl Setup {
         Self::Copy,
     ];
 
-    pub(crate) const LEDGER: [Self; 9] = [
+    pub const LEDGER: [Self; 9] = [
         Self::LedgerSwap,
         Self::LedgerSwapConcurrent,
         Self::LedgerRemap,
@@ -82,15 +82,15 @@ impl Setup {
         Self::LedgerBridgedRemap,
     ];
 
-    pub(crate) const COUNT: usize = Self::BASELINE.len() + Self::LEDGER.len();
+    pub const COUNT: usize = Self::BASELINE.len() + Self::LEDGER.len();
 
     #[allow(dead_code, reason = "not every binary goes through them")]
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
+    pub fn all() -> impl Iterator<Item = Self> {
         Self::BASELINE.into_iter().chain(Self::LEDGER)
     }
 
     /// The way of mapping: the setup of the baseline that is the same but for the tier.
-    pub(crate) fn way(self) -> Self {
+    pub fn way(self) -> Self {
         match self {
             Self::LedgerSwap => Self::Swap,
             Self::LedgerSwapConcurrent => Self::SwapConcurrent,
@@ -105,45 +105,45 @@ impl Setup {
         }
     }
 
-    pub(crate) fn is_ledger(self) -> bool {
+    pub fn is_ledger(self) -> bool {
         self.way() != self
     }
 
     /// Whether what the host passes goes over bridges.
-    pub(crate) fn is_bridged(self) -> bool {
+    pub fn is_bridged(self) -> bool {
         matches!(self, Self::LedgerBridged | Self::LedgerBridgedRemap)
     }
 
-    pub(crate) fn memory(self) -> &'static str {
+    pub fn memory(self) -> &'static str {
         if self.way() == Self::Fixed { "16 64" } else { "16" }
     }
 
-    pub(crate) fn config(self) -> Config {
+    pub fn config(self) -> Config {
         let mut config = Config::new();
         config.concurrency_support(self.is_concurrent());
         config
     }
 
     /// Whether components may be concurrent.
-    pub(crate) fn is_concurrent(self) -> bool {
+    pub fn is_concurrent(self) -> bool {
         matches!(self.way(), Self::SwapConcurrent | Self::RemapConcurrent)
     }
 
-    pub(crate) fn runtime(self) -> Runtime {
+    pub fn runtime(self) -> Runtime {
         self.runtime_with(self.config())
     }
 
-    pub(crate) fn runtime_with(self, config: Config) -> Runtime {
+    pub fn runtime_with(self, config: Config) -> Runtime {
         self.builder(config).build().unwrap()
     }
 
     /// One that keeps no memory and no region for later, so that what tests count is exact.
     #[allow(dead_code, reason = "not every binary counts")]
-    pub(crate) fn runtime_that_keeps_none(self, config: Config) -> Runtime {
+    pub fn runtime_that_keeps_none(self, config: Config) -> Runtime {
         self.builder(config).idle_memories(0).idle_regions(0).build().unwrap()
     }
 
-    pub(crate) fn builder(self, config: Config) -> RuntimeBuilder {
+    pub fn builder(self, config: Config) -> RuntimeBuilder {
         // Before any engine of a test's own: the order decides whether guests' stores into frozen mappings trap.
         mappable::install_fault_handler().unwrap();
         let builder = self.tiered(Runtime::builder().config(config));
@@ -162,28 +162,29 @@ impl Setup {
     }
 
     /// The text of a component, as it is compiled for this tier.
-    pub(crate) fn text(self, text: &str) -> String {
+    pub fn text(self, text: &str) -> String {
         if self.is_ledger() { closed(text, self.is_bridged()) } else { text.to_owned() }
     }
 
     /// Whether a guest's store into a frozen mapping traps; if not it is the mapping's own, and gone with it.
-    pub(crate) fn frozen_stores_trap(self) -> bool {
+    pub fn frozen_stores_trap(self) -> bool {
         self.way() != Self::Copy
     }
 
     /// Whether a warm map makes no system call.
-    pub(crate) fn swaps(self) -> bool {
+    pub fn swaps(self) -> bool {
         matches!(self.way(), Self::Swap | Self::SwapConcurrent | Self::FewViews)
     }
 
     /// What all tests of these settings share: one runtime, so that each test's regions lie among those of others.
-    pub(crate) fn fixture(self) -> &'static Fixture {
+    pub fn fixture(self) -> &'static Fixture {
         static FIXTURES: [OnceLock<Fixture>; Setup::COUNT] = [const { OnceLock::new() }; Setup::COUNT];
         FIXTURES[self as usize].get_or_init(|| Fixture::new(self, self.runtime()))
     }
 }
 
 /// The tests of a rule, one for each of [`Setup::BASELINE`].
+#[macro_export]
 macro_rules! baseline_tests {
     ($rule:ident) => {
         #[test]
@@ -220,10 +221,10 @@ macro_rules! baseline_tests {
         }
     };
 }
-#[allow(unused_imports, reason = "not every binary has rules")]
-pub(crate) use baseline_tests;
+pub use crate::baseline_tests;
 
 /// The tests of a rule, one for each setup that has bridges.
+#[macro_export]
 macro_rules! bridged_tests {
     ($rule:ident) => {
         #[test]
@@ -236,10 +237,10 @@ macro_rules! bridged_tests {
         }
     };
 }
-#[allow(unused_imports, reason = "not every binary has rules")]
-pub(crate) use bridged_tests;
+pub use crate::bridged_tests;
 
 /// The tests of a rule, one for each of [`Setup::LEDGER`].
+#[macro_export]
 macro_rules! ledger_tests {
     ($rule:ident) => {
         #[test]
@@ -270,84 +271,84 @@ macro_rules! ledger_tests {
         fn ledger_copy() {
             $rule(Setup::LedgerCopy)
         }
-        crate::support::bridged_tests!($rule);
+        $crate::bridged_tests!($rule);
     };
 }
-#[allow(unused_imports, reason = "not every binary has rules")]
-pub(crate) use ledger_tests;
+pub use crate::ledger_tests;
 
 /// Makes each rule a module of tests, one for each [`Setup`].
+#[macro_export]
 macro_rules! on_every_setup {
     ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
         mod $rule {
             use super::*;
             $(#[$meta])*
             fn rule($setup: Setup) $body
-            crate::support::baseline_tests!(rule);
-            crate::support::ledger_tests!(rule);
+            $crate::baseline_tests!(rule);
+            $crate::ledger_tests!(rule);
         }
     )* };
 }
-pub(crate) use on_every_setup;
+pub use crate::on_every_setup;
 
 /// The same for rules that need an open component, one which hands the host itself what has no bridge: mappings, and
 /// what is lent.
+#[macro_export]
 macro_rules! on_every_baseline_setup {
     ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
         mod $rule {
             use super::*;
             $(#[$meta])*
             fn rule($setup: Setup) $body
-            crate::support::baseline_tests!(rule);
+            $crate::baseline_tests!(rule);
         }
     )* };
 }
-#[allow(unused_imports, reason = "not every binary has such rules")]
-pub(crate) use on_every_baseline_setup;
+pub use crate::on_every_baseline_setup;
 
 /// The same for rules in which the host gives regions and references itself, and takes them: in the ledger, over
 /// bridges.
+#[macro_export]
 macro_rules! on_every_open_setup {
     ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
         mod $rule {
             use super::*;
             $(#[$meta])*
             fn rule($setup: Setup) $body
-            crate::support::baseline_tests!(rule);
-            crate::support::bridged_tests!(rule);
+            $crate::baseline_tests!(rule);
+            $crate::bridged_tests!(rule);
         }
     )* };
 }
-#[allow(unused_imports, reason = "not every binary has such rules")]
-pub(crate) use on_every_open_setup;
+pub use crate::on_every_open_setup;
 
 /// The same for rules that need a closed one.
+#[macro_export]
 macro_rules! on_every_ledger_setup {
     ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
         mod $rule {
             use super::*;
             $(#[$meta])*
             fn rule($setup: Setup) $body
-            crate::support::ledger_tests!(rule);
+            $crate::ledger_tests!(rule);
         }
     )* };
 }
-#[allow(unused_imports, reason = "not every binary has such rules")]
-pub(crate) use on_every_ledger_setup;
+pub use crate::on_every_ledger_setup;
 
 /// Called by the guest's `call-back`.
 type CallBack = Box<dyn FnMut(StoreContextMut<'_, State>) -> wasmtime::Result<()> + Send>;
 
 /// A store's data.
-pub(crate) struct State {
-    pub(crate) mappable: MappableCtx,
+pub struct State {
+    pub mappable: MappableCtx,
     /// What regions of the host's are made with.
-    pub(crate) runtime: Runtime,
-    pub(crate) call_back: Option<CallBack>,
+    pub runtime: Runtime,
+    pub call_back: Option<CallBack>,
     /// Where the lists that `sum` was given lay in the host.
-    pub(crate) lists: Vec<usize>,
+    pub lists: Vec<usize>,
     /// The limiter of a test that has one.
-    pub(crate) limiter: Option<Box<dyn ResourceLimiterAsync + Send + Sync>>,
+    pub limiter: Option<Box<dyn ResourceLimiterAsync + Send + Sync>>,
 }
 
 impl MappableView for State {
@@ -357,19 +358,19 @@ impl MappableView for State {
 }
 
 impl State {
-    pub(crate) fn new(runtime: &Runtime) -> Self {
+    pub fn new(runtime: &Runtime) -> Self {
         Self { mappable: runtime.context(), runtime: runtime.clone(), call_back: None, lists: vec![], limiter: None }
     }
 }
 
-pub(crate) fn linker(runtime: &Runtime) -> Linker<State> {
+pub fn linker(runtime: &Runtime) -> Linker<State> {
     let mut linker = Linker::new(runtime.engine());
     mappable::add_to_linker::<State>(&mut linker).unwrap();
     add_env(&mut linker);
     linker
 }
 
-pub(crate) fn add_env(linker: &mut Linker<State>) {
+pub fn add_env(linker: &mut Linker<State>) {
     let mut env = linker.instance("test:host/env").unwrap();
     env.func_wrap("sum", |mut store: StoreContextMut<'_, State>, (bytes,): (WasmList<u8>,)| {
         let bytes = bytes.as_le_slice(&store);
@@ -387,17 +388,17 @@ pub(crate) fn add_env(linker: &mut Linker<State>) {
 }
 
 /// A runtime, and the components that were compiled for it.
-pub(crate) struct Fixture {
-    pub(crate) setup: Setup,
-    pub(crate) runtime: Runtime,
-    pub(crate) linker: Linker<State>,
+pub struct Fixture {
+    pub setup: Setup,
+    pub runtime: Runtime,
+    pub linker: Linker<State>,
     components: Mutex<HashMap<String, Component>>,
     /// A region in the host's hands that no test knows of, and one that is mapped in an instance that none knows of.
     canary: Mutex<Canary>,
 }
 
 impl Fixture {
-    pub(crate) fn new(setup: Setup, runtime: Runtime) -> Self {
+    pub fn new(setup: Setup, runtime: Runtime) -> Self {
         let linker = linker(&runtime);
         let guest = runtime.compile(setup.text(&wat::guest(setup.memory())).as_bytes()).unwrap();
         let canary = Mutex::new(Canary::new(&runtime, &linker, &guest));
@@ -406,12 +407,12 @@ impl Fixture {
     }
 
     /// A component whose guests the host drives: closed, where that is the tier.
-    pub(crate) fn compile(&self, text: &str) -> Component {
+    pub fn compile(&self, text: &str) -> Component {
         self.compile_as_is(&self.setup.text(text))
     }
 
     /// A component that is closed by itself.
-    pub(crate) fn compile_as_is(&self, text: &str) -> Component {
+    pub fn compile_as_is(&self, text: &str) -> Component {
         let mut components = self.components.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(component) = components.get(text) {
             return component.clone();
@@ -422,12 +423,12 @@ impl Fixture {
     }
 
     /// Looks at what no test has any business with.
-    pub(crate) fn check_canary(&self) {
+    pub fn check_canary(&self) {
         self.canary.lock().unwrap_or_else(|e| e.into_inner()).check();
     }
 
     /// A store in which nothing is yet.
-    pub(crate) fn world(&'static self) -> World {
+    pub fn world(&'static self) -> World {
         let mut store = Store::new(self.runtime.engine(), State::new(&self.runtime));
         store.set_hostcall_fuel(4 << 30);
         let own = self.runtime.allocate_from(&[0xc1; 100]).unwrap();
@@ -466,72 +467,72 @@ impl Canary {
 }
 
 /// A store, with a region in it that the test has no business with. On drop the canaries are looked at.
-pub(crate) struct World {
-    pub(crate) fixture: &'static Fixture,
-    pub(crate) store: Store<State>,
+pub struct World {
+    pub fixture: &'static Fixture,
+    pub store: Store<State>,
     held: Option<Handle>,
 }
 
 impl World {
-    pub(crate) fn new(setup: Setup) -> Self {
+    pub fn new(setup: Setup) -> Self {
         setup.fixture().world()
     }
 
     /// A store with one guest in it.
-    pub(crate) fn with_guest(setup: Setup) -> (Self, Guest) {
+    pub fn with_guest(setup: Setup) -> (Self, Guest) {
         let mut world = Self::new(setup);
         let guest = world.guest();
         (world, guest)
     }
 
-    pub(crate) fn runtime(&self) -> &'static Runtime {
+    pub fn runtime(&self) -> &'static Runtime {
         &self.fixture.runtime
     }
 
-    pub(crate) fn guest(&mut self) -> Guest {
+    pub fn guest(&mut self) -> Guest {
         let component = self.fixture.compile(&wat::guest(self.fixture.setup.memory()));
         let instance = self.instantiate(&component);
         Guest::new(instance, &mut self.store, None)
     }
 
-    pub(crate) fn instantiate(&mut self, component: &Component) -> Instance {
+    pub fn instantiate(&mut self, component: &Component) -> Instance {
         self.fixture.linker.instantiate(&mut self.store, component).unwrap()
     }
 
     /// The guests `a` and `b` of a component made of them.
-    pub(crate) fn guests(&mut self, component: &Component) -> (Guest, Guest) {
+    pub fn guests(&mut self, component: &Component) -> (Guest, Guest) {
         let instance = self.instantiate(component);
         Guest::pair(instance, &mut self.store).into()
     }
 
-    pub(crate) fn pair(&mut self) -> (Guest, Guest) {
+    pub fn pair(&mut self) -> (Guest, Guest) {
         let component = self.fixture.compile(&wat::pair(self.fixture.setup.memory()));
         self.guests(&component)
     }
 
     /// How many regions the store's components hold, besides the canary.
-    pub(crate) fn held(&self) -> (usize, u64) {
+    pub fn held(&self) -> (usize, u64) {
         let (regions, bytes) = self.store.data().mappable.held();
         (regions - 1, bytes - GRANULE)
     }
 
     /// A region in the host's hands, all of one byte.
-    pub(crate) fn region(&self, granules: u64, byte: u8) -> Mappable {
+    pub fn region(&self, granules: u64, byte: u8) -> Mappable {
         let mut region = self.runtime().allocate(granules * GRANULE).unwrap();
         region.bytes_mut().unwrap().fill(byte);
         region
     }
 
-    pub(crate) fn insert(&mut self, region: Mappable) -> Handle {
+    pub fn insert(&mut self, region: Mappable) -> Handle {
         self.store.data_mut().mappable.insert(region).unwrap()
     }
 
     /// After the context, and the canary in it, have gone.
-    pub(crate) fn replace_canary(&mut self, region: Mappable) {
+    pub fn replace_canary(&mut self, region: Mappable) {
         self.held = Some(self.store.data_mut().mappable.insert(region).unwrap());
     }
 
-    pub(crate) fn remove(&mut self, handle: Handle) -> Mappable {
+    pub fn remove(&mut self, handle: Handle) -> Mappable {
         self.store.data_mut().mappable.remove(handle).unwrap()
     }
 }
@@ -564,26 +565,26 @@ impl Drop for World {
 }
 
 /// Whether all bytes are this one: quick without optimisation, too.
-pub(crate) fn all_are(bytes: &[u8], byte: u8) -> bool {
+pub fn all_are(bytes: &[u8], byte: u8) -> bool {
     let same = [byte; 4096];
     bytes.chunks(same.len()).all(|chunk| chunk == &same[..chunk.len()])
 }
 
 /// A call that should have trapped, as the engine tells it.
 #[track_caller]
-pub(crate) fn trapped<T: std::fmt::Debug>(answer: wasmtime::Result<T>) -> wasmtime::Error {
+pub fn trapped<T: std::fmt::Debug>(answer: wasmtime::Result<T>) -> wasmtime::Error {
     answer.expect_err("this should have trapped")
 }
 
 #[track_caller]
-pub(crate) fn foreign_mapping<T: std::fmt::Debug>(answer: wasmtime::Result<T>) {
+pub fn foreign_mapping<T: std::fmt::Debug>(answer: wasmtime::Result<T>) {
     let error = trapped(answer);
     let reason = error.downcast_ref::<TrapReason>();
     assert!(matches!(reason, Some(TrapReason::ForeignMapping)), "{error:?}");
 }
 
 #[track_caller]
-pub(crate) fn trap_is<T: std::fmt::Debug>(answer: wasmtime::Result<T>, trap: Trap) {
+pub fn trap_is<T: std::fmt::Debug>(answer: wasmtime::Result<T>, trap: Trap) {
     let error = trapped(answer);
     assert_eq!(error.downcast_ref::<Trap>(), Some(&trap), "{error:?}");
 }

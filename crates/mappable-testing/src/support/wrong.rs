@@ -4,7 +4,7 @@ use super::{Setup, trapped};
 
 /// Why a call trapped, whatever tier the guest is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wrong {
+pub enum Wrong {
     /// There is no such handle: never given, used up, handed over, or another instance's.
     UnknownHandle,
     /// The handle is of another type.
@@ -35,7 +35,7 @@ pub(crate) enum Wrong {
 
 /// What each is called in `docs/src/spec.md`; what the texts of the baseline and of the ledger have in them. (Some depend
 /// on who copies: the engine, or code that it compiled.)
-pub(crate) const SAID: [(Wrong, &str, &[&str], &[&str]); 13] = [
+pub const SAID: [(Wrong, &str, &[&str], &[&str]); 13] = [
     (Wrong::UnknownHandle, "no such handle", &["unknown handle index"], &["unknown handle "]),
     (Wrong::OtherKind, "a handle of another type", &["used with the wrong type"], &[", not a "]),
     (
@@ -93,7 +93,7 @@ pub(crate) const SAID: [(Wrong, &str, &[&str], &[&str]); 13] = [
 
 impl Setup {
     /// Whether an error tells of this.
-    pub(crate) fn tells(self, wrong: Wrong, error: &wasmtime::Error) -> bool {
+    pub fn tells(self, wrong: Wrong, error: &wasmtime::Error) -> bool {
         let (_, _, baseline, ledger) = SAID.into_iter().find(|(it, ..)| *it == wrong).unwrap();
         let text = format!("{error:?}");
         (if self.is_ledger() { ledger } else { baseline }).iter().any(|part| text.contains(part))
@@ -102,13 +102,13 @@ impl Setup {
 
 /// The call trapped because the guest has no such handle.
 #[track_caller]
-pub(crate) fn unknown_handle<T: std::fmt::Debug>(setup: Setup, answer: wasmtime::Result<T>) {
+pub fn unknown_handle<T: std::fmt::Debug>(setup: Setup, answer: wasmtime::Result<T>) {
     wrong(setup, answer, &[Wrong::UnknownHandle]);
 }
 
 /// The call trapped, for one of these reasons.
 #[track_caller]
-pub(crate) fn wrong<T: std::fmt::Debug>(setup: Setup, answer: wasmtime::Result<T>, reasons: &[Wrong]) {
+pub fn wrong<T: std::fmt::Debug>(setup: Setup, answer: wasmtime::Result<T>, reasons: &[Wrong]) {
     let error = trapped(answer);
     assert!(reasons.iter().any(|it| setup.tells(*it, &error)), "{reasons:?} is meant: {error:?}");
 }

@@ -15,13 +15,13 @@ const FIRST: u32 = 4;
 const SCRATCH: u32 = G;
 
 /// A guest's memory as the model has it.
-pub(crate) const GRANULES: usize = (PAGES - FIRST) as usize;
+pub const GRANULES: usize = (PAGES - FIRST) as usize;
 /// Where a memory with a maximum ends.
-pub(crate) const MOST: usize = (64 - FIRST) as usize;
+pub const MOST: usize = (64 - FIRST) as usize;
 
 /// What stands behind a handle of the guest's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Region,
     Frozen,
     Mapping,
@@ -44,33 +44,33 @@ impl Kind {
 
 /// A handle: the index that the guest has it by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Index {
-    pub(crate) at: u32,
-    pub(crate) kind: Kind,
+pub struct Index {
+    pub at: u32,
+    pub kind: Kind,
 }
 
 /// A guest, and its handles by the model's numbers.
-pub(crate) struct Instance {
-    pub(crate) guest: Guest,
-    pub(crate) handles: BTreeMap<usize, Index>,
+pub struct Instance {
+    pub guest: Guest,
+    pub handles: BTreeMap<usize, Index>,
     /// An index that was given up last.
     stale: u32,
 }
 
 /// An instance in its store, and how bytes are written: whole granules, or the first bytes of granules alone.
-pub(crate) struct Actor<'a> {
-    pub(crate) instance: &'a mut Instance,
-    pub(crate) world: &'a mut World,
-    pub(crate) whole: bool,
+pub struct Actor<'a> {
+    pub instance: &'a mut Instance,
+    pub world: &'a mut World,
+    pub whole: bool,
 }
 
 impl Instance {
-    pub(crate) fn new(guest: Guest) -> Self {
+    pub fn new(guest: Guest) -> Self {
         Self { guest, handles: BTreeMap::new(), stale: 100 }
     }
 
     /// Takes a handle by its number. If there is none, an index that the guest has not: an old one, if it may be.
-    pub(crate) fn take(&mut self, number: usize) -> Index {
+    pub fn take(&mut self, number: usize) -> Index {
         if let Some(index) = self.handles.remove(&number) {
             self.stale = index.at;
             return index;
@@ -80,7 +80,7 @@ impl Instance {
     }
 
     /// Keeps a handle by the number that the model gives it.
-    pub(crate) fn keep(&mut self, at: u32, kind: Kind, expected: &Outcome) -> Outcome {
+    pub fn keep(&mut self, at: u32, kind: Kind, expected: &Outcome) -> Outcome {
         match *expected {
             Outcome::Handle(number) => {
                 self.handles.insert(number, Index { at, kind });
@@ -93,7 +93,7 @@ impl Instance {
 }
 
 impl Actor<'_> {
-    pub(crate) fn call<P, R>(&mut self, name: &'static str, params: P) -> wasmtime::Result<R>
+    pub fn call<P, R>(&mut self, name: &'static str, params: P) -> wasmtime::Result<R>
     where
         P: ComponentNamedList + Lower + Send + Sync,
         R: Lift + Send + Sync + 'static,
@@ -102,7 +102,7 @@ impl Actor<'_> {
         self.instance.guest.call(&mut self.world.store, name, params)
     }
 
-    pub(crate) fn run<P>(&mut self, name: &'static str, params: P) -> wasmtime::Result<()>
+    pub fn run<P>(&mut self, name: &'static str, params: P) -> wasmtime::Result<()>
     where
         P: ComponentNamedList + Lower + Send + Sync,
     {
@@ -110,7 +110,7 @@ impl Actor<'_> {
     }
 
     /// Does what a guest does. An error is a trap.
-    pub(crate) fn perform(&mut self, op: &Op, expected: &Outcome) -> wasmtime::Result<Outcome> {
+    pub fn perform(&mut self, op: &Op, expected: &Outcome) -> wasmtime::Result<Outcome> {
         Ok(match *op {
             Op::Map { handle, offset, len, .. } => {
                 let index = self.instance.take(handle);
@@ -291,17 +291,17 @@ impl Actor<'_> {
     }
 
     /// What the memory shows, a byte for each granule.
-    pub(crate) fn shown(&mut self, granules: usize) -> Vec<u8> {
+    pub fn shown(&mut self, granules: usize) -> Vec<u8> {
         self.firsts(place(0), granules as u32).unwrap()
     }
 
     /// Whether the memory shows these bytes and no other.
-    pub(crate) fn shows(&mut self, granules: &[u8]) -> bool {
+    pub fn shows(&mut self, granules: &[u8]) -> bool {
         (0..).zip(granules).all(|(granule, &byte)| self.is_granule(place(granule), byte))
     }
 
     /// Whether what a handle that is not mapped stands for is these bytes and no other.
-    pub(crate) fn holds(&mut self, number: usize, granules: &[u8]) -> bool {
+    pub fn holds(&mut self, number: usize, granules: &[u8]) -> bool {
         let read = self.read(number, 0, granules.len() as u32 * G).unwrap();
         read == Outcome::Bytes(granules.to_vec())
             && (SCRATCH..).step_by(G as usize).zip(granules).all(|(at, &byte)| self.is_granule(at, byte))
@@ -316,7 +316,7 @@ impl Actor<'_> {
     }
 
     /// Has the guest give up a handle; the host gets it, to pass on.
-    pub(crate) fn give(&mut self, index: Index) -> wasmtime::Result<Passed> {
+    pub fn give(&mut self, index: Index) -> wasmtime::Result<Passed> {
         let given = self.try_give(index);
         self.ended_if_trapped(given)
     }
@@ -340,7 +340,7 @@ impl Actor<'_> {
     }
 
     /// Has the usher move a handle to another guest of the store.
-    pub(crate) fn carry(&mut self, index: Index, to: &Guest) -> wasmtime::Result<u32> {
+    pub fn carry(&mut self, index: Index, to: &Guest) -> wasmtime::Result<u32> {
         let kind = match index.kind {
             Kind::Region => Carried::Region,
             Kind::Frozen => Carried::Frozen,
@@ -350,7 +350,7 @@ impl Actor<'_> {
         self.instance.guest.carry(&mut self.world.store, kind, to, index.at)
     }
 
-    pub(crate) fn accept(&mut self, passed: Passed, expected: &Outcome) -> wasmtime::Result<Outcome> {
+    pub fn accept(&mut self, passed: Passed, expected: &Outcome) -> wasmtime::Result<Outcome> {
         let (at, kind) = match passed {
             Passed::Region(handle) => (self.call("take", (handle,))?, Kind::Region),
             Passed::Frozen(handle) => (self.call("take-frozen", (handle,))?, Kind::Frozen),
@@ -362,7 +362,7 @@ impl Actor<'_> {
 }
 
 /// A handle on its way.
-pub(crate) enum Passed {
+pub enum Passed {
     Region(Handle),
     Frozen(FrozenHandle),
     Mapping(Resource<Mapping>),
@@ -378,7 +378,7 @@ fn place(granule: usize) -> u32 {
 }
 
 /// A call ended with an error: a trap, and one that a guest may cause.
-pub(crate) fn trap(error: &wasmtime::Error) -> Outcome {
+pub fn trap(error: &wasmtime::Error) -> Outcome {
     use TrapReason::{AnotherContext, AnotherRuntime, Broken, Bug, NotGiven, NotRefreshed, Unreadable};
     match error.downcast_ref::<TrapReason>() {
         Some(
