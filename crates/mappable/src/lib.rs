@@ -88,3 +88,8 @@ pub type Handle = wasmtime::component::Resource<Mappable>;
 
 /// A handle to a reference to a frozen region: `own<frozen>`, or `borrow<frozen>`.
 pub type FrozenHandle = wasmtime::component::Resource<Frozen>;
+
+/// The code blocks of the project's page.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ProjectReadme;

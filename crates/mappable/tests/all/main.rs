@@ -1,6 +1,7 @@
 //! The rules of mapping, shown on components: one module for each topic, one test for each rule and each way of
 //! mapping.
 
+mod book;
 mod core_modules;
 mod files;
 mod fixed;
