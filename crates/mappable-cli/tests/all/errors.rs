@@ -220,7 +220,7 @@ fn a_stage_that_wants_all_memory() {
     let place = small();
     let stage = misbehaving("oom");
     pipe(&place, "in.png", &["--max-memory", "96", &stage])
-        .fails(4, &["in.png: stage ", "misbehaving.wasm: ran out of memory: it wanted ", "may have 96.0 MiB"]);
+        .fails(4, &["in.png: stage ", "misbehaving.wasm: ran out of memory: it wanted ", "may have 96.00 MiB"]);
 }
 
 #[test]
