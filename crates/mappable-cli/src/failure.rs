@@ -46,14 +46,25 @@ pub(crate) fn fail(exit: Exit, message: impl fmt::Display) -> anyhow::Error {
 /// Prints the one line, and says how to exit.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let exit = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).map_or(Exit::Work, |f| f.exit);
-    say(&format!("{error:#}"));
+    let text = format!("{error:#}");
+    let advice = if text.contains(&no_memory()) { ADDRESS_SPACE } else { "" };
+    say(&format!("{}{advice}", one_line(&text)));
     ExitCode::from(exit as u8)
 }
 
+/// What is short when the operating system has no memory for an address range, and what to do.
+const ADDRESS_SPACE: &str = " (a memory that can be mapped into takes 4 GiB of address space or more: raise its limit, \
+    which `ulimit -v` tells, or use --mapping-mode copy)";
+
+/// How the operating system says so. Causes that are told in another's words are no errors of its type any more.
+fn no_memory() -> String {
+    std::io::Error::from_raw_os_error(12).to_string()
+}
+
 /// Prints the one line.
-pub(crate) fn say(text: &str) {
+pub(crate) fn say(line: &str) {
     // Nothing can be done about a stderr that is closed.
-    let _ = writeln!(std::io::stderr(), "error: {}", one_line(text));
+    let _ = writeln!(std::io::stderr(), "error: {line}");
 }
 
 /// Text of anybody's as part of one line: no control characters, and no end to its patience either.

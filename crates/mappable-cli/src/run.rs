@@ -11,7 +11,7 @@ use wasmtime::{Config, Store};
 use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use crate::failure::{self, Exit, fail, trap_reason};
+use crate::failure::{self, Exit, fail, one_line, trap_reason};
 use crate::files;
 use crate::progress::Progress;
 use crate::runtime::Options;
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let name = args.app().display().to_string();
     application(args).with_context(|| name.clone()).or_else(|error| match error.downcast::<Trapped>() {
         Ok(Trapped(reason)) => {
-            failure::say(&format!("{name}: {reason}"));
+            failure::say(&one_line(&format!("{name}: {reason}")));
             Ok(ExitCode::from(TRAPPED))
         }
         Err(error) => Err(error),

@@ -54,7 +54,7 @@ pub(crate) fn standing(frame: &Frame, across: Across, up: Format, lines: &[Line]
 /// For whom the colors of [`framed`] are too light.
 const DARK: &str = r##"
 <style>@media (prefers-color-scheme: dark) {
-rect[fill="white"] { fill: #0d1117 } svg, text { fill: #ccc } line[stroke="#e8e8e8"] { stroke: #30363d }
+rect[fill="white"], rect[fill="#ffffff"] { fill: #0d1117 } svg, text { fill: #ccc } line[stroke="#e8e8e8"] { stroke: #30363d }
 }</style>"##;
 
 fn lines_scene(frame: &Frame, across: Across, up: Format, lines: &[Line]) -> Scene {

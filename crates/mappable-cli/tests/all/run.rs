@@ -137,6 +137,20 @@ fn a_folder_may_be_given_to_be_read_only() {
     place.mappable(["run", "--dir-ro", "nowhere", "app.wat"]).fails(1, &["--dir-ro nowhere", "No such file"]);
 }
 
+/// Of the address space, which a shell limits.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_short_is_told_with_what_to_do() {
+    let place = Place::new();
+    let app = guest("hello-map.wasm");
+    let limited = |mode: &str| {
+        let command = [env!("CARGO_BIN_EXE_mappable"), "run", "--mapping-mode", mode, app.to_str().unwrap()];
+        place.command("sh", ["-c", "ulimit -v 4194304 && exec \"$@\"", "sh"].iter().chain(&command))
+    };
+    limited("remap").fails(1, &["Cannot allocate memory", "`ulimit -v`", "--mapping-mode copy"]);
+    limited("copy").succeeds();
+}
+
 #[test]
 fn what_can_not_be_run() {
     let place = Place::new();

@@ -41,8 +41,16 @@ impl Place {
     }
 
     pub(crate) fn mappable_with<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>, stdin: &[u8]) -> Done {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mappable"));
-        command.current_dir(self.0.path()).args(args);
+        self.run(Command::new(env!("CARGO_BIN_EXE_mappable")).args(args), stdin)
+    }
+
+    /// Runs another command there.
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, program: &str, args: impl IntoIterator<Item = A>) -> Done {
+        self.run(Command::new(program).args(args), b"")
+    }
+
+    fn run(&self, command: &mut Command, stdin: &[u8]) -> Done {
+        command.current_dir(self.0.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A command that fails before it reads is not the tests' concern.
