@@ -112,14 +112,8 @@ pub(super) fn geometric_mean(ratios: impl IntoIterator<Item = f64>) -> Option<f6
 
 /// Bytes that look random and are the same each time.
 pub(super) fn noise(len: usize) -> impl Iterator<Item = u64> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    std::iter::repeat_with(move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    })
-    .take(len)
+    let mut random = fastrand::Rng::with_seed(1);
+    std::iter::repeat_with(move || random.u64(..)).take(len)
 }
 
 #[cfg(test)]

@@ -1,23 +1,21 @@
 //! `mappable-bench lists`: what it costs to pass a list, for components that know nothing of this project.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use indicatif::ProgressBar;
-
+use anyhow::Result;
 use serde::Serialize;
 
 use super::figures::{Output, Spread};
-use super::lane::{Lane, Sampling};
+use super::lane::Sampling;
 use super::method::{self, List};
 use super::report::{Charts, Page};
 use super::size;
 use super::tier::{Concurrency, Tier};
-use crate::table;
+use crate::{driver, table};
 
 /// On what lists are passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
     /// An engine with default settings, without this project
     Stock,
@@ -28,14 +26,6 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Stock => "stock",
-            Self::Baseline => "baseline",
-            Self::Ledger => "ledger",
-        }
-    }
-
     pub(super) fn tier(self) -> Option<Tier> {
         match self {
             Self::Stock => None,
@@ -113,7 +103,7 @@ pub(crate) struct Args {
 /// A list at a size. Times are nanoseconds a call.
 #[derive(Debug, Serialize)]
 struct Row {
-    method: &'static str,
+    method: Kind,
     /// Element and engine: `u8, concurrency off`.
     case: String,
     direction: &'static str,
@@ -148,48 +138,32 @@ pub(super) fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args) -> Result<Vec<Row>> {
-    let cases = args.sizes.len() * args.elements.len() * args.concurrency.len() * DIRECTIONS.len();
-    let progress = ProgressBar::new(cases as u64);
-    let mut rows = vec![];
+    let fits = |bytes: u64| bytes.is_multiple_of(4) && (16..=256 << 20).contains(&bytes);
+    size::check(&args.sizes, "whole words, from 16 bytes to 256 MiB", fits)?;
+    let mut lists = vec![];
     for direction in DIRECTIONS {
-        for &element in &args.elements {
-            for &concurrency in &args.concurrency {
-                for &bytes in &args.sizes {
-                    let fits = bytes.is_multiple_of(4) && (16..=256 << 20).contains(&bytes);
-                    ensure!(fits, "sizes are whole words, from 16 bytes to 256 MiB, which {bytes} is not");
-                    let list = List { element: element.name(), element_size: element.size(), direction, bytes };
-                    let measured = measure_list(list, concurrency, args);
-                    rows.extend(measured.with_context(|| format!("{direction} of {}", size::human(bytes)))?);
-                    progress.inc(1);
-                }
+        for element in &args.elements {
+            for (concurrency, bytes) in driver::pairs(&args.concurrency, &args.sizes) {
+                let (element, element_size) = (element.name(), element.size());
+                lists.push((concurrency, List { element, element_size, direction, bytes }));
             }
         }
     }
-    progress.finish_and_clear();
-    Ok(rows)
-}
-
-/// One row for each method, their samples interleaved.
-fn measure_list(list: List, concurrency: Concurrency, args: &Args) -> Result<Vec<Row>> {
-    let lane = |kind: &Kind| {
-        let method = method::elements(kind.tier(), concurrency == Concurrency::On, list)?;
-        Lane::new(kind.name(), method, 1, args.sampling)
-    };
-    let lanes = args.methods.iter().map(|kind| lane(kind).with_context(|| kind.name()));
-    let mut lanes = lanes.collect::<Result<Vec<_>>>()?;
-    Lane::measure_all(&mut lanes, args.sampling)?;
-    let row = |(kind, lane): (&Kind, Lane)| {
-        let case = format!("{}, {}", list.element, concurrency.case());
-        Ok(Row { method: kind.name(), case, direction: list.direction, bytes: list.bytes, time: lane.spread()? })
-    };
-    args.methods.iter().zip(lanes).map(row).collect()
+    let name = |(_, list): &(_, List)| format!("{} of {}", list.direction, size::human(list.bytes));
+    driver::each(&lists, name, |&(concurrency, list)| {
+        let make = |kind: Kind| method::elements(kind.tier(), concurrency == Concurrency::On, list).map(Some);
+        driver::interleaved(&args.methods, args.sampling, 1, make, |method, lane| {
+            let case = format!("{}, {}", list.element, concurrency.case());
+            Ok(Row { method, case, direction: list.direction, bytes: list.bytes, time: lane.spread()? })
+        })
+    })
 }
 
 /// For each row of `over`, the time of that over the time of `under`.
 fn ratios(rows: &[Row], over: Kind, under: Kind) -> impl Iterator<Item = (&Row, f64)> {
     let same = |a: &Row, b: &Row| (&a.case, a.direction, a.bytes) == (&b.case, b.direction, b.bytes);
-    rows.iter().filter(move |row| row.method == over.name()).filter_map(move |row| {
-        let other = rows.iter().find(|other| other.method == under.name() && same(row, other))?;
+    rows.iter().filter(move |row| row.method == over).filter_map(move |row| {
+        let other = rows.iter().find(|other| other.method == under && same(row, other))?;
         Some((row, row.time.ns / other.time.ns))
     })
 }
@@ -219,16 +193,16 @@ impl Worst {
 
 fn print(rows: &[Row], summary: &Summary, args: &Args) {
     let mut titles = vec!["direction".to_owned(), "case".to_owned(), ">bytes".to_owned()];
-    titles.extend(args.methods.iter().map(|kind| format!(">{}", kind.name())));
+    titles.extend(args.methods.iter().map(|kind| format!(">{}", driver::name(*kind))));
     let compared: Vec<_> = match args.methods.iter().position(|&kind| kind == Kind::Stock) {
         Some(stock) => (0..args.methods.len()).filter(|&at| at != stock).map(|at| (stock, at)).collect(),
         None => vec![],
     };
-    titles.extend(compared.iter().map(|&(_, at)| format!(">stock ÷ {}", args.methods[at].name())));
-    let mut table = table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());
+    titles.extend(compared.iter().map(|&(_, at)| format!(">stock ÷ {}", driver::name(args.methods[at]))));
+    let mut table = table::new(&titles);
     for rows in rows.chunks(args.methods.len()) {
         let mut cells = vec![rows[0].direction.to_owned(), rows[0].case.clone(), size::human(rows[0].bytes)];
-        cells.extend(rows.iter().map(|row| table::time(Duration::from_nanos(row.time.ns.round() as u64))));
+        cells.extend(rows.iter().map(|row| table::time(row.time.ns)));
         cells.extend(compared.iter().map(|&(stock, at)| table::ratio(rows[stock].time.ns / rows[at].time.ns)));
         table.add_row(cells);
     }
@@ -251,7 +225,7 @@ mod tests {
 
     fn row(kind: Kind, case: &str, direction: &'static str, bytes: u64, ns: f64) -> Row {
         let time = Spread { ns, ns_min: ns, ns_max: ns };
-        Row { method: kind.name(), case: case.to_owned(), direction, bytes, time }
+        Row { method: kind, case: case.to_owned(), direction, bytes, time }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! ```text
 //!   hop, open, lists, load, access,      the benchmarks: what is compared, rows, a summary, a table
 //!   share, scale, counts, ordinary, cold
+//!    ├ driver    case after case, the methods of each interleaved
 //!    ├ method    ways in which two parties pass bytes, each ready to be timed
 //!    ├ lane      a method under measurement: warmed up, sampled in turn with others, checked each time
 //!    ├ figures   medians and spread, and what they were taken with
@@ -16,6 +17,7 @@
 mod access;
 mod cold;
 mod counts;
+mod driver;
 mod figures;
 mod hop;
 mod lane;

@@ -1,21 +1,17 @@
 //! `mappable-bench open`: what it costs that the host has a hand in a composition, by how many stages it has.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
-use indicatif::ProgressBar;
+use anyhow::Result;
 use mappable::{GRANULE, MappingMode};
 use serde::Serialize;
 
 use super::figures::{Output, Spread};
-use super::lane::{Lane, Sampling};
+use super::lane::Sampling;
 use super::method;
 use super::report::{Charts, Page};
 use super::tier::{Concurrency, Tier};
-use crate::table;
-
-const TIERS: [Tier; 2] = [Tier::Baseline, Tier::Ledger];
+use crate::{driver, table};
 
 const PAGE: Page = Page {
     name: "open",
@@ -56,7 +52,7 @@ pub(crate) struct Args {
 /// A pipeline. Times are nanoseconds a call.
 #[derive(Debug, Serialize)]
 struct Row {
-    method: &'static str,
+    method: Tier,
     case: &'static str,
     bytes: u64,
     stages: u32,
@@ -70,7 +66,7 @@ struct Summary {
     /// Medians, by stages: `concurrency off`, `6`.
     baseline_over_ledger: BTreeMap<&'static str, BTreeMap<u32, f64>>,
     /// What one stage more costs, from the fewest to the most.
-    ns_a_stage: BTreeMap<&'static str, BTreeMap<&'static str, f64>>,
+    ns_a_stage: BTreeMap<&'static str, BTreeMap<Tier, f64>>,
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
@@ -80,49 +76,33 @@ pub(super) fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args) -> Result<Vec<Row>> {
-    let progress = ProgressBar::new((args.stages.len() * args.concurrency.len()) as u64);
-    let mut rows = vec![];
-    for &concurrency in &args.concurrency {
-        for &stages in &args.stages {
-            rows.extend(measure_one(stages, concurrency, args).with_context(|| format!("{stages} stages"))?);
-            progress.inc(1);
-        }
-    }
-    progress.finish_and_clear();
-    Ok(rows)
-}
-
-/// One row for each tier, their samples interleaved.
-fn measure_one(stages: u32, concurrency: Concurrency, args: &Args) -> Result<Vec<Row>> {
-    let lane = |tier: Tier| {
-        let method = method::pipeline(tier, MappingMode::Auto, concurrency == Concurrency::On, stages)?;
-        Lane::new(tier.name(), method, 1, args.sampling)
-    };
-    let mut lanes = TIERS.into_iter().map(lane).collect::<Result<Vec<_>>>()?;
-    Lane::measure_all(&mut lanes, args.sampling)?;
-    let row = |(tier, lane): (Tier, Lane)| {
-        let case = concurrency.case();
-        Ok(Row { method: tier.name(), case, bytes: GRANULE, stages, time: lane.spread()? })
-    };
-    TIERS.into_iter().zip(lanes).map(row).collect()
+    let cases = driver::pairs(&args.concurrency, &args.stages);
+    let name = |(_, stages): &(_, u32)| format!("{stages} stages");
+    driver::each(&cases, name, |&(concurrency, stages)| {
+        let on = concurrency == Concurrency::On;
+        let make = |tier| method::pipeline(tier, MappingMode::Auto, on, stages).map(Some);
+        driver::interleaved(&Tier::ALL, args.sampling, 1, make, |method, lane| {
+            Ok(Row { method, case: concurrency.case(), bytes: GRANULE, stages, time: lane.spread()? })
+        })
+    })
 }
 
 impl Summary {
     fn of(rows: &[Row]) -> Self {
         let mut summary = Self { baseline_over_ledger: BTreeMap::new(), ns_a_stage: BTreeMap::new() };
         let of = |tier: Tier, case: &str| {
-            let rows = rows.iter().filter(move |row| row.method == tier.name() && row.case == case);
+            let rows = rows.iter().filter(move |row| row.method == tier && row.case == case);
             rows.map(|row| (row.stages, row.time.ns)).collect::<BTreeMap<_, _>>()
         };
         for case in Concurrency::ALL.map(Concurrency::case) {
-            let [baseline, ledger] = TIERS.map(|tier| of(tier, case));
+            let [baseline, ledger] = Tier::ALL.map(|tier| of(tier, case));
             let ratios = baseline.iter().filter_map(|(stages, ns)| Some((*stages, ns / ledger.get(stages)?)));
             let ratios: BTreeMap<_, _> = ratios.collect();
             let slope = |(tier, times): (Tier, BTreeMap<u32, f64>)| {
                 let ((few, less), (many, more)) = times.first_key_value().zip(times.last_key_value())?;
-                (few < many).then(|| (tier.name(), (more - less) / f64::from(many - few)))
+                (few < many).then(|| (tier, (more - less) / f64::from(many - few)))
             };
-            let slopes = TIERS.into_iter().zip([baseline, ledger]).filter_map(slope).collect();
+            let slopes = Tier::ALL.into_iter().zip([baseline, ledger]).filter_map(slope).collect();
             if !ratios.is_empty() {
                 summary.baseline_over_ledger.insert(case, ratios);
                 summary.ns_a_stage.insert(case, slopes);
@@ -136,14 +116,15 @@ fn print(rows: &[Row], summary: &Summary) {
     let mut table = table::new(&["case", ">stages", ">baseline", ">ledger", ">baseline ÷ ledger"]);
     for pair in rows.chunks(2) {
         let mut cells = vec![pair[0].case.to_owned(), pair[0].stages.to_string()];
-        cells.extend(pair.iter().map(|row| table::time(Duration::from_nanos(row.time.ns.round() as u64))));
+        cells.extend(pair.iter().map(|row| table::time(row.time.ns)));
         cells.push(table::ratio(pair[0].time.ns / pair[1].time.ns));
         table.add_row(cells);
     }
     println!("{table}");
     println!("Time a call of the whole pipeline, medians.");
     for (case, slopes) in &summary.ns_a_stage {
-        for (method, ns) in slopes {
+        for (tier, ns) in slopes {
+            let method = driver::name(*tier);
             println!("One stage more, {method}, {case}: {ns:.0} ns");
         }
     }
@@ -157,7 +138,7 @@ mod tests {
     fn a_summary_has_ratios_and_what_a_stage_costs() {
         let row = |tier: Tier, stages: u32, ns: f64| {
             let time = Spread { ns, ns_min: ns, ns_max: ns };
-            Row { method: tier.name(), case: "concurrency off", bytes: GRANULE, stages, time }
+            Row { method: tier, case: "concurrency off", bytes: GRANULE, stages, time }
         };
         let rows = [
             row(Tier::Baseline, 1, 500.0),
@@ -167,6 +148,9 @@ mod tests {
         ];
         let summary = Summary::of(&rows);
         assert_eq!(summary.baseline_over_ledger["concurrency off"], BTreeMap::from([(1, 1.25), (5, 3.125)]));
-        assert_eq!(summary.ns_a_stage["concurrency off"], BTreeMap::from([("baseline", 500.0), ("ledger", 100.0)]));
+        assert_eq!(
+            summary.ns_a_stage["concurrency off"],
+            BTreeMap::from([(Tier::Baseline, 500.0), (Tier::Ledger, 100.0)])
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! Numbers of bytes, as people write and read them.
 
+use anyhow::{Result, bail};
+
 /// Bytes, or with KiB, MiB or GiB.
-pub(super) fn parse(text: &str) -> Result<u64, String> {
+pub(super) fn parse(text: &str) -> std::result::Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "B" => 1,
@@ -12,6 +14,12 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
     };
     let number: u64 = digits.parse().map_err(|error| format!("`{digits}` is no number of bytes: {error}"))?;
     number.checked_mul(unit).ok_or_else(|| "too large".into())
+}
+
+/// An error if any of these is not what `words` say and `fits` looks for.
+pub(super) fn check(sizes: &[u64], words: &str, fits: impl Fn(u64) -> bool) -> Result<()> {
+    let wrong = sizes.iter().find(|&&size| !fits(size));
+    wrong.map_or(Ok(()), |wrong| bail!("sizes are {words}, which {wrong} is not"))
 }
 
 /// In the largest unit that is not larger.

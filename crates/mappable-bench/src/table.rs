@@ -1,26 +1,24 @@
 //! Aligned tables and figures for people.
 
-use std::time::Duration;
-
 use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{HumanBytes, HumanCount};
 
 /// A table with these columns; those whose title begins with `>` are aligned to the right.
-pub(crate) fn new(titles: &[&str]) -> Table {
+pub(crate) fn new<S: AsRef<str>>(titles: &[S]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
-    table.set_header(titles.iter().map(|title| title.trim_start_matches('>')));
+    table.set_header(titles.iter().map(|title| title.as_ref().trim_start_matches('>')));
     for (column, title) in table.column_iter_mut().zip(titles) {
-        if title.starts_with('>') {
+        if title.as_ref().starts_with('>') {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table
 }
 
-/// With three digits or so, in a unit that fits.
-pub(crate) fn time(time: Duration) -> String {
-    let nanos = time.as_nanos() as f64;
-    let (value, unit) = match nanos {
+/// Nanoseconds, with three digits or so, in a unit that fits.
+pub(crate) fn time(ns: f64) -> String {
+    let (value, unit) = match ns {
         n if n < 1e3 => (n, "ns"),
         n if n < 1e6 => (n / 1e3, "µs"),
         n if n < 1e9 => (n / 1e6, "ms"),
@@ -31,22 +29,17 @@ pub(crate) fn time(time: Duration) -> String {
 
 /// As a ratio: `1.09`, `28,000`.
 pub(crate) fn ratio(value: f64) -> String {
-    if value >= 1_000.0 { grouped(value.round() as u64) } else { three_digits(value) }
+    if value >= 1_000.0 { count(value) } else { three_digits(value) }
 }
 
 /// As a whole number: `1,234`.
 pub(crate) fn count(value: f64) -> String {
-    grouped(value.round().max(0.0) as u64)
+    HumanCount(value.round().max(0.0) as u64).to_string()
 }
 
-/// In MiB with a decimal, or in bytes when it is little.
+/// Bytes: `31.64 MiB`.
 pub(crate) fn bytes(bytes: u64) -> String {
-    const MIB: f64 = (1 << 20) as f64;
-    match bytes {
-        0 => "0".to_owned(),
-        n if n < 1 << 20 => format!("{:.1} KiB", n as f64 / 1024.0),
-        n => format!("{:.1} MiB", n as f64 / MIB),
-    }
+    HumanBytes(bytes).to_string()
 }
 
 fn three_digits(value: f64) -> String {
@@ -58,31 +51,15 @@ fn three_digits(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn figures_are_short() {
-        assert_eq!(time(Duration::from_nanos(760)), "760 ns");
-        assert_eq!(time(Duration::from_nanos(1_234)), "1.23 µs");
-        assert_eq!(time(Duration::from_micros(45_678)), "45.7 ms");
+        assert_eq!([0.5, 760.4, 1_234.0, 45_678e3].map(time), ["0.50 ns", "760 ns", "1.23 µs", "45.7 ms"]);
         assert_eq!(ratio(28_123.4), "28,123");
         assert_eq!(ratio(1.089), "1.09");
         assert_eq!([0.4, 1234.5].map(count), ["0", "1,235"]);
-        assert_eq!(bytes(33_177_600), "31.6 MiB");
-        assert_eq!(bytes(0), "0");
     }
 }

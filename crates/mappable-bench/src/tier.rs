@@ -3,30 +3,21 @@
 use std::borrow::Cow;
 
 use anyhow::Result;
-use mappable::RuntimeBuilder;
 use mappable::rewrite::{self, Gate, Settings, rewrite_with};
+use serde::Serialize;
 
 /// What a component's handles and lists go by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Tier {
-    /// The engine's tables, and host calls.
+    /// The baseline tier: the engine's tables, and host calls
     Baseline,
-    /// Tables of our own, and one ledger for a store.
+    /// The ledger tier: tables of our own, and one ledger for a store
     Ledger,
 }
 
 impl Tier {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Baseline => "baseline",
-            Self::Ledger => "ledger",
-        }
-    }
-
-    /// Has a runtime take this tier, or refuse what it can't be had for.
-    pub(super) fn set(self, builder: RuntimeBuilder) -> Result<RuntimeBuilder> {
-        Ok(builder.tier(self.into()))
-    }
+    pub(super) const ALL: [Self; 2] = [Self::Baseline, Self::Ledger];
 }
 
 impl From<Tier> for rewrite::Tier {

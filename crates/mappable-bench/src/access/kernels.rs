@@ -1,5 +1,7 @@
 //! The kernels, computed natively: what they are given, and what must come out.
 
+use serde::Serialize;
+
 use crate::figures::noise;
 
 /// Side of the largest matrix, so that a run does not take minutes.
@@ -8,7 +10,8 @@ const MAX_SIDE: u32 = 512;
 /// Bytes in a row of the picture that is blurred.
 const WIDTH: usize = 256;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Kernel {
     /// Every byte inverted, one at a time
     Invert,
@@ -27,21 +30,6 @@ pub(crate) enum Kernel {
 }
 
 impl Kernel {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Invert, Self::InvertSimd, Self::Fnv, Self::Sum, Self::Matmul, Self::Blur, Self::Sort];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Invert => "invert",
-            Self::InvertSimd => "invert-simd",
-            Self::Fnv => "fnv",
-            Self::Sum => "sum",
-            Self::Matmul => "matmul",
-            Self::Blur => "blur",
-            Self::Sort => "sort",
-        }
-    }
-
     /// How many items it works on in so many bytes, as kernels.wat takes it.
     pub(crate) fn count(self, bytes: u32) -> u32 {
         match self {

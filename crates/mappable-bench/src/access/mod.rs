@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use indicatif::ProgressBar;
 use mappable::GRANULE;
 use serde::Serialize;
 
@@ -17,7 +16,7 @@ use self::rooms::{Engines, Room};
 use super::figures::{Output, Spread, geometric_mean};
 use super::report::{Charts, Page};
 use super::size;
-use crate::table;
+use crate::{driver, table};
 
 /// Where bytes are. The columns of the table, in this order.
 const METHODS: [&str; 4] = ["stock", "heap", "mapped", "as written"];
@@ -72,7 +71,7 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 struct Row {
     method: &'static str,
-    case: &'static str,
+    case: Kernel,
     bytes: u64,
     #[serde(flatten)]
     time: Spread,
@@ -90,7 +89,7 @@ struct Summary {
     as_written_over_stock: Option<f64>,
     as_written_over_stock_least: Option<f64>,
     /// `mapped_over_stock` of each kernel, over sizes.
-    cases: BTreeMap<&'static str, f64>,
+    cases: BTreeMap<Kernel, f64>,
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
@@ -100,21 +99,19 @@ pub(super) fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args) -> Result<Vec<Row>> {
-    let progress = ProgressBar::new((args.sizes.len() * args.kernels.len()) as u64);
-    let mut rows = vec![];
-    for &bytes in &args.sizes {
-        let fits = bytes.is_multiple_of(GRANULE) && (GRANULE..=256 << 20).contains(&bytes);
-        ensure!(fits, "sizes are whole granules of 64 KiB, up to 256 MiB, which {bytes} is not");
+    let fits = |bytes: u64| bytes.is_multiple_of(GRANULE) && (GRANULE..=256 << 20).contains(&bytes);
+    size::check(&args.sizes, "whole granules of 64 KiB, up to 256 MiB", fits)?;
+    let mut engines: Option<(u32, Vec<Engines>)> = None;
+    let name = |(bytes, kernel): &(u64, Kernel)| format!("{} at {}", driver::name(*kernel), size::human(*bytes));
+    driver::each(&driver::pairs(&args.sizes, &args.kernels), name, |&(bytes, kernel)| {
         let bytes = u32::try_from(bytes)?;
-        let engines = (0..args.shifts).map(|shift| Engines::new(bytes, shift)).collect::<Result<Vec<_>>>()?;
-        for &kernel in &args.kernels {
-            let measured = measure_kernel(&engines, kernel, bytes, args);
-            rows.extend(measured.with_context(|| format!("{} at {}", kernel.name(), size::human(bytes.into())))?);
-            progress.inc(1);
-        }
-    }
-    progress.finish_and_clear();
-    Ok(rows)
+        // The same for all kernels of a size.
+        let made = match engines.take() {
+            Some((size, engines)) if size == bytes => engines,
+            _ => (0..args.shifts).map(|shift| Engines::new(bytes, shift)).collect::<Result<Vec<_>>>()?,
+        };
+        measure_kernel(&engines.insert((bytes, made)).1, kernel, bytes, args)
+    })
 }
 
 /// What a kernel is given, and what must come of it.
@@ -157,14 +154,14 @@ fn measure_kernel(engines: &[Engines], kernel: Kernel, bytes: u32, args: &Args) 
             [mean(|spread| spread.ns), mean(|spread| spread.ns_min), mean(|spread| spread.ns_max)]
                 .map(|ns| ns.context("no code was measured"));
         let time = Spread { ns: ns?, ns_min: ns_min?, ns_max: ns_max? };
-        Ok(Row { method, case: kernel.name(), bytes: bytes.into(), time })
+        Ok(Row { method, case: kernel, bytes: bytes.into(), time })
     };
     METHODS.into_iter().enumerate().map(row).collect()
 }
 
 /// What a kernel takes in each place, as one compilation has it.
 fn measure_shift(engines: &Engines, job: &Job, args: &Args) -> Result<Vec<Spread>> {
-    let name = job.kernel.name();
+    let name = &driver::name(job.kernel);
     let mut rooms = [engines.stock(name)?, engines.heap(name)?, engines.mapped(name)?, engines.as_written(name)?];
     // Pages are touched, and caches warm, before the first sample.
     let mut runs = 1;
@@ -191,7 +188,7 @@ fn measure_shift(engines: &Engines, job: &Job, args: &Args) -> Result<Vec<Spread
 
 fn summarize(rows: &[Row]) -> Summary {
     let (groups, _) = rows.as_chunks::<{ METHODS.len() }>();
-    let mean = |over: usize, under: usize, case: Option<&str>| {
+    let mean = |over: usize, under: usize, case: Option<Kernel>| {
         let groups = groups.iter().filter(|group| case.is_none_or(|case| group[0].case == case));
         geometric_mean(groups.map(|group| group[over].time.ns / group[under].time.ns))
     };
@@ -221,8 +218,8 @@ fn print(rows: &[Row], summary: &Summary) {
         ">as written ÷ stock",
     ]);
     for group in rows.as_chunks::<{ METHODS.len() }>().0 {
-        let mut cells = vec![group[0].case.to_owned(), size::human(group[0].bytes)];
-        cells.extend(group.iter().map(|row| table::time(Duration::from_nanos(row.time.ns as u64))));
+        let mut cells = vec![driver::name(group[0].case), size::human(group[0].bytes)];
+        cells.extend(group.iter().map(|row| table::time(row.time.ns)));
         cells.extend(group[1..].iter().map(|row| table::ratio(row.time.ns / group[0].time.ns)));
         table.add_row(cells);
     }

@@ -4,23 +4,22 @@ mod requests;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use indicatif::ProgressBar;
+use anyhow::Result;
 use mappable::MappingMode;
 use serde::Serialize;
 
 use self::requests::{Kept, Lists, Log, Parts, Regions, Requests};
 use super::figures::{Output, Spread};
-use super::lane::{Lane, Sampling};
+use super::lane::Sampling;
 use super::method::Method;
 use super::report::{Charts, Page};
 use super::size;
-use crate::table;
+use crate::{driver, table};
 
 /// What is compared. The columns of the table, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 enum Kind {
     /// A region, on a runtime with default settings
     Auto,
@@ -39,16 +38,6 @@ impl Kind {
     const FIXED: [Self; 2] = [Self::Remap, Self::Copy];
     const LISTS: [Self; 2] = [Self::ListU8, Self::ListU8Pooled];
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Remap => "remap",
-            Self::Copy => "copy",
-            Self::ListU8 => "list-u8",
-            Self::ListU8Pooled => "list-u8-pooled",
-        }
-    }
-
     fn make(self, case: Case, bytes: u64, kept: Kept, log: &Log) -> Result<Box<dyn Method>> {
         let regions = |mapping| Requests::boxed(Regions::new(mapping, kept, bytes)?, case, bytes, log);
         match self {
@@ -62,21 +51,13 @@ impl Kind {
 }
 
 /// Where a request's bytes come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 enum Case {
     /// The host keeps them, and passes the same in every request: a plugin that works on its host's data
     Kept,
     /// The host makes them for the request, and drops them after it
     Fresh,
-}
-
-impl Case {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Kept => "kept",
-            Self::Fresh => "fresh",
-        }
-    }
 }
 
 const PAGE: Page = Page {
@@ -132,8 +113,8 @@ pub(crate) struct Args {
 /// A method at a size. Times are nanoseconds a request.
 #[derive(Debug, Serialize)]
 struct Row {
-    method: &'static str,
-    case: &'static str,
+    method: Kind,
+    case: Case,
     bytes: u64,
     #[serde(flatten)]
     time: Spread,
@@ -164,44 +145,35 @@ pub(super) fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args) -> Result<Vec<Row>> {
-    let progress = ProgressBar::new((args.sizes.len() * args.cases.len()) as u64);
-    let mut rows = vec![];
-    for &bytes in &args.sizes {
-        let fits = bytes.is_multiple_of(64) && (64..=1 << 30).contains(&bytes);
-        ensure!(fits, "sizes are whole lines of 64 bytes, up to 1 GiB, which {bytes} is not");
-        for &case in &args.cases {
-            rows.extend(measure_at(bytes, case, args).with_context(|| format!("at {}", size::human(bytes)))?);
-            progress.inc(1);
-        }
-    }
-    progress.finish_and_clear();
-    Ok(rows)
+    let fits = |bytes: u64| bytes.is_multiple_of(64) && (64..=1 << 30).contains(&bytes);
+    size::check(&args.sizes, "whole lines of 64 bytes, up to 1 GiB", fits)?;
+    let kept = Kept { memories: args.idle, region_bytes: args.idle_regions };
+    let cases = driver::pairs(&args.sizes, &args.cases);
+    driver::each(
+        &cases,
+        |(bytes, _)| format!("at {}", size::human(*bytes)),
+        |&(bytes, case)| {
+            let mut logs = vec![];
+            let make = |kind: Kind| {
+                logs.push(Log::default());
+                kind.make(case, bytes, kept, &logs[logs.len() - 1]).map(Some)
+            };
+            let mut rows = driver::interleaved(&args.methods, args.sampling, 1, make, |method, lane| {
+                let system_calls_a_request = lane.system_calls_each();
+                Ok(Row { method, case, bytes, time: lane.spread()?, parts: Parts::default(), system_calls_a_request })
+            })?;
+            for (row, log) in rows.iter_mut().zip(logs) {
+                row.parts = medians(log, args.sampling.samples as usize)?;
+            }
+            Ok(rows)
+        },
+    )
 }
 
-/// One row for each method, their samples interleaved.
-fn measure_at(bytes: u64, case: Case, args: &Args) -> Result<Vec<Row>> {
-    let (mut lanes, mut logs) = (vec![], vec![]);
-    for &kind in &args.methods {
-        let log = Log::default();
-        let kept = Kept { memories: args.idle, region_bytes: args.idle_regions };
-        let method = kind.make(case, bytes, kept, &log).with_context(|| kind.name())?;
-        lanes.push(Lane::new(kind.name(), method, 1, args.sampling).with_context(|| kind.name())?);
-        // What was logged so far was to get warm.
-        log.borrow_mut().clear();
-        logs.push(log);
-    }
-    Lane::measure_all(&mut lanes, args.sampling)?;
-    let row = |((kind, lane), log): ((&Kind, Lane), Log)| {
-        let (parts, system_calls_a_request) = (medians(log)?, lane.system_calls_each());
-        let (method, case) = (kind.name(), case.name());
-        Ok(Row { method, case, bytes, time: lane.spread()?, parts, system_calls_a_request })
-    };
-    args.methods.iter().zip(lanes).zip(logs).map(row).collect()
-}
-
-/// Part by part.
-fn medians(log: Log) -> Result<Parts> {
+/// Part by part, of the last samples: what was logged before was to get warm.
+fn medians(log: Log, count: usize) -> Result<Parts> {
     let mut samples = Rc::unwrap_or_clone(log).into_inner();
+    samples.drain(..samples.len().saturating_sub(count));
     let mut medians = Parts::default();
     for (at, median) in medians.all().into_iter().enumerate() {
         *median = Spread::of(samples.iter_mut().map(|parts| *parts.all()[at]).collect())?.ns;
@@ -211,13 +183,13 @@ fn medians(log: Log) -> Result<Parts> {
 
 impl Summary {
     fn of(rows: &[Row]) -> Self {
-        let auto = || rows.iter().filter(|row| row.method == Kind::Auto.name());
+        let auto = || rows.iter().filter(|row| row.method == Kind::Auto);
         let over_best = |kinds: [Kind; 2]| -> BTreeMap<String, f64> {
             let ratio = |auto: &Row| {
                 let others = rows.iter().filter(|row| (row.case, row.bytes) == (auto.case, auto.bytes));
-                let others = others.filter(|row| kinds.iter().any(|kind| kind.name() == row.method));
+                let others = others.filter(|row| kinds.contains(&row.method));
                 let best = others.map(|row| row.time.ns).reduce(f64::min)?;
-                Some((format!("{}_{}", auto.case, size::human(auto.bytes)), auto.time.ns / best))
+                Some((format!("{}_{}", driver::name(auto.case), size::human(auto.bytes)), auto.time.ns / best))
             };
             auto().filter_map(ratio).collect()
         };
@@ -233,7 +205,7 @@ impl Summary {
 
 fn print(rows: &[Row], summary: &Summary, args: &Args) {
     for &case in &args.cases {
-        println!("{}:", case.name());
+        println!("{}:", driver::name(case));
         let titles = [
             ">bytes",
             "method",
@@ -247,9 +219,9 @@ fn print(rows: &[Row], summary: &Summary, args: &Args) {
             ">system calls",
         ];
         let mut table = table::new(&titles);
-        for row in rows.iter().filter(|row| row.case == case.name()) {
-            let mut cells = vec![size::human(row.bytes), row.method.to_owned(), time(row.time.ns)];
-            cells.extend(row.parts.clone().all().map(|ns| time(*ns)));
+        for row in rows.iter().filter(|row| row.case == case) {
+            let mut cells = vec![size::human(row.bytes), driver::name(row.method), table::time(row.time.ns)];
+            cells.extend(row.parts.clone().all().map(|ns| table::time(*ns)));
             cells.push(format!("{:.2}", row.system_calls_a_request));
             table.add_row(cells);
         }
@@ -267,12 +239,8 @@ fn print(rows: &[Row], summary: &Summary, args: &Args) {
         }
     }
     if let Some(ns) = summary.auto_map_ns_at_most {
-        println!("The call that maps, by auto, at most: {}", time(ns));
+        println!("The call that maps, by auto, at most: {}", table::time(ns));
     }
-}
-
-fn time(ns: f64) -> String {
-    table::time(Duration::from_nanos(ns.round() as u64))
 }
 
 #[cfg(test)]
@@ -282,7 +250,7 @@ mod tests {
     fn row(kind: Kind, bytes: u64, ns: f64) -> Row {
         let time = Spread { ns, ns_min: ns, ns_max: ns };
         let parts = Parts { map_ns: ns / 10.0, ..Parts::default() };
-        Row { method: kind.name(), case: Case::Kept.name(), bytes, time, parts, system_calls_a_request: 0.0 }
+        Row { method: kind, case: Case::Kept, bytes, time, parts, system_calls_a_request: 0.0 }
     }
 
     #[test]
@@ -307,8 +275,8 @@ mod tests {
     #[test]
     fn parts_are_medians_of_samples() {
         let sample = |ns| Parts { touch_ns: ns, ..Parts::default() };
-        let log = Log::new(vec![sample(9.0), sample(1.0), sample(3.0)].into());
-        let medians = medians(log).unwrap();
+        let log = Log::new(vec![sample(50.0), sample(9.0), sample(1.0), sample(3.0)].into());
+        let medians = medians(log, 3).unwrap();
         assert_eq!((medians.touch_ns, medians.map_ns), (3.0, 0.0));
     }
 }

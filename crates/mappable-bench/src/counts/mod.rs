@@ -14,8 +14,7 @@ mod tools;
 
 use std::env;
 
-use anyhow::{Context, Result, ensure};
-use indicatif::ProgressBar;
+use anyhow::Result;
 use serde::Serialize;
 
 use self::subject::Subject;
@@ -26,7 +25,7 @@ use super::lane::{Lane, Sampling};
 use super::report::{Charts, Page};
 use super::size;
 use super::tier::Concurrency;
-use crate::table;
+use crate::{driver, table};
 
 const PAGE: Page = Page { name: "counts", title: "What a hop does", each: "a hop", charts: Charts::CountsOverBytes };
 
@@ -82,7 +81,7 @@ pub(crate) struct Args {
 /// What a method does at a size, for each hop. `None` where no tool counts it.
 #[derive(Debug, Serialize)]
 struct Row {
-    method: &'static str,
+    method: Subject,
     case: &'static str,
     bytes: u64,
     instructions: Option<f64>,
@@ -102,20 +101,13 @@ pub(super) fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args, counters: &mut Counters) -> Result<Vec<Row>> {
-    let progress = ProgressBar::new((args.sizes.len() * args.concurrency.len() * args.methods.len()) as u64);
-    let mut rows = vec![];
-    for &bytes in &args.sizes {
-        ensure!((64..=1 << 30).contains(&bytes), "sizes are from 64 bytes to 1 GiB, which {bytes} is not");
-        for &concurrency in &args.concurrency {
-            for &subject in &args.methods {
-                let row = count(subject, bytes, concurrency, args, counters);
-                rows.extend(row.with_context(|| format!("{} at {}", subject.name(), size::human(bytes)))?);
-                progress.inc(1);
-            }
-        }
-    }
-    progress.finish_and_clear();
-    Ok(rows)
+    size::check(&args.sizes, "from 64 bytes to 1 GiB", |bytes| (64..=1 << 30).contains(&bytes))?;
+    let cases = driver::pairs(&driver::pairs(&args.sizes, &args.concurrency), &args.methods);
+    let name =
+        |((bytes, _), subject): &((u64, _), Subject)| format!("{} at {}", driver::name(*subject), size::human(*bytes));
+    driver::each(&cases, name, |&((bytes, concurrency), subject)| {
+        Ok(count(subject, bytes, concurrency, args, counters)?.into_iter().collect())
+    })
 }
 
 /// `None` where there is no such thing.
@@ -128,7 +120,7 @@ fn count(
 ) -> Result<Option<Row>> {
     let Some(method) = subject.make(bytes, concurrency)? else { return Ok(None) };
     let sampling = Sampling { samples: 1, sample_time: args.sample_time };
-    let mut lanes = [Lane::new(subject.name(), method, subject.per_round(), sampling)?];
+    let mut lanes = [Lane::new(&driver::name(subject), method, subject.per_round(), sampling)?];
     Lane::measure_all(&mut lanes, sampling)?;
     let rounds = lanes[0].rounds().max(2);
     let program = env::current_exe()?;
@@ -139,7 +131,7 @@ fn count(
     let per_round = f64::from(subject.per_round());
     let mut each = |event: Event| Some(counters.each(event, &work, rounds, args.steps)? / per_round);
     Ok(Some(Row {
-        method: subject.name(),
+        method: subject,
         case: concurrency.case(),
         bytes,
         instructions: each(Event::Instructions),
@@ -157,7 +149,7 @@ fn print(rows: &[Row], summary: &Summary) {
         let whole = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), table::count);
         let exact = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |n| format!("{:.2}", n.max(0.0)));
         table.add_row([
-            row.method.to_owned(),
+            driver::name(row.method),
             row.case.to_owned(),
             size::human(row.bytes),
             whole(row.instructions),

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 
 use super::subject::Subject;
-use crate::size;
 use crate::tier::Concurrency;
+use crate::{driver, size};
 
 /// Rounds that come before those that are asked for: the first builds views, and pages are touched.
 const WARM: u32 = 2;
@@ -32,13 +32,10 @@ pub(crate) struct Args {
 
 /// The words that ask for it.
 pub(super) fn arguments(subject: Subject, bytes: u64, concurrency: Concurrency, rounds: u32) -> Vec<String> {
-    let concurrency = match concurrency {
-        Concurrency::Off => "off",
-        Concurrency::On => "on",
-    };
-    let words = ["rounds", "--method", subject.name(), "--concurrency", concurrency];
+    let (method, concurrency) = (driver::name(subject), driver::name(concurrency));
+    let options = [format!("--method={method}"), format!("--concurrency={concurrency}")];
     let numbers = [format!("--size={bytes}"), format!("--rounds={rounds}")];
-    words.map(str::to_owned).into_iter().chain(numbers).collect()
+    ["rounds".to_owned()].into_iter().chain(options).chain(numbers).collect()
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use anyhow::Result;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use serde::{Serialize, Serializer};
 
+use crate::driver;
 use crate::hop::Kind as Hop;
 use crate::lists::Kind as Engine;
 use crate::method::{self, List, Method};
@@ -36,8 +38,14 @@ impl ValueEnum for Subject {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         match self {
             Self::Hop(hop) => hop.to_possible_value(),
-            Self::List(_) => Some(PossibleValue::new(self.name()).help(self.list()?.2)),
+            Self::List(_) => self.list().map(|(_, name, help)| PossibleValue::new(*name).help(*help)),
         }
+    }
+}
+
+impl Serialize for Subject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&driver::name(*self))
     }
 }
 
@@ -45,18 +53,6 @@ impl Subject {
     fn list(self) -> Option<&'static (Engine, &'static str, &'static str)> {
         let Self::List(engine) = self else { return None };
         LISTS.iter().find(|(of, ..)| *of == engine)
-    }
-
-    /// The method of `mappable-bench hop` of that name.
-    pub(super) fn hop(name: &str) -> Option<Hop> {
-        Hop::value_variants().iter().copied().find(|hop| hop.name() == name)
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Hop(hop) => hop.name(),
-            Self::List(_) => self.list().map_or("", |list| list.1),
-        }
     }
 
     /// How many hops, or calls, a round has.

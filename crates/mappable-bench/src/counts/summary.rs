@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Row;
 use super::subject::Subject;
 use super::tools::Counters;
+use crate::driver;
 use crate::hop::Kind;
 
 /// By method and case where not said otherwise. Nothing where instructions are not counted.
@@ -33,19 +34,20 @@ impl Summary {
 
     fn of_rows(rows: &[Row]) -> Self {
         let most = |kind: Kind, figure: fn(&Row) -> Option<f64>| {
-            rows.iter().filter(|row| row.method == kind.name()).filter_map(figure).reduce(f64::max)
+            rows.iter().filter(|row| row.method == Subject::Hop(kind)).filter_map(figure).reduce(f64::max)
         };
         let (mut flatness, mut over_floor) = (BTreeMap::new(), BTreeMap::new());
         for row in rows {
             let Some(instructions) = row.instructions else { continue };
-            let Some(kind) = Subject::hop(row.method) else { continue };
-            let key = || format!("{}_{}", row.method, row.case);
+            let Subject::Hop(kind) = row.method else { continue };
+            let key = || format!("{}_{}", driver::name(row.method), row.case);
             if kind.is_flat() {
                 let (least, most) = flatness.entry(key()).or_insert((instructions, instructions));
                 (*least, *most) = (least.min(instructions), most.max(instructions));
             }
             let part = |part: Kind| {
-                let same = |other: &&Row| (other.method, other.case, other.bytes) == (part.name(), row.case, row.bytes);
+                let same =
+                    |other: &&Row| (other.method, other.case, other.bytes) == (Subject::Hop(part), row.case, row.bytes);
                 rows.iter().find(same)?.instructions
             };
             if let Some(floor) = kind.floor(part) {
@@ -72,7 +74,7 @@ mod tests {
 
     fn row(kind: Kind, bytes: u64, instructions: f64) -> Row {
         Row {
-            method: kind.name(),
+            method: Subject::Hop(kind),
             case: "concurrency off",
             bytes,
             instructions: (instructions > 0.0).then_some(instructions),

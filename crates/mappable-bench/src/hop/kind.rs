@@ -2,12 +2,14 @@
 
 use anyhow::Result;
 use mappable::MappingMode;
+use serde::Serialize;
 
 use crate::method::{self, Among, MAX_STREAMED, Memcpy, Method};
 use crate::tier::{Concurrency, Tier};
 
 /// What is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
     /// A region, by the ledger
     Ledger,
@@ -38,24 +40,6 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Ledger => "ledger",
-            Self::Swap => "swap",
-            Self::Remap => "remap",
-            Self::Mediated => "mediated",
-            Self::MediatedStores => "mediated-stores",
-            Self::ListU8 => "list-u8",
-            Self::StreamU8 => "stream-u8",
-            Self::Memcpy => "memcpy",
-            Self::OwnHandle => "own-handle",
-            Self::SharedMemory => "shared-memory",
-            Self::HostCall => "host-call",
-            Self::OwnCall => "own-call",
-            Self::Grow0 => "grow0",
-        }
-    }
-
     /// The least that a hop can take, given what each of its parts takes: two calls of the host, two refreshes, and
     /// what passes the handle on. `None` of what is not made of these.
     pub(crate) fn floor(self, part: impl Fn(Self) -> Option<f64>) -> Option<f64> {

@@ -5,20 +5,18 @@ mod picture;
 mod summary;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use indicatif::ProgressBar;
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 pub(super) use self::kind::Kind;
 use self::summary::{Case, Summary};
 use super::figures::{Output, Spread};
-use super::lane::{Lane, Sampling};
+use super::lane::Sampling;
 use super::report::{Charts, Page};
 use super::size;
 use super::tier::Concurrency;
-use crate::table;
+use crate::{driver, table};
 
 const PAGE: Page =
     Page { name: "hop", title: "What it costs to hand bytes over", each: "a hop", charts: Charts::OverBytes };
@@ -76,7 +74,7 @@ pub(crate) struct Args {
 /// A method at a size. Times are nanoseconds a hop, or a call.
 #[derive(Debug, Serialize)]
 struct Row {
-    method: &'static str,
+    method: Kind,
     case: &'static str,
     bytes: u64,
     #[serde(flatten)]
@@ -96,49 +94,30 @@ pub(super) fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args) -> Result<Vec<Row>> {
-    let progress = ProgressBar::new((args.sizes.len() * args.concurrency.len()) as u64);
-    let mut rows = vec![];
-    for &bytes in &args.sizes {
-        ensure!((64..=1 << 30).contains(&bytes), "sizes are from 64 bytes to 1 GiB, which {bytes} is not");
-        // One case after the other: what is copied takes several times its size.
-        for &concurrency in &args.concurrency {
-            let measured = measure_at(bytes, concurrency, args);
-            rows.extend(measured.with_context(|| format!("at {}", size::human(bytes)))?);
-            progress.inc(1);
-        }
-    }
-    progress.finish_and_clear();
-    Ok(rows)
-}
-
-/// One row for each method, their samples interleaved.
-fn measure_at(bytes: u64, concurrency: Concurrency, args: &Args) -> Result<Vec<Row>> {
-    let (mut kinds, mut lanes) = (vec![], vec![]);
-    for &kind in &args.methods {
-        if let Some(method) = kind.make(bytes, concurrency).with_context(|| kind.name())? {
-            lanes.push(Lane::new(kind.name(), method, 2, args.sampling).with_context(|| kind.name())?);
-            kinds.push(kind);
-        }
-    }
-    Lane::measure_all(&mut lanes, args.sampling)?;
-    let row = |(kind, lane): (Kind, Lane)| {
-        let (method, case) = (kind.name(), concurrency.case());
-        Ok(Row { method, case, bytes, system_calls: lane.system_calls(), time: lane.spread()? })
-    };
-    kinds.into_iter().zip(lanes).map(row).collect()
+    size::check(&args.sizes, "from 64 bytes to 1 GiB", |bytes| (64..=1 << 30).contains(&bytes))?;
+    // One case after the other: what is copied takes several times its size.
+    let cases = driver::pairs(&args.sizes, &args.concurrency);
+    let name = |(bytes, _): &(u64, _)| format!("at {}", size::human(*bytes));
+    driver::each(&cases, name, |&(bytes, concurrency)| {
+        let make = |kind: Kind| kind.make(bytes, concurrency);
+        driver::interleaved(&args.methods, args.sampling, 2, make, |method, lane| {
+            let system_calls = lane.system_calls();
+            Ok(Row { method, case: concurrency.case(), bytes, system_calls, time: lane.spread()? })
+        })
+    })
 }
 
 fn print(rows: &[Row], summary: &Summary, args: &Args) {
     for concurrency in &args.concurrency {
         println!("{}:", concurrency.case());
         let mut titles = vec![">bytes".to_owned()];
-        titles.extend(args.methods.iter().map(|kind| format!(">{}", kind.name())));
-        let mut table = table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());
+        titles.extend(args.methods.iter().map(|kind| format!(">{}", driver::name(*kind))));
+        let mut table = table::new(&titles);
         let case = Case { rows, case: concurrency.case() };
         for &bytes in &args.sizes {
             let mut cells = vec![size::human(bytes)];
             cells.extend(args.methods.iter().map(|&kind| match case.at(kind, bytes) {
-                Some(ns) => table::time(Duration::from_nanos(ns.round() as u64)),
+                Some(ns) => table::time(ns),
                 None => "-".to_owned(),
             }));
             table.add_row(cells);
@@ -166,7 +145,7 @@ fn print(rows: &[Row], summary: &Summary, args: &Args) {
     }
     for (kind, calls) in [(Kind::Ledger, summary.ledger_hop_syscalls), (Kind::Swap, summary.swap_hop_syscalls)] {
         if args.methods.contains(&kind) {
-            println!("System calls by mappable in all warm hops by {}: {calls}", kind.name());
+            println!("System calls by mappable in all warm hops by {}: {calls}", driver::name(kind));
         }
     }
 }

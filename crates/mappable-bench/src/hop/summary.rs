@@ -6,6 +6,7 @@ use mappable::GRANULE;
 use serde::Serialize;
 
 use super::{Kind, Row};
+use crate::driver;
 use crate::tier::Concurrency;
 
 /// Ratios of medians; the worst of both cases. `None` where what it is of was not measured.
@@ -40,8 +41,7 @@ impl Summary {
         let cases = Concurrency::ALL.map(|concurrency| Case { rows, case: concurrency.case() });
         let most = |of: &dyn Fn(&Case) -> Option<f64>| cases.iter().filter_map(of).reduce(f64::max);
         let least = |of: &dyn Fn(&Case) -> Option<f64>| cases.iter().filter_map(of).reduce(f64::min);
-        let system_calls =
-            |kind: Kind| rows.iter().filter(|row| row.method == kind.name()).map(|row| row.system_calls).sum();
+        let system_calls = |kind: Kind| rows.iter().filter(|row| row.method == kind).map(|row| row.system_calls).sum();
         Self {
             ledger_over_grow0: most(&|case| case.ratios(Kind::Ledger, Kind::Grow0, GRANULE).reduce(f64::max)),
             ledger_flatness: most(&|case| case.flatness(Kind::Ledger)),
@@ -69,7 +69,7 @@ pub(super) struct Case<'a> {
 impl Case<'_> {
     /// Sizes and times, in the order of the rows.
     fn of(&self, kind: Kind) -> impl Iterator<Item = (u64, f64)> {
-        let rows = self.rows.iter().filter(move |row| row.case == self.case && row.method == kind.name());
+        let rows = self.rows.iter().filter(move |row| row.case == self.case && row.method == kind);
         rows.map(|row| (row.bytes, row.time.ns))
     }
 
@@ -97,7 +97,9 @@ impl Case<'_> {
 
     fn over_floors(&self) -> impl Iterator<Item = (String, f64)> {
         let kinds = [Kind::Swap, Kind::Mediated, Kind::MediatedStores];
-        kinds.into_iter().filter_map(|kind| Some((format!("{}_{}", kind.name(), self.case), self.over_floor(kind)?)))
+        kinds
+            .into_iter()
+            .filter_map(|kind| Some((format!("{}_{}", driver::name(kind), self.case), self.over_floor(kind)?)))
     }
 
     fn flatness(&self, kind: Kind) -> Option<f64> {
@@ -120,7 +122,7 @@ mod tests {
 
     fn row(kind: Kind, bytes: u64, ns: f64) -> Row {
         let time = Spread { ns, ns_min: ns, ns_max: ns };
-        Row { method: kind.name(), case: Concurrency::Off.case(), bytes, time, system_calls: 0 }
+        Row { method: kind, case: Concurrency::Off.case(), bytes, time, system_calls: 0 }
     }
 
     #[test]

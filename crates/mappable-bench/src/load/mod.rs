@@ -3,25 +3,24 @@
 mod components;
 
 use std::hint::black_box;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use indicatif::ProgressBar;
+use anyhow::{Result, ensure};
 use serde::Serialize;
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
 use self::components::Sample;
 use super::figures::{Output, Spread};
-use super::lane::{Lane, Sampling};
+use super::lane::Sampling;
 use super::method::Method;
 use super::report::{Charts, Page};
 use super::size;
 use super::tier::{Rewriting, Tier};
-use crate::table;
+use crate::{driver, table};
 
 /// What is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 enum Kind {
     /// The rewriter, to the baseline tier.
     RewriteBaseline,
@@ -35,23 +34,10 @@ enum Kind {
 
 impl Kind {
     const ALL: [Self; 4] = [Self::RewriteBaseline, Self::RewriteLedger, Self::Compile, Self::CompileRewritten];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::RewriteBaseline => "rewrite-baseline",
-            Self::RewriteLedger => "rewrite-ledger",
-            Self::Compile => "compile",
-            Self::CompileRewritten => "compile-rewritten",
-        }
-    }
 }
 
-const PAGE: Page = Page {
-    name: "load",
-    title: "What rewriting adds to compiling",
-    each: "each",
-    charts: Charts::RatioTo(Kind::Compile.name()),
-};
+const PAGE: Page =
+    Page { name: "load", title: "What rewriting adds to compiling", each: "each", charts: Charts::RatioTo("compile") };
 
 /// Rewrite components, to either tier, and compile them, interleaved in one run.
 ///
@@ -83,7 +69,7 @@ pub(crate) struct Args {
 /// What was done to a component. Times are nanoseconds each.
 #[derive(Debug, Serialize)]
 struct Row {
-    method: &'static str,
+    method: Kind,
     case: String,
     bytes: usize,
     #[serde(flatten)]
@@ -109,14 +95,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let samples = components::samples(args.copies.into())?;
     let within = |sample: &Sample| args.within.is_none_or(|most| sample.bytes.len() as u64 <= most);
     let samples: Vec<_> = samples.into_iter().filter(within).collect();
-    let progress = ProgressBar::new(samples.len() as u64);
-    let mut rows = vec![];
-    for sample in &samples {
-        let measured = measure(sample, args.sampling);
-        rows.extend(measured.with_context(|| sample.name.clone())?);
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
+    let rows = driver::each(&samples, |sample| sample.name.clone(), |sample| measure(sample, args.sampling))?;
     let summary = Summary::of(&rows);
     args.output.give(&PAGE, rows, summary, print)
 }
@@ -126,31 +105,32 @@ fn measure(sample: &Sample, sampling: Sampling) -> Result<Vec<Row>> {
     let rewriting = Rewriting::new()?;
     let tier = if sample.closed { Tier::Ledger } else { Tier::Baseline };
     let rewritten = rewriting.rewrite(&sample.bytes, tier)?.into_owned();
-    let (mut parts, mut lanes) = (vec![], vec![]);
-    for kind in Kind::ALL {
-        let bytes = sample.bytes.to_vec();
-        let (method, len): (Box<dyn Method>, _) = match kind {
-            Kind::RewriteLedger if !sample.closed => continue,
-            Kind::RewriteBaseline => {
-                let len = rewriting.rewrite(&bytes, Tier::Baseline)?.len();
-                (Box::new(Rewrite { rewriting: rewriting.clone(), bytes, tier: Tier::Baseline, len, done: 0 }), len)
-            }
-            Kind::RewriteLedger => {
-                let len = rewritten.len();
-                (Box::new(Rewrite { rewriting: rewriting.clone(), bytes, tier: Tier::Ledger, len, done: 0 }), len)
-            }
-            Kind::Compile => (Box::new(Compile::new(bytes)?), sample.bytes.len()),
-            Kind::CompileRewritten => (Box::new(Compile::new(rewritten.clone())?), rewritten.len()),
-        };
-        lanes.push(Lane::new(kind.name(), method, 1, sampling).with_context(|| kind.name())?);
-        parts.push((kind, len));
-    }
-    Lane::measure_all(&mut lanes, sampling)?;
-    let row = |((kind, rewritten_bytes), lane): ((Kind, usize), Lane)| {
-        let (method, case, bytes) = (kind.name(), sample.name.clone(), sample.bytes.len());
-        Ok(Row { method, case, bytes, time: lane.spread()?, rewritten_bytes })
+    let baseline = rewriting.rewrite(&sample.bytes, Tier::Baseline)?.len();
+    let len = |kind| match kind {
+        Kind::RewriteBaseline => baseline,
+        Kind::RewriteLedger | Kind::CompileRewritten => rewritten.len(),
+        Kind::Compile => sample.bytes.len(),
     };
-    parts.into_iter().zip(lanes).map(row).collect()
+    let make = |kind| {
+        let rewrite = |tier| Rewrite {
+            rewriting: rewriting.clone(),
+            bytes: sample.bytes.to_vec(),
+            tier,
+            len: len(kind),
+            done: 0,
+        };
+        Ok(Some(match kind {
+            Kind::RewriteLedger if !sample.closed => return Ok(None),
+            Kind::RewriteBaseline => Box::new(rewrite(Tier::Baseline)) as Box<dyn Method>,
+            Kind::RewriteLedger => Box::new(rewrite(Tier::Ledger)),
+            Kind::Compile => Box::new(Compile::new(sample.bytes.to_vec())?),
+            Kind::CompileRewritten => Box::new(Compile::new(rewritten.clone())?),
+        }))
+    };
+    driver::interleaved(&Kind::ALL, sampling, 1, make, |method, lane| {
+        let (case, bytes) = (sample.name.clone(), sample.bytes.len());
+        Ok(Row { method, case, bytes, time: lane.spread()?, rewritten_bytes: len(method) })
+    })
 }
 
 /// Rewrites a component, always to as many bytes.
@@ -200,7 +180,7 @@ impl Summary {
     fn of(rows: &[Row]) -> Self {
         let worst = |kinds: &[Kind]| {
             let ratios = rows.iter().filter_map(|row| {
-                kinds.iter().find(|kind| kind.name() == row.method)?;
+                kinds.contains(&row.method).then_some(())?;
                 Some((row, row.time.ns / time_of(rows, Kind::Compile, &row.case)?))
             });
             ratios.max_by(|a, b| a.1.total_cmp(&b.1))
@@ -218,19 +198,19 @@ impl Summary {
 }
 
 fn time_of(rows: &[Row], kind: Kind, case: &str) -> Option<f64> {
-    rows.iter().find(|row| row.method == kind.name() && row.case == case).map(|row| row.time.ns)
+    rows.iter().find(|row| row.method == kind && row.case == case).map(|row| row.time.ns)
 }
 
 fn print(rows: &[Row], summary: &Summary) {
     let mut titles = vec!["component".to_owned(), ">bytes".to_owned()];
-    titles.extend(Kind::ALL.map(|kind| format!(">{}", kind.name())));
+    titles.extend(Kind::ALL.map(|kind| format!(">{}", driver::name(kind))));
     titles.push(">rewrite ÷ compile".to_owned());
-    let mut table = table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());
-    for first in rows.iter().filter(|row| row.method == Kind::RewriteBaseline.name()) {
+    let mut table = table::new(&titles);
+    for first in rows.iter().filter(|row| row.method == Kind::RewriteBaseline) {
         let times = Kind::ALL.map(|kind| time_of(rows, kind, &first.case));
         let mut cells = vec![first.case.clone(), table::bytes(first.bytes as u64)];
         cells.extend(times.iter().map(|ns| match ns {
-            Some(ns) => table::time(Duration::from_nanos(*ns as u64)),
+            Some(ns) => table::time(*ns),
             None => "-".to_owned(),
         }));
         let [baseline, ledger, compile, _] = times;

@@ -66,7 +66,7 @@ impl<T: 'static> Method for Guests<T> {
 
 /// An engine that maps.
 pub(super) fn runtime(tier: Tier, mapping: MappingMode, concurrency: bool) -> Result<Runtime> {
-    Ok(tier.set(Runtime::builder().config(config(concurrency)).mapping(mapping))?.build()?)
+    Ok(Runtime::builder().config(config(concurrency)).mapping(mapping).tier(tier.into()).build()?)
 }
 
 pub(super) fn linker(runtime: &Runtime) -> Result<Linker<State>> {

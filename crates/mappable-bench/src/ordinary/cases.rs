@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use clap::ValueEnum as _;
 use mappable::GRANULE;
 
 use super::engines::{Host, Kind, Timed};
 use super::uses::{Called, Crowd, Fresh, Header, Once, Rounds, Stage, Staying, Worked};
 use crate::access::{Kernel, kernels_text};
+use crate::driver;
 use crate::figures::noise;
 use crate::method::Method;
 use crate::stages;
@@ -67,8 +69,8 @@ impl Group {
         let sized = |case: fn(u32) -> Case| sizes.iter().map(|size| case(*size as u32)).collect::<Vec<_>>();
         match self {
             Self::Kernels => {
-                let all = |size: &u64| Kernel::ALL.map(|kernel| Case::Kernel(kernel, *size as u32));
-                sizes.iter().flat_map(all).collect()
+                let all = driver::pairs(sizes, Kernel::value_variants());
+                all.into_iter().map(|(size, kernel)| Case::Kernel(kernel, size as u32)).collect()
             }
             Self::Calls => vec![Case::Run("run-guest"), Case::Run("run-host"), Case::Add],
             Self::Alloc => vec![Case::Trees, Case::Stage("edges")],
@@ -125,7 +127,7 @@ impl Case {
     pub(super) fn name(&self) -> String {
         let sent = |sent: &Sent| if *sent == Sent::List { "list<u8>" } else { "string" };
         match self {
-            Self::Kernel(kernel, _) => kernel.name().to_owned(),
+            Self::Kernel(kernel, _) => driver::name(*kernel),
             Self::Run("run-host") => "guest calls host".to_owned(),
             Self::Run(_) => "guest calls guest".to_owned(),
             Self::Add => "host calls guest".to_owned(),
@@ -157,6 +159,11 @@ impl Case {
             Self::Compile(name) => stages::copying(name).map_or(0, |bytes| bytes.len() as u64),
             Self::Stay(touched, data) => u64::from(*touched.max(data)),
         }
+    }
+
+    /// Whether it is not timed, but held.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Stay(..))
     }
 
     /// What is to be timed on an engine. None of what is only to be held.
@@ -216,7 +223,8 @@ fn kernel_of(host: &Host, kernel: Kernel, bytes: u32) -> Result<Timed> {
     let module = module.replacen("(module", "(core module $kernels", 1);
     // All others can go on with what they have left, or do so little to it that it makes no difference.
     let refill = u32::from(kernel == Kernel::Sort);
-    let text = include_str!("kernels.wat").replace("KERNEL", kernel.name()).replace("ANSWER", &answer.to_string());
+    let text =
+        include_str!("kernels.wat").replace("KERNEL", &driver::name(kernel)).replace("ANSWER", &answer.to_string());
     let text = text.replace("COUNT", &kernel.count(bytes).to_string()).replace("REFILL", &refill.to_string());
     let text = text.replace("BYTES", &bytes.to_string()).replace("AT", &AT.to_string()).replace("MODULE", &module);
     host.with(text.as_bytes(), Worked { input, output })

@@ -2,13 +2,15 @@
 
 use anyhow::Result;
 use mappable::{MappableCtx, MappableView, Runtime};
+use serde::Serialize;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, Store};
 
 use crate::method::Method;
 
 /// An engine to compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
     /// Default settings, without this project
     Stock,
@@ -16,16 +18,6 @@ pub(super) enum Kind {
     Pooling,
     /// A runtime of this project, as it comes
     Ours,
-}
-
-impl Kind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Stock => "stock",
-            Self::Pooling => "pooling",
-            Self::Ours => "ours",
-        }
-    }
 }
 
 /// An engine.

@@ -6,21 +6,20 @@ mod uses;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use indicatif::ProgressBar;
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use self::cases::{Case, Group};
 use self::engines::{Host, Kind};
 use self::uses::Crowd;
 use super::figures::{Output, Spread, geometric_mean};
-use super::lane::{Lane, Sampling};
+use super::lane::Sampling;
 use super::report::{Charts, Page};
 use super::resident::Resident;
 use super::size;
-use crate::table;
+use crate::{driver, table};
 
 const PAGE: Page = Page {
     name: "ordinary",
@@ -73,7 +72,7 @@ pub(crate) struct Args {
 /// A case on an engine. Times are nanoseconds each.
 #[derive(Debug, Serialize)]
 struct Row {
-    method: &'static str,
+    method: Kind,
     group: &'static str,
     case: String,
     bytes: u64,
@@ -87,21 +86,14 @@ struct Row {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let fits = |size: &&u64| size.is_multiple_of(mappable::GRANULE) && (1..=64 << 20).contains(*size);
-    let wrong = args.sizes.iter().find(|size| !fits(size));
-    ensure!(wrong.is_none(), "sizes are whole granules of 64 KiB, up to 64 MiB, which {wrong:?} is not");
+    let fits = |size: u64| size.is_multiple_of(mappable::GRANULE) && (1..=64 << 20).contains(&size);
+    size::check(&args.sizes, "whole granules of 64 KiB, up to 64 MiB", fits)?;
     let cases = args.groups.iter().flat_map(|group| group.cases(&args.sizes).into_iter().map(|case| (*group, case)));
     let cases: Vec<_> = cases.collect();
     let hosts = args.methods.iter().map(|kind| Ok((*kind, Arc::new(Host::new(*kind)?))));
     let hosts = hosts.collect::<Result<Vec<_>>>()?;
-    let progress = ProgressBar::new(cases.len() as u64);
-    let mut rows = vec![];
-    for (group, case) in &cases {
-        let measured = measure(&hosts, *group, case, args);
-        rows.extend(measured.with_context(|| format!("{}: {}", group.name(), case.name()))?);
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
+    let name = |(group, case): &(Group, Case)| format!("{}: {}", group.name(), case.name());
+    let rows = driver::each(&cases, name, |(group, case)| measure(&hosts, *group, case, args))?;
     let summary = summarize(&rows);
     args.output.give(&PAGE, rows, summary, |rows, summary| print(rows, summary, args))
 }
@@ -111,7 +103,7 @@ type Hosts = [(Kind, Arc<Host>)];
 /// One row for each engine, their samples interleaved.
 fn measure(hosts: &Hosts, group: Group, case: &Case, args: &Args) -> Result<Vec<Row>> {
     let row = |kind: Kind, time| Row {
-        method: kind.name(),
+        method: kind,
         group: group.name(),
         case: case.name(),
         bytes: case.bytes(),
@@ -119,15 +111,12 @@ fn measure(hosts: &Hosts, group: Group, case: &Case, args: &Args) -> Result<Vec<
         resident_bytes: None,
         page_table_bytes: None,
     };
-    let mut lanes = vec![];
-    for (kind, host) in hosts {
-        let Some(timed) = case.timed(Arc::clone(host)).context(kind.name())? else {
-            return hold(hosts, case, args, row);
-        };
-        lanes.push(Lane::new(kind.name(), timed, 1, args.sampling)?);
+    if case.is_held() {
+        return hold(hosts, case, args, row);
     }
-    Lane::measure_all(&mut lanes, args.sampling)?;
-    hosts.iter().zip(lanes).map(|((kind, _), lane)| Ok(row(*kind, lane.spread()?))).collect()
+    let host = |kind: Kind| hosts.iter().find(|(of, _)| *of == kind).context("no such engine");
+    let make = |kind| case.timed(Arc::clone(&host(kind)?.1));
+    driver::interleaved(&args.methods, args.sampling, 1, make, |kind, lane| Ok(row(kind, lane.spread()?)))
 }
 
 /// What was measured of instances that stay: nanoseconds, bytes, and bytes of page tables, each.
@@ -170,7 +159,7 @@ fn summarize(rows: &[Row]) -> BTreeMap<String, f64> {
     let mut summary = BTreeMap::new();
     for group in Group::ALL {
         for other in [Kind::Stock, Kind::Pooling] {
-            let name = format!("{}_over_{}", group.name(), other.name());
+            let name = format!("{}_over_{}", group.name(), driver::name(other));
             let mut note = |name: String, of: fn(&Row) -> f64| {
                 let ratios = ratios(rows, group, other, of);
                 summary.extend(geometric_mean(ratios).map(|mean| (name, mean)));
@@ -190,27 +179,27 @@ fn summarize(rows: &[Row]) -> BTreeMap<String, f64> {
 
 /// For each case of a group, ours over another.
 fn ratios(rows: &[Row], group: Group, other: Kind, of: fn(&Row) -> f64) -> impl Iterator<Item = f64> {
-    let ours = rows.iter().filter(move |row| row.group == group.name() && row.method == Kind::Ours.name());
+    let ours = rows.iter().filter(move |row| row.group == group.name() && row.method == Kind::Ours);
     ours.filter_map(move |ours| {
         let same = |row: &&Row| (row.group, &row.case, row.bytes) == (ours.group, &ours.case, ours.bytes);
-        let other = rows.iter().filter(same).find(|row| row.method == other.name())?;
+        let other = rows.iter().filter(same).find(|row| row.method == other)?;
         Some(of(ours) / of(other))
     })
 }
 
 fn print(rows: &[Row], summary: &BTreeMap<String, f64>, args: &Args) {
     let mut titles = vec!["group".to_owned(), "case".to_owned(), ">bytes".to_owned()];
-    titles.extend(args.methods.iter().map(|kind| format!(">{}", kind.name())));
+    titles.extend(args.methods.iter().map(|kind| format!(">{}", driver::name(*kind))));
     let ours = args.methods.iter().position(|kind| *kind == Kind::Ours);
     let others = (0..args.methods.len()).filter(|at| ours.is_some_and(|ours| ours != *at));
     let compared: Vec<_> = others.filter_map(|at| Some((ours?, at))).collect();
-    titles.extend(compared.iter().map(|(_, at)| format!(">ours ÷ {}", args.methods[*at].name())));
-    let mut table = table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());
+    titles.extend(compared.iter().map(|(_, at)| format!(">ours ÷ {}", driver::name(args.methods[*at]))));
+    let mut table = table::new(&titles);
     for rows in rows.chunks(args.methods.len()) {
         let mut cells = vec![rows[0].group.to_owned(), rows[0].case.clone(), size::human(rows[0].bytes)];
         let figure = |row: &Row| row.resident_bytes.map_or(row.time.ns, |bytes| bytes.max(4096.0));
         cells.extend(rows.iter().map(|row| match row.resident_bytes {
-            None => table::time(Duration::from_nanos(row.time.ns.round() as u64)),
+            None => table::time(row.time.ns),
             Some(bytes) => table::bytes(bytes.max(0.0) as u64),
         }));
         cells.extend(compared.iter().map(|(ours, at)| table::ratio(figure(&rows[*ours]) / figure(&rows[*at]))));

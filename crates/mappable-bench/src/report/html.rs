@@ -1,7 +1,5 @@
 //! The page around the charts. All text that comes from figures is escaped.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::{Charts, Page, Row};
@@ -108,8 +106,9 @@ fn cell(page: &Page, row: &Row) -> String {
         return format!("<td class=\"n\">{instructions} / {calls}</td>");
     }
     let spread = figure("ns_min").zip(figure("ns_max"));
-    let title = spread.map_or_else(String::new, |(least, most)| format!("{} to {}", time(least), time(most)));
-    format!("<td class=\"n\" title=\"{title}\">{}</td>", time(row.ns()))
+    let title =
+        spread.map_or_else(String::new, |(least, most)| format!("{} to {}", table::time(least), table::time(most)));
+    format!("<td class=\"n\" title=\"{title}\">{}</td>", table::time(row.ns()))
 }
 
 pub(super) fn taken_with(report: &Value) -> String {
@@ -148,14 +147,9 @@ pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-pub(super) fn time(ns: f64) -> String {
-    // Less than a nanosecond is a figure, too.
-    if ns < 1.0 { format!("{ns:.2} ns") } else { table::time(Duration::from_nanos(ns.round() as u64)) }
-}
-
 /// A round time, on an axis.
 pub(crate) fn tick(ns: f64) -> String {
-    let time = time(ns);
+    let time = table::time(ns);
     let (figure, unit) = time.split_once(' ').unwrap_or((&time, ""));
     format!("{} {unit}", figure.trim_end_matches(".00").trim_end_matches(".0"))
 }

@@ -62,7 +62,7 @@ impl Maker {
         let mut config = Config::new();
         config.concurrency_support(false);
         let in_all = (8 * load.instances as usize).max(2 * views + 64);
-        let runtime = tier.set(Runtime::builder().config(config).max_views(in_all, views))?.build()?;
+        let runtime = Runtime::builder().config(config).max_views(in_all, views).tier(tier.into()).build()?;
         let component = runtime.compile(text(load).as_bytes())?;
         let mut linker = Linker::new(runtime.engine());
         mappable::add_to_linker::<State>(&mut linker)?;

@@ -3,47 +3,22 @@
 mod guests;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use indicatif::ProgressBar;
+use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use self::guests::{Load, Maker, ROUNDS_A_TURN};
 use super::figures::{Output, Spread};
-use super::lane::{Lane, Sampling};
+use super::lane::Sampling;
+use super::method::Method;
 use super::report::{Charts, Page};
 use super::resident::Resident;
 use super::tier::Tier;
-use crate::table;
-
-/// What is compared. The columns of the table, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Kind {
-    /// The baseline tier
-    Baseline,
-    /// The ledger tier
-    Ledger,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Baseline => "baseline",
-            Self::Ledger => "ledger",
-        }
-    }
-
-    fn tier(self) -> Tier {
-        match self {
-            Self::Baseline => Tier::Baseline,
-            Self::Ledger => Tier::Ledger,
-        }
-    }
-}
+use crate::{driver, table};
 
 /// What there is more and more of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 enum Case {
     /// Regions of a store, one of which is handed over
     Regions,
@@ -56,15 +31,6 @@ enum Case {
 }
 
 impl Case {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Regions => "regions",
-            Self::Instances => "instances",
-            Self::Mapped => "mapped",
-            Self::Thrash => "thrash",
-        }
-    }
-
     fn load(self, n: u32) -> Load {
         match self {
             Self::Regions => Load { regions: n, ..Load::ONE },
@@ -111,7 +77,7 @@ pub(crate) struct Args {
 
     /// What is compared
     #[arg(long, value_delimiter = ',', value_enum, default_value = "baseline,ledger")]
-    methods: Vec<Kind>,
+    methods: Vec<Tier>,
 
     /// How many regions
     #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000,10000", value_parser = clap::value_parser!(u32).range(1..=50_000))]
@@ -143,8 +109,8 @@ pub(crate) struct Args {
 /// So many of what the case names. Times are nanoseconds a hop.
 #[derive(Debug, Serialize)]
 struct Row {
-    method: &'static str,
-    case: &'static str,
+    method: Tier,
+    case: Case,
     n: u32,
     #[serde(flatten)]
     time: Spread,
@@ -163,15 +129,15 @@ struct Summary {
     /// Of the times of warm hops, the dearest over the cheapest.
     flatness: BTreeMap<String, f64>,
     /// A hop with the most regions in turn over one with the fewest.
-    thrash_over_warm: BTreeMap<&'static str, f64>,
+    thrash_over_warm: BTreeMap<Tier, f64>,
     /// System calls that the library made for each hop with the most regions in turn, and the most in any other case.
-    thrash_system_calls_a_hop: BTreeMap<&'static str, f64>,
+    thrash_system_calls_a_hop: BTreeMap<Tier, f64>,
     /// Views that were built for each hop with the most regions in turn.
-    thrash_views_a_hop: BTreeMap<&'static str, f64>,
-    warm_system_calls_a_hop: BTreeMap<&'static str, f64>,
+    thrash_views_a_hop: BTreeMap<Tier, f64>,
+    warm_system_calls_a_hop: BTreeMap<Tier, f64>,
     /// Memory that one more region takes, and one instance of the most.
-    bytes_a_region: BTreeMap<&'static str, f64>,
-    bytes_an_instance: BTreeMap<&'static str, u64>,
+    bytes_a_region: BTreeMap<Tier, f64>,
+    bytes_an_instance: BTreeMap<Tier, u64>,
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
@@ -192,50 +158,35 @@ impl Args {
 }
 
 fn measure(args: &Args) -> Result<Vec<Row>> {
-    let progress = ProgressBar::new(args.cases.iter().map(|&case| args.numbers(case).len() as u64).sum());
-    let mut rows = vec![];
-    for &case in &args.cases {
-        for &n in args.numbers(case) {
-            rows.extend(measure_case(case, n, args).with_context(|| format!("{} {n}", case.name()))?);
-            progress.inc(1);
-        }
-    }
-    progress.finish_and_clear();
-    Ok(rows)
+    let cases: Vec<_> = args.cases.iter().flat_map(|&case| driver::pairs(&[case], args.numbers(case))).collect();
+    let name = |(case, n): &(Case, u32)| format!("{} {n}", driver::name(*case));
+    driver::each(&cases, name, |&(case, n)| measure_case(case, n, args))
 }
 
 /// One row for each method, their samples interleaved.
 fn measure_case(case: Case, n: u32, args: &Args) -> Result<Vec<Row>> {
     let load = case.load(n);
-    let (mut lanes, mut memory) = (vec![], vec![]);
-    for kind in &args.methods {
-        let maker = Maker::new(kind.tier(), load, args.views as usize).with_context(|| kind.name())?;
+    let mut memory = vec![];
+    let make = |tier| {
+        let maker = Maker::new(tier, load, args.views as usize)?;
         let before = Resident::now()?;
-        let instances = maker.make().with_context(|| kind.name())?;
-        let per_round = 2 * ROUNDS_A_TURN * load.instances;
-        lanes.push(Lane::new(kind.name(), Box::new(instances), per_round, args.sampling)?);
+        let instances = maker.make()?;
         let after = Resident::now()?;
         let each = |after: u64, before: u64| after.saturating_sub(before) / u64::from(load.instances);
         memory.push([each(after.resident, before.resident), each(after.page_tables, before.page_tables)]);
-    }
-    Lane::measure_all(&mut lanes, args.sampling)?;
-    let row = |((kind, lane), [resident_bytes, page_table_bytes]): ((&Kind, Lane), [u64; 2])| {
-        let (method, system_calls_a_hop, views_a_hop) =
-            (kind.name(), lane.system_calls_each(), lane.reservations_each());
-        let time = lane.spread()?;
-        ensure!(time.ns > 0.0, "{method}: no time has passed");
-        Ok(Row {
-            method,
-            case: case.name(),
-            n,
-            time,
-            system_calls_a_hop,
-            views_a_hop,
-            resident_bytes,
-            page_table_bytes,
-        })
+        Ok(Some(Box::new(instances) as Box<dyn Method>))
     };
-    args.methods.iter().zip(lanes).zip(memory).map(row).collect()
+    let per_round = 2 * ROUNDS_A_TURN * load.instances;
+    let mut rows = driver::interleaved(&args.methods, args.sampling, per_round, make, |method, lane| {
+        let (system_calls_a_hop, views_a_hop) = (lane.system_calls_each(), lane.reservations_each());
+        let time = lane.spread()?;
+        ensure!(time.ns > 0.0, "no time has passed");
+        Ok(Row { method, case, n, time, system_calls_a_hop, views_a_hop, resident_bytes: 0, page_table_bytes: 0 })
+    })?;
+    for (row, [resident, page_tables]) in rows.iter_mut().zip(memory) {
+        (row.resident_bytes, row.page_table_bytes) = (resident, page_tables);
+    }
+    Ok(rows)
 }
 
 impl Summary {
@@ -244,25 +195,25 @@ impl Summary {
         methods.sort_unstable();
         methods.dedup();
         let of = |case: Case, method| {
-            let mut rows: Vec<_> = rows.iter().filter(|row| (row.case, row.method) == (case.name(), method)).collect();
+            let mut rows: Vec<_> = rows.iter().filter(|row| (row.case, row.method) == (case, method)).collect();
             rows.sort_by_key(|row| row.n);
             rows
         };
         let ends = |case: Case, method| Some((*of(case, method).first()?, *of(case, method).last()?));
-        let by_method = |figure: &dyn Fn(&'static str) -> Option<f64>| {
-            methods.iter().filter_map(|method| Some((*method, figure(method)?))).collect()
+        let by_method = |figure: &dyn Fn(Tier) -> Option<f64>| {
+            methods.iter().filter_map(|method| Some((*method, figure(*method)?))).collect()
         };
         let mut flatness = BTreeMap::new();
         for case in [Case::Regions, Case::Instances, Case::Mapped] {
             for method in &methods {
                 let times = || of(case, *method).into_iter().map(|row| row.time.ns);
                 if let Some((most, least)) = times().reduce(f64::max).zip(times().reduce(f64::min)) {
-                    flatness.insert(format!("{method}_{}", case.name()), most / least);
+                    flatness.insert(format!("{}_{}", driver::name(*method), driver::name(case)), most / least);
                 }
             }
         }
         let bytes_an_instance = methods.iter().filter_map(|method| {
-            let (_, most) = ends(Case::Instances, method)?;
+            let (_, most) = ends(Case::Instances, *method)?;
             Some((*method, most.resident_bytes))
         });
         Self {
@@ -274,7 +225,7 @@ impl Summary {
             thrash_system_calls_a_hop: by_method(&|method| Some(ends(Case::Thrash, method)?.1.system_calls_a_hop)),
             thrash_views_a_hop: by_method(&|method| Some(ends(Case::Thrash, method)?.1.views_a_hop)),
             warm_system_calls_a_hop: by_method(&|method| {
-                let warm = rows.iter().filter(|row| row.method == method && row.case != Case::Thrash.name());
+                let warm = rows.iter().filter(|row| row.method == method && row.case != Case::Thrash);
                 warm.map(|row| row.system_calls_a_hop).reduce(f64::max)
             }),
             bytes_a_region: by_method(&|method| {
@@ -290,12 +241,12 @@ impl Summary {
 fn print(rows: &[Row], summary: &Summary, args: &Args) {
     let mut titles = vec!["case".to_owned(), ">n".to_owned()];
     for what in ["", ", system calls", ", views built", ", memory", ", page tables"] {
-        titles.extend(args.methods.iter().map(|kind| format!(">{}{what}", kind.name())));
+        titles.extend(args.methods.iter().map(|kind| format!(">{}{what}", driver::name(*kind))));
     }
-    let mut table = table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut table = table::new(&titles);
     for rows in rows.chunks(args.methods.len()) {
-        let mut cells = vec![rows[0].case.to_owned(), rows[0].n.to_string()];
-        cells.extend(rows.iter().map(|row| table::time(Duration::from_nanos(row.time.ns.round() as u64))));
+        let mut cells = vec![driver::name(rows[0].case), rows[0].n.to_string()];
+        cells.extend(rows.iter().map(|row| table::time(row.time.ns)));
         cells.extend(rows.iter().map(|row| format!("{:.2}", row.system_calls_a_hop)));
         cells.extend(rows.iter().map(|row| format!("{:.2}", row.views_a_hop)));
         cells.extend(rows.iter().map(|row| table::bytes(row.resident_bytes)));
@@ -311,7 +262,7 @@ fn print(rows: &[Row], summary: &Summary, args: &Args) {
         println!("{}, dearest ÷ cheapest: {}", name.replace('_', ", "), table::ratio(*flatness));
     }
     for (method, ratio) in &summary.thrash_over_warm {
-        println!("{method}, most regions in turn ÷ fewest: {}", table::ratio(*ratio));
+        println!("{}, most regions in turn ÷ fewest: {}", driver::name(*method), table::ratio(*ratio));
     }
 }
 
@@ -321,9 +272,8 @@ mod tests {
 
     fn row(case: Case, n: u32, ns: f64, system_calls_a_hop: f64, resident_bytes: u64) -> Row {
         let time = Spread { ns, ns_min: ns, ns_max: ns };
-        let method = "ledger";
+        let method = Tier::Ledger;
         let views_a_hop = system_calls_a_hop / 8.0;
-        let case = case.name();
         Row { method, case, n, time, system_calls_a_hop, views_a_hop, resident_bytes, page_table_bytes: 0 }
     }
 
@@ -341,11 +291,11 @@ mod tests {
         let summary = Summary::of(&rows);
         let expected = [("ledger_instances".to_owned(), 1.0), ("ledger_regions".to_owned(), 3.0)];
         assert_eq!(summary.flatness, BTreeMap::from(expected));
-        assert_eq!(summary.thrash_over_warm, BTreeMap::from([("ledger", 10.0)]));
-        assert_eq!(summary.thrash_system_calls_a_hop, BTreeMap::from([("ledger", 4.0)]));
-        assert_eq!(summary.thrash_views_a_hop, BTreeMap::from([("ledger", 0.5)]));
-        assert_eq!(summary.warm_system_calls_a_hop, BTreeMap::from([("ledger", 0.5)]));
-        assert_eq!(summary.bytes_a_region, BTreeMap::from([("ledger", 20.0)]));
-        assert_eq!(summary.bytes_an_instance, BTreeMap::from([("ledger", 7)]));
+        assert_eq!(summary.thrash_over_warm, BTreeMap::from([(Tier::Ledger, 10.0)]));
+        assert_eq!(summary.thrash_system_calls_a_hop, BTreeMap::from([(Tier::Ledger, 4.0)]));
+        assert_eq!(summary.thrash_views_a_hop, BTreeMap::from([(Tier::Ledger, 0.5)]));
+        assert_eq!(summary.warm_system_calls_a_hop, BTreeMap::from([(Tier::Ledger, 0.5)]));
+        assert_eq!(summary.bytes_a_region, BTreeMap::from([(Tier::Ledger, 20.0)]));
+        assert_eq!(summary.bytes_an_instance, BTreeMap::from([(Tier::Ledger, 7)]));
     }
 }

@@ -7,8 +7,7 @@ mod team;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use indicatif::ProgressBar;
+use anyhow::Result;
 use mappable::GRANULE;
 use serde::Serialize;
 
@@ -19,7 +18,7 @@ use super::figures::{Output, Spread, geometric_mean};
 use super::report::{Charts, Page};
 use super::resident::{More, Resident};
 use super::size;
-use crate::table;
+use crate::{driver, table};
 
 /// What an instance may add to one copy.
 const ALLOWED_AN_INSTANCE: u64 = 256 << 10;
@@ -88,16 +87,6 @@ enum Method {
     ListU8,
 }
 
-impl Method {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Frozen => "frozen",
-            Self::FrozenHuge => "frozen-huge",
-            Self::ListU8 => "list-u8",
-        }
-    }
-}
-
 /// What so many instances do. Times are nanoseconds for one of them; of reads, those of a pass over all instances,
 /// divided by how many they are.
 #[derive(Debug, Serialize)]
@@ -155,15 +144,11 @@ enum Instances {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let fits = args.size.is_multiple_of(GRANULE) && (GRANULE..=1 << 30).contains(&args.size);
-    ensure!(fits, "the size is whole granules of 64 KiB, up to 1 GiB, which {} is not", args.size);
+    let fits = |size: u64| size.is_multiple_of(GRANULE) && (GRANULE..=1 << 30).contains(&size);
+    size::check(&[args.size], "whole granules of 64 KiB, up to 1 GiB", fits)?;
     let mut bench = Bench::new(args)?;
-    let progress = ProgressBar::new(args.instances.len() as u64);
-    for &instances in &args.instances {
-        bench.measure(instances).with_context(|| format!("{instances} instances"))?;
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
+    let name = |instances: &u32| format!("{instances} instances");
+    driver::each(&args.instances, name, |&instances| bench.measure(instances).map(|()| Vec::<Row>::new()))?;
     let summary = bench.summary();
     args.output.give(&PAGE, bench.rows, summary, |rows, summary| print(args, rows, summary))
 }
@@ -309,8 +294,8 @@ fn print(args: &Args, rows: &[Row], summary: &Summary) {
             let mut found = rows.iter().filter(|row| (row.instances, row.method) == (memory.instances, memory.method));
             found.find(|row| row.case == case).map(|row| row.time.ns)
         };
-        let time = |ns: Option<f64>| ns.map_or_else(|| "-".into(), |ns| table::time(Duration::from_nanos(ns as u64)));
-        let mut cells = vec![memory.instances.to_string(), memory.method.name().to_owned()];
+        let time = |ns: Option<f64>| ns.map_or_else(|| "-".into(), |ns| table::time(ns));
+        let mut cells = vec![memory.instances.to_string(), driver::name(memory.method)];
         cells.push(time(find("map-first").or_else(|| find("copy-in"))));
         cells.extend(["map-warm", "read-first", "read"].map(|case| time(find(case))));
         cells.push(find("read").map_or_else(String::new, |ns| format!("{:.1}", args.size as f64 / ns)));
@@ -326,7 +311,7 @@ fn print(args: &Args, rows: &[Row], summary: &Summary) {
     );
     println!("list-u8 (own copies) is Wasmtime with default settings, where copies are within --copies-within.");
     if let Some(ns) = summary.collapse_ns {
-        let took = table::time(Duration::from_nanos(ns as u64));
+        let took = table::time(ns);
         println!("frozen-huge lies in huge pages, into which it was moved in {took}.");
     }
 }

@@ -82,6 +82,23 @@ fn a_table_is_printed_beside_the_page() {
 }
 
 #[test]
+fn a_picture_of_the_hop_stands_by_itself_on_light_and_on_dark() {
+    let place = Place::new();
+    let args = ["hop", "--sizes", "1KiB,64KiB", "--samples", "1", "--sample-time", "0", "--concurrency", "off"];
+    place.bench(args.iter().chain(&["--methods", "ledger,list-u8", "--svg", "hop.svg"])).succeeds();
+    let svg = fs::read_to_string(place.path("hop.svg")).unwrap();
+    assert!(svg.starts_with("<svg xmlns=") && svg.contains("@media (prefers-color-scheme: dark)"), "{svg}");
+    for word in [">region, ledger tier<", ">list&lt;u8&gt;, stock Wasmtime<", ">64 KiB<"] {
+        assert!(svg.contains(word), "{word} is not in {svg}");
+    }
+    assert!(!svg.contains("memcpy"), "what was not measured is not drawn");
+    // What the dark colors take the place of.
+    for color in ["<rect width=\"100%\" height=\"100%\" fill=\"white\"", "stroke=\"#e8e8e8\"", "fill=\"#ffffff\""] {
+        assert!(svg.split_once("</style>").unwrap().1.contains(color), "{color} is not in {svg}");
+    }
+}
+
+#[test]
 fn a_page_that_can_not_be_written_is_told_by_name() {
     let place = Place::new();
     fs::write(place.path("taken"), "").unwrap();
