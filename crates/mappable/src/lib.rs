@@ -65,6 +65,7 @@ mod host;
 mod ledger;
 mod region;
 mod sys;
+mod tuning;
 mod view;
 
 pub use host::{

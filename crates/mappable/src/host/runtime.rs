@@ -10,10 +10,9 @@ use wasmtime::{Config, Engine};
 
 use super::context::MappableCtx;
 use super::probe::{self, ProbeError};
-use crate::region::{AllocateError, Backing, HugePages, Mappable};
-use crate::view::{
-    Allowance, Creator, Driving, GUARD, Memories, MemoryShape, RESERVATION, Strategy, Unmappable, strategy_for,
-};
+use crate::region::{AllocateError, Backing, GUARD, HugePages, Mappable, RESERVATION};
+use crate::tuning;
+use crate::view::{Allowance, Creator, Driving, Memories, MemoryShape, Strategy, Unmappable, strategy_for};
 
 /// How components' memories are mapped into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -263,11 +262,11 @@ impl Runtime {
             config: Config::new(),
             mapping: MappingMode::default(),
             tier: Tier::default(),
-            max_views: 4_096,
+            max_views: tuning::MAX_VIEWS,
             views_per_memory: 128,
             huge_pages: HugePages::default(),
-            idle_memories: 64,
-            idle_regions: 32 << 20,
+            idle_memories: tuning::IDLE_MEMORIES,
+            idle_regions: tuning::IDLE_REGIONS,
         }
     }
 

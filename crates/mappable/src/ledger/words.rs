@@ -16,9 +16,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::layout::{PAGES, PAGES_WITHOUT_BOUNCE};
 use crate::GRANULE;
-use crate::region::{Backing, Extent};
+use crate::region::{Backing, Block, Extent, GUARD, SPAN};
 use crate::sys::{Access, Space};
-use crate::view::{Block, GUARD, SPAN};
 
 /// The bytes of a ledger.
 #[derive(Debug)]

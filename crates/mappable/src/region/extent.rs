@@ -8,13 +8,10 @@ use std::sync::Arc;
 use super::backing::{Backing, FileId, Left, Source};
 use super::ranges::FileRange;
 use crate::sys::HUGE_PAGE;
+use crate::tuning::MAX_WRITTEN;
 
 /// What ranges are written over with, and compared with.
 pub(crate) static ZEROES: [u8; 32 << 10] = [0; 32 << 10];
-
-/// How many bytes are written over by system calls, to be kept, at the most (`docs/src/measurements.md`, *What idle memories
-/// keep*).
-const MAX_WRITTEN: u64 = 4 << 20;
 
 /// What one `allocate` gave: only its parts can be joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 
 use super::FileRange;
-
-/// How many there may be, whatever their size: each may have a window, and so a mapping of the process's.
-const MAX_RANGES: usize = 512;
+use crate::tuning::MAX_IDLE_RANGES;
 
 /// Ranges that nobody owns, each with what goes with it.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ impl<W> IdleRanges<W> {
         self.bytes += range.len();
         self.kept.push_back((range, with));
         let mut gone = vec![];
-        while (self.bytes > self.max || self.kept.len() > MAX_RANGES)
+        while (self.bytes > self.max || self.kept.len() > MAX_IDLE_RANGES)
             && let Some(oldest) = self.kept.pop_front()
         {
             self.bytes -= oldest.0.len();
@@ -100,7 +98,8 @@ mod tests {
     fn small_ranges_are_no_more_than_there_may_be_mappings() {
         let mut idle = IdleRanges::new(u64::MAX);
         let range = FileRange::whole(GRANULE).unwrap();
-        let gone: Vec<usize> = (0..MAX_RANGES + 3).flat_map(|number| idle.put(range, number)).map(|(_, n)| n).collect();
-        assert_eq!((gone, idle.kept.len()), (vec![0, 1, 2], MAX_RANGES));
+        let gone: Vec<usize> =
+            (0..MAX_IDLE_RANGES + 3).flat_map(|number| idle.put(range, number)).map(|(_, n)| n).collect();
+        assert_eq!((gone, idle.kept.len()), (vec![0, 1, 2], MAX_IDLE_RANGES));
     }
 }

@@ -14,7 +14,9 @@
 //!
 //! Where a region is seen is [`view`](crate::view)'s business, who holds which handle is [`host`](crate::host)'s.
 
+mod address_space;
 mod backing;
+mod block;
 mod error;
 mod extent;
 mod frozen;
@@ -25,7 +27,9 @@ mod mappable;
 mod ranges;
 pub(crate) mod touched;
 
+pub(crate) use address_space::{GUARD, RESERVATION, SPAN};
 pub(crate) use backing::{Backing, Source};
+pub(crate) use block::Block;
 pub use error::{AllocateError, FreezeFailed, JoinFailed, PartError, SplitFailed, ThawFailed};
 pub(crate) use extent::{Extent, ZEROES};
 pub use frozen::Frozen;

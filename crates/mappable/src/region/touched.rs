@@ -9,9 +9,7 @@ use std::io;
 use std::ops::Range;
 
 use super::Extent;
-
-/// In how many pieces memory of an extent may be kept.
-pub(crate) const MAX_RUNS: usize = 16;
+use crate::tuning::MAX_RUNS;
 
 /// Runs of pages, as offsets in an extent: in order, none of them in another.
 pub(crate) type Runs = Vec<Range<u64>>;

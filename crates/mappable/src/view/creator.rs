@@ -15,10 +15,10 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 use super::idle::{Bare, Idle};
 use super::memory::Linear;
-use super::paged::Heap;
-use super::{Allowance, Memory, MemoryShape, SPAN, strategy_for};
+use super::view::Heap;
+use super::{Allowance, Memory, MemoryShape, strategy_for};
 use crate::GRANULE;
-use crate::region::Backing;
+use crate::region::{Backing, SPAN};
 
 /// What a 64-bit memory of no declared maximum can grow to, in bytes.
 const SPAN_64: u64 = 64 << 30;

@@ -9,9 +9,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use super::Mount;
 use crate::sys::Access;
-
-/// How many misses are remembered for each view that there may be.
-const MISSES_A_VIEW: usize = 8;
+use crate::tuning::MISSES_A_VIEW;
 
 /// What stands for a set of mounts. Two may have the same one: then a view is built, or kept, for one that is not worth
 /// it, and no more.

@@ -24,12 +24,13 @@ use std::ops::Range;
 use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::kept::{Granules, OWN, Room, Share};
-use super::paged::{Heap, View};
+use super::kept::{Granules, Room, Share};
 use super::shelf::{Fit, Shelf};
+use super::view::{Heap, View};
 use crate::GRANULE;
 use crate::region::ZEROES;
 use crate::region::touched::{Runs, Touched};
+use crate::tuning::KEEP_RESIDENT;
 
 /// The memories of a runtime that are idle.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl Past {
         }
         let mut wanted = self.used.with(self.moved);
         wanted.add(offset);
-        self.used.has(offset) || wanted.len() <= OWN
+        self.used.has(offset) || wanted.len() <= KEEP_RESIDENT
     }
 
     /// Notes that a region was moved there.
@@ -216,8 +217,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::region::touched::MAX_RUNS;
     use crate::region::{Backing, HugePages};
+    use crate::tuning::MAX_RUNS;
 
     const ALL: u64 = 80;
 

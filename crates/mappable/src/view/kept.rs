@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::GRANULE;
+use crate::tuning::KEEP_RESIDENT;
 
 /// A set of granules at the beginning of a heap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,9 +71,6 @@ impl Granules {
     }
 }
 
-/// What each heap may keep, in granules: what a small guest uses.
-pub(super) const OWN: u32 = 4;
-
 /// What idle heaps may keep beyond that, together: room for as much again.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -82,17 +80,17 @@ pub(super) struct Room {
 impl Room {
     /// For so many heaps.
     pub(super) fn new(heaps: usize) -> Arc<Self> {
-        let granules = u32::try_from(heaps).unwrap_or(u32::MAX).saturating_mul(OWN);
+        let granules = u32::try_from(heaps).unwrap_or(u32::MAX).saturating_mul(KEEP_RESIDENT);
         Arc::new(Self { granules: AtomicU32::new(granules) })
     }
 
     /// Which of these granules a heap may keep: those that come first, if they are too many.
     pub(super) fn keep(self: &Arc<Self>, wanted: Granules) -> (Granules, Share) {
-        let more = wanted.len().saturating_sub(OWN);
+        let more = wanted.len().saturating_sub(KEEP_RESIDENT);
         let take = |left: u32| Some(left.saturating_sub(more));
         let left = self.granules.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or_else(|left| left);
         let granules = more.min(left);
-        (wanted.first(OWN + granules), Share { room: Arc::clone(self), granules })
+        (wanted.first(KEEP_RESIDENT + granules), Share { room: Arc::clone(self), granules })
     }
 }
 
@@ -148,16 +146,16 @@ mod tests {
             wanted in prop::collection::vec(sets(), 0..8),
         ) {
             let room = Room::new(heaps);
-            let mut left = heaps as u32 * OWN;
+            let mut left = heaps as u32 * KEEP_RESIDENT;
             let mut shares = vec![];
             for wanted in &wanted {
                 let (kept, share) = room.keep(set(wanted));
-                prop_assert_eq!(kept, set(wanted).first(OWN + left));
-                left -= kept.len().saturating_sub(OWN);
+                prop_assert_eq!(kept, set(wanted).first(KEEP_RESIDENT + left));
+                left -= kept.len().saturating_sub(KEEP_RESIDENT);
                 shares.push(share);
             }
             drop(shares);
-            prop_assert_eq!(room.granules.load(Ordering::Relaxed), heaps as u32 * OWN, "all of it comes back");
+            prop_assert_eq!(room.granules.load(Ordering::Relaxed), heaps as u32 * KEEP_RESIDENT, "all of it comes back");
         }
     }
 }

@@ -27,15 +27,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use wasmtime::LinearMemory;
 
 use super::allowance::Permit;
-use super::block::Block;
 use super::creator::Memories;
 use super::idle::{Bare, Idle};
-use super::paged::{Paged, RemapError, View};
+use super::paged::{Paged, RemapError};
 use super::role::{Directory, Driven, Role, Window};
+use super::view::View;
 use super::{Mount, Strategy, Unmappable};
 use crate::GRANULE;
 use crate::ledger::{Ledger, SeatNumber};
-use crate::region::Charged;
+use crate::region::{Block, Charged};
 
 /// Where a memory's bytes are.
 #[derive(Debug)]

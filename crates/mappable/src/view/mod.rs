@@ -30,7 +30,6 @@
 //! Who may map what is [`host`](crate::host)'s business; what is owned, [`region`](crate::region)'s.
 
 mod allowance;
-mod block;
 mod copies;
 mod creator;
 mod history;
@@ -44,26 +43,14 @@ mod role;
 mod seat;
 mod shelf;
 mod strategy;
+#[expect(clippy::module_inception, reason = "the room has the name of its main type")]
+mod view;
 mod views;
 
 pub(crate) use allowance::Allowance;
-pub(crate) use block::Block;
 pub(crate) use creator::{Creator, Memories};
 pub(crate) use memory::Memory;
 pub(crate) use mount::{Mount, Placement, PlacementError};
 pub(crate) use role::Directory;
 pub(crate) use seat::{Driving, MountError, Seat};
 pub use strategy::{MemoryShape, Strategy, Unmappable, strategy_for};
-
-/// The address space of a 32-bit memory in bytes.
-pub(crate) const SPAN: u64 = 1 << 32;
-
-/// What the engine is told to reserve for a memory: a granule short of [`SPAN`], so that a 32-bit memory of no
-/// declared maximum may outgrow it. The engine then lets its base move, and compiled code reloads it.
-///
-/// Source: `Memory::memory_may_move` in `wasmtime-environ`, `src/types.rs`.
-pub(crate) const RESERVATION: u64 = SPAN - crate::GRANULE;
-
-/// The inaccessible bytes after [`RESERVATION`]: with them, a 32-bit address and a static offset of up to 32 MiB
-/// need no bounds check (4 GiB in all, and the engine's own default of 32 MiB).
-pub(crate) const GUARD: u64 = crate::GRANULE + (32 << 20);

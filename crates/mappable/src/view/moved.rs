@@ -12,11 +12,8 @@
 use std::io;
 
 use super::{Memory, Mount};
-use crate::GRANULE;
 use crate::region::{Charged, Held};
-
-/// The largest region that is moved, in bytes: more than this takes as long as mapping it.
-const LARGEST: u64 = GRANULE;
+use crate::tuning::LARGEST_EXCHANGED;
 
 /// What is mapped in a memory by moving.
 #[derive(Default)]
@@ -44,7 +41,10 @@ impl Moved {
     /// Whether a region is one that is moved, the first time.
     pub(super) fn suits(memory: &Memory, mount: &Mount, held: &Held) -> bool {
         let Held::Mappable(region) = held else { return false };
-        mount.len() <= LARGEST && region.is_at_hand() && memory.driven().is_none() && memory.has_pages(mount.offset())
+        mount.len() <= LARGEST_EXCHANGED
+            && region.is_at_hand()
+            && memory.driven().is_none()
+            && memory.has_pages(mount.offset())
     }
 
     /// Moves a region in. Where it comes to, the current view shows the heap.

@@ -123,13 +123,13 @@ impl Window {
 
 /// The guests' memories of a store, by seat number. They stay for as long as a window could show them.
 pub(crate) struct Directory {
-    blocks: Box<[OnceLock<Block>; BLOCKS]>,
+    chunks: Box<[OnceLock<Chunk>; CHUNKS]>,
 }
 
-const IN_BLOCK: usize = 64;
-const BLOCKS: usize = (MAX_SEATS as usize).div_ceil(IN_BLOCK);
+const IN_CHUNK: usize = 64;
+const CHUNKS: usize = (MAX_SEATS as usize).div_ceil(IN_CHUNK);
 
-type Block = Box<[OnceLock<Arc<Memory>>; IN_BLOCK]>;
+type Chunk = Box<[OnceLock<Arc<Memory>>; IN_CHUNK]>;
 
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,25 +139,25 @@ impl fmt::Debug for Directory {
 
 impl Default for Directory {
     fn default() -> Self {
-        Self { blocks: Box::new([const { OnceLock::new() }; BLOCKS]) }
+        Self { chunks: Box::new([const { OnceLock::new() }; CHUNKS]) }
     }
 }
 
 impl Directory {
     pub(crate) fn insert(&self, seat: SeatNumber, memory: &Arc<Memory>) {
         let (block, index) = place(seat);
-        let block = self.blocks[block].get_or_init(|| Box::new([const { OnceLock::new() }; IN_BLOCK]));
+        let block = self.chunks[block].get_or_init(|| Box::new([const { OnceLock::new() }; IN_CHUNK]));
         block[index].get_or_init(|| Arc::clone(memory));
     }
 
     fn get(&self, seat: SeatNumber) -> Option<&Arc<Memory>> {
         let (block, index) = place(seat);
-        self.blocks[block].get()?[index].get()
+        self.chunks[block].get()?[index].get()
     }
 }
 
 /// A seat number is less than [`MAX_SEATS`].
 fn place(seat: SeatNumber) -> (usize, usize) {
     let number = seat.get() as usize;
-    (number / IN_BLOCK, number % IN_BLOCK)
+    (number / IN_CHUNK, number % IN_CHUNK)
 }

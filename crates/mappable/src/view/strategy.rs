@@ -4,8 +4,8 @@ use std::fmt;
 
 use wasmtime::MemoryType;
 
-use super::RESERVATION;
 use crate::GRANULE;
+use crate::region::RESERVATION;
 
 /// How regions get into a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

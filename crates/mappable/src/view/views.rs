@@ -22,19 +22,11 @@ use slab::Slab;
 
 use super::Mount;
 use super::history::{History, fingerprint};
-use super::paged::View;
+use super::view::View;
+use crate::tuning::{CHANGES_OF_FIRST, REPEATS};
 
 /// A view in the cache of its memory.
 pub(super) type ViewId = usize;
-
-/// How often the first view is changed, there or back, before the memory gets a spare one for that: by then it has cost
-/// about what building one does (`docs/src/measurements.md`).
-const CHANGES_OF_FIRST: u32 = 8;
-
-/// How often in a row the spare view of a full cache is asked for what it shows before that gets a view in place of another
-/// that was not used meanwhile.
-/// (A few times are no sign that it will be so in the long run; and they cost a call of the host, where it is warm.)
-const REPEATS: u32 = 16;
 
 /// A view, what it shows, and what is one step away.
 struct Cached<V> {

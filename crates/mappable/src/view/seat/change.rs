@@ -14,7 +14,7 @@ use crate::sys::Access;
 use crate::view::copies::Copies;
 use crate::view::mount::{changed, difference};
 use crate::view::moved::{Moved, leaving};
-use crate::view::paged::View;
+use crate::view::view::View;
 use crate::view::views::{ViewId, Views};
 use crate::view::{Memory, Mount, Strategy};
 

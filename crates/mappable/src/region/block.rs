@@ -4,14 +4,14 @@
 //! # Safety
 //!
 //! A [`Block`] owns the bytes that its pointer is to, and gives no reference to them: compiled code and
-//! [`Memory`](super::Memory) access them through the pointer.
+//! [`Memory`](crate::view::Memory) access them through the pointer.
 
 #![allow(unsafe_code)]
 
 use std::io;
 use std::ptr::{self, NonNull};
 
-use crate::GRANULE;
+use super::GRANULE;
 
 /// Bytes that only raw pointers are to.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Block {
 
     /// A block of at least `len` bytes that begins with the first `used` of this one. Grows by half, so that a memory
     /// that grows page by page is not copied each time.
-    pub(super) fn grown(&self, len: usize, used: usize) -> io::Result<Self> {
+    pub(crate) fn grown(&self, len: usize, used: usize) -> io::Result<Self> {
         let roomy = len.max(self.len() + self.len() / 2);
         let new = Self::new(roomy).or_else(|_| Self::new(len))?;
         let used = used.min(self.len()).min(new.len());

@@ -1,0 +1,50 @@
+//! The numbers that measurements chose. Nothing is right or wrong by them, only faster or slower, or larger or smaller.
+//!
+//! Each says what it weighs and which benchmark of `mappable-bench` shows it; `docs/src/measurements.md` has the figures.
+//! What an embedder may choose is in [`RuntimeBuilder`](crate::RuntimeBuilder), which takes its defaults from here.
+
+use crate::region::GRANULE;
+
+/// How far ahead of what is shown the heap is reserved in a view that grows, in bytes: as much again as there is, from 1
+/// MiB to 64 MiB. A memory that grows page by page then maps its file a few times, not each time. What is reserved in
+/// vain, which tools that look at all mappings stumble over, is no more than what is shown. `ordinary` (growth).
+pub(crate) const RESERVED_AHEAD: (usize, usize) = (1 << 20, 64 << 20);
+
+/// How often the first view is changed, there or back, before the memory gets a spare one for that: by then the changes
+/// have cost about what building a view does. `cold`, `scale`.
+pub(crate) const CHANGES_OF_FIRST: u32 = 8;
+
+/// How often in a row the spare view of a full cache is asked for what it shows before that gets a view in place of another
+/// that was not used meanwhile. A few times do not tell how it goes on, and cost a call of the host each. `scale`
+/// (`--thrash`).
+pub(crate) const REPEATS: u32 = 16;
+
+/// How many misses are remembered for each view that there may be. More would remember working sets that no cache of this
+/// size can hold. `scale` (`--thrash`).
+pub(crate) const MISSES_A_VIEW: usize = 8;
+
+/// The largest region whose bytes are exchanged instead of mapped, in bytes: more takes as long as mapping it. `cold`.
+pub(crate) const LARGEST_EXCHANGED: u64 = GRANULE;
+
+/// How much each idle heap keeps resident, in granules: what a small guest uses. `cold`, `ordinary` (instantiation).
+pub(crate) const KEEP_RESIDENT: u32 = 4;
+
+/// How many bytes of a range are at most written over by system calls, to be kept: more takes longer than freeing them.
+/// `cold`.
+pub(crate) const MAX_WRITTEN: u64 = 4 << 20;
+
+/// In how many pieces the memory of an extent may be kept. To find each costs a system call. `cold`.
+pub(crate) const MAX_RUNS: usize = 16;
+
+/// How many ranges of regions are kept idle at most, whatever their size: each may have a window, and so a mapping of the
+/// process's, of which the system allows 65,530. `cold`.
+pub(crate) const MAX_IDLE_RANGES: usize = 512;
+
+/// The default of [`RuntimeBuilder::idle_memories`](crate::RuntimeBuilder::idle_memories). `cold`.
+pub(crate) const IDLE_MEMORIES: usize = 64;
+
+/// The default of [`RuntimeBuilder::idle_regions`](crate::RuntimeBuilder::idle_regions), in bytes. `cold`.
+pub(crate) const IDLE_REGIONS: u64 = 32 << 20;
+
+/// The default of [`RuntimeBuilder::max_views`](crate::RuntimeBuilder::max_views), in all. `scale`, `share`.
+pub(crate) const MAX_VIEWS: usize = 4_096;
