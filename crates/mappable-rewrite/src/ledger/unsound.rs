@@ -81,9 +81,12 @@ pub enum Unsound {
     /// A `realloc` or `post-return` without a guard where there is a handle table.
     #[error("a `realloc` or `post-return` of canonical function {0} has no guard")]
     Unguarded(u32),
-    /// A lower or drop of a resource without a may-leave check where wrappers call `realloc`.
+    /// A lower, or a built-in that leaves the component, without a may-leave check where wrappers call `realloc`.
     #[error("canonical function {0} has no may-leave check, and could be called by a `realloc` that a wrapper calls")]
     MayLeaveUnchecked(u32),
+    /// A `realloc` that a wrapper calls sees the context slots of who called it.
+    #[error("the `realloc` that the wrapper {0} calls has no guard that keeps the context slots from it")]
+    SharesContext(u32),
     /// A wrapper stands at a canonical function that is not a plain synchronous one.
     #[error("canonical function {0}, which a wrapper is for, is not a plain synchronous one")]
     NotPlain(u32),

@@ -16,7 +16,8 @@
 //!    instances made for one of them. A lower that a wrapper stands in front of is used by it alone.
 //! 5. *Canonical functions.* A lift lifts a guest's function, a door, or a wrapper made for lifts, which nobody else
 //!    has. Options name guests' memories and, where there is a handle table, `realloc` and `post-return` behind guards.
-//!    Where a wrapper calls `realloc` itself, all lowers and drops of resources that guests have are behind may-leave checks.
+//!    Where a wrapper calls `realloc` itself, all that leaves the component and that guests have is behind may-leave
+//!    checks, and if guests have context slots, its guard keeps them.
 //! 6. *Real handles.* No function is lifted or lowered, and no type dropped, made or sent, that mentions a resource of
 //!    the package ([`resources`]), but in bridges: components that instantiate a bridge's module
 //!    and no guest's. So guests' real tables never hold one.

@@ -46,7 +46,23 @@ impl<'a> Emitter<'a> {
     /// Anything but a lift, as it stands but for indices.
     fn untouched(&mut self, canon: CanonicalFunction) -> EmitResult {
         let mut canons = self.body()?.sections.take_canons();
-        component_utils::parse_component_canonical(self, &mut canons, canon)?;
+        use CanonicalFunction as C;
+        // `wasm-encoder` leaves the types of these four what they were.
+        match canon {
+            C::StreamCancelRead { ty, async_ } => {
+                canons.stream_cancel_read(self.component_type_index(ty), async_);
+            }
+            C::StreamCancelWrite { ty, async_ } => {
+                canons.stream_cancel_write(self.component_type_index(ty), async_);
+            }
+            C::FutureCancelRead { ty, async_ } => {
+                canons.future_cancel_read(self.component_type_index(ty), async_);
+            }
+            C::FutureCancelWrite { ty, async_ } => {
+                canons.future_cancel_write(self.component_type_index(ty), async_);
+            }
+            canon => component_utils::parse_component_canonical(self, &mut canons, canon)?,
+        }
         let func = self.body()?.sections.put_canons(canons);
         let func = self.barred(func)?;
         self.body()?.maps.core_funcs.push(func);
@@ -133,13 +149,14 @@ impl<'a> Emitter<'a> {
             if self.body()?.maps.guards.contains_key(&old) {
                 continue;
             }
-            let ty = self.component_facts()?.called_back.get(&old);
+            let facts = self.component_facts()?;
+            let (ty, slots) = (facts.called_back.get(&old), &facts.slots);
             let ty = ty.ok_or_else(|| user(broken!("a function that is called back has no type")))?;
             let func = wasm_encoder::reencode::Reencode::function_index(self, old)?;
             let Some(super::Body::Component(body)) = self.scopes.last_mut().map(|scope| &mut scope.body) else {
                 return Err(user(broken!("a canonical function is outside of any component")));
             };
-            let guard = body.guarded(func, self.generated.guard_of(ty).map_err(user)?).map_err(user)?;
+            let guard = body.guarded(func, self.generated.guard_of(ty, slots).map_err(user)?).map_err(user)?;
             body.maps.guards.insert(old, guard);
         }
         Ok(())

@@ -21,7 +21,8 @@ type FuncTypes = (Vec<ValType>, Vec<ValType>);
 /// The modules that have been generated, for all components of a tree.
 pub(super) struct Generated {
     wrappers: HashMap<Wrapper, Module>,
-    guards: HashMap<FuncTypes, Module>,
+    /// By the context slots that they keep, too.
+    guards: HashMap<Vec<u32>, HashMap<FuncTypes, Module>>,
     may_leave: HashMap<FuncTypes, Module>,
     /// All of them, for the check of what is written.
     all: check::Trusted,
@@ -81,7 +82,7 @@ impl Generated {
             if roles.canons.iter().any(|role| *role != CanonRole::Untouched) {
                 needed.insert(modules::table().bytes);
                 for ty in facts.called_back.values() {
-                    needed.insert(self.guard_of(ty)?.bytes.clone());
+                    needed.insert(self.guard_of(ty, &facts.slots)?.bytes.clone());
                 }
             }
             if self.calls_back(roles)? {
@@ -98,11 +99,13 @@ impl Generated {
         Ok(shared.map(|(module, _)| module).zip(0..).collect())
     }
 
-    /// The guard around a core function of that type.
-    pub(super) fn guard_of(&mut self, ty: &FuncType) -> Result<&Module, RewriteError> {
+    /// The guard around a core function of that type, in a component with such context slots: a `realloc` has its own.
+    /// (A `post-return` has those of the function that has returned.)
+    pub(super) fn guard_of(&mut self, ty: &FuncType, slots: &BTreeSet<u32>) -> Result<&Module, RewriteError> {
+        let slots: Vec<u32> = slots.iter().copied().filter(|_| !ty.results().is_empty()).collect();
         let all = &mut self.all;
-        known(&mut self.guards, ty, |params, results| {
-            let module = modules::guard(params, results);
+        known(self.guards.entry(slots.clone()).or_default(), ty, |params, results| {
+            let module = modules::guard(params, results, &slots);
             all.insert(Role::Guard, None, &module)?;
             Ok(module)
         })

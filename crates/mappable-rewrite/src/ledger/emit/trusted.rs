@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use wasm_encoder::{
-    Alias, CanonicalOption, ComponentExportKind, ComponentExternName, ComponentOuterAliasKind, ComponentTypeRef,
-    ExportKind, InstanceType,
+    Alias, CanonicalFunctionSection, CanonicalOption, ComponentExportKind, ComponentExternName,
+    ComponentOuterAliasKind, ComponentTypeRef, ExportKind, InstanceType, ValType,
 };
 use wasmparser::{ExternalKind, Parser, Payload};
 
@@ -36,6 +36,8 @@ pub(super) struct Trusted {
     table: Option<Table>,
     /// Lowered helpers, by name and the memory that they are lowered with.
     helpers: HashMap<(&'static str, Option<u32>), u32>,
+    /// `context.get` and `context.set`, by what asks for them.
+    contexts: HashMap<Need, u32>,
     /// Guards, by the core function that they guard.
     guards: HashMap<u32, u32>,
     /// What a bridge calls to have handles enter and leave.
@@ -163,6 +165,18 @@ impl ComponentBody<'_> {
             Need::Ledger => Ok((ExportKind::Memory, self.ledger()?)),
             Need::Window => Ok((ExportKind::Memory, self.window()?)),
             Need::Table(name) => self.table_export(name),
+            Need::ContextGet(slot) => Ok((
+                ExportKind::Func,
+                self.context(need, |canons| {
+                    canons.context_get(ValType::I32, slot);
+                }),
+            )),
+            Need::ContextSet(slot) => Ok((
+                ExportKind::Func,
+                self.context(need, |canons| {
+                    canons.context_set(ValType::I32, slot);
+                }),
+            )),
             Need::Helper(name) => {
                 let memory = match name {
                     "join" => Some(self.ledger()?),
@@ -173,6 +187,11 @@ impl ComponentBody<'_> {
                 Ok((ExportKind::Func, self.helper(name, memory)?))
             }
         }
+    }
+
+    fn context(&mut self, need: Need, write: impl FnOnce(&mut CanonicalFunctionSection)) -> u32 {
+        let sections = &mut self.sections;
+        *self.trusted.contexts.entry(need).or_insert_with(|| sections.canon(write))
     }
 
     fn helper(&mut self, name: &'static str, memory: Option<u32>) -> Result<u32, RewriteError> {

@@ -99,6 +99,16 @@ impl Code {
         self.import(name, Need::Helper(name), Import::Func(vec![I32; params], vec![I32; results]))
     }
 
+    /// `context.get` and `context.set` of a slot.
+    pub(super) fn context(&mut self, slot: u32) -> (u32, u32) {
+        let [get, set] = match slot {
+            0 => ["context-get-0", "context-set-0"],
+            _ => ["context-get-1", "context-set-1"],
+        };
+        let get = self.import(get, Need::ContextGet(slot), Import::Func(vec![], vec![I32]));
+        (get, self.import(set, Need::ContextSet(slot), Import::Func(vec![I32], vec![])))
+    }
+
     pub(super) fn guest(&mut self) -> u32 {
         self.import("memory", Need::GuestMemory, Import::Memory)
     }

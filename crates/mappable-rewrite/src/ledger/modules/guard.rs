@@ -14,9 +14,13 @@ const IN_POST_RETURN: i32 = 2;
 /// Sets the table's `forbidden` while the callee runs. That keeps this component instance from passing on anything by
 /// the ledger; others it may call none the less, where the engine lets it (in a `post-return`), and have them do so.
 /// Then what waits in the ledger may be theirs, so that nobody may go on.
-pub(super) fn guard(params: &[ValType], results: &[ValType]) -> Module {
+///
+/// These context slots of the thread are 0 when the callee begins, and afterwards what they were before.
+pub(super) fn guard(params: &[ValType], results: &[ValType], slots: &[u32]) -> Module {
     let mut code = Code::new("mappable-guard", params, results);
     let callee = code.callee(params, results);
+    let slots: Vec<_> = slots.iter().map(|slot| code.context(*slot)).collect();
+    let kept: Vec<_> = slots.iter().map(|_| code.local(ValType::I32)).collect();
     let forbidden = code.table_global("forbidden");
     let [before, sequence] = [ValType::I32, ValType::I64].map(|ty| code.local(ty));
     code.sequence();
@@ -25,10 +29,16 @@ pub(super) fn guard(params: &[ValType], results: &[ValType]) -> Module {
     // Only `realloc` answers anything.
     let why = if results.is_empty() { IN_POST_RETURN } else { IN_REALLOC };
     code.code().local_get(before).i32_const(why).i32_or().global_set(forbidden);
+    for ((get, set), kept) in slots.iter().zip(&kept) {
+        code.code().call(*get).local_set(*kept).i32_const(0).call(*set);
+    }
     for param in 0..params.len() as u32 {
         code.code().local_get(param);
     }
     code.code().call(callee).local_get(before).global_set(forbidden);
+    for ((_, set), kept) in slots.iter().zip(&kept) {
+        code.code().local_get(*kept).call(*set);
+    }
     code.fail_if_interrupted(sequence);
     code.finish()
 }

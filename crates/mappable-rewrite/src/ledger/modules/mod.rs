@@ -37,6 +37,9 @@ pub(crate) enum Need {
     Window,
     /// A function or global that the component's table instance exports by this name.
     Table(&'static str),
+    /// `context.get` and `context.set` of the thread's slot of that number.
+    ContextGet(u32),
+    ContextSet(u32),
     /// A lowered helper of the host interface; `join` is lowered with the ledger's memory, `window` with the window,
     /// `seat` with the guest's.
     Helper(&'static str),
@@ -112,13 +115,17 @@ pub(crate) fn drop_name(kind: Kind) -> &'static str {
     }
 }
 
-/// Around a `realloc` or `post-return`: nothing may be called meanwhile.
-pub(crate) fn guard(params: &[wasm_encoder::ValType], results: &[wasm_encoder::ValType]) -> Module {
-    guard::guard(params, results)
+/// The context slots that a thread has.
+pub(crate) const SLOTS: [u32; 2] = [0, 1];
+
+/// Around a `realloc` or `post-return`: nothing may be called meanwhile. These context slots of its thread are 0 when it
+/// begins, and afterwards what they were: so the engine's adapters do it around a `realloc`.
+pub(crate) fn guard(params: &[wasm_encoder::ValType], results: &[wasm_encoder::ValType], slots: &[u32]) -> Module {
+    guard::guard(params, results, slots)
 }
 
-/// In front of a lower, or drop of a resource, that is none of ours, where wrappers call `realloc`: the engine does not
-/// know then that nothing may be called.
+/// In front of a lower or built-in that leaves the component and is none of ours, where wrappers call `realloc`: the
+/// engine does not know then that nothing may be called.
 pub(crate) fn may_leave(params: &[wasm_encoder::ValType], results: &[wasm_encoder::ValType]) -> Module {
     guard::may_leave(params, results)
 }

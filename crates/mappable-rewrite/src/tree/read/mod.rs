@@ -13,7 +13,7 @@ pub(crate) mod lower;
 mod plain;
 mod scope;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use wasmparser::types::{Types, TypesRef};
 use wasmparser::{
@@ -84,7 +84,9 @@ pub(crate) struct ComponentFacts<'a> {
     pub(crate) plain: Vec<Plain>,
     /// The type of each core function that is a `realloc` or `post-return` of something.
     pub(crate) called_back: HashMap<u32, FuncType>,
-    /// The type of each core function that leaves the component: lowers, and drops of resources.
+    /// The context slots that it has `context.get` or `context.set` of. (Another need not be in the engine.)
+    pub(crate) slots: BTreeSet<u32>,
+    /// The type of each core function that leaves the component: lowers, and most built-ins.
     pub(crate) leaving: HashMap<u32, FuncType>,
 }
 

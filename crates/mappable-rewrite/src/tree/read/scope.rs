@@ -384,9 +384,12 @@ impl<'a> Scope<'a> {
             take(&mut self.counts.funcs);
             return Ok(());
         }
+        if let CanonicalFunction::ContextGet { slot, .. } | CanonicalFunction::ContextSet { slot, .. } = canon {
+            facts.slots.insert(slot);
+        }
         // All others define a core function.
         let core_func = take(&mut self.counts.core_funcs);
-        if let CanonicalFunction::Lower { .. } | CanonicalFunction::ResourceDrop { .. } = canon {
+        if leaves(&canon) {
             facts.leaving.insert(core_func, core_func_type(types, core_func)?.clone());
         }
         if let CanonicalFunction::Lower { func_index, options } = &canon {
@@ -409,6 +412,16 @@ impl<'a> Scope<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a canonical function that makes a core function leaves the component: all do but those that the canonical
+/// ABI, and the engine, allow where leaving is forbidden. What is not known here leaves.
+fn leaves(canon: &CanonicalFunction) -> bool {
+    use CanonicalFunction as C;
+    !matches!(
+        canon,
+        C::ContextGet { .. } | C::ContextSet { .. } | C::ResourceRep { .. } | C::BackpressureInc | C::BackpressureDec
+    )
 }
 
 fn use_func(facts: &mut ComponentFacts<'_>, func: u32, user: FuncUser) {

@@ -2,6 +2,7 @@
 //! and trees of every shape. Each rule is shown on both tiers: the baseline is the oracle of the ledger.
 
 mod bridges;
+mod builtins;
 mod crossing;
 mod handles;
 mod leaving;

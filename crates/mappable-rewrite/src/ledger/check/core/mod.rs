@@ -8,7 +8,7 @@ use wasmparser::{CanonicalFunction, CanonicalOption, Export, ExternalKind, Insta
 
 use super::{MadeFor, Role, Trusted, TrustedModule};
 use crate::ledger::interface::{Builtin, HELPERS};
-use crate::ledger::modules::{CALL, MEMORY};
+use crate::ledger::modules::{CALL, MEMORY, Need, SLOTS};
 use crate::ledger::unsound::{Place, Private, Unsound};
 use crate::tree::read::lower::options;
 
@@ -65,7 +65,9 @@ struct Canon<'a, 't> {
     used: bool,
     /// So has a may-leave check.
     barred: bool,
-    /// It leaves the component: it is a lower, or drops a resource.
+    /// It is `context.get` or `context.set`: what a trusted module asks for it by.
+    context: Option<Need>,
+    /// It leaves the component, which nothing may do while its `realloc` runs.
     leaves: bool,
 }
 
@@ -87,6 +89,8 @@ pub(super) struct Core<'a, 't> {
     unguarded: Option<u32>,
     /// Whether a trusted instance is given a `realloc`.
     calls_back: bool,
+    /// For each context slot, the first such instance whose `realloc` has no guard that keeps it.
+    shares: [Option<u32>; SLOTS.len()],
 }
 
 /// How long an index space is, as far as indices go.
@@ -116,6 +120,7 @@ impl<'a, 't> Core<'a, 't> {
             window_start: None,
             unguarded: None,
             calls_back: false,
+            shares: Default::default(),
         }
     }
 
@@ -240,8 +245,13 @@ impl<'a, 't> Core<'a, 't> {
         let index = len(&self.canons);
         let named = |by: Place| move |item: Private| Unsound::Named { by, item };
         let lower = matches!(canon, CanonicalFunction::Lower { .. });
-        let leaves = lower || matches!(canon, CanonicalFunction::ResourceDrop { .. });
-        let mut new = Canon { ledger, lower, leaves, ..Canon::default() };
+        let leaves = !matches!(canon, CanonicalFunction::Lift { .. }) && !may_always_be_called(canon);
+        let context = match canon {
+            CanonicalFunction::ContextGet { slot, .. } => Some(Need::ContextGet(*slot)),
+            CanonicalFunction::ContextSet { slot, .. } => Some(Need::ContextSet(*slot)),
+            _ => None,
+        };
+        let mut new = Canon { ledger, lower, leaves, context, ..Canon::default() };
         for option in options(canon) {
             match *option {
                 CanonicalOption::Memory(memory) => {
@@ -379,12 +389,30 @@ impl<'a, 't> Core<'a, 't> {
         if let (Some(open), true) = (first(&|canon| canon.leaves && canon.used), self.calls_back) {
             return Err(Unsound::MayLeaveUnchecked(open));
         }
+        for (slot, wrapper) in SLOTS.into_iter().zip(self.shares) {
+            let is_it = |need| need == Need::ContextGet(slot) || need == Need::ContextSet(slot);
+            if let (Some(wrapper), Some(_)) = (wrapper, first(&|canon| canon.context.is_some_and(is_it) && canon.used))
+            {
+                return Err(Unsound::SharesContext(wrapper));
+            }
+        }
         if let (Some(canon), Some(_)) = (self.unguarded, self.table) {
             return Err(Unsound::Unguarded(canon));
         }
         let joined = self.ledger_memory.is_none() || self.table.is_some();
         let shown = self.window_memory.is_none() || self.window_start.is_some();
         if joined && shown { Ok(()) } else { Err(Unsound::Unjoined) }
+    }
+}
+
+/// Whether a built-in may be called even where the component may not be left. A new one may not, until it is shown.
+fn may_always_be_called(builtin: &CanonicalFunction) -> bool {
+    use CanonicalFunction as C;
+    match builtin {
+        C::ResourceRep { .. } => true,
+        C::ContextGet { .. } | C::ContextSet { .. } => true,
+        C::BackpressureInc | C::BackpressureDec => true,
+        _ => false,
     }
 }
 

@@ -4,7 +4,7 @@ use wasmparser::{ExternalKind, InstantiationArg};
 
 use super::{Checked, Core, CoreInstance, Entity, Item, Options, SEAT, at};
 use crate::ledger::check::{Role, TrustedModule};
-use crate::ledger::modules::{MEMORY, Need};
+use crate::ledger::modules::{MEMORY, Need, SLOTS};
 use crate::ledger::unsound::{Private, Unsound};
 
 impl<'a, 't> Core<'a, 't> {
@@ -64,11 +64,19 @@ impl<'a, 't> Core<'a, 't> {
                     // With or without a guard, it is what the canonical function names.
                     options.realloc = Some(entity);
                     self.calls_back = true;
+                    let shares = SLOTS.map(|slot| !self.keeps_slot(entity, slot));
+                    for (first, _) in self.shares.iter_mut().zip(shares).filter(|(_, shares)| *shares) {
+                        first.get_or_insert(instance);
+                    }
                     matches!(self.item(entity), Item::Guest | Item::Open | Item::Private(Private::Guard))
                 }
                 Need::Ledger => self.is_export(entity, self.ledger_memory, MEMORY),
                 Need::Window => self.is_export(entity, self.window_memory, MEMORY),
                 Need::Table(name) => self.is_export(entity, self.table, name),
+                Need::ContextGet(_) | Need::ContextSet(_) => {
+                    matches!(entity, Entity::Canon(canon)
+                        if at(&self.canons, canon).is_some_and(|canon| canon.context == Some(need)))
+                }
                 Need::Helper(name) => match (entity, self.item(entity)) {
                     (Entity::Canon(canon), Item::Host(host)) if host == name => {
                         // The guest's memory that `seat` is asked about is that of all else.
@@ -108,6 +116,14 @@ impl<'a, 't> Core<'a, 't> {
             (Role::Lift | Role::Guard, ..) => self.reach(entity).is_ok(),
             _ => false,
         }
+    }
+
+    /// Whether it is a guard's, around a function that begins with nothing in a context slot.
+    fn keeps_slot(&self, entity: Entity<'a>, slot: u32) -> bool {
+        let Entity::Export(instance, _) = entity else { return false };
+        let Some(CoreInstance::Trusted { module, .. }) = at(&self.instances, instance) else { return false };
+        let has = |need: Need| module.needs.iter().any(|(_, other)| *other == need);
+        module.role == Role::Guard && has(Need::ContextGet(slot)) && has(Need::ContextSet(slot))
     }
 
     pub(super) fn is_export(&self, entity: Entity<'a>, instance: Option<u32>, name: &str) -> bool {

@@ -324,6 +324,54 @@ fn what_leaves_without_a_barrier_where_a_wrapper_calls_realloc_is_found() {
 }
 
 #[test]
+fn a_built_in_that_leaves_without_a_may_leave_check_is_found() {
+    let given = "(export \"size\" (func $size \"call\"))";
+    let guest = "    (core instance $guest (instantiate $guest-b";
+    // All but a few do, and those that no engine has yet.
+    for builtin in [
+        "resource.new $own'",
+        "thread.yield",
+        "thread.index",
+        "waitable-set.new",
+        "task.cancel",
+        "thread.available_parallelism",
+    ] {
+        let it = format!("(type $own' (resource (rep i32)))\n(core func $it (canon {builtin}))");
+        finds! {
+            Unsound::MayLeaveUnchecked(_) => [
+                (given, &format!("{given} (export \"it\" (func $it))")),
+                (guest, &before(guest, &it)),
+            ],
+        }
+    }
+}
+
+#[test]
+fn a_built_in_that_may_always_be_called_needs_no_may_leave_check() {
+    let given = "(export \"size\" (func $size \"call\"))";
+    let guest = "    (core instance $guest (instantiate $guest-b";
+    for builtin in ["resource.rep $own'", "backpressure.inc", "backpressure.dec"] {
+        let it = format!("(type $own' (resource (rep i32)))\n(core func $it (canon {builtin}))");
+        let output = tampered(&[(given, &format!("{given} (export \"it\" (func $it))")), (guest, &before(guest, &it))]);
+        verdict(&output).unwrap();
+    }
+}
+
+#[test]
+fn a_realloc_that_a_wrapper_calls_with_its_callers_context_slots_is_found() {
+    let given = "(export \"size\" (func $size \"call\"))";
+    let guest = "    (core instance $guest (instantiate $guest-b";
+    for builtin in ["context.get i32 0", "context.get i32 1", "context.set i32 0"] {
+        finds! {
+            Unsound::SharesContext(_) => [
+                (given, &format!("{given} (export \"slot\" (func $slot))")),
+                (guest, &format!("(core func $slot (canon {builtin}))\n{guest}")),
+            ],
+        }
+    }
+}
+
+#[test]
 fn a_wrapper_at_a_canonical_function_with_other_options_is_found() {
     let synchronous = "(func (param \"m\" u32) (param \"bytes\" (tuple u32 u32)) (result (tuple u32 u32)))";
     let asynchronous = synchronous.replace("(func", "(func async");

@@ -39,6 +39,8 @@ pub(super) struct Host {
     pub(super) mores: u32,
     pub(super) seats: u32,
     pub(super) settled: u32,
+    /// The thread's context slots.
+    pub(super) context: [u32; 2],
     /// Where each party's next allocation lies.
     pub(super) heap: [u32; 3],
     /// Runs in each `realloc`; gives what to add to its result.
@@ -284,7 +286,7 @@ fn more(mut caller: Caller<'_, Host>, ledger: Memory, table: u32) {
 
 fn instantiate(store: &mut Store<Host>, party: &Party, module: &Module, callee: Option<Func>) -> Instance {
     let mut linker = Linker::new(store.engine());
-    for (field, need) in &module.needs {
+    for (field, need) in module.needs.iter().copied() {
         let item: Extern = match need {
             Need::Callee => callee.unwrap().into(),
             Need::GuestMemory => party.memory.into(),
@@ -292,6 +294,14 @@ fn instantiate(store: &mut Store<Host>, party: &Party, module: &Module, callee: 
             Need::Ledger => party.ledger.into(),
             Need::Window => party.window.into(),
             Need::Table(name) => party.table.get_export(&mut *store, name).unwrap(),
+            Need::ContextGet(slot) => {
+                let get = move |caller: Caller<'_, Host>| caller.data().context[slot as usize];
+                Func::wrap(&mut *store, get).into()
+            }
+            Need::ContextSet(slot) => {
+                let set = move |mut caller: Caller<'_, Host>, to: u32| caller.data_mut().context[slot as usize] = to;
+                Func::wrap(&mut *store, set).into()
+            }
             Need::Helper("seat") => {
                 let number = party.number;
                 let seat = move |mut caller: Caller<'_, Host>, _: u32, _: u32| {
