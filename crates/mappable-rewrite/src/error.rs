@@ -146,7 +146,7 @@ pub enum RewriteError {
     NoRoom(#[source] wasmparser::Error),
 
     /// The ledger tier was asked for, and the tree can't have it.
-    #[error("the composition is not closed: {obstacle}")]
+    #[error("the composition can't run in the ledger tier: {obstacle}")]
     NotClosed {
         /// What stands in the way.
         obstacle: Box<Obstacle>,

@@ -5,6 +5,7 @@
 //! at random for the process: what was never rewritten can't link. Versions are kept, so the engine's rules about
 //! compatible ones hold as before.
 
+use crate::error::{RewriteError, broken};
 use crate::ledger::interface::INTERFACE;
 
 /// The package whose names are gated, up to the interface.
@@ -33,6 +34,13 @@ impl Gate {
             return Err(GateKeyError::Public);
         }
         Ok(Gate { prefix: format!("mappable:{key}/") })
+    }
+
+    /// A gate that none of these names is behind. It is no secret: for what is tried and thrown away.
+    pub(crate) fn unlike(names: &[&str]) -> Result<Gate, RewriteError> {
+        let gates = (0..=names.len()).map(|number| Gate { prefix: format!("mappable:try{number}/") });
+        let is_free = |gate: &Gate| !names.iter().any(|name| name.starts_with(&gate.prefix));
+        gates.into_iter().find(is_free).ok_or_else(|| broken!("more gates than names are taken"))
     }
 
     /// The name to register an interface under: of `types@0.1.0`, `mappable:<key>/types@0.1.0`.

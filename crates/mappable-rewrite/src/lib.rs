@@ -182,13 +182,19 @@ pub fn rewrite_with<'a>(component: &'a [u8], gate: &Gate, settings: Settings) ->
         Err(obstacle) => return rewriter.baseline(Some(obstacle)),
     };
     match rewriter.by_ledger(analysis) {
-        Err(RewriteError::NotClosed { obstacle }) if settings.tier == Tier::Auto => rewriter.baseline(Some(*obstacle)),
-        Err(error) if settings.tier == Tier::Auto => {
-            let reason = Reason::Broken(error.to_string());
-            let obstacle = Obstacle { component: ComponentPath::default(), name: None, function: None, reason };
-            rewriter.baseline(Some(obstacle))
-        }
+        Err(error) if settings.tier == Tier::Auto => rewriter.baseline(Some(obstacle(error))),
         rewritten => rewritten,
+    }
+}
+
+/// What stood in the way, where a tree that is closed was not written for the ledger.
+fn obstacle(error: RewriteError) -> Obstacle {
+    match error {
+        RewriteError::NotClosed { obstacle } => *obstacle,
+        error => {
+            let reason = Reason::Broken(error.to_string());
+            Obstacle { component: ComponentPath::default(), name: None, function: None, reason }
+        }
     }
 }
 
@@ -265,7 +271,8 @@ impl<'f, 'a> Rewriter<'f, 'a> {
     }
 }
 
-/// Says what [`rewrite`] would find in `component` and do to it, without doing it.
+/// Says what [`rewrite`] would find in `component` and do to it. Where that is to write it for the ledger, it is tried:
+/// what is added may be too much for one of the format's limits.
 ///
 /// # Errors
 ///
@@ -275,11 +282,17 @@ pub fn inspect(component: &[u8]) -> Result<Report, RewriteError> {
     let (facts, types) = read::read_with(component, read::Bodies::Validate, &mut walker)?;
     let guards = verify::guards(&facts);
     let plan = plan::Plan::new(&facts, &guards, None)?;
-    let bounded = bound::Bounded::new(&facts)?;
-    let preloads = preload::Preloads::new(&facts, &bounded)?;
-    let mut report = report::report(&facts, &guards, &plan, &bounded, &preloads)?;
+    let gate = Gate::unlike(&facts.root_imports)?;
+    let rewriter = Rewriter::new(component, &facts, &gate, Settings::default())?;
+    let mut report = report::report(&facts, &guards, &plan, &rewriter.bounded, &rewriter.preloads)?;
     let settings = ledger::analysis::Settings { lists: true };
-    report.tier = walker.finish(&facts, types.as_ref(), settings)?.into();
+    report.tier = match walker.finish(&facts, types.as_ref(), settings)? {
+        Ok(analysis) if !analysis.is_identity() => match rewriter.by_ledger(analysis) {
+            Ok(rewritten) => rewritten.report.tier,
+            Err(error) => TierReport::Baseline { obstacle: Some(obstacle(error)) },
+        },
+        other => other.into(),
+    };
     Ok(report)
 }
 

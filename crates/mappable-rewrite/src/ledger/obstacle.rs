@@ -80,6 +80,10 @@ pub enum Reason {
     UnknownSwap,
     /// There is too much in the tree.
     TooLarge,
+    /// With what the ledger adds, a component would have more of something than the format's validator takes: what.
+    NoRoom(String),
+    /// A core function that must not be called in a `realloc` has types that no other module can name.
+    TypesOfItsOwn,
     /// A core module of it is, byte for byte, one of the ledger's own.
     TrustedModule,
     /// A component imports, or is given, something by a name of the gate's.
@@ -142,6 +146,10 @@ impl fmt::Display for Reason {
             Reason::Broken(what) => write!(f, "could not be written for the ledger: {what}"),
             Reason::GateName => f.write_str("uses a name that only the host's own functions have"),
             Reason::TrustedModule => f.write_str("has a core module that is one of the ledger's own, byte for byte"),
+            Reason::NoRoom(what) => write!(f, "has no room for what the ledger adds: {what}"),
+            Reason::TypesOfItsOwn => {
+                f.write_str("has a built-in whose core function has types that no other module can name")
+            }
             Reason::TooLarge => f.write_str("joins too many functions, or types that are too large"),
         }
     }

@@ -148,7 +148,7 @@ fn what_is_written_compiles() {
 fn what_is_not_closed_is_refused_with_what_stands_in_the_way() {
     assert!(matches!(open(&built("blur")), Reason::NoBridge { how: Opening::Export(_), .. }));
     let error = rewrite_with(&built("blur"), &gate(), LEDGER).unwrap_err();
-    assert!(error.to_string().starts_with("the composition is not closed: `"), "{error}");
+    assert!(error.to_string().starts_with("the composition can't run in the ledger tier: `"), "{error}");
 }
 
 #[test]

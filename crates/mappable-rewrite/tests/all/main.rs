@@ -7,6 +7,7 @@ mod golden;
 mod identity;
 mod joined;
 mod ledger;
+mod limits;
 mod mark;
 mod mutated;
 mod obstacles;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use wasmparser::FuncType;
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentValType, ResourceId};
 use wasmparser::types::TypesRef;
 
@@ -163,6 +164,10 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
                 return Err((index, lower.function.clone(), Reason::UnknownSwap));
             }
         }
+        let is_wrapped = roles.canons.iter().any(|role| *role != CanonRole::Untouched);
+        if is_wrapped && facts.leaving.values().any(has_types_of_its_own) {
+            return Err((index, None, Reason::TypesOfItsOwn));
+        }
         roles.closed_funcs = component.funcs.iter().map(|func| self.version(func.node)).collect();
         for at in 0..component.types.len() as u32 {
             self.ty(component, at, &mut roles);
@@ -292,4 +297,9 @@ fn function_name(graph: &mut Graph, components: &[Component<'_>], func: &Func<'_
             funcs.find_map(|func| in_full(func.name))
         })
     })
+}
+
+/// Whether a core function's type names others, so that no module but one that has them can import it.
+fn has_types_of_its_own(ty: &FuncType) -> bool {
+    ty.params().iter().chain(ty.results()).any(|ty| wasm_encoder::ValType::try_from(*ty).is_err())
 }

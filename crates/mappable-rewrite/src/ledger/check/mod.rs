@@ -44,6 +44,7 @@ use wasmparser::{Encoding, Payload, Validator};
 
 use super::interface::Builtin;
 use super::modules::{Module, Need};
+use super::obstacle::{Obstacle, Reason};
 use super::signature::Signature;
 use crate::error::{RewriteError, broken};
 use crate::gate::Gate;
@@ -144,7 +145,7 @@ pub(crate) fn check(
     let mut in_module = false;
     for payload in parser().parse_all(output) {
         let payload = payload.map_err(RewriteError::Invalid)?;
-        validator.payload(&payload).map_err(RewriteError::Invalid)?;
+        validator.payload(&payload).map_err(|error| no_room(error, &tree))?;
         match payload {
             Payload::Version { encoding: Encoding::Module, .. } => in_module = true,
             Payload::Version { encoding: Encoding::Component, .. } => tree.begin()?,
@@ -158,4 +159,16 @@ pub(crate) fn check(
         }
     }
     tree.finish()
+}
+
+/// What the validator refuses is our bug, unless there is too much of something in a component that was near its limit.
+fn no_room(error: wasmparser::Error, tree: &scope::Tree<'_, '_>) -> RewriteError {
+    let what = error.message();
+    // Errors have no code, and all limits that what is added here can come upon have one of these texts.
+    if !what.contains(" count exceeds limit of ") && !what.contains(" size exceeds the limit of ") {
+        return RewriteError::Invalid(error);
+    }
+    let reason = Reason::NoRoom(what.to_owned());
+    let obstacle = Obstacle { component: tree.path(), name: None, function: None, reason };
+    RewriteError::NotClosed { obstacle: Box::new(obstacle) }
 }

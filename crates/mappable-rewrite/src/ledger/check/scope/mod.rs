@@ -108,6 +108,11 @@ impl<'a, 't> Tree<'a, 't> {
         }
     }
 
+    /// The component that is open.
+    pub(super) fn path(&self) -> ComponentPath {
+        self.open.last().map(|scope| scope.path.clone()).unwrap_or_default()
+    }
+
     pub(super) fn begin(&mut self) -> Result<(), RewriteError> {
         let mut path = ComponentPath::default();
         if let Some(outer) = self.open.last() {
