@@ -47,8 +47,8 @@ pub enum RewriteError {
     },
 
     /// The component is not valid.
-    #[error("the component is not valid")]
-    Invalid(#[source] wasmparser::Error),
+    #[error("the component is not valid: {0}")]
+    Invalid(wasmparser::Error),
 
     /// Components, or types, are nested deeper than is taken.
     #[error("the component nests components or types deeper than {limit} levels")]
@@ -68,6 +68,17 @@ pub enum RewriteError {
     #[error("the component imports both `{import}` and the name that the gate gives it")]
     GateNameTaken {
         /// The import of our package.
+        import: String,
+    },
+
+    /// The outermost component imports the package in a version that no host of this one's offers.
+    #[error(
+        "the component imports `{import}`, and this host offers version {} of `mappable:memory` and what is compatible \
+         with it: build the component against that, or run it on a host of its own version",
+        crate::gate::VERSION
+    )]
+    OtherVersion {
+        /// The import's name.
         import: String,
     },
 
@@ -142,8 +153,8 @@ pub enum RewriteError {
     },
 
     /// With its refreshes the component is not valid: it was at one of the format's limits.
-    #[error("there is no room for refreshes in the component")]
-    NoRoom(#[source] wasmparser::Error),
+    #[error("there is no room for refreshes in the component: {0}")]
+    NoRoom(wasmparser::Error),
 
     /// The ledger tier was asked for, and the tree can't have it.
     #[error("the composition can't run in the ledger tier: {obstacle}")]

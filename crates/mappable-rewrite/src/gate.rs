@@ -13,6 +13,9 @@ const PUBLIC: &str = "mappable:memory/";
 /// The package name of [`PUBLIC`], which can't be a key.
 const PUBLIC_KEY: &str = "memory";
 
+/// The version of the package that the host offers behind a gate.
+pub const VERSION: &str = "0.1.0";
+
 /// A gate: a secret package name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
@@ -70,6 +73,15 @@ pub(crate) fn is_package(name: &str) -> bool {
     is_public(name) && (interface == "types" || interface.starts_with("types@"))
 }
 
+/// Whether the version that a root import of the package asks for is compatible with [`VERSION`], as the engine has it:
+/// below 1.0.0, one whose first two numbers are the same.
+pub(crate) fn is_offered(name: &str) -> bool {
+    let Some((_, version)) = name.rsplit_once('@') else { return false };
+    let track = |version: &str| version.splitn(3, '.').take(2).map(str::to_owned).collect::<Vec<_>>();
+    let is_release = !version.split('+').next().unwrap_or_default().contains('-');
+    version == VERSION || is_release && track(version) == track(VERSION)
+}
+
 /// The interface of the package that an import asks for. What the host offers to trusted modules alone is none of it:
 /// under the gate's name a component could link to it.
 fn offered(name: &str) -> Option<&str> {
@@ -119,6 +131,17 @@ mod tests {
         for bad in ["", "-", "a-", "-a", "a--b", "A", "1a", "a-1", "a_b", "a/b", "ä", "a b", "memory"] {
             assert!(Gate::new(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_compatible_version_is_offered() {
+        for good in ["0.1.0", "0.1.9", "0.1.10", "0.1.2+b-1"] {
+            assert!(is_offered(&format!("mappable:memory/types@{good}")), "{good}");
+        }
+        for bad in ["0.2.0", "0.10.0", "1.0.0", "1.1.0", "0.1.0-rc.1", "0.0.1"] {
+            assert!(!is_offered(&format!("mappable:memory/types@{bad}")), "{bad}");
+        }
+        assert!(!is_offered("mappable:memory/types"));
     }
 
     #[test]

@@ -377,7 +377,8 @@ impl Runtime {
 
 /// The binary form of a component that may be text.
 fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
-    if component.starts_with(b"\0asm") {
+    // Of what is empty a parser of text would say that it misses a field.
+    if component.starts_with(b"\0asm") || component.trim_ascii().is_empty() {
         return Ok(Cow::Borrowed(component));
     }
     wat::parse_bytes(component).map_err(|error| CompileError::Text(error.into()))

@@ -83,7 +83,8 @@ impl Tables {
 
     /// The name, told apart from those that came before.
     fn name(&mut self, name: &[u8]) -> String {
-        let name = String::from_utf8_lossy(&name[..name.len().min(MAX_NAME)]).into_owned();
+        let mut name = String::from_utf8_lossy(name).into_owned();
+        name.truncate(name.floor_char_boundary(MAX_NAME));
         let namesakes = self.namesakes.entry(name.clone()).or_default();
         *namesakes += 1;
         if *namesakes == 1 { name } else { format!("{name} ({namesakes})") }
@@ -115,6 +116,16 @@ mod tests {
         let numbers: Vec<_> = [&b"b"[..], b"c", b"b", b"\xff"].iter().map(|name| tables.join(&ledger, name)).collect();
         assert_eq!(numbers, [Some(1), Some(2), Some(3), Some(4)]);
         assert_eq!([1, 2, 3, 4, 0, 5].map(|number| tables.instance(number)), ["b", "c", "b (2)", "\u{fffd}", "?", "?"]);
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_characters() {
+        let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
+        let mut tables = Tables::default();
+        let names = ["a".repeat(MAX_NAME - 1) + "\u{e9}", "\u{1f600}".repeat(MAX_NAME), "a".repeat(MAX_NAME)];
+        names.iter().for_each(|name| assert!(tables.join(&ledger, name.as_bytes()).is_some()));
+        let kept = [names[0].trim_end_matches('\u{e9}'), &names[1][..MAX_NAME], &names[2]];
+        assert_eq!([1, 2, 3].map(|number| tables.instance(number)), kept);
     }
 
     #[test]

@@ -37,12 +37,13 @@ on_every_setup! {
 }
 
 on_every_baseline_setup! {
-    fn an_incompatible_version_is_not_linked(setup) {
+    fn an_incompatible_version_is_refused_with_both_versions(setup) {
         let world = World::new(setup);
-        let mut store = Store::new(world.runtime().engine(), State::new(world.runtime()));
         for name in ["mappable:memory/types@0.2.0", "mappable:memory/types@1.0.0", "mappable:memory/types"] {
-            let component = world.fixture.compile(&wat::guest_importing(name, setup.memory()));
-            assert!(world.fixture.linker.instantiate(&mut store, &component).is_err(), "{name}");
+            let text = wat::guest_importing(name, setup.memory());
+            let error = world.runtime().compile(text.as_bytes()).map(drop).unwrap_err().to_string();
+            assert!(error.contains(&format!("imports `{name}`")), "{error}");
+            assert!(error.contains("this host offers version 0.1.0 of `mappable:memory`"), "{error}");
         }
     }
 }
@@ -52,6 +53,21 @@ fn what_the_host_offers_to_trusted_modules_is_no_components_to_import() {
     for name in ["mappable:memory/ledger@0.1.0", "mappable:memory/ledger@0.1.5"] {
         let text = format!(r#"(component (import "{name}" (instance (export "settle" (func)))))"#);
         assert!(matches!(refused(&text), RewriteError::LedgerInterface { import } if import == name), "{name}");
+    }
+}
+
+#[test]
+fn what_is_refused_says_why_in_its_own_text() {
+    // Types within types, deeper than the validator takes.
+    let types: String = (1..200).map(|at| format!("(type (list {}))", at - 1)).collect();
+    for (bytes, why) in [
+        (format!("(component (type (list u8)) {types})").as_bytes(), "type nesting is too deep"),
+        (&b""[..], "it is empty"),
+        (&b"\n"[..], "it is empty"),
+        (&b"(module)"[..], "it is a core module"),
+    ] {
+        let error = Runtime::new().unwrap().compile(bytes).map(drop).unwrap_err().to_string();
+        assert!(error.contains(why) && error.lines().count() == 1, "{error}");
     }
 }
 

@@ -34,6 +34,7 @@ impl Plan {
             return Err(broken!("not each component has guards"));
         }
         refuse_the_ledger(&facts.root_imports, gate)?;
+        refuse_other_versions(&facts.root_imports)?;
         let components = facts.components.iter().zip(guards);
         Ok(Plan {
             components: components
@@ -64,6 +65,15 @@ impl Plan {
 fn refuse_the_ledger(imports: &[&str], gate: Option<&Gate>) -> Result<(), RewriteError> {
     match imports.iter().find(|name| gate::is_ledger(name) || gate.is_some_and(|gate| gate.is_ledger(name))) {
         Some(import) => Err(RewriteError::LedgerInterface { import: (*import).to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a component that asks for a version of the package that no host of this one's offers: the engine would say
+/// that a name is missing which the gate has made.
+fn refuse_other_versions(imports: &[&str]) -> Result<(), RewriteError> {
+    match imports.iter().find(|name| gate::is_package(name) && !gate::is_offered(name)) {
+        Some(import) => Err(RewriteError::OtherVersion { import: (*import).to_owned() }),
         None => Ok(()),
     }
 }

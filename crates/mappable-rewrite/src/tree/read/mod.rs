@@ -251,7 +251,9 @@ pub(crate) fn place_of_module(
 }
 
 fn what_instead(bytes: &[u8]) -> &'static str {
-    if Parser::is_core_wasm(bytes) {
+    if bytes.trim_ascii().is_empty() {
+        "it is empty"
+    } else if Parser::is_core_wasm(bytes) {
         "it is a core module"
     } else if Parser::is_component(bytes) {
         "it is a component"
