@@ -18,6 +18,11 @@ pub const PAGES: u32 = 0xffff;
 /// Where regions are copied there are no lists by window, so no bounce: the ledger ends there.
 pub const PAGES_WITHOUT_BOUNCE: u32 = BOUNCE / 0x1_0000;
 
+/// Before the memory becomes the ledger: the length in bytes of the component instance's name, for `join`.
+pub const NAME_LEN: u32 = 0;
+/// That name.
+pub const NAME: u32 = 16;
+
 /// How many items of [`FLIGHT`] are in flight.
 pub const FLIGHT_LEN: u32 = 4;
 /// How many of them have been claimed.

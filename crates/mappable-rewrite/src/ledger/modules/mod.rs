@@ -6,9 +6,15 @@
 //!   guest ── builtin ═══ host                         what the package's own functions become
 //! ```
 
+/// A module that does not depend on a signature: what its text comes to, which a test compares.
+macro_rules! assembled {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/ledger/modules/assembled/", $name, ".wasm")).as_slice()
+    };
+}
+
 mod bridge;
 mod code;
-mod fixed;
 mod guard;
 mod lists;
 mod walk;
@@ -20,6 +26,7 @@ mod tests;
 use wasm_encoder::{ConstExpr, DataSection, ExportKind, ExportSection, MemorySection, MemoryType, NameSection};
 
 use super::interface::Builtin;
+use super::layout;
 use super::signature::{Kind, Signature};
 
 /// What an instance of a trusted module is given. All fields are imported from the module name `""`.
@@ -64,8 +71,8 @@ pub(crate) fn ledger_memory(name: &str) -> Module {
     let name = &name[..name.floor_char_boundary(MAX_NAME)];
     let mut data = DataSection::new();
     let len = (name.len() as u32).to_le_bytes();
-    data.active(0, &ConstExpr::i32_const(fixed::NAME_LEN as i32), len);
-    data.active(0, &ConstExpr::i32_const(fixed::NAME as i32), name.bytes());
+    data.active(0, &ConstExpr::i32_const(layout::NAME_LEN as i32), len);
+    data.active(0, &ConstExpr::i32_const(layout::NAME as i32), name.bytes());
     memory("mappable-ledger-memory", Some(&data))
 }
 
@@ -94,7 +101,7 @@ fn memory(name: &str, data: Option<&DataSection>) -> Module {
 /// The module that has the window shown: a start function, no exports.
 pub(crate) fn window_start() -> Module {
     let needs = vec![("window", Need::Window), ("show", Need::Helper("window")), ("number", Need::Table("number"))];
-    Module { bytes: fixed::window_start(), needs }
+    Module { bytes: assembled!("window-start").to_vec(), needs }
 }
 
 /// The handle table of a component instance. Exports what [`Need::Table`] names, and a function for each
@@ -102,7 +109,7 @@ pub(crate) fn window_start() -> Module {
 pub(crate) fn table() -> Module {
     let mut needs = vec![("ledger", Need::Ledger)];
     needs.extend(["join", "more", "drop", "fail"].map(|name| (name, Need::Helper(name))));
-    Module { bytes: fixed::table(), needs }
+    Module { bytes: assembled!("table").to_vec(), needs }
 }
 
 /// The table's export that takes the place of `resource.drop` of a kind.
@@ -133,10 +140,10 @@ pub(crate) fn may_leave(params: &[wasm_encoder::ValType], results: &[wasm_encode
 /// In front of the lower of a builtin. Its lists go the engine's way.
 pub(crate) fn builtin(builtin: Builtin, signature: &Signature) -> Module {
     let bytes = match builtin {
-        Builtin::MappableMap => fixed::map(),
-        Builtin::MappingUnmap => fixed::unmap(),
-        Builtin::FrozenMap => fixed::frozen_map(),
-        Builtin::FrozenMappingUnmap => fixed::frozen_unmap(),
+        Builtin::MappableMap => assembled!("map").to_vec(),
+        Builtin::MappingUnmap => assembled!("unmap").to_vec(),
+        Builtin::FrozenMap => assembled!("frozen-map").to_vec(),
+        Builtin::FrozenMappingUnmap => assembled!("frozen-unmap").to_vec(),
         _ => return wrapper::lower("mappable-builtin", signature, false),
     };
     let mut needs = vec![("callee", Need::Callee), ("memory", Need::GuestMemory), ("ledger", Need::Ledger)];

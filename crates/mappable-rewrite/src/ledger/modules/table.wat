@@ -1,5 +1,5 @@
 ;; The handle table of one component instance. Its entries lie in the ledger; guests hold their indices.
-;; Words that begin with an at sign are the constants of `layout` and `interface` (see `fixed`).
+;; Words that begin with an at sign are the constants of `layout` and `interface` (see `tests/assembled.rs`).
 (module $mappable-table
   (import "" "ledger" (memory $ledger 0))
   (import "" "join" (func $host_join (param i32 i32 i32 i32) (result i32)))

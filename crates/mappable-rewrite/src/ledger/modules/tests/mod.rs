@@ -1,5 +1,6 @@
 //! Trusted modules, as the validator and the engine see them.
 
+mod assembled;
 mod beginning;
 mod calls;
 mod failures;

@@ -1,23 +1,23 @@
-//! The modules that don't depend on a signature: text with the constants of the layout put in.
+//! The modules that don't depend on a signature are kept assembled, so that no embedder's process has a parser of text.
+//!
+//! Their text (`*.wat`) has names for the constants of the ledger's layout, and for parts that two modules share, each
+//! behind an `@`. Run this test with `BLESS=1` when a text or the layout has changed.
 
-use std::sync::LazyLock;
+use std::fs;
+use std::path::Path;
 
 use crate::ledger::interface::Failure;
 use crate::ledger::layout as at;
 use crate::ledger::signature::Kind;
 
-/// Where the ledger's memory has the component instance's name for `join`, before it becomes the ledger.
-pub(super) const NAME_LEN: u32 = 0;
-pub(super) const NAME: u32 = 16;
-
 /// The end of the list of lent entries. As high as the link in a tag reaches.
 const NOBODY: u32 = u32::MAX >> at::LENDS_SHIFT;
 
-const TABLE: &str = include_str!("table.wat");
-const WINDOW_START: &str = include_str!("window-start.wat");
-const SWAP: &str = include_str!("swap.wat");
-const WARM: &str = include_str!("warm.wat");
-const SLOW: &str = include_str!("slow.wat");
+const TABLE: &str = include_str!("../table.wat");
+const WINDOW_START: &str = include_str!("../window-start.wat");
+const SWAP: &str = include_str!("../swap.wat");
+const WARM: &str = include_str!("../warm.wat");
+const SLOW: &str = include_str!("../slow.wat");
 
 /// Before a warm map, and an unmap: whether it is allowed.
 const MAP_ALLOWED: &str = "
@@ -53,22 +53,25 @@ const UNMAP_LEARNT: &str = "
     (global.set $seat (local.get $seat))
     (if (i32.eqz (local.get $placed)) (then (return)))";
 
-/// One that is built when first asked for, the same bytes ever after.
-macro_rules! fixed {
-    ($name:ident, $text:expr) => {
-        pub(super) fn $name() -> Vec<u8> {
-            static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| assemble($text));
-            BYTES.clone()
+#[test]
+fn assembled_modules_are_those_of_the_texts() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ledger/modules/assembled");
+    for (name, text, kept) in [
+        ("table", TABLE.to_owned(), assembled!("table")),
+        ("window-start", WINDOW_START.to_owned(), assembled!("window-start")),
+        ("map", warm(MAP_ALLOWED, MAP_CHANGED, MAP_KNOWN, MAP_LEARNT, true), assembled!("map")),
+        ("unmap", warm(UNMAP_ALLOWED, UNMAP_CHANGED, UNMAP_KNOWN, UNMAP_LEARNT, false), assembled!("unmap")),
+        ("frozen-map", swap(SWAP, Kind::Frozen, Kind::FrozenMapping), assembled!("frozen-map")),
+        ("frozen-unmap", swap(SWAP, Kind::FrozenMapping, Kind::Frozen), assembled!("frozen-unmap")),
+    ] {
+        let binary = assemble(&text);
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(folder.join(name).with_extension("wasm"), &binary).unwrap();
+        } else {
+            assert!(binary == kept, "`{name}` is not what its text says: run this test with BLESS=1");
         }
-    };
+    }
 }
-
-fixed!(table, TABLE);
-fixed!(window_start, WINDOW_START);
-fixed!(map, &warm(MAP_ALLOWED, MAP_CHANGED, MAP_KNOWN, MAP_LEARNT, true));
-fixed!(unmap, &warm(UNMAP_ALLOWED, UNMAP_CHANGED, UNMAP_KNOWN, UNMAP_LEARNT, false));
-fixed!(frozen_map, &swap(SWAP, Kind::Frozen, Kind::FrozenMapping));
-fixed!(frozen_unmap, &swap(SWAP, Kind::FrozenMapping, Kind::Frozen));
 
 fn swap(text: &str, taken: Kind, given: Kind) -> String {
     text.replace("@SLOW", SLOW)
@@ -97,8 +100,7 @@ fn assemble(text: &str) -> Vec<u8> {
     for (name, value) in constants() {
         text = text.replace(&format!("@{name}"), &value.to_string());
     }
-    // The texts are ours, and all of them are tested.
-    wat::parse_str(&text).expect("a trusted module's text is WebAssembly")
+    wat::parse_str(&text).unwrap()
 }
 
 /// Every name that texts may use, those first that others begin with.
@@ -110,7 +112,7 @@ fn constants() -> Vec<(&'static str, u32)> {
         ($($name:ident)*) => { [$((stringify!($name), Failure::$name as u32)),*] };
     }
     let mut all = layout! {
-        FLIGHT_LEN FLIGHT_NEXT FLIGHT_SEQ MAPPED MAX_MAPPINGS LINGERING FLIGHT MAX_FLIGHT BORROWED
+        NAME_LEN NAME FLIGHT_LEN FLIGHT_NEXT FLIGHT_SEQ MAPPED MAX_MAPPINGS LINGERING FLIGHT MAX_FLIGHT BORROWED
         REGIONS REGION REGION_SOURCE REGION_GRANULES NO_SOURCE REGION_SEAT REGION_AT REGION_LEN
         TABLES TABLE MAX_TABLES TABLE_CHUNK TABLE_CAPACITY TABLE_FREE TABLE_USED TABLE_BORROWS TABLE_CALLS
         ENTRY_TAG ENTRY_REGION LENDS_SHIFT CALL_SHIFT SEAT_SELECTOR SEAT_GENERATION SEAT_LINES
@@ -121,8 +123,6 @@ fn constants() -> Vec<(&'static str, u32)> {
     });
     let [line_bits, size_bits] = [at::LINES, at::LINE].map(u32::trailing_zeros);
     all.extend([
-        ("NAME_LEN", NAME_LEN),
-        ("NAME", NAME),
         ("NOBODY", NOBODY),
         ("UNLENT", (1 << at::LENDS_SHIFT) - 1),
         ("ALL_REGIONS", (1 << at::CALL_SHIFT) - 1),
