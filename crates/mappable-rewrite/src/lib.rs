@@ -11,8 +11,8 @@
 //!              │ read     what is where: marked lowers, uses of core functions,    ── shape: which functions
 //!              ▼          instances, modules, by the validator's own index spaces          are marked
 //!            facts ─────────────► verify   which marked lowers sit behind a refresh
-//!              │ bound      memories that nothing is mapped into get a maximum ── patch: writes both
-//!              │ preload   loops on others find the base of their memory loaded
+//!              │ bound    memories that nothing is mapped into get a maximum ────── patch: writes both
+//!              │ preload  loops on other memories load the base once, in front
 //!              │ plan     where refreshes go, and what each old index becomes
 //!              ▼
 //!            plan
@@ -105,14 +105,14 @@ pub enum Tier {
     Ledger,
 }
 
-/// What [`rewrite_with`] is to do.
+/// What [`rewrite_with`] does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The tier.
     pub tier: Tier,
     /// Whether lists of plain data go by window between components of closed compositions.
     pub lists: bool,
-    /// Whether memories that nothing is mapped into get a maximum, [`BOUNDED_PAGES`].
+    /// Whether memories that nothing is mapped into are bounded, with a maximum of [`BOUNDED_PAGES`].
     pub bound: bool,
     /// Whether loops on memories that may move get preloads. They burn fuel, three units each time that a loop is come to.
     pub preload: bool,

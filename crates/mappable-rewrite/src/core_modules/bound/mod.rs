@@ -1,20 +1,17 @@
-//! Gives memories that nothing is ever mapped into a maximum, so that the engine takes their base for a constant.
+//! Bounds the memories that nothing is ever mapped into: with a maximum, the engine takes their base for a constant.
 //!
-//! The engine lets the base of a memory move that may outgrow what is reserved for it, and compiled code then loads the
-//! base again and again. That is what mapping needs, and what every other memory would pay for. So a memory of a core
-//! module that can't be named by a lower of a swapping function gets the largest maximum that keeps its base where it
-//! is, [`BOUNDED_PAGES`]; and so do imports that are always given such a memory. All that a guest can tell is that its memory
-//! can't have the very last page of its address space.
+//! A memory that may outgrow its reservation may move, so compiled code loads its base again and again. Mapping needs that,
+//! and every other memory would pay for it. So each memory that no lower of a swapping function can name gets the largest
+//! maximum that keeps its base in place, [`BOUNDED_PAGES`]. An import that is always given such a memory gets the same. A
+//! guest can tell only that its memory can't have the last page of its address space.
 //!
 //! ```text
 //!   facts ── trace    which memories marked lowers may name, and which imports are given others
 //! ```
 //!
-//! [`crate::core_modules::patch`] writes them.
-//!
-//! Done before anything else is made of the component, in both tiers: what is generated has memories of its own, which may
-//! move. Should it be wrong about a memory, that one would be mapped into as any memory with a maximum: the host decides by
-//! the memory's type, and remaps.
+//! [`patch`](super::patch) writes the maxima, in both tiers before anything else is made of the component: generated modules
+//! have memories of their own, which may move. A mistake here would be sound. The host decides by a memory's type how to map,
+//! and remaps into one that has a maximum.
 
 mod trace;
 
@@ -24,19 +21,18 @@ use crate::error::RewriteError;
 use crate::tree::read::Facts;
 use crate::tree::types::MemoryType;
 
-/// The maximum, in pages, that a memory gets which nothing is mapped into. The host has to reserve as much for a memory, and
-/// no more.
+/// The maximum of bounded memories, in pages. The host must reserve exactly this much for a memory.
 pub const BOUNDED_PAGES: u64 = 65_535;
 
 /// A core module: the component that defines it, and which of its modules it is, both by their places in the facts.
 pub(crate) type ModuleId = (usize, usize);
 
-/// The memories that get a maximum: of each module, by their indices there.
+/// The memories to bound: for each module, their indices in it.
 #[derive(Debug, Default)]
 pub(crate) struct Bounded(BTreeMap<ModuleId, BTreeSet<u32>>);
 
 impl Bounded {
-    /// All that can be bounded.
+    /// Finds all that can be bounded.
     pub(crate) fn new(facts: &Facts<'_>) -> Result<Self, RewriteError> {
         let mut bounded = Self::default();
         for (module, memory) in trace::unnamed(facts)? {
@@ -48,7 +44,7 @@ impl Bounded {
         Ok(bounded)
     }
 
-    /// Those of a module.
+    /// The memories of a module to bound.
     pub(crate) fn of(&self, module: ModuleId) -> Option<&BTreeSet<u32>> {
         self.0.get(&module)
     }

@@ -1,9 +1,9 @@
-//! Has loops find the base of their memory loaded: puts *preloads* in front of them.
+//! Puts *preloads* in front of loops, so that the base of their memory is loaded once and not each time around.
 //!
-//! Compiled code loads the base of a memory that may move for each access, but where an earlier access dominates it and
-//! no call is between. A loop whose first access is inside of it has none before it, and loads the base each time around. An
-//! preload is that earlier access: a byte is loaded in front of the loop, and dropped. The base is then held in a register while
-//! the loop runs, as that of a memory which never moves is; and no longer, for a call ends it, as it ends any other.
+//! Compiled code loads the base of a memory that may move for each access, unless an earlier access dominates it with no call
+//! in between. A loop whose first access is inside it has no such access, and loads the base each time around. A preload is
+//! that earlier access: it loads a byte in front of the loop and drops it. The compiler then holds the base in a register
+//! while the loop runs, as it does for a memory that never moves. The next call ends that, as it does for any other access.
 //!
 //! ```text
 //!   i32.const 1048576        an address that data was put at, or 0
@@ -12,18 +12,18 @@
 //!   loop ...
 //! ```
 //!
-//! A preload changes nothing that a guest can see but the fuel that it burns (three units each time that it runs). It never
-//! traps: only memories of a page at the least get any. It is bytes that are put between others, so all else in a body stays
-//! as it is; neither depths nor indices change. Offsets do, so modules that speak of them, in sections for debuggers and hints
-//! for compilers, are left as they are ([`names_offsets`]).
+//! A guest can tell a preload only by the fuel that it burns: three units each time that it runs. A preload never traps, for
+//! only memories with at least one page get any. It is put between other bytes of a body, so neither depths nor indices
+//! change. Offsets do change, so a module that names offsets, for debuggers or compilers, stays as it is
+//! ([`names_offsets`]).
 //!
 //! ```text
-//!   facts, bounded ──► Preloads     of which memories, in which modules
-//!                      ├ walk    in front of which loops of a function, by step: what an operator is to that
-//!                      └ splice  the code section with them
+//!   facts, bounded memories ──► Preloads    in which modules, on which memories
+//!                               ├ walk      in front of which loops of a function; `step` is one operator
+//!                               └ splice    writes the code section with them
 //! ```
 //!
-//! Left to others: which memories may move ([`crate::core_modules::bound`]), and writing modules ([`crate::core_modules::patch`]).
+//! Which memories may move is [`bound`](super::bound)'s to say; [`patch`](super::patch) writes modules.
 
 mod splice;
 mod step;
@@ -35,16 +35,16 @@ use wasmparser::{BinaryReader, CodeSectionReader, DataKind, DataSectionReader, O
 
 use crate::core_modules::bound::{Bounded, ModuleId, is_ordinary, may_move};
 use crate::error::RewriteError;
-use crate::tree::binary::FEATURES;
-use crate::tree::binary::{get, sections};
+use crate::tree::binary::{FEATURES, get, sections};
 use crate::tree::read::{Facts, ModuleMemories};
 use crate::tree::types::{MemoryType, ModuleReport};
 
 pub(crate) use splice::splice;
 
-/// A preload: in front of the loop that begins there in the content of the code section.
+/// A preload in front of one loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Preload {
+    /// Where the loop begins in the content of the code section.
     pub(crate) before: usize,
     /// The memory that is loaded from.
     pub(crate) memory: u32,

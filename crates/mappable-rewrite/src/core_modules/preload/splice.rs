@@ -1,4 +1,4 @@
-//! The code section with preloads in it: the bytes of the one before, with theirs in between.
+//! Writes a code section with preloads between the bytes that were there.
 
 use std::ops::Range;
 
@@ -7,8 +7,7 @@ use wasmparser::{BinaryReader, CodeSectionReader};
 
 use super::{ModulePreloads, Preload};
 use crate::error::RewriteError;
-use crate::tree::binary::FEATURES;
-use crate::tree::binary::get;
+use crate::tree::binary::{FEATURES, get};
 
 /// The most bytes that a preload takes.
 pub(super) const MAX_PRELOAD_BYTES: usize = 16;
