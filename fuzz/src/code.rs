@@ -16,13 +16,13 @@ impl Code {
     /// Both.
     pub const ALL: [Code; 2] = [Code::Quick, Code::Optimised];
 
-    /// The one for a case that is made of these bytes: one case in four is optimised.
+    /// The one for a case that is made of these bytes: one case in eight is optimised.
     ///
     /// The first byte alone decides, so that a case keeps its code while its other bytes are shrunk. Nothing is drawn
     /// from the bytes: what a seed stands for stays what it was.
     pub fn of(bytes: &[u8]) -> Self {
         match bytes.first() {
-            Some(byte) if byte % 4 == 0 => Code::Optimised,
+            Some(byte) if byte % 8 == 0 => Code::Optimised,
             _ => Code::Quick,
         }
     }
