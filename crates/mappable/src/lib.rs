@@ -70,7 +70,8 @@ mod view;
 
 pub use host::{
     CompileError, FrozenMapping, HandleError, MappableCtx, MappableView, Mapping, MappingMode, ProbeError, Runtime,
-    RuntimeBuilder, RuntimeError, TrapReason, add_to_linker, externref, install_fault_handler,
+    RuntimeBuilder, RuntimeError, TrapReason, add_to_linker, externref, future, future_frozen, install_fault_handler,
+    stream, stream_frozen,
 };
 pub use mappable_rewrite as rewrite;
 pub use mappable_rewrite::Tier;

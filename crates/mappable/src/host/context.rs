@@ -239,6 +239,53 @@ impl MappableCtx {
         Ok(frozen)
     }
 
+    /// Takes regions out of this store, all or none: if one of the handles is wrong, the regions of the others are freed. So
+    /// a host function that fails on one of several handles that it was passed leaves nothing behind. (A handle has no
+    /// destructor: one that is dropped keeps its region until the context goes.)
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = mappable::Runtime::new()?;
+    /// let mut context = runtime.context();
+    /// let mut frames = vec![context.insert(runtime.allocate_from(b"one")?)?, mappable::Handle::new_own(99)];
+    /// assert!(context.remove_all(frames.drain(..)).is_err());
+    /// assert_eq!(context.held(), (0, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first that [`MappableCtx::remove`] returns.
+    pub fn remove_all(
+        &mut self,
+        handles: impl IntoIterator<Item = Resource<Mappable>>,
+    ) -> Result<Vec<Mappable>, HandleError> {
+        let taken: Vec<_> = handles.into_iter().map(|handle| self.remove(handle)).collect();
+        taken.into_iter().collect()
+    }
+
+    /// Takes references out of this store, all or none, as [`MappableCtx::remove_all`] does regions.
+    ///
+    /// # Errors
+    ///
+    /// The first that [`MappableCtx::remove_frozen`] returns. The references that can't be shown are freed, too.
+    pub fn remove_all_frozen(
+        &mut self,
+        handles: impl IntoIterator<Item = Resource<Frozen>>,
+    ) -> Result<Vec<Frozen>, HandleError> {
+        let take = |handle: Resource<Frozen>| {
+            let rep = handle.rep();
+            let taken = self.remove_frozen(handle);
+            if let Err(HandleError::NotShown(_)) = taken {
+                self.drop_handle(rep);
+            }
+            taken
+        };
+        let taken: Vec<_> = handles.into_iter().map(take).collect();
+        taken.into_iter().collect()
+    }
+
     /// Another reference to frozen bytes of this store, through a handle that is owned or borrowed.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ mod mapping;
 mod probe;
 mod runtime;
 mod seats;
+mod streams;
 mod values;
 
 pub use context::{FrozenMapping, HandleError, MappableCtx, MappableView, Mapping};
@@ -33,3 +34,4 @@ pub use error::TrapReason;
 pub use functions::add_to_linker;
 pub use probe::ProbeError;
 pub use runtime::{CompileError, MappingMode, Runtime, RuntimeBuilder, RuntimeError, install_fault_handler};
+pub use streams::{future, future_frozen, stream, stream_frozen};

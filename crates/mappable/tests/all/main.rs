@@ -21,6 +21,7 @@ mod parts;
 mod private;
 mod settings;
 mod stages;
+mod streams;
 mod threat_model;
 mod tripwires;
 mod wit;
