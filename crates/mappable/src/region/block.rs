@@ -33,6 +33,17 @@ impl Block {
         Ok(Self { bytes: NonNull::from(Box::leak(bytes)) })
     }
 
+    /// `most` bytes that read as zero, or as many as can be had, but no fewer than `least`.
+    pub(crate) fn roomy(least: usize, most: usize) -> io::Result<Self> {
+        let mut len = most.max(least);
+        loop {
+            match Self::new(len) {
+                Err(_) if len > least => len = (len / 2).max(least),
+                block => return block,
+            }
+        }
+    }
+
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.bytes.cast()
     }

@@ -84,7 +84,11 @@ impl Creator {
             self.in_pages(capacity, &shape, &sizes)?
         } else if sizes.reservation == 0 && sizes.guard == 0 {
             let size = usize::try_from(sizes.minimum).map_err(|error| error.to_string())?;
-            Memory::in_block(strategy_for(&shape), size).map_err(|_| "there is no room for another linear memory")?
+            // Other threads use the base of a shared memory while it grows, so it has its room from the beginning.
+            let most = if shape.is_shared { sizes.maximum.unwrap_or(capacity).min(capacity) } else { 0 };
+            let room = usize::try_from(most).unwrap_or(size);
+            Memory::in_block(strategy_for(&shape), size, room)
+                .map_err(|_| "there is no room for another linear memory")?
         } else {
             return Err("a linear memory with a guard can't be made here".to_owned());
         };

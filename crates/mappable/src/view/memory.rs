@@ -70,9 +70,10 @@ impl Memory {
         Self::new(Body::Paged(paged), base, strategy, size)
     }
 
-    /// A memory in a block, into which regions are copied if they can be mapped at all.
-    pub(super) fn in_block(strategy: Result<Strategy, Unmappable>, size: usize) -> io::Result<Self> {
-        let block = Block::new(size)?;
+    /// A memory in a block with room for `room` bytes, if they can be had. Regions are copied into it if they can be mapped
+    /// at all.
+    pub(super) fn in_block(strategy: Result<Strategy, Unmappable>, size: usize, room: usize) -> io::Result<Self> {
+        let block = Block::roomy(size, room)?;
         let base = block.base();
         Ok(Self::new(Body::Block(Mutex::new(block)), base, strategy.map(|_| Strategy::Copy), size))
     }

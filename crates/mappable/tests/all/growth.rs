@@ -1,7 +1,7 @@
 //! Growth page by page: a memory has as much as it was grown by, zeroed, and nothing past its end, whatever it shows
 //! meanwhile and whoever had it before.
 
-use wasmtime::{Store, Trap};
+use wasmtime::{Config, Instance, Module, Store, Trap};
 
 use super::support::{Fixture, G, Guest, PAGES, Setup, State, on_every_setup, trap_is};
 use super::wat;
@@ -83,5 +83,33 @@ on_every_setup! {
             }
         }
         fixture.check_canary();
+    }
+}
+
+#[test]
+fn a_shared_memory_grows_to_its_maximum() {
+    const TEXT: &str = r#"(module
+        (memory (export "memory") 1 5 shared)
+        (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+        (func (export "exchange") (param i32 i32) (result i32)
+            (i32.atomic.rmw.xchg (local.get 0) (local.get 1))))"#;
+    for setup in [Setup::Swap, Setup::Remap, Setup::Copy] {
+        let mut config = Config::new();
+        config.wasm_threads(true).shared_memory(true);
+        let runtime = setup.runtime_with(config);
+        let module = Module::new(runtime.engine(), TEXT).unwrap();
+        let mut store = Store::new(runtime.engine(), ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let grow = instance.get_typed_func::<u32, i32>(&mut store, "grow").unwrap();
+        let exchange = instance.get_typed_func::<(u32, u32), u32>(&mut store, "exchange").unwrap();
+        let last = |pages: u32| pages * G - 4;
+        assert_eq!(exchange.call(&mut store, (last(1), 1)).unwrap(), 0);
+        for pages in 1..5 {
+            trap_is(exchange.call(&mut store, (last(pages + 1), 1)), Trap::MemoryOutOfBounds);
+            assert_eq!(grow.call(&mut store, 1).unwrap(), pages as i32, "{setup:?}");
+            assert_eq!(exchange.call(&mut store, (last(pages + 1), 1)).unwrap(), 0, "{setup:?}");
+            assert_eq!(exchange.call(&mut store, (last(pages), 1)).unwrap(), 1, "{setup:?}");
+        }
+        assert_eq!(grow.call(&mut store, 1).unwrap(), -1, "{setup:?}");
     }
 }
