@@ -17,7 +17,7 @@ use crate::view::{Driving, Memories, Memory, Mount, Placement, Seat, Strategy};
 #[non_exhaustive]
 pub enum ProbeError {
     /// Memories are made by another allocator (the pooling one?).
-    #[error("linear memories are not made by mappable (is the pooling allocator on?)")]
+    #[error("linear memories are not made by mappable")]
     ForeignMemory,
     /// A memory that may move was not held to be one, or the other way round.
     #[error("the engine disagrees about which memories may move: a memory with {0} should be mapped by {1}")]

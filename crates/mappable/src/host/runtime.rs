@@ -11,6 +11,7 @@ use wasmtime::{Config, Engine};
 use super::context::MappableCtx;
 use super::probe::{self, ProbeError};
 use crate::region::{AllocateError, Backing, GUARD, HugePages, Mappable, RESERVATION};
+use crate::sys::{Space, address_space_limit};
 use crate::tuning;
 use crate::view::{Allowance, Creator, Driving, Memories, MemoryShape, Strategy, Unmappable, strategy_for};
 
@@ -19,7 +20,7 @@ use crate::view::{Allowance, Creator, Driving, Memories, MemoryShape, Strategy, 
 #[non_exhaustive]
 pub enum MappingMode {
     /// By swapping views where the memory can be, by remapping where not; by copying where the platform has not the
-    /// means for either.
+    /// means for either, or the process's address space is limited (`ulimit -v`) and less than 64 GiB of it are left.
     #[default]
     Auto,
     /// By remapping always: a system call each time, and no view but the first.
@@ -49,7 +50,38 @@ pub enum RuntimeError {
     Engine(wasmtime::Error),
     /// The engine does not do what mapping rests on.
     #[error("the engine's configuration does not allow mapping: {0}")]
-    Unfit(#[from] ProbeError),
+    Unfit(ProbeError),
+    /// The configuration has the pooling allocator, whose memories can't be mapped into.
+    #[error(
+        "mappable and the pooling allocator don't go together: leave Config::allocation_strategy as it is, and set \
+         RuntimeBuilder::idle_memories to the number of memories to keep ready ({0})"
+    )]
+    Pooling(String),
+    /// The process's address space is limited, and too little of it is left to map regions.
+    #[error(
+        "too little address space: the process may have {limit} bytes (ulimit -v), and to map regions takes 4 GiB for each \
+         memory and each view; lift the limit, or have regions copied (MappingMode::Copy)"
+    )]
+    AddressSpace {
+        /// How many bytes the process may have.
+        limit: u64,
+    },
+}
+
+impl From<ProbeError> for RuntimeError {
+    fn from(error: ProbeError) -> Self {
+        match error {
+            ProbeError::ForeignMemory => Self::Pooling(error.to_string()),
+            error => Self::Unfit(error),
+        }
+    }
+}
+
+/// An engine that was not made. Nobody can ask a [`Config`] for its allocator, but one that pools says so.
+fn not_made(error: wasmtime::Error) -> RuntimeError {
+    let text = format!("{error:#}");
+    let pools = ["pooling", "exceeds the configured memory reservation"].iter().any(|part| text.contains(part));
+    if pools { RuntimeError::Pooling(text) } else { RuntimeError::Engine(error) }
 }
 
 /// Why a component was not compiled.
@@ -152,11 +184,14 @@ impl RuntimeBuilder {
     pub fn build(self) -> Result<Runtime, RuntimeError> {
         let backing = backing(self.mapping, self.huge_pages, self.idle_regions).map_err(RuntimeError::Backing)?;
         if backing.is_in_file() {
+            if let Some(limit) = short_of(2 * (RESERVATION + GUARD)) {
+                return Err(RuntimeError::AddressSpace { limit });
+            }
             install_fault_handler().map_err(RuntimeError::FaultHandler)?;
         }
         let memories = Memories::new(self.max_views, self.idle_memories);
         let creator = Creator { backing: Arc::clone(&backing), memories: Arc::clone(&memories) };
-        let engine = Engine::new(&fit(self.config, creator)).map_err(RuntimeError::Engine)?;
+        let engine = Engine::new(&fit(self.config, creator)).map_err(not_made)?;
         let remap_only = self.mapping == MappingMode::Remap;
         let (views_per_memory, views) = (self.views_per_memory, Allowance::new(usize::MAX));
         let driving = Driving { memories, remap_only, views_per_memory, views };
@@ -165,9 +200,26 @@ impl RuntimeBuilder {
     }
 }
 
+/// How much address space has to be left for [`MappingMode::Auto`] to map, where it is limited: a memory or view takes 4
+/// GiB, and a pipeline of a few instances has a dozen of them.
+const ROOM_TO_MAP: u64 = 64 << 30;
+
+/// The limit on the process's address space, if fewer than `bytes` of it are left.
+fn short_of(bytes: u64) -> Option<u64> {
+    let limit = address_space_limit()?;
+    let reserved = usize::try_from(bytes).ok().and_then(|bytes| Space::reserve(bytes, 0).ok());
+    if reserved.is_some() { None } else { Some(limit) }
+}
+
 /// Memory to lay regions in: pages where the platform has them and they are wanted, or blocks of the heap.
 fn backing(mapping: MappingMode, huge_pages: HugePages, idle_regions: u64) -> io::Result<Arc<Backing>> {
     if mapping == MappingMode::Copy {
+        return Ok(Backing::in_blocks());
+    }
+    if mapping != MappingMode::Remap
+        && let Some(limit) = short_of(ROOM_TO_MAP)
+    {
+        tracing::info!(limit, "there is little address space: regions are mapped by copying");
         return Ok(Backing::in_blocks());
     }
     match Backing::in_file(huge_pages, idle_regions) {

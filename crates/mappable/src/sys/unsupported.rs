@@ -121,3 +121,7 @@ pub(crate) fn install_fault_handler() -> io::Result<()> {
 fn unsupported() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, "mapping regions needs 64-bit Linux")
 }
+
+pub(crate) fn address_space_limit() -> Option<u64> {
+    None
+}

@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
@@ -19,6 +20,7 @@ use super::view::Heap;
 use super::{Allowance, Memory, MemoryShape, strategy_for};
 use crate::GRANULE;
 use crate::region::{Backing, SPAN};
+use crate::sys::address_space_limit;
 
 /// What a 64-bit memory of no declared maximum can grow to, in bytes.
 const SPAN_64: u64 = 64 << 30;
@@ -106,12 +108,19 @@ impl Creator {
             Some(bare) => bare,
             None => {
                 let extent = self.backing.take(capacity).ok_or("there is no room for another linear memory")?;
-                Bare::new(Heap { extent, span }, size)
-                    .map_err(|error| format!("no address space or mapping for another linear memory: {error}"))?
+                Bare::new(Heap { extent, span }, size).map_err(|error| no_space(span, &error))?
             }
         };
         Ok(Memory::in_pages(bare, idle, strategy_for(shape), size))
     }
+}
+
+/// Why there is no memory of so many addresses.
+fn no_space(span: usize, error: &io::Error) -> String {
+    let limit = address_space_limit().map_or_else(String::new, |limit| {
+        format!("; the process may have {limit} bytes of address space (ulimit -v), and each memory takes {span}")
+    });
+    format!("no address space or mapping for another linear memory: {error}{limit}")
 }
 
 /// What the engine asks of a memory, in bytes.

@@ -1,6 +1,8 @@
 //! The rules of mapping, shown on components: one module for each topic, one test for each rule and each way of
 //! mapping.
 
+#[cfg(target_os = "linux")]
+mod address_space;
 mod book;
 mod core_modules;
 mod files;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 
-use mappable::{GRANULE, Runtime, RuntimeError};
+use mappable::{GRANULE, MappingMode, Runtime, RuntimeError};
 use wasmtime::component::{self, ComponentNamedList, Lift, Linker, Lower, TypedFunc};
 use wasmtime::{
     AsContextMut, Config, Instance, InstanceAllocationStrategy, Module, PoolingAllocationConfig, ResourceLimiter,
@@ -299,13 +299,17 @@ fn block_on(future: impl Future<Output = ()>) -> usize {
 
 #[test]
 fn the_pooling_allocator_is_refused() {
-    let mut config = Config::new();
-    let mut pool = PoolingAllocationConfig::default();
-    pool.total_memories(10).total_core_instances(10).total_component_instances(10).max_memory_size(1 << 20);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    let error = Runtime::builder().config(config).build().unwrap_err();
-    assert!(matches!(error, RuntimeError::Unfit(_) | RuntimeError::Engine(_)), "{error:?}");
-    assert!(!error.to_string().is_empty());
+    let mut small = PoolingAllocationConfig::default();
+    small.total_memories(10).total_core_instances(10).total_component_instances(10).max_memory_size(1 << 20);
+    for pool in [PoolingAllocationConfig::default(), small] {
+        for mode in [MappingMode::Auto, MappingMode::Remap, MappingMode::Copy, MappingMode::Off] {
+            let mut config = Config::new();
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool.clone()));
+            let error = Runtime::builder().config(config).mapping(mode).build().unwrap_err();
+            assert!(matches!(error, RuntimeError::Pooling(_)), "{mode:?}: {error:?}");
+            assert!(error.to_string().contains("idle_memories"), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -320,6 +320,11 @@ impl Drop for Space {
     }
 }
 
+/// How many bytes of address space the process may have, if that is limited (`ulimit -v`).
+pub(crate) fn address_space_limit() -> Option<u64> {
+    getrlimit(Resource::As).current
+}
+
 /// How far from `address` the next one is that is as far past a multiple of a huge page as `like`.
 fn distance(address: usize, like: u64) -> usize {
     (like.wrapping_sub(address as u64) % HUGE_PAGE) as usize
