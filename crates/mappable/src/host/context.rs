@@ -16,7 +16,7 @@ use super::error::TrapReason;
 use super::externref::Dropped;
 use super::ledger::Books;
 use super::seats::Seats;
-use crate::region::{Account, Backing, Charged, Frozen, FrozenRegion, Held, Limits, Mappable};
+use crate::region::{Account, AllocateError, Backing, Charged, Frozen, FrozenRegion, Held, Limits, Mappable};
 use crate::view::{Driving, Mount};
 
 /// Gives the functions of `mappable:memory/types` the context of a store. Implemented by the store's data.
@@ -81,6 +81,9 @@ pub enum HandleError {
     /// The handle is borrowed, so the region is not the host's to take.
     #[error("handle {0} is borrowed: the region is not the host's to take")]
     Borrowed(u32),
+    /// The store's limits have no room for it ([`MappableCtx::try_insert`]).
+    #[error("the store's limits have no room for the region (MappableCtx::set_limits)")]
+    OverQuota,
     /// The operating system did not show the region in the host's address space.
     #[error("the region can't be shown in the host's address space: {0}")]
     NotShown(io::ErrorKind),
@@ -156,6 +159,31 @@ impl MappableCtx {
         self.publish_quota();
     }
 
+    /// What the store's components may hold.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// A new region that begins with `bytes`, as by [`Runtime::allocate_from`](crate::Runtime::allocate_from) of the
+    /// context's runtime: a host function needs no runtime besides the context. Nobody is charged for it before it is given
+    /// to the store.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocateError`].
+    pub fn allocate_from(&self, bytes: &[u8]) -> Result<Mappable, AllocateError> {
+        Mappable::allocate_from(&self.backing, bytes)
+    }
+
+    /// A new region of `size` bytes rounded up to whole granules, one at the least, that reads as zero.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocateError::RegionsExhausted`].
+    pub fn allocate_at_least(&self, size: u64) -> Result<Mappable, AllocateError> {
+        Mappable::allocate_at_least(&self.backing, size)
+    }
+
     /// How many regions and references to frozen ones count against the store's limits, and how many bytes those have
     /// together (an allocation that was frozen once, and in full): what components hold, and what is still shown though
     /// its mapping was dropped.
@@ -172,6 +200,31 @@ impl MappableCtx {
     /// [`HandleError::AnotherRuntime`].
     pub fn insert(&mut self, region: Mappable) -> Result<Resource<Mappable>, HandleError> {
         self.insert_held(Held::Mappable(region)).map(Resource::new_own)
+    }
+
+    /// Gives a region to this store if its limits have room for it: what a host function does with a region that it makes
+    /// because a guest asked for it.
+    ///
+    /// ```
+    /// use mappable::{HandleError, Limits};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = mappable::Runtime::new()?;
+    /// let mut context = runtime.context();
+    /// context.set_limits(Limits { region_bytes: 65_536, ..Limits::default() });
+    /// let answer = context.allocate_from(b"for a guest")?;
+    /// let handle = context.try_insert(answer)?;
+    /// let another = context.allocate_from(b"too much")?;
+    /// assert_eq!(context.try_insert(another).unwrap_err(), HandleError::OverQuota);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::OverQuota`] and [`HandleError::AnotherRuntime`]. The region is freed.
+    pub fn try_insert(&mut self, region: Mappable) -> Result<Resource<Mappable>, HandleError> {
+        self.try_insert_held(Held::Mappable(region)).map(Resource::new_own)
     }
 
     /// Takes a region out of this store: the handle came from a component as `own<mappable>`, or from
@@ -222,6 +275,15 @@ impl MappableCtx {
     /// [`HandleError::AnotherRuntime`].
     pub fn insert_frozen(&mut self, frozen: Frozen) -> Result<Resource<Frozen>, HandleError> {
         self.insert_held(Held::Frozen(frozen.into_region())).map(Resource::new_own)
+    }
+
+    /// Gives a reference to this store if its limits have room for it, as [`MappableCtx::try_insert`] does a region.
+    ///
+    /// # Errors
+    ///
+    /// As [`MappableCtx::try_insert`].
+    pub fn try_insert_frozen(&mut self, frozen: Frozen) -> Result<Resource<Frozen>, HandleError> {
+        self.try_insert_held(Held::Frozen(frozen.into_region())).map(Resource::new_own)
     }
 
     /// Takes a reference out of this store, as [`MappableCtx::remove`] does a region.
@@ -342,6 +404,13 @@ impl MappableCtx {
     fn check_not_given(&self, rep: u32) -> Result<(), HandleError> {
         let is_given = self.entries.get(rep as usize).is_some_and(|entry| entry.given);
         if is_given { Err(HandleError::NotHeld(rep)) } else { Ok(()) }
+    }
+
+    fn try_insert_held(&mut self, held: Held) -> Result<u32, HandleError> {
+        if !self.account.has_room_for(&held, &self.limits) {
+            return Err(HandleError::OverQuota);
+        }
+        self.insert_held(held)
     }
 
     fn insert_held(&mut self, held: Held) -> Result<u32, HandleError> {

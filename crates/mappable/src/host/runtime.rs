@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use mappable_rewrite::{BOUNDED_PAGES, Gate, Reason, RewriteError, Settings, Tier, TierReport, rewrite_with};
+use mappable_rewrite::{BOUNDED_PAGES, Gate, Reason, Report, RewriteError, Settings, Tier, TierReport, rewrite_with};
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
@@ -65,6 +65,8 @@ pub enum RuntimeError {
     AddressSpace {
         /// How many bytes the process may have.
         limit: u64,
+        /// What the operating system says.
+        source: io::Error,
     },
 }
 
@@ -184,8 +186,8 @@ impl RuntimeBuilder {
     pub fn build(self) -> Result<Runtime, RuntimeError> {
         let backing = backing(self.mapping, self.huge_pages, self.idle_regions).map_err(RuntimeError::Backing)?;
         if backing.is_in_file() {
-            if let Some(limit) = short_of(2 * (RESERVATION + GUARD)) {
-                return Err(RuntimeError::AddressSpace { limit });
+            if let Some((limit, source)) = short_of(2 * (RESERVATION + GUARD)) {
+                return Err(RuntimeError::AddressSpace { limit, source });
             }
             install_fault_handler().map_err(RuntimeError::FaultHandler)?;
         }
@@ -204,11 +206,11 @@ impl RuntimeBuilder {
 /// GiB, and a pipeline of a few instances has a dozen of them.
 const ROOM_TO_MAP: u64 = 64 << 30;
 
-/// The limit on the process's address space, if fewer than `bytes` of it are left.
-fn short_of(bytes: u64) -> Option<u64> {
+/// The limit on the process's address space, and what the operating system says, if fewer than `bytes` of it are left.
+fn short_of(bytes: u64) -> Option<(u64, io::Error)> {
     let limit = address_space_limit()?;
-    let reserved = usize::try_from(bytes).ok().and_then(|bytes| Space::reserve(bytes, 0).ok());
-    if reserved.is_some() { None } else { Some(limit) }
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    Space::reserve(bytes, 0).err().map(|error| (limit, error))
 }
 
 /// Memory to lay regions in: pages where the platform has them and they are wanted, or blocks of the heap.
@@ -217,7 +219,7 @@ fn backing(mapping: MappingMode, huge_pages: HugePages, idle_regions: u64) -> io
         return Ok(Backing::in_blocks());
     }
     if mapping != MappingMode::Remap
-        && let Some(limit) = short_of(ROOM_TO_MAP)
+        && let Some((limit, _)) = short_of(ROOM_TO_MAP)
     {
         tracing::info!(limit, "there is little address space: regions are mapped by copying");
         return Ok(Backing::in_blocks());
@@ -370,12 +372,44 @@ impl Runtime {
     /// A component that is not valid, or that would change what is mapped in a way that can't be made sound; one that is
     /// not closed, with [`Tier::Ledger`].
     pub fn compile(&self, component: &[u8]) -> Result<Component, CompileError> {
+        self.compile_with_report(component).map(|(component, _)| component)
+    }
+
+    /// Compiles a component as [`Runtime::compile`] does, and tells what was found in it: of which tier it is, and what
+    /// keeps it from the ledger.
+    ///
+    /// ```
+    /// use mappable::rewrite::TierReport;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = mappable::Runtime::new()?;
+    /// let (component, report) = runtime.compile_with_report(
+    ///     br#"(component
+    ///         (import "mappable:memory/types@0.1.0" (instance $types
+    ///             (export "mappable" (type (sub resource)))))
+    ///         (alias export $types "mappable" (type $mappable))
+    ///         (core module $m (func (export "size") (param i32) (result i64) (i64.const 0)))
+    ///         (core instance $i (instantiate $m))
+    ///         (func (export "size") (param "region" (borrow $mappable)) (result u64)
+    ///             (canon lift (core func $i "size"))))"#,
+    /// )?;
+    /// let TierReport::Baseline { obstacle: Some(obstacle) } = report.tier else { panic!("a borrow stays at baseline") };
+    /// println!("not for the ledger: {obstacle}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::compile`].
+    pub fn compile_with_report(&self, component: &[u8]) -> Result<(Component, Report), CompileError> {
         let binary = to_binary(component)?;
         let in_pages = self.backing.is_in_file();
         let settings = Settings { tier: self.tier, lists: in_pages, bound: in_pages, preload: in_pages };
         let rewritten = rewrite_with(&binary, gate().map_err(CompileError::Gate)?, settings)?;
-        note_tier(&rewritten.report.tier);
-        Component::from_binary(&self.engine, &rewritten.bytes).map_err(CompileError::Engine)
+        note_tier(&rewritten.report);
+        let component = Component::from_binary(&self.engine, &rewritten.bytes).map_err(CompileError::Engine)?;
+        Ok((component, rewritten.report))
     }
 
     /// A new region of `size` bytes, a positive multiple of [`GRANULE`](crate::GRANULE), that reads as zero.
@@ -393,8 +427,7 @@ impl Runtime {
     ///
     /// [`AllocateError::RegionsExhausted`].
     pub fn allocate_at_least(&self, size: u64) -> Result<Mappable, AllocateError> {
-        let rounded = size.max(1).checked_next_multiple_of(crate::GRANULE);
-        self.allocate(rounded.ok_or(AllocateError::RegionsExhausted(size))?)
+        Mappable::allocate_at_least(&self.backing, size)
     }
 
     /// A new region that begins with `bytes`, of as many granules as they take (one at the least). Copies them.
@@ -403,11 +436,7 @@ impl Runtime {
     ///
     /// [`AllocateError`], also where the region can't be mapped into the host.
     pub fn allocate_from(&self, bytes: &[u8]) -> Result<Mappable, AllocateError> {
-        let mut region = self.allocate_at_least(bytes.len() as u64)?;
-        let size = region.size();
-        let to = region.bytes_mut().map_err(|_| AllocateError::RegionsExhausted(size))?;
-        to[..bytes.len()].copy_from_slice(bytes);
-        Ok(region)
+        Mappable::allocate_from(&self.backing, bytes)
     }
 
     /// A context for a store of this runtime's engine. A store keeps the one that it began with.
@@ -437,10 +466,13 @@ fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
 }
 
 /// A component that is not for the ledger runs all the same, only slower: who wants to know why looks here.
-fn note_tier(tier: &TierReport) {
-    match tier {
+fn note_tier(report: &Report) {
+    match &report.tier {
         TierReport::Baseline { obstacle: Some(obstacle) } if matches!(obstacle.reason, Reason::Broken(_)) => {
             tracing::warn!(%obstacle, "a component was compiled for the baseline tier");
+        }
+        TierReport::Baseline { obstacle: Some(obstacle) } if report.maps() => {
+            tracing::info!(%obstacle, "a component with regions was compiled for the baseline tier");
         }
         TierReport::Baseline { obstacle: Some(obstacle) } => {
             tracing::debug!(%obstacle, "a component was compiled for the baseline tier");
@@ -459,6 +491,7 @@ pub(super) fn gate() -> io::Result<&'static Gate> {
     let mut key = [0; 16];
     getrandom::fill(&mut key)?;
     let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    let gate = Gate::new(&format!("k{digits}")).map_err(io::Error::other)?;
+    // Where a linker lacks the functions, the engine names the import that it misses: the name says what is missing.
+    let gate = Gate::new(&format!("needs-add-to-linker-k{digits}")).map_err(io::Error::other)?;
     Ok(GATE.get_or_init(|| gate))
 }

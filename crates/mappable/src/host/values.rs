@@ -9,7 +9,7 @@ use crate::region::{FrozenRegion, Held, Mappable, check_part};
 type Given<To, E> = Result<Result<To, (u32, E)>, TrapReason>;
 
 impl MappableCtx {
-    pub(super) fn allocate(&mut self, size: u64) -> Result<u32, WitAllocateError> {
+    pub(super) fn make(&mut self, size: u64) -> Result<u32, WitAllocateError> {
         // A size that is never right is said to be so whatever the quota.
         Mappable::check_size(size)?;
         self.charge_for(size)?;

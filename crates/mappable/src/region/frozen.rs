@@ -313,6 +313,24 @@ impl Frozen {
     }
 }
 
+/// So that a reference is the bytes of other libraries' types (`bytes::Bytes::from_owner`) without a copy.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// fn sum(bytes: impl AsRef<[u8]>) -> u32 {
+///     bytes.as_ref().iter().map(|&byte| u32::from(byte)).sum()
+/// }
+/// # let runtime = mappable::Runtime::new()?;
+/// assert_eq!(sum(runtime.allocate_from(&[1, 2, 3])?.freeze()?), 6);
+/// # Ok(())
+/// # }
+/// ```
+impl AsRef<[u8]> for Frozen {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl Deref for Frozen {
     type Target = [u8];
 

@@ -104,6 +104,17 @@ impl Account {
             && (bytes == 0 || charged.checked_add(bytes).is_some_and(|bytes| bytes <= limits.region_bytes))
     }
 
+    /// Whether there may be this one more.
+    pub(crate) fn has_room_for(&self, held: &Held, limits: &Limits) -> bool {
+        let bytes = match held {
+            Held::Mappable(region) => region.size(),
+            // Charged already.
+            Held::Frozen(region) if self.usage().references.contains_key(&region.key()) => 0,
+            Held::Frozen(region) => region.allocation_size(),
+        };
+        self.has_room(bytes, limits)
+    }
+
     /// Charges for what is held from here on. Limits are asked about before, with [`Account::has_room`].
     pub(crate) fn charge(&self, held: Held) -> Charged {
         let (bytes, frozen) = match &held {

@@ -81,6 +81,21 @@ impl Mappable {
         Ok(Self { window, extent, pages: left.pages, was_mapped: false })
     }
 
+    /// One of `size` bytes rounded up to whole granules, one at the least.
+    pub(crate) fn allocate_at_least(backing: &Arc<Backing>, size: u64) -> Result<Self, AllocateError> {
+        let rounded = size.max(1).checked_next_multiple_of(GRANULE);
+        Self::allocate(backing, rounded.ok_or(AllocateError::RegionsExhausted(size))?)
+    }
+
+    /// One that begins with `bytes`, of as many granules as they take.
+    pub(crate) fn allocate_from(backing: &Arc<Backing>, bytes: &[u8]) -> Result<Self, AllocateError> {
+        let mut region = Self::allocate_at_least(backing, bytes.len() as u64)?;
+        let size = region.size();
+        let to = region.bytes_mut().map_err(|_| AllocateError::RegionsExhausted(size))?;
+        to[..bytes.len()].copy_from_slice(bytes);
+        Ok(region)
+    }
+
     /// Whether there can be a region of `size` bytes at all.
     pub(crate) fn check_size(size: u64) -> Result<(), AllocateError> {
         if size == 0 || !size.is_multiple_of(GRANULE) {

@@ -1,8 +1,10 @@
 //! What a store's components may hold, and which sizes are regions at all.
 
-use mappable::{AllocateError, GRANULE, Limits};
+use mappable::{AllocateError, GRANULE, HandleError, Limits};
 
-use crate::support::{AllocateError as WitAllocateError, G, MapError, PartError, Setup, World, on_every_setup};
+use crate::support::{
+    AllocateError as WitAllocateError, G, MapError, PartError, Setup, World, on_every_baseline_setup, on_every_setup,
+};
 
 /// The WIT enum `allocate-error`, by number.
 const INVALID_SIZE: i64 = 0;
@@ -192,5 +194,33 @@ on_every_setup! {
         limit(&mut first, 0, 0);
         assert_eq!(guest.allocate(&mut first, GRANULE), Err(OVER_QUOTA));
         assert!(other.allocate(&mut second, GRANULE).is_ok());
+    }
+}
+
+on_every_baseline_setup! {
+    fn what_the_host_makes_for_a_guest_is_charged_if_it_says_so(setup) {
+        let runtime = setup.runtime();
+        let mut context = runtime.context();
+        let limits = Limits { region_bytes: 3 * GRANULE, regions: 4, ..Limits::default() };
+        context.set_limits(limits);
+        assert_eq!(context.limits(), limits);
+        let region = context.allocate_at_least(2 * GRANULE - 1).unwrap();
+        let first = context.try_insert(region).unwrap();
+        let region = context.allocate_from(&[1; 65_537]).unwrap();
+        assert_eq!(context.try_insert(region).unwrap_err(), HandleError::OverQuota);
+        assert_eq!(context.held(), (1, 2 * GRANULE));
+        // An allocation is charged once, however many references there are.
+        let frozen = context.allocate_from(b"frozen").unwrap().freeze().unwrap();
+        for _ in 0..3 {
+            context.try_insert_frozen(frozen.clone()).unwrap();
+        }
+        assert_eq!(context.held(), (4, 3 * GRANULE));
+        assert_eq!(context.try_insert_frozen(frozen).unwrap_err(), HandleError::OverQuota);
+        context.remove(first).unwrap();
+        let strange = setup.runtime().allocate(GRANULE).unwrap();
+        assert_eq!(context.try_insert(strange).unwrap_err(), HandleError::AnotherRuntime);
+        // Without that, limits are for guests.
+        let region = context.allocate_at_least(9 * GRANULE).unwrap();
+        context.insert(region).unwrap();
     }
 }

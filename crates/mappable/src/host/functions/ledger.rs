@@ -70,7 +70,7 @@ fn add_regions<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) ->
     ledger.func_wrap("mappable-allocate", |mut store: StoreContextMut<'_, T>, (size,): (u64,)| {
         let context = store.data_mut().mappable();
         let [] = context.claim([])?;
-        let answer = context.allocate(size);
+        let answer = context.make(size);
         Ok((given(context, answer)?,))
     })?;
     ledger.func_wrap("mappable-size", |mut store: StoreContextMut<'_, T>, (_,): (u32,)| {

@@ -12,7 +12,7 @@ type Region = Resource<Mappable>;
 
 pub(super) fn add<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     types.func_wrap("[static]mappable.allocate", |mut store: StoreContextMut<'_, T>, (size,): (u64,)| {
-        let answer: Result<u32, WitAllocateError> = store.data_mut().mappable().allocate(size);
+        let answer: Result<u32, WitAllocateError> = store.data_mut().mappable().make(size);
         Ok((answer.map(give::<Mappable>),))
     })?;
     types.func_wrap("[method]mappable.size", |mut store: StoreContextMut<'_, T>, (this,): (Region,)| {
