@@ -260,6 +260,10 @@ pub enum TrapReason {
         /// The resource of the package that the handle was passed as.
         kind: &'static str,
     },
+    /// The embedder compiled the component by another way than [`Runtime::compile`](crate::Runtime::compile), which makes it
+    /// ready to map.
+    #[error("the component was not compiled by mappable: use Runtime::compile in place of Component::new")]
+    NotCompiled,
     /// The embedder keeps a context in the store that another [`Runtime`](crate::Runtime) made.
     #[error(
         "the store's context is of another runtime: make it with Runtime::context of the one whose engine the store has"

@@ -1,25 +1,80 @@
 //! Only components that `Runtime::compile` has rewritten link to the functions that change what is mapped.
 
 use mappable::rewrite::{MemoryFault, RewriteError, ShapeFault};
-use mappable::{CompileError, GRANULE, Runtime};
+use mappable::{CompileError, GRANULE, Runtime, TrapReason};
 use wasmtime::Store;
-use wasmtime::component::Component;
+use wasmtime::component::{Component, Type, Val};
 
-use crate::support::{G, Guest, Setup, State, World, linker, on_every_baseline_setup, on_every_setup};
+use crate::support::{
+    G, Guest, Setup, State, World, add_env, linker, on_every_baseline_setup, on_every_setup, trapped,
+};
 use crate::wat;
 
+/// Functions of a guest that call one of the package's, and how the guest comes by the handle that they take.
+const CALLS: [(&str, Option<&str>); 7] = [
+    ("allocate", None),
+    ("map", Some("take")),
+    ("size", Some("take")),
+    ("read", Some("take")),
+    ("freeze", Some("take")),
+    ("map-frozen", Some("take-frozen")),
+    ("size-frozen", Some("take-frozen")),
+];
+
 on_every_setup! {
-    fn a_component_that_was_compiled_otherwise_is_not_linked(setup) {
-        let mut world = World::new(setup);
+    fn a_component_that_was_compiled_otherwise_can_do_nothing(setup) {
+        let world = World::new(setup);
+        let otherwise = |text: &str| {
+            let binary = ::wat::parse_str(text).unwrap();
+            Component::from_binary(world.runtime().engine(), &binary).unwrap()
+        };
         let text = wat::guest(setup.memory());
-        for text in [text.clone(), wat::pair(setup.memory()), text.replace("mappable:memory/", "mappable:k00/")] {
-            let binary = ::wat::parse_str(&text).unwrap();
-            let component = Component::from_binary(world.runtime().engine(), &binary).unwrap();
-            let error = world.fixture.linker.instantiate(&mut world.store, &component).err().unwrap();
-            let error = format!("{error:?}");
-            assert!(error.contains("mappable:") && error.contains("types@0.1.0"), "{error}");
+        let instantiate = |component: &Component| -> wasmtime::Result<_> {
+            let mut store = Store::new(world.runtime().engine(), State::new(world.runtime()));
+            let instance = world.fixture.linker.instantiate(&mut store, component)?;
+            let guest = Guest::new(instance, &mut store, None);
+            Ok((store, guest))
+        };
+        // Each function of the package says why, and no other is linked.
+        for (name, handles) in CALLS {
+            let (mut store, guest) = instantiate(&otherwise(&text)).unwrap();
+            let func = guest.func(&mut store, name);
+            let (params, results) = (func.ty(&store).params().len(), func.ty(&store).results().len());
+            let mut given = vec![];
+            if let Some(take) = handles {
+                let region = world.region(1, 1);
+                let context = &mut store.data_mut().mappable;
+                let taken: wasmtime::Result<u32> = if take == "take" {
+                    let region = context.insert(region).unwrap();
+                    guest.call(&mut store, "take", (region,))
+                } else {
+                    let frozen = context.insert_frozen(region.freeze().unwrap()).unwrap();
+                    guest.call(&mut store, "take-frozen", (frozen,))
+                };
+                given.push(Val::U32(taken.unwrap()));
+            }
+            let ty = func.ty(&store);
+            let rest = ty.params().skip(given.len()).map(|(_, ty)| match ty {
+                Type::U64 => Val::U64(0),
+                _ => Val::U32(0),
+            });
+            given.extend(rest);
+            assert_eq!(given.len(), params, "{name}");
+            let error = trapped(func.call(&mut store, &given, &mut vec![Val::Bool(false); results]));
+            assert!(matches!(error.downcast_ref(), Some(TrapReason::NotCompiled)), "{name}: {error:?}");
         }
-        world.guest();
+        let forged = otherwise(&text.replace("mappable:memory/", "mappable:k00/"));
+        assert!(instantiate(&forged).is_err());
+    }
+
+    fn a_linker_that_lacks_the_functions_is_told_what_to_call(setup) {
+        let world = World::new(setup);
+        let component = world.fixture.compile(&wat::guest(setup.memory()));
+        let mut store = Store::new(world.runtime().engine(), State::new(world.runtime()));
+        let mut linker = wasmtime::component::Linker::<State>::new(world.runtime().engine());
+        add_env(&mut linker);
+        let error = format!("{:#}", linker.instantiate(&mut store, &component).err().unwrap());
+        assert!(error.contains("needs-add-to-linker"), "{error}");
     }
 
     fn an_older_compatible_version_is_linked(setup) {

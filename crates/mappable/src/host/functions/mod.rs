@@ -30,7 +30,8 @@ const MAX_READ: u32 = 16 << 20;
 /// [`Runtime::compile`](crate::Runtime::compile)).
 ///
 /// The functions are found under a name that only `compile` gives to a component's import, so a component that was
-/// compiled otherwise, and lacks the refreshes on which isolation rests, is not linked to them.
+/// compiled otherwise, and lacks the refreshes on which isolation rests, is not linked to them. Under the package's own name
+/// it finds functions that do nothing but trap, with [`TrapReason::NotCompiled`](crate::TrapReason::NotCompiled).
 ///
 /// # Call hooks
 ///
@@ -51,8 +52,46 @@ pub fn add_to_linker<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmt
     swapping::add(&mut types)?;
     mappable::add(&mut types)?;
     frozen::add(&mut types)?;
-    ledger::add(linker)
+    ledger::add(linker)?;
+    explain(linker)
 }
+
+/// Adds the package under its own name, with functions that say what is wrong: only a component that was not made ready
+/// by [`Runtime::compile`](crate::Runtime::compile) imports it so. It can't map, and what it can do with handles (keep them,
+/// pass them on, drop them) rests on the engine alone.
+fn explain<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    let mut types = linker.instance(&format!("mappable:memory/{INTERFACE}"))?;
+    types.resource("mappable", ResourceType::host::<Mappable>(), drop_handle::<T>)?;
+    types.resource("mapping", ResourceType::host::<Mapping>(), drop_handle::<T>)?;
+    types.resource("frozen", ResourceType::host::<Frozen>(), drop_handle::<T>)?;
+    types.resource("frozen-mapping", ResourceType::host::<FrozenMapping>(), drop_handle::<T>)?;
+    for name in FUNCTIONS {
+        types.func_new(name, |_, _, _, _| Err(TrapReason::NotCompiled.into()))?;
+    }
+    Ok(())
+}
+
+/// The package's functions.
+const FUNCTIONS: [&str; 18] = [
+    "granule",
+    "[static]mappable.allocate",
+    "[method]mappable.size",
+    "[static]mappable.map",
+    "[method]mappable.read",
+    "[method]mappable.write",
+    "[static]mappable.freeze",
+    "[static]mappable.split",
+    "[static]mappable.join",
+    "[static]mapping.unmap",
+    "[method]frozen.size",
+    "[method]frozen.clone",
+    "[method]frozen.slice",
+    "[static]frozen.map",
+    "[static]frozen.thaw",
+    "[method]frozen.copy",
+    "[method]frozen.read",
+    "[static]frozen-mapping.unmap",
+];
 
 fn drop_handle<T: MappableView + 'static>(mut store: StoreContextMut<'_, T>, rep: u32) -> wasmtime::Result<()> {
     store.data_mut().mappable().drop_handle(rep);
