@@ -11,7 +11,7 @@ use wasmtime::{Config, Engine};
 use super::context::MappableCtx;
 use super::probe::{self, ProbeError};
 use crate::region::{AllocateError, Backing, GUARD, HugePages, Mappable, RESERVATION};
-use crate::sys::{Space, address_space_limit};
+use crate::sys::{Space, address_space_limit, may_refuse_pages};
 use crate::tuning;
 use crate::view::{Allowance, Creator, Driving, Memories, MemoryShape, Strategy, Unmappable, strategy_for};
 
@@ -20,10 +20,12 @@ use crate::view::{Allowance, Creator, Driving, Memories, MemoryShape, Strategy, 
 #[non_exhaustive]
 pub enum MappingMode {
     /// By swapping views where the memory can be, by remapping where not; by copying where the platform has not the
-    /// means for either, or the process's address space is limited (`ulimit -v`) and less than 64 GiB of it are left.
+    /// means for either, or the process's address space is limited (`ulimit -v`) and less than 64 GiB of it are left, or the system never overcommits
+    /// (`vm.overcommit_memory` is 2) and would end the process at the first touch of a page that it does not have.
     #[default]
     Auto,
-    /// By remapping always: a system call each time, and no view but the first.
+    /// By remapping always: a system call each time, and no view but the first. Also where [`MappingMode::Auto`] would copy
+    /// for want of address space, or because the system never overcommits.
     Remap,
     /// By copying always, on any platform: the bytes are moved into the memory and out of it, and the engine checks every
     /// access to a memory. A store into a frozen mapping does not trap; it is gone with the mapping.
@@ -222,6 +224,10 @@ fn backing(mapping: MappingMode, huge_pages: HugePages, idle_regions: u64) -> io
         && let Some((limit, _)) = short_of(ROOM_TO_MAP)
     {
         tracing::info!(limit, "there is little address space: regions are mapped by copying");
+        return Ok(Backing::in_blocks());
+    }
+    if mapping != MappingMode::Remap && may_refuse_pages() {
+        tracing::info!("the system never overcommits (vm.overcommit_memory = 2): regions are mapped by copying");
         return Ok(Backing::in_blocks());
     }
     match Backing::in_file(huge_pages, idle_regions) {

@@ -9,12 +9,14 @@
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod linux;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-pub(crate) use linux::{File, Guard, Space, address_space_limit, faults, install_fault_handler};
+pub(crate) use linux::{File, Guard, Space, address_space_limit, faults, install_fault_handler, may_refuse_pages};
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 mod unsupported;
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-pub(crate) use unsupported::{File, Guard, Space, address_space_limit, faults, install_fault_handler};
+pub(crate) use unsupported::{
+    File, Guard, Space, address_space_limit, faults, install_fault_handler, may_refuse_pages,
+};
 
 #[cfg(feature = "fault-injection")]
 pub mod injection;

@@ -125,3 +125,7 @@ fn unsupported() -> io::Error {
 pub(crate) fn address_space_limit() -> Option<u64> {
     None
 }
+
+pub(crate) fn may_refuse_pages() -> bool {
+    false
+}

@@ -320,6 +320,17 @@ impl Drop for Space {
     }
 }
 
+/// Whether the system may refuse a page of a file in memory when it is first touched, with a signal that ends the process:
+/// where it commits no more than it has, it counts such pages as they come.
+pub(crate) fn may_refuse_pages() -> bool {
+    std::fs::read_to_string("/proc/sys/vm/overcommit_memory").is_ok_and(|mode| never_overcommits(&mode))
+}
+
+/// `vm.overcommit_memory` is 2.
+fn never_overcommits(mode: &str) -> bool {
+    mode.trim() == "2"
+}
+
 /// How many bytes of address space the process may have, if that is limited (`ulimit -v`).
 pub(crate) fn address_space_limit() -> Option<u64> {
     getrlimit(Resource::As).current
@@ -335,6 +346,12 @@ mod tests {
     use super::*;
 
     const LEN: usize = 1 << 20;
+
+    #[test]
+    fn only_mode_2_of_overcommitment_refuses_pages() {
+        assert!(never_overcommits("2\n"));
+        assert!(["0\n", "1\n", "", "22"].iter().all(|mode| !never_overcommits(mode)));
+    }
 
     #[test]
     fn a_mapping_that_fails_leaves_the_space_ours() {
