@@ -6,6 +6,9 @@
 #   guests/build.sh --check           fail when guests/built is not what the sources make: the sources' hashes differ
 #                                     from the record or, when the record's compiler is the one here, a build does
 #   guests/build.sh --check-sources   the first half of --check, which needs no compiler for WebAssembly
+#   guests/build.sh --standalone PACKAGE OUT ARG…
+#                                     build a guest that is a package of its own, in the folder PACKAGE, to the component
+#                                     OUT, and pass ARG… to cargo
 #
 # Needs a compiler for wasm32-unknown-unknown. That is, in this order:
 #   - a rustup toolchain with the target (`rustup target add wasm32-unknown-unknown`);
@@ -27,13 +30,14 @@ case "${1-}" in
     '') ;;
     --check) mode=check ;;
     --check-sources) mode=check-sources ;;
-    *) fail "unknown argument $1: --check, --check-sources or none" ;;
+    --standalone) mode=standalone ;;
+    *) fail "unknown argument $1: --check, --check-sources, --standalone or none" ;;
 esac
 
 # What the components come from, relative to the project's root.
 sources=(
     wit
-    crates/mappable-guest/Cargo.toml crates/mappable-guest/src
+    crates/mappable-guest/Cargo.toml crates/mappable-guest/src crates/mappable-guest/wit
     guests/Cargo.toml guests/Cargo.lock guests/build.sh guests/wit
     guests/image-ops/Cargo.toml guests/image-ops/src
     guests/stage-kit/Cargo.toml guests/stage-kit/src
@@ -109,9 +113,9 @@ build_variant() {
     done
 }
 
-# build_all OUT: builds all guests to OUT.
-build_all() {
-    local out=$1 sysroot home directory
+# Sets the compiler's flags and wrapper, for all crates that are built from here on.
+set_flags() {
+    local sysroot home directory
     # What is downloaded is there from here on, so that its paths can be mapped.
     cargo_guests fetch --quiet
     sysroot=$("$rustc" --print sysroot)
@@ -125,9 +129,29 @@ build_all() {
     make_wrapper
     CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; echo "${flags[*]}")
     export CARGO_ENCODED_RUSTFLAGS
+}
+
+# build_all OUT: builds all guests to OUT.
+build_all() {
+    local out=$1
+    set_flags
     build_variant "$out" regions ''
     build_variant "$out" copying .copying
     unset CARGO_ENCODED_RUSTFLAGS RUSTC_WRAPPER
+}
+
+# build_standalone PACKAGE OUT ARG…: builds one guest, by the guests' profile: so the standard library is built once.
+build_standalone() {
+    local package=$1 out=$2 name line
+    name=$(basename "$out" .wasm)
+    # Of guests/Cargo.toml: each line of its release profile as a setting.
+    local profile=()
+    while read -r line; do profile+=(--config "profile.release.$line"); done \
+        < <(sed -n '/^\[profile.release\]$/,$ { /=/p }' "$here/Cargo.toml")
+    set_flags
+    RUSTC=$rustc "$cargo" build --quiet --release --manifest-path "$package/Cargo.toml" --target "$target" \
+        --target-dir "$here/target/guests" "${extra[@]}" "${profile[@]}" "${@:3}"
+    "$componentize" component "$here/target/guests/$target/release/${name//-/_}.wasm" "$out"
 }
 
 # cargo tells crates apart by their paths, absolute ones outside the workspace (mappable-guest's), and the compiler
@@ -156,6 +180,12 @@ record() {
 }
 
 build_componentize
+
+if [[ $mode == standalone ]]; then
+    find_toolchain
+    build_standalone "${@:2}"
+    exit
+fi
 
 if [[ $mode == build ]]; then
     find_toolchain

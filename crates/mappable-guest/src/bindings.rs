@@ -1,6 +1,6 @@
 //! The interface `mappable:memory/types`: as `wit-bindgen` makes it, or natively an implementation in plain memory.
 //!
-//! For a component's own `wit_bindgen::generate!`: `with: { "mappable:memory/types@0.1.0":
+//! What a component's own `wit_bindgen::generate!` is to use: `with: { "mappable:memory/types@0.1.0":
 //! mappable_guest::bindings::types }`.
 //!
 //! # Safety
@@ -12,7 +12,7 @@
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 mod generated {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "mappable:memory/imports",
     });
 }

@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use crate::GRANULE_BYTES;
+use crate::GRANULE;
 use crate::bindings::types;
+use crate::frozen::Frozen;
 use crate::mapped::Mapped;
 use crate::region::Mappable;
 
@@ -12,29 +13,20 @@ use crate::region::Mappable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AllocateError {
-    /// The size is zero or not a multiple of the granule.
-    InvalidSize {
-        /// The size that was asked for.
-        size_bytes: u64,
-    },
-    /// The region would take this component over a quota that its host has set.
-    OverQuota {
-        /// The size that was asked for.
-        size_bytes: u64,
-    },
-    /// The host has no room for it.
-    Exhausted {
-        /// The size that was asked for.
-        size_bytes: u64,
-    },
+    /// The size is zero, or not a multiple of [`GRANULE`].
+    InvalidRegionSize(u64),
+    /// A region of this size would take this component over a quota that its host has set.
+    RegionOverQuota(u64),
+    /// The host has no room for a region of this size.
+    RegionsExhausted(u64),
 }
 
 impl AllocateError {
-    pub(crate) fn new(error: types::AllocateError, size_bytes: u64) -> AllocateError {
+    pub(crate) fn new(error: types::AllocateError, size: u64) -> AllocateError {
         match error {
-            types::AllocateError::InvalidRegionSize => AllocateError::InvalidSize { size_bytes },
-            types::AllocateError::RegionOverQuota => AllocateError::OverQuota { size_bytes },
-            types::AllocateError::RegionsExhausted => AllocateError::Exhausted { size_bytes },
+            types::AllocateError::InvalidRegionSize => AllocateError::InvalidRegionSize(size),
+            types::AllocateError::RegionOverQuota => AllocateError::RegionOverQuota(size),
+            types::AllocateError::RegionsExhausted => AllocateError::RegionsExhausted(size),
         }
     }
 }
@@ -42,15 +34,13 @@ impl AllocateError {
 impl fmt::Display for AllocateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AllocateError::InvalidSize { size_bytes } => {
-                write!(f, "a region of {size_bytes} bytes can't be: its size is a positive multiple of {GRANULE_BYTES}")
+            AllocateError::InvalidRegionSize(size) => {
+                write!(f, "a region can't have {size} bytes: its size is a positive multiple of {GRANULE}")
             }
-            AllocateError::OverQuota { size_bytes } => {
-                write!(f, "a region of {size_bytes} bytes is over the quota that the host has set")
+            AllocateError::RegionOverQuota(size) => {
+                write!(f, "a region of {size} bytes is over the quota that the host has set")
             }
-            AllocateError::Exhausted { size_bytes } => {
-                write!(f, "the host has no room for a region of {size_bytes} bytes")
-            }
+            AllocateError::RegionsExhausted(size) => write!(f, "the host has no room for a region of {size} bytes"),
         }
     }
 }
@@ -73,12 +63,12 @@ pub enum MapReason {
     /// This component's memory has no room for a placement, and can't grow so far.
     MemoryFull {
         /// The size of the region.
-        size_bytes: u64,
+        size: u64,
     },
     /// The mapping would take this component over a quota that its host has set. Unmapping others helps.
-    OverQuota {
+    MappingOverQuota {
         /// The size of the region.
-        size_bytes: u64,
+        size: u64,
     },
     /// The host refused the placement, which none does that keeps to the interface.
     Refused(types::MapError),
@@ -87,11 +77,11 @@ pub enum MapReason {
 impl<R> fmt::Display for MapFailed<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason {
-            MapReason::MemoryFull { size_bytes } => {
-                write!(f, "the component's memory has no room to map a region of {size_bytes} bytes")
+            MapReason::MemoryFull { size } => {
+                write!(f, "the component's memory has no room to map a region of {size} bytes")
             }
-            MapReason::OverQuota { size_bytes } => {
-                write!(f, "mapping a region of {size_bytes} bytes is over the quota that the host has set")
+            MapReason::MappingOverQuota { size } => {
+                write!(f, "mapping a region of {size} bytes is over the quota that the host has set")
             }
             MapReason::Refused(error) => write!(f, "the host refused to map the region: {error:?}"),
         }
@@ -107,12 +97,12 @@ pub struct UnmapFailed<M = Mapped> {
     /// The region, as it was.
     pub mapped: Box<M>,
     /// What the host said.
-    pub error: types::MapError,
+    pub reason: types::MapError,
 }
 
 impl<M> fmt::Display for UnmapFailed<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the host refused to unmap the region: {:?}", self.error)
+        write!(f, "the host refused to unmap the region: {:?}", self.reason)
     }
 }
 
@@ -127,7 +117,7 @@ pub enum PartError {
     /// A part is empty, or not all inside the region.
     OutsideRegion,
     /// One more region would take this component over a quota that its host has set.
-    OverQuota,
+    RegionOverQuota,
 }
 
 impl From<types::PartError> for PartError {
@@ -135,7 +125,7 @@ impl From<types::PartError> for PartError {
         match error {
             types::PartError::PartMisaligned => PartError::Misaligned,
             types::PartError::PartOutsideRegion => PartError::OutsideRegion,
-            types::PartError::RegionOverQuota => PartError::OverQuota,
+            types::PartError::RegionOverQuota => PartError::RegionOverQuota,
         }
     }
 }
@@ -143,9 +133,9 @@ impl From<types::PartError> for PartError {
 impl fmt::Display for PartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PartError::Misaligned => write!(f, "a part of a region begins and ends on a multiple of {GRANULE_BYTES}"),
+            PartError::Misaligned => write!(f, "a part of a region begins and ends on a multiple of {GRANULE}"),
             PartError::OutsideRegion => f.write_str("a part of a region is not empty, and inside the region"),
-            PartError::OverQuota => f.write_str("one more region is over the quota that the host has set"),
+            PartError::RegionOverQuota => f.write_str("one more region is over the quota that the host has set"),
         }
     }
 }
@@ -158,12 +148,12 @@ pub struct SplitFailed {
     /// The region, as it was.
     pub region: Mappable,
     /// Why.
-    pub error: PartError,
+    pub reason: PartError,
 }
 
 impl fmt::Display for SplitFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the region was not split: {}", self.error)
+        write!(f, "the region was not split: {}", self.reason)
     }
 }
 
@@ -186,21 +176,37 @@ impl fmt::Display for JoinFailed {
 
 impl core::error::Error for JoinFailed {}
 
+/// Frozen bytes were not thawed: this is not the only reference to them. It is given back.
+#[derive(Debug)]
+pub struct ThawFailed {
+    /// The reference, as it was.
+    pub frozen: Frozen,
+}
+
+impl fmt::Display for ThawFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = self.frozen.size();
+        write!(f, "{size} frozen bytes were not thawed: there are other references to them")
+    }
+}
+
+impl core::error::Error for ThawFailed {}
+
 /// A range of bytes that is not inside the region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RangeError {
     /// Where the range begins.
-    pub offset_bytes: u64,
+    pub offset: u64,
     /// How long it is.
-    pub length_bytes: u64,
+    pub length: u64,
     /// How long the region is.
-    pub size_bytes: u64,
+    pub size: u64,
 }
 
 impl fmt::Display for RangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RangeError { offset_bytes, length_bytes, size_bytes } = self;
-        write!(f, "{length_bytes} bytes from {offset_bytes} are not inside a region of {size_bytes} bytes")
+        let RangeError { offset, length, size } = self;
+        write!(f, "{length} bytes from {offset} are not inside a region of {size} bytes")
     }
 }
 

@@ -1,7 +1,9 @@
 //! [`Frozen`]: a reference to a region whose bytes never change.
 
+use core::ops::Range;
+
 use crate::bindings::types;
-use crate::error::{AllocateError, MapFailed, PartError, RangeError};
+use crate::error::{AllocateError, MapFailed, PartError, RangeError, ThawFailed};
 use crate::handle::Owned;
 use crate::held::Held;
 use crate::mapped::MappedFrozen;
@@ -17,18 +19,18 @@ pub struct Frozen(Owned<types::Frozen>);
 
 impl Frozen {
     /// A reference of a size that is known.
-    pub(crate) fn new(raw: types::Frozen, size_bytes: u64) -> Frozen {
-        Frozen(Owned::new(raw, size_bytes))
+    pub(crate) fn new(raw: types::Frozen, size: u64) -> Frozen {
+        Frozen(Owned::new(raw, size))
     }
 
     pub(crate) fn from_owned(frozen: Owned<types::Frozen>) -> Frozen {
         Frozen(frozen)
     }
 
-    /// The size in bytes, of the whole region or of the slice, a multiple of [`GRANULE_BYTES`](crate::GRANULE_BYTES).
+    /// The size in bytes, of the whole region or of the slice, a multiple of [`GRANULE`](crate::GRANULE).
     /// The first time, a call of the host.
-    pub fn size_bytes(&self) -> u64 {
-        self.0.size_bytes()
+    pub fn size(&self) -> u64 {
+        self.0.size()
     }
 
     /// Another reference to the same bytes. Costs the same at every size.
@@ -37,20 +39,21 @@ impl Frozen {
     ///
     /// One more region is over a quota, or the host has no room.
     pub fn try_clone(&self) -> Result<Frozen, AllocateError> {
-        let size_bytes = self.size_bytes();
-        let raw = self.0.raw.clone().map_err(|error| AllocateError::new(error, size_bytes))?;
-        Ok(Frozen::new(raw, size_bytes))
+        let size = self.size();
+        let raw = self.0.raw.clone().map_err(|error| AllocateError::new(error, size))?;
+        Ok(Frozen::new(raw, size))
     }
 
-    /// A reference to the `size_bytes` at `offset_bytes` alone, both multiples of
-    /// [`GRANULE_BYTES`](crate::GRANULE_BYTES). Costs the same at every size.
+    /// A reference to the bytes of `range` alone, whose bounds are multiples of [`GRANULE`](crate::GRANULE). Costs the same
+    /// at every size.
     ///
     /// # Errors
     ///
     /// They are no such multiples or not inside the region, or one more region is over a quota.
-    pub fn slice(&self, offset_bytes: u64, size_bytes: u64) -> Result<Frozen, PartError> {
-        let raw = self.0.raw.slice(offset_bytes, size_bytes)?;
-        Ok(Frozen::new(raw, size_bytes))
+    pub fn slice(&self, range: Range<u64>) -> Result<Frozen, PartError> {
+        let size = range.end.saturating_sub(range.start);
+        let raw = self.0.raw.slice(range.start, size)?;
+        Ok(Frozen::new(raw, size))
     }
 
     /// Maps the bytes into this component's memory, to be read.
@@ -73,12 +76,12 @@ impl Frozen {
     ///
     /// # Errors
     ///
-    /// There are other references, in whatever component. This one is given back.
-    pub fn thaw(self) -> Result<Mappable, Frozen> {
-        let size_bytes = self.size_bytes();
+    /// There are other references, in whatever component. The error gives this one back.
+    pub fn thaw(self) -> Result<Mappable, ThawFailed> {
+        let size = self.size();
         match types::Frozen::thaw(self.0.raw) {
-            Ok(raw) => Ok(Mappable::new(raw, size_bytes)),
-            Err(raw) => Err(Frozen::new(raw, size_bytes)),
+            Ok(raw) => Ok(Mappable::new(raw, size)),
+            Err(raw) => Err(ThawFailed { frozen: Frozen::new(raw, size) }),
         }
     }
 
@@ -88,18 +91,18 @@ impl Frozen {
     ///
     /// As [`Mappable::allocate`].
     pub fn copy(&self) -> Result<Mappable, AllocateError> {
-        let size_bytes = self.size_bytes();
-        let raw = self.0.raw.copy().map_err(|error| AllocateError::new(error, size_bytes))?;
-        Ok(Mappable::new(raw, size_bytes))
+        let size = self.size();
+        let raw = self.0.raw.copy().map_err(|error| AllocateError::new(error, size))?;
+        Ok(Mappable::new(raw, size))
     }
 
-    /// Copies bytes out, from `offset_bytes`.
+    /// Copies bytes out, from `offset`.
     ///
     /// # Errors
     ///
     /// The range is not inside the region. Then `into` may have been written in part.
-    pub fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<(), RangeError> {
-        self.0.read(offset_bytes, into)
+    pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), RangeError> {
+        self.0.read(offset, into)
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) trait Handle: Sized + fmt::Debug {
     fn map(self, at: &Placement, size: usize) -> Result<Self::Mapping, (Self, types::MapError)>;
     fn unmap(mapping: Self::Mapping, at: &Placement, size: usize) -> Result<Self, (Self::Mapping, types::MapError)>;
 
-    /// Has the bytes at a placement, a copy, be those of the region: nothing to do for one that can't be written.
+    /// Copies bytes to the region's beginning. Does nothing for one that can't be written.
     fn write_back(&self, copy: &[u8]);
 }
 
@@ -86,49 +86,49 @@ impl Handle for types::Frozen {
 pub(crate) struct Owned<H> {
     pub(crate) raw: H,
     /// In bytes; 0 is not known yet.
-    size_bytes: Cell<u64>,
+    size: Cell<u64>,
 }
 
 impl<H: Handle> Owned<H> {
-    pub(crate) fn new(raw: H, size_bytes: u64) -> Owned<H> {
-        Owned { raw, size_bytes: Cell::new(size_bytes) }
+    pub(crate) fn new(raw: H, size: u64) -> Owned<H> {
+        Owned { raw, size: Cell::new(size) }
     }
 
     pub(crate) fn of_unknown_size(raw: H) -> Owned<H> {
         Owned::new(raw, 0)
     }
 
-    pub(crate) fn size_bytes(&self) -> u64 {
-        if self.size_bytes.get() == 0 {
-            self.size_bytes.set(self.raw.size());
+    pub(crate) fn size(&self) -> u64 {
+        if self.size.get() == 0 {
+            self.size.set(self.raw.size());
         }
-        self.size_bytes.get()
+        self.size.get()
     }
 
-    pub(crate) fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<(), RangeError> {
-        let end = offset_bytes.checked_add(into.len() as u64);
-        if end.is_none_or(|end| end > self.size_bytes()) {
-            return Err(self.range_error(offset_bytes, into.len()));
+    pub(crate) fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), RangeError> {
+        let end = offset.checked_add(into.len() as u64);
+        if end.is_none_or(|end| end > self.size()) {
+            return Err(self.range_error(offset, into.len()));
         }
-        read(&self.raw, offset_bytes, into)
+        read(&self.raw, offset, into)
     }
 
-    pub(crate) fn range_error(&self, offset_bytes: u64, length: usize) -> RangeError {
-        RangeError { offset_bytes, length_bytes: length as u64, size_bytes: self.size_bytes() }
+    pub(crate) fn range_error(&self, offset: u64, length: usize) -> RangeError {
+        RangeError { offset, length: length as u64, size: self.size() }
     }
 }
 
 /// Copies bytes out of a region in pieces, since the host gives each as a vector. None is too long for a host.
-pub(crate) fn read<H: Handle>(raw: &H, offset_bytes: u64, into: &mut [u8]) -> Result<(), RangeError> {
-    let mut offset = offset_bytes;
+pub(crate) fn read<H: Handle>(raw: &H, offset: u64, into: &mut [u8]) -> Result<(), RangeError> {
+    let mut at = offset;
     for chunk in into.chunks_mut(COPY_CHUNK_BYTES) {
-        let bytes = raw.read(offset, chunk.len() as u32).map_err(|_| RangeError {
-            offset_bytes: offset,
-            length_bytes: chunk.len() as u64,
-            size_bytes: raw.size(),
+        let bytes = raw.read(at, chunk.len() as u32).map_err(|_| RangeError {
+            offset: at,
+            length: chunk.len() as u64,
+            size: raw.size(),
         })?;
         chunk.copy_from_slice(&bytes);
-        offset += bytes.len() as u64;
+        at += bytes.len() as u64;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::pool::Placement;
 /// component itself copies the whole placement to be asked.
 static UNMAPPABLE: AtomicBool = AtomicBool::new(false);
 
-/// Has the host be asked again: for tests, in which one process sees many hosts.
+/// Makes the next map ask the host again: for tests, in which one process sees many hosts.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn ask_again() {
     UNMAPPABLE.store(false, Ordering::Relaxed);
@@ -45,10 +45,10 @@ enum Holding<H: Handle> {
 impl<H: Handle> Held<H> {
     /// Maps a region at a placement of its own. An error gives it back.
     pub(crate) fn map(region: Owned<H>) -> Result<Held<H>, (Owned<H>, MapReason)> {
-        let size_bytes = region.size_bytes();
-        let placed = usize::try_from(size_bytes).ok().and_then(|size| Some((size, Placement::acquire(size)?)));
+        let region_size = region.size();
+        let placed = usize::try_from(region_size).ok().and_then(|size| Some((size, Placement::acquire(size)?)));
         let Some((size, placement)) = placed else {
-            return Err((region, MapReason::MemoryFull { size_bytes }));
+            return Err((region, MapReason::MemoryFull { size: region_size }));
         };
         if UNMAPPABLE.load(Ordering::Relaxed) {
             return Ok(Held::copied(region.raw, placement, size));
@@ -63,11 +63,11 @@ impl<H: Handle> Held<H> {
                 return Ok(Held::copied(raw, placement, size));
             }
             MapError::MappingsExhausted => return Ok(Held::copied(raw, placement, size)),
-            MapError::MappingOverQuota => MapReason::OverQuota { size_bytes },
+            MapError::MappingOverQuota => MapReason::MappingOverQuota { size: region_size },
             error => MapReason::Refused(error),
         };
         placement.release();
-        Err((Owned::new(raw, size_bytes), reason))
+        Err((Owned::new(raw, region_size), reason))
     }
 
     /// Fills the placement with the region's bytes instead of mapping it.
@@ -121,7 +121,7 @@ impl<H: Handle> Held<H> {
 }
 
 impl Held<crate::bindings::types::Mappable> {
-    /// Of a frozen region there is no such thing.
+    /// The bytes, to be changed; a frozen region has none that can be.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: the module's: `size` initialised bytes that `self` has the sole use of, mutably borrowed as `self`
         // is.

@@ -16,7 +16,7 @@
 //!
 //! // Sizes are whole granules of 65,536 bytes. A new region reads as zero.
 //! let region = Mappable::allocate_at_least(100_000)?;
-//! assert_eq!(region.size_bytes(), 131_072);
+//! assert_eq!(region.size(), 131_072);
 //!
 //! // Mapped, it is a slice: loads, stores, `copy_from_slice`, SIMD, all work where the bytes lie.
 //! let mut bytes = region.map()?;
@@ -25,7 +25,7 @@
 //!
 //! // Unmapped, it can be handed over: `into()` gives what an import or an export of a component takes.
 //! let region = bytes.unmap();
-//! let handle: mappable_guest::bindings::types::Mappable = region.into();
+//! let handle: mappable_guest::Handle = region.into();
 //! # let region: Mappable = handle.into();
 //! # let bytes = region.map()?;
 //! # assert_eq!(&bytes[..12], b"hello\0\0\0\x07\0\0\0");
@@ -44,17 +44,17 @@
 //!
 //! // `body` is read at two placements, while `head` is written.
 //! let body = body.freeze();
-//! let (one, two) = (body.slice(0, 65_536)?.map()?, body.try_clone()?.map()?);
+//! let (one, two) = (body.slice(0..65_536)?.map()?, body.try_clone()?.map()?);
 //! let mut head = head.map()?;
 //! head.fill(1);
 //! assert_eq!((&one[..5], &two[..5]), (&b"hello"[..], &b"hello"[..]));
 //!
 //! // There are three references, so it is not thawed; and then one.
-//! let body = body.thaw().unwrap_err();
+//! let body = body.thaw().unwrap_err().frozen;
 //! drop((one, two));
 //! let body = body.thaw().unwrap();
-//! let region = Mappable::join(head.unmap(), body)?;
-//! # assert_eq!(region.size_bytes(), 3 * 65_536);
+//! let region = head.unmap().join(body)?;
+//! # assert_eq!(region.size(), 3 * 65_536);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -66,13 +66,13 @@
 //! ```compile_fail,E0382
 //! let region = mappable_guest::Mappable::allocate(65536).unwrap();
 //! let bytes = region.map().unwrap();
-//! region.size_bytes(); // error: `region` was moved into `map`
+//! region.size(); // error: `region` was moved into `map`
 //! ```
 //!
 //! Using it after it was handed over:
 //!
 //! ```compile_fail,E0382
-//! fn hand_over(_: mappable_guest::bindings::types::Mappable) {}
+//! fn hand_over(_: mappable_guest::Handle) {}
 //! let region = mappable_guest::Mappable::allocate(65536).unwrap();
 //! hand_over(region.into());
 //! let bytes = region.map(); // error: `region` was moved into `into`
@@ -81,7 +81,7 @@
 //! Handing it over while it is mapped:
 //!
 //! ```compile_fail,E0277
-//! fn hand_over(_: mappable_guest::bindings::types::Mappable) {}
+//! fn hand_over(_: mappable_guest::Handle) {}
 //! let bytes = mappable_guest::Mappable::allocate(65536).unwrap().map().unwrap();
 //! hand_over(bytes.into()); // error: a `Mapped` is not a `Mappable`
 //! ```
@@ -130,14 +130,21 @@
 //! # Components
 //!
 //! [`bindings`] has the interface `mappable:memory/types` as `wit-bindgen` makes it. A component whose world uses it
-//! says so where it makes its own bindings:
+//! has a copy of `mappable.wit` (it is in this package's `wit/`) in its own `wit/deps/mappable-memory/`, and says where
+//! it makes its bindings that the types are these:
 //!
 //! ```text
-//! wit_bindgen::generate!({
-//!     path: ["path/to/mappable/wit", "wit"],
-//!     with: { "mappable:memory/types@0.1.0": mappable_guest::bindings::types },
-//! });
+//! mod bindings {
+//!     wit_bindgen::generate!({
+//!         path: "wit",
+//!         with: { "mappable:memory/types@0.1.0": mappable_guest::bindings::types },
+//!     });
+//! }
 //! ```
+//!
+//! The module keeps two names apart: for a world that says `use mappable:memory/types.{mappable}`, `generate!` calls
+//! the raw handle `Mappable`, as this crate calls the region. [`Handle`] and [`FrozenHandle`] are other names for the raw
+//! handles, the ones that the host's crate has for them, too.
 //!
 //! # Native builds
 //!
@@ -162,10 +169,26 @@ mod pool;
 mod region;
 mod sys;
 
-pub use error::{AllocateError, JoinFailed, MapFailed, MapReason, PartError, RangeError, SplitFailed, UnmapFailed};
+pub use error::{
+    AllocateError, JoinFailed, MapFailed, MapReason, PartError, RangeError, SplitFailed, ThawFailed, UnmapFailed,
+};
 pub use frozen::Frozen;
 pub use mapped::{Mapped, MappedFrozen};
 pub use region::Mappable;
 
 /// The size of a granule in bytes, one page of WebAssembly: sizes of regions are multiples of it.
-pub const GRANULE_BYTES: usize = 65_536;
+pub const GRANULE: u64 = 65_536;
+
+/// [`GRANULE`] as addresses are counted.
+const GRANULE_BYTES: usize = GRANULE as usize;
+
+/// A handle to a region, as components are passed it and give it: `own<mappable>`, or `borrow<mappable>`.
+pub type Handle = bindings::types::Mappable;
+
+/// A handle to a reference to a frozen region: `own<frozen>`, or `borrow<frozen>`.
+pub type FrozenHandle = bindings::types::Frozen;
+
+/// The page of the package, whose examples are compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

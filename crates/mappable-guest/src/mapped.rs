@@ -1,7 +1,7 @@
 //! [`Mapped`] and [`MappedFrozen`]: the guards through which a mapped region's bytes are reached.
 
 use alloc::boxed::Box;
-use core::ops::{Deref, DerefMut};
+use core::ops::{Bound, Deref, DerefMut, RangeBounds};
 
 use bytemuck::Pod;
 
@@ -85,7 +85,7 @@ impl Mapped {
     pub fn try_unmap(self) -> Result<Mappable, UnmapFailed> {
         match self.0.take().unmap() {
             Ok(region) => Ok(Mappable::from_owned(region)),
-            Err((held, error)) => Err(UnmapFailed { mapped: Box::new(Mapped::new(held)), error }),
+            Err((held, reason)) => Err(UnmapFailed { mapped: Box::new(Mapped::new(held)), reason }),
         }
     }
 
@@ -105,6 +105,35 @@ impl Mapped {
     pub fn as_pod_mut<T: Pod>(&mut self) -> &mut [T] {
         let whole = pod_bytes::<T>(self.len());
         bytemuck::cast_slice_mut(&mut self[..whole])
+    }
+
+    /// The bytes at `range`, in bytes, as values of `T`. Costs nothing.
+    ///
+    /// What a region holds is often shorter than the region, whose size is whole granules: `as_pod_at(..4 * count)` is
+    /// `count` values and no more.
+    ///
+    /// ```
+    /// # let region = mappable_guest::Mappable::allocate(65_536)?;
+    /// let mut bytes = region.map()?;
+    /// bytes.as_pod_mut_at(16..24).copy_from_slice(&[1.0_f32, 2.0]);
+    /// assert_eq!(bytes.as_pod_at::<f32>(16..24), [1.0, 2.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When the range is not inside the region, is not a whole number of values, or does not begin where a value of `T` may.
+    pub fn as_pod_at<T: Pod>(&self, range: impl RangeBounds<usize>) -> &[T] {
+        bytemuck::cast_slice(&self[bounds(&range)])
+    }
+
+    /// As [`as_pod_at`](Mapped::as_pod_at), to be changed.
+    ///
+    /// # Panics
+    ///
+    /// As [`as_pod_at`](Mapped::as_pod_at).
+    pub fn as_pod_mut_at<T: Pod>(&mut self, range: impl RangeBounds<usize>) -> &mut [T] {
+        bytemuck::cast_slice_mut(&mut self[bounds(&range)])
     }
 }
 
@@ -147,7 +176,7 @@ impl MappedFrozen {
     pub fn try_unmap(self) -> Result<Frozen, UnmapFailed<MappedFrozen>> {
         match self.0.take().unmap() {
             Ok(region) => Ok(Frozen::from_owned(region)),
-            Err((held, error)) => Err(UnmapFailed { mapped: Box::new(MappedFrozen::new(held)), error }),
+            Err((held, reason)) => Err(UnmapFailed { mapped: Box::new(MappedFrozen::new(held)), reason }),
         }
     }
 
@@ -160,6 +189,15 @@ impl MappedFrozen {
     pub fn as_pod<T: Pod>(&self) -> &[T] {
         values(self)
     }
+
+    /// The bytes at `range` as values of `T`, as [`Mapped::as_pod_at`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Mapped::as_pod_at`].
+    pub fn as_pod_at<T: Pod>(&self, range: impl RangeBounds<usize>) -> &[T] {
+        bytemuck::cast_slice(&self[bounds(&range)])
+    }
 }
 
 impl Deref for MappedFrozen {
@@ -168,6 +206,10 @@ impl Deref for MappedFrozen {
     fn deref(&self) -> &[u8] {
         self.0.held().bytes()
     }
+}
+
+fn bounds(range: &impl RangeBounds<usize>) -> (Bound<usize>, Bound<usize>) {
+    (range.start_bound().cloned(), range.end_bound().cloned())
 }
 
 fn values<T: Pod>(bytes: &[u8]) -> &[T] {

@@ -1,10 +1,10 @@
 //! [`Mappable`]: a region that this component owns, mapped nowhere.
 
-use crate::GRANULE_BYTES;
+use crate::GRANULE;
 use crate::bindings::types;
 use crate::error::{AllocateError, JoinFailed, MapFailed, RangeError, SplitFailed};
 use crate::frozen::Frozen;
-use crate::handle::Owned;
+use crate::handle::{Handle as _, Owned};
 use crate::held::Held;
 use crate::mapped::Mapped;
 
@@ -17,41 +17,51 @@ use crate::mapped::Mapped;
 pub struct Mappable(Owned<types::Mappable>);
 
 impl Mappable {
-    /// A new region of `size_bytes`, a positive multiple of [`GRANULE_BYTES`], that reads as zero.
+    /// A new region of `size`, a positive multiple of [`GRANULE`], that reads as zero.
     ///
     /// One call of the host; memory is taken as it is touched.
     ///
     /// # Errors
     ///
     /// The size is not such a multiple, is over a quota, or the host has no room.
-    pub fn allocate(size_bytes: u64) -> Result<Mappable, AllocateError> {
-        let raw = types::Mappable::allocate(size_bytes);
-        raw.map(|raw| Mappable::new(raw, size_bytes)).map_err(|error| AllocateError::new(error, size_bytes))
+    pub fn allocate(size: u64) -> Result<Mappable, AllocateError> {
+        let raw = types::Mappable::allocate(size);
+        raw.map(|raw| Mappable::new(raw, size)).map_err(|error| AllocateError::new(error, size))
     }
 
-    /// A new region of `size_bytes` rounded up to whole granules, one at least.
+    /// A new region of `size` rounded up to whole granules, one at least.
     ///
     /// # Errors
     ///
     /// As [`allocate`](Mappable::allocate).
-    pub fn allocate_at_least(size_bytes: u64) -> Result<Mappable, AllocateError> {
-        let granule = GRANULE_BYTES as u64;
-        let rounded = size_bytes.max(1).checked_next_multiple_of(granule);
-        Mappable::allocate(rounded.ok_or(AllocateError::Exhausted { size_bytes })?)
+    pub fn allocate_at_least(size: u64) -> Result<Mappable, AllocateError> {
+        let rounded = size.max(1).checked_next_multiple_of(GRANULE);
+        Mappable::allocate(rounded.ok_or(AllocateError::RegionsExhausted(size))?)
+    }
+
+    /// A new region that begins with `bytes`, rounded up to whole granules. Costs a copy.
+    ///
+    /// # Errors
+    ///
+    /// As [`allocate`](Mappable::allocate).
+    pub fn allocate_from(bytes: &[u8]) -> Result<Mappable, AllocateError> {
+        let region = Mappable::allocate_at_least(bytes.len() as u64)?;
+        region.0.raw.write_back(bytes);
+        Ok(region)
     }
 
     /// A region of a size that is known.
-    pub(crate) fn new(raw: types::Mappable, size_bytes: u64) -> Mappable {
-        Mappable(Owned::new(raw, size_bytes))
+    pub(crate) fn new(raw: types::Mappable, size: u64) -> Mappable {
+        Mappable(Owned::new(raw, size))
     }
 
     pub(crate) fn from_owned(region: Owned<types::Mappable>) -> Mappable {
         Mappable(region)
     }
 
-    /// The size of the region in bytes, a multiple of [`GRANULE_BYTES`]. The first time, a call of the host.
-    pub fn size_bytes(&self) -> u64 {
-        self.0.size_bytes()
+    /// The size of the region in bytes, a multiple of [`GRANULE`]. The first time, a call of the host.
+    pub fn size(&self) -> u64 {
+        self.0.size()
     }
 
     /// Maps the region into this component's memory.
@@ -71,55 +81,55 @@ impl Mappable {
 
     /// Makes the region a value that is only read, and can be shared. Costs the same at every size.
     pub fn freeze(self) -> Frozen {
-        let size_bytes = self.size_bytes();
-        Frozen::new(types::Mappable::freeze(self.0.raw), size_bytes)
+        let size = self.size();
+        Frozen::new(types::Mappable::freeze(self.0.raw), size)
     }
 
-    /// Splits the region at byte `at`, a multiple of [`GRANULE_BYTES`] inside it, into its first `at` bytes and the
+    /// Splits the region at byte `at`, a multiple of [`GRANULE`] inside it, into its first `at` bytes and the
     /// rest. Costs the same at every size. [`join`](Mappable::join) is the way back.
     ///
     /// # Errors
     ///
     /// `at` is no such multiple, or one more region is over a quota. The error gives the region back.
     pub fn split(self, at: u64) -> Result<(Mappable, Mappable), SplitFailed> {
-        let size_bytes = self.size_bytes();
+        let size = self.size();
         match types::Mappable::split(self.0.raw, at) {
-            Ok((low, high)) => Ok((Mappable::new(low, at), Mappable::new(high, size_bytes - at))),
-            Err((raw, error)) => Err(SplitFailed { region: Mappable::new(raw, size_bytes), error: error.into() }),
+            Ok((low, high)) => Ok((Mappable::new(low, at), Mappable::new(high, size - at))),
+            Err((raw, error)) => Err(SplitFailed { region: Mappable::new(raw, size), reason: error.into() }),
         }
     }
 
-    /// Joins two regions into one: `low`'s bytes, then `high`'s. Costs the same at every size.
+    /// Joins two regions into one: this one's bytes, then `high`'s. Costs the same at every size.
     ///
     /// # Errors
     ///
     /// They are not neighbours in one allocation, as [`split`](Mappable::split) leaves them. The error gives both back.
-    pub fn join(low: Mappable, high: Mappable) -> Result<Mappable, JoinFailed> {
-        let (low_bytes, high_bytes) = (low.size_bytes(), high.size_bytes());
-        match types::Mappable::join(low.0.raw, high.0.raw) {
-            Ok(raw) => Ok(Mappable::new(raw, low_bytes + high_bytes)),
+    pub fn join(self, high: Mappable) -> Result<Mappable, JoinFailed> {
+        let (low_size, high_size) = (self.size(), high.size());
+        match types::Mappable::join(self.0.raw, high.0.raw) {
+            Ok(raw) => Ok(Mappable::new(raw, low_size + high_size)),
             Err((low, high)) => {
-                Err(JoinFailed { low: Mappable::new(low, low_bytes), high: Mappable::new(high, high_bytes) })
+                Err(JoinFailed { low: Mappable::new(low, low_size), high: Mappable::new(high, high_size) })
             }
         }
     }
 
-    /// Copies bytes out of the region, from `offset_bytes`.
+    /// Copies bytes out of the region, from `offset`.
     ///
     /// # Errors
     ///
     /// The range is not inside the region. Then `into` may have been written in part.
-    pub fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<(), RangeError> {
-        self.0.read(offset_bytes, into)
+    pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), RangeError> {
+        self.0.read(offset, into)
     }
 
-    /// Copies bytes into the region, at `offset_bytes`.
+    /// Copies bytes into the region, at `offset`.
     ///
     /// # Errors
     ///
     /// The range is not inside the region. Nothing was written then.
-    pub fn write(&self, offset_bytes: u64, bytes: &[u8]) -> Result<(), RangeError> {
-        self.0.raw.write(offset_bytes, bytes).map_err(|_| self.0.range_error(offset_bytes, bytes.len()))
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), RangeError> {
+        self.0.raw.write(offset, bytes).map_err(|_| self.0.range_error(offset, bytes.len()))
     }
 }
 

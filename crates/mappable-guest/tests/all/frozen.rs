@@ -1,9 +1,9 @@
 //! Regions that are frozen: read by many, and written again by the last.
 
 use mappable_guest::bindings::types::{self, MapError, limit_regions, live_regions, refuse_to_map};
-use mappable_guest::{AllocateError, Frozen, GRANULE_BYTES, MapReason, Mappable, PartError};
+use mappable_guest::{AllocateError, Frozen, MapReason, Mappable, PartError};
 
-use crate::{GRANULE, HOSTS, granules, host, region};
+use crate::{GRANULE, GRANULE_BYTES, HOSTS, granules, host, region};
 
 #[test]
 fn frozen_bytes_are_mapped_by_many_at_once() {
@@ -11,13 +11,13 @@ fn frozen_bytes_are_mapped_by_many_at_once() {
         let _host = host(refusal);
         let frozen = region(&[1, 2, 3]).freeze();
         let first = frozen.try_clone().unwrap().map().unwrap();
-        let last = frozen.slice(2 * GRANULE, GRANULE).unwrap().map().unwrap();
+        let last = frozen.slice(2 * GRANULE..3 * GRANULE).unwrap().map().unwrap();
         let whole = frozen.map().unwrap();
         assert_eq!(first.is_by_copy(), refusal.is_some());
         assert_eq!((granules(&first), granules(&whole), granules(&last)), (vec![1, 2, 3], vec![1, 2, 3], vec![3]));
         assert_eq!(whole.as_pod::<u32>()[GRANULE_BYTES / 4], 0x0202_0202);
         let first = first.unmap();
-        assert_eq!(first.size_bytes(), 3 * GRANULE);
+        assert_eq!(first.size(), 3 * GRANULE);
         assert_eq!(granules(&first.map().unwrap()), [1, 2, 3]);
     }
 }
@@ -25,9 +25,9 @@ fn frozen_bytes_are_mapped_by_many_at_once() {
 #[test]
 fn a_reference_survives_the_raw_handle() {
     let _host = host(None);
-    let raw: types::Frozen = region(&[1, 2]).freeze().slice(GRANULE, GRANULE).unwrap().into();
+    let raw: types::Frozen = region(&[1, 2]).freeze().slice(GRANULE..2 * GRANULE).unwrap().into();
     let frozen = Frozen::from(raw);
-    assert_eq!(frozen.size_bytes(), GRANULE);
+    assert_eq!(frozen.size(), GRANULE);
     assert_eq!(granules(&frozen.map().unwrap()), [2]);
 }
 
@@ -37,13 +37,13 @@ fn the_last_reference_thaws_whatever_kind_the_others_were() {
         let _host = host(refusal);
         let frozen = region(&[1, 2]).freeze();
         let clone = frozen.try_clone().unwrap();
-        let frozen = frozen.thaw().unwrap_err();
+        let frozen = frozen.thaw().unwrap_err().frozen;
         drop(clone);
-        let slice = frozen.slice(GRANULE, GRANULE).unwrap();
-        let frozen = frozen.thaw().unwrap_err();
+        let slice = frozen.slice(GRANULE..2 * GRANULE).unwrap();
+        let frozen = frozen.thaw().unwrap_err().frozen;
         drop(slice);
         let mapped = frozen.try_clone().unwrap().map().unwrap();
-        let frozen = frozen.thaw().unwrap_err();
+        let frozen = frozen.thaw().unwrap_err().frozen;
         drop(mapped);
         let mut thawed = frozen.thaw().unwrap().map().unwrap();
         assert_eq!(granules(&thawed), [1, 2]);
@@ -56,12 +56,12 @@ fn the_last_reference_thaws_whatever_kind_the_others_were() {
 fn a_slice_that_thaws_leaves_the_rest_out() {
     let _host = host(None);
     let frozen = region(&[1, 2, 3, 4]).freeze();
-    let slice = frozen.slice(GRANULE, 3 * GRANULE).unwrap();
+    let slice = frozen.slice(GRANULE..4 * GRANULE).unwrap();
     drop(frozen);
-    let inner = slice.slice(GRANULE, GRANULE).unwrap();
+    let inner = slice.slice(GRANULE..2 * GRANULE).unwrap();
     drop(slice);
     let thawed = inner.thaw().unwrap();
-    assert_eq!(thawed.size_bytes(), GRANULE);
+    assert_eq!(thawed.size(), GRANULE);
     assert_eq!(granules(&thawed.map().unwrap()), [3]);
 }
 
@@ -76,7 +76,7 @@ fn a_part_is_frozen_while_its_neighbour_is_written() {
         high.fill(9);
         assert_eq!(granules(&mapped), [1]);
         drop(mapped);
-        let joined = Mappable::join(frozen.thaw().unwrap(), high.unmap()).unwrap();
+        let joined = frozen.thaw().unwrap().join(high.unmap()).unwrap();
         assert_eq!(granules(&joined.map().unwrap()), [1, 9]);
     }
 }
@@ -85,9 +85,9 @@ fn a_part_is_frozen_while_its_neighbour_is_written() {
 fn a_copy_is_written_and_the_frozen_bytes_stay() {
     let _host = host(None);
     let frozen = region(&[1, 2]).freeze();
-    let slice = frozen.slice(GRANULE, GRANULE).unwrap();
+    let slice = frozen.slice(GRANULE..2 * GRANULE).unwrap();
     let copy = slice.copy().unwrap();
-    assert_eq!(copy.size_bytes(), GRANULE);
+    assert_eq!(copy.size(), GRANULE);
     let mut mapped = copy.map().unwrap();
     assert_eq!(granules(&mapped), [2]);
     mapped.fill(3);
@@ -106,21 +106,22 @@ fn frozen_bytes_are_read_by_copy_in_pieces() {
     let mut bytes = vec![0; 20 * GRANULE_BYTES - 3];
     frozen.read(3, &mut bytes).unwrap();
     assert_eq!((bytes[0], bytes[bytes.len() - 2], bytes[bytes.len() - 1]), (7, 7, 8));
-    let slice = frozen.slice(0, GRANULE).unwrap();
+    let slice = frozen.slice(0..GRANULE).unwrap();
     let error = slice.read(GRANULE - 1, &mut [0; 2]).unwrap_err();
-    assert_eq!((error.offset_bytes, error.length_bytes, error.size_bytes), (GRANULE - 1, 2, GRANULE));
+    assert_eq!((error.offset, error.length, error.size), (GRANULE - 1, 2, GRANULE));
 }
 
 #[test]
 fn slices_are_granules_inside_the_region() {
     let _host = host(None);
-    let frozen = region(&[1, 2, 3]).freeze().slice(GRANULE, 2 * GRANULE).unwrap();
+    let frozen = region(&[1, 2, 3]).freeze().slice(GRANULE..3 * GRANULE).unwrap();
     for (offset, size) in [(1, GRANULE), (0, GRANULE + 1), (GRANULE, 5 * GRANULE - 1)] {
-        assert_eq!(frozen.slice(offset, size).unwrap_err(), PartError::Misaligned);
+        assert_eq!(frozen.slice(offset..offset + size).unwrap_err(), PartError::Misaligned);
     }
     let last = u64::MAX / GRANULE * GRANULE;
-    for (offset, size) in [(0, 0), (0, 3 * GRANULE), (GRANULE, 2 * GRANULE), (2 * GRANULE, GRANULE), (last, GRANULE)] {
-        assert_eq!(frozen.slice(offset, size).unwrap_err(), PartError::OutsideRegion, "{offset} {size}");
+    for (offset, size) in [(0, 0), (0, 3 * GRANULE), (GRANULE, 2 * GRANULE), (2 * GRANULE, GRANULE), (last, 0)] {
+        let range = offset..offset + size;
+        assert_eq!(frozen.slice(range).unwrap_err(), PartError::OutsideRegion, "{offset} {size}");
     }
 }
 
@@ -129,9 +130,9 @@ fn a_quota_for_regions_counts_references() {
     let _host = host(None);
     limit_regions(Some(1));
     let frozen = region(&[1]).freeze();
-    assert_eq!(frozen.try_clone().unwrap_err(), AllocateError::OverQuota { size_bytes: GRANULE });
-    assert_eq!(frozen.copy().unwrap_err(), AllocateError::OverQuota { size_bytes: GRANULE });
-    assert_eq!(frozen.slice(0, GRANULE).unwrap_err(), PartError::OverQuota);
+    assert_eq!(frozen.try_clone().unwrap_err(), AllocateError::RegionOverQuota(GRANULE));
+    assert_eq!(frozen.copy().unwrap_err(), AllocateError::RegionOverQuota(GRANULE));
+    assert_eq!(frozen.slice(0..GRANULE).unwrap_err(), PartError::RegionOverQuota);
     assert_eq!(live_regions(), 1);
     assert!(frozen.thaw().is_ok());
 }
@@ -140,7 +141,7 @@ fn a_quota_for_regions_counts_references() {
 fn a_refusal_to_map_gives_the_reference_back() {
     let _host = host(Some(MapError::MappingOverQuota));
     let failed = region(&[1]).freeze().map().unwrap_err();
-    assert_eq!(failed.reason, MapReason::OverQuota { size_bytes: GRANULE });
+    assert_eq!(failed.reason, MapReason::MappingOverQuota { size: GRANULE });
     refuse_to_map(None);
     assert_eq!(granules(&failed.region.map().unwrap()), [1]);
 }

@@ -11,9 +11,9 @@ mod regions;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mappable_guest::bindings::types::{MapError, limit_regions, live_regions, refuse_to_map};
-use mappable_guest::{GRANULE_BYTES, Mappable};
+use mappable_guest::{GRANULE, Mappable};
 
-const GRANULE: u64 = GRANULE_BYTES as u64;
+const GRANULE_BYTES: usize = GRANULE as usize;
 
 /// The host to oneself, as it answers from here on, and empty again in the end.
 struct Host(#[allow(dead_code, reason = "held")] MutexGuard<'static, ()>);

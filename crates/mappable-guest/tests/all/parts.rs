@@ -1,7 +1,7 @@
 //! Regions that are split, and joined again.
 
+use mappable_guest::PartError;
 use mappable_guest::bindings::types::limit_regions;
-use mappable_guest::{Mappable, PartError};
 
 use crate::{GRANULE, HOSTS, granules, host, region};
 
@@ -10,7 +10,7 @@ fn parts_are_regions_of_their_own() {
     for refusal in HOSTS {
         let _host = host(refusal);
         let (low, high) = region(&[1, 2, 3]).split(GRANULE).unwrap();
-        assert_eq!((low.size_bytes(), high.size_bytes()), (GRANULE, 2 * GRANULE));
+        assert_eq!((low.size(), high.size()), (GRANULE, 2 * GRANULE));
         let (mut low, mut high) = (low.map().unwrap(), high.map().unwrap());
         assert_eq!((granules(&low), granules(&high)), (vec![1], vec![2, 3]));
         low.fill(4);
@@ -28,9 +28,9 @@ fn neighbours_join_again() {
     let (middle, high) = rest.split(GRANULE).unwrap();
     let mut mapped = middle.map().unwrap();
     mapped.fill(5);
-    let joined = Mappable::join(low, mapped.unmap()).unwrap();
-    let joined = Mappable::join(joined, high).unwrap();
-    assert_eq!(joined.size_bytes(), 3 * GRANULE);
+    let joined = low.join(mapped.unmap()).unwrap();
+    let joined = joined.join(high).unwrap();
+    assert_eq!(joined.size(), 3 * GRANULE);
     assert_eq!(granules(&joined.map().unwrap()), [1, 5, 3]);
 }
 
@@ -39,14 +39,14 @@ fn what_are_no_neighbours_are_given_back() {
     let _host = host(None);
     let (low, rest) = region(&[1, 2, 3]).split(GRANULE).unwrap();
     let (middle, high) = rest.split(GRANULE).unwrap();
-    let failed = Mappable::join(low, high).unwrap_err();
+    let failed = low.join(high).unwrap_err();
     assert_eq!(
         failed.to_string(),
         "the regions were not joined: they are not neighbours in one allocation, in this order"
     );
     let (low, high) = (failed.low, failed.high);
-    let failed = Mappable::join(middle, low).unwrap_err();
-    let failed = Mappable::join(failed.low, region(&[4])).unwrap_err();
+    let failed = middle.join(low).unwrap_err();
+    let failed = failed.low.join(region(&[4])).unwrap_err();
     assert_eq!(granules(&failed.high.map().unwrap()), [4]);
     assert_eq!(granules(&failed.low.map().unwrap()), [2]);
     assert_eq!(granules(&high.map().unwrap()), [3]);
@@ -58,7 +58,7 @@ fn a_split_that_is_refused_gives_the_region_back() {
     let mut whole = region(&[1, 2]);
     let mut refused = |at, error: PartError| {
         let failed = std::mem::replace(&mut whole, region(&[0])).split(at).unwrap_err();
-        assert_eq!(failed.error, error);
+        assert_eq!(failed.reason, error);
         assert_eq!(failed.to_string(), format!("the region was not split: {error}"));
         whole = failed.region;
     };
@@ -69,6 +69,6 @@ fn a_split_that_is_refused_gives_the_region_back() {
     }
     limit_regions(Some(1));
     let failed = whole.split(GRANULE).unwrap_err();
-    assert_eq!(failed.error, PartError::OverQuota);
+    assert_eq!(failed.reason, PartError::RegionOverQuota);
     assert_eq!(granules(&failed.region.map().unwrap()), [1, 2]);
 }

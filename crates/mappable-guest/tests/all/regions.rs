@@ -1,9 +1,9 @@
 //! Regions that can be written.
 
 use mappable_guest::bindings::types::{MapError, live_regions, map_calls, refuse_to_map};
-use mappable_guest::{AllocateError, GRANULE_BYTES, MapReason, Mappable};
+use mappable_guest::{AllocateError, GRANULE, MapReason, Mappable};
 
-use crate::{GRANULE, HOSTS, host};
+use crate::{GRANULE_BYTES, HOSTS, host, region};
 
 #[test]
 fn what_is_written_while_mapped_stays() {
@@ -21,7 +21,7 @@ fn what_is_written_while_mapped_stays() {
             *value = index;
         }
         let region = mapped.unmap();
-        assert_eq!(region.size_bytes(), 37 * GRANULE);
+        assert_eq!(region.size(), 37 * GRANULE);
         let mut last = [0; 8];
         region.read(37 * GRANULE - 8, &mut last).unwrap();
         assert_eq!(u64::from_le_bytes(last), 100 + 37 * GRANULE / 8 - 1);
@@ -34,10 +34,39 @@ fn a_region_survives_the_raw_handle() {
     let _host = host(None);
     let mut mapped = Mappable::allocate(GRANULE).unwrap().map().unwrap();
     mapped[7] = 7;
-    let raw: mappable_guest::bindings::types::Mappable = mapped.unmap().into();
+    let raw: mappable_guest::Handle = mapped.unmap().into();
     let region = Mappable::from(raw);
-    assert_eq!(region.size_bytes(), GRANULE);
+    assert_eq!(region.size(), GRANULE);
     assert_eq!(region.map().unwrap()[7], 7);
+}
+
+#[test]
+fn a_region_begins_with_what_it_is_made_from() {
+    let _host = host(None);
+    // More than is copied at once.
+    let bytes: Vec<u8> = (0..(1 << 20) + 5_u32).map(|at| (at % 251) as u8).collect();
+    let region = Mappable::allocate_from(&bytes).unwrap();
+    assert_eq!(region.size(), 17 * GRANULE);
+    let mapped = region.map().unwrap();
+    assert_eq!(mapped[..bytes.len()], bytes);
+    assert!(mapped[bytes.len()..].iter().all(|&byte| byte == 0));
+    assert_eq!(Mappable::allocate_from(&[]).unwrap().size(), GRANULE);
+}
+
+#[test]
+fn a_range_of_a_region_is_as_many_values_as_fit() {
+    let _host = host(None);
+    let mut mapped = region(&[0]).map().unwrap();
+    mapped.as_pod_mut_at::<u32>(8..20).copy_from_slice(&[1, 2, 3]);
+    assert_eq!(mapped.as_pod::<u32>()[..6], [0, 0, 1, 2, 3, 0]);
+    assert_eq!(mapped.as_pod_at::<u64>(..24), [0, 1 | 2 << 32, 3]);
+    assert!(mapped.as_pod_at::<u64>(65_536..).is_empty());
+    let frozen = mapped.unmap().freeze().map().unwrap();
+    assert_eq!(frozen.as_pod_at::<u16>(8..=11), [1, 0]);
+    let panics = |range: std::ops::Range<usize>| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| frozen.as_pod_at::<u32>(range).len())).is_err()
+    };
+    assert!(panics(1..5) && panics(0..6) && panics(65_532..65_540) && !panics(65_532..65_536));
 }
 
 #[test]
@@ -96,7 +125,7 @@ fn a_refusal_that_is_no_limit_gives_the_region_back() {
 fn a_quota_for_mappings_gives_the_region_back() {
     let _host = host(Some(MapError::MappingOverQuota));
     let failed = Mappable::allocate(GRANULE).unwrap().map().unwrap_err();
-    assert_eq!(failed.reason, MapReason::OverQuota { size_bytes: GRANULE });
+    assert_eq!(failed.reason, MapReason::MappingOverQuota { size: GRANULE });
     assert_eq!(failed.to_string(), "mapping a region of 65536 bytes is over the quota that the host has set");
     refuse_to_map(None);
     assert!(!failed.region.map().unwrap().is_by_copy());
@@ -123,20 +152,20 @@ fn a_host_that_cannot_map_at_all_is_asked_once() {
 #[test]
 fn a_region_larger_than_memory_is_an_error() {
     let _host = host(None);
-    let size_bytes = u64::MAX / GRANULE * GRANULE;
-    assert_eq!(Mappable::allocate(size_bytes).unwrap_err(), AllocateError::Exhausted { size_bytes });
-    let size_bytes = u64::MAX;
-    assert_eq!(Mappable::allocate_at_least(size_bytes).unwrap_err(), AllocateError::Exhausted { size_bytes });
+    let size = u64::MAX / GRANULE * GRANULE;
+    assert_eq!(Mappable::allocate(size).unwrap_err(), AllocateError::RegionsExhausted(size));
+    let size = u64::MAX;
+    assert_eq!(Mappable::allocate_at_least(size).unwrap_err(), AllocateError::RegionsExhausted(size));
 }
 
 #[test]
 fn sizes_are_whole_granules() {
     let _host = host(None);
-    for size_bytes in [0, 1, GRANULE - 1, GRANULE + 1] {
-        assert_eq!(Mappable::allocate(size_bytes).unwrap_err(), AllocateError::InvalidSize { size_bytes });
+    for size in [0, 1, GRANULE - 1, GRANULE + 1] {
+        assert_eq!(Mappable::allocate(size).unwrap_err(), AllocateError::InvalidRegionSize(size));
     }
     for (asked, given) in [(0, 1), (1, 1), (GRANULE, 1), (GRANULE + 1, 2)] {
-        assert_eq!(Mappable::allocate_at_least(asked).unwrap().size_bytes(), given * GRANULE);
+        assert_eq!(Mappable::allocate_at_least(asked).unwrap().size(), given * GRANULE);
     }
 }
 
@@ -148,7 +177,7 @@ fn ranges_outside_the_region_are_errors() {
     assert!(region.write(GRANULE, &[]).is_ok());
     for (offset, length) in [(GRANULE, 1), (GRANULE - 1, 2), (u64::MAX, 1), (0, GRANULE_BYTES + 1)] {
         let error = region.write(offset, &vec![0; length]).unwrap_err();
-        assert_eq!((error.offset_bytes, error.length_bytes, error.size_bytes), (offset, length as u64, GRANULE));
+        assert_eq!((error.offset, error.length, error.size), (offset, length as u64, GRANULE));
         assert_eq!(region.read(offset, &mut vec![0; length]).unwrap_err(), error);
     }
 }

@@ -12,6 +12,16 @@ use crate::wat;
 
 const WIT: &str = include_str!("../../../../wit/mappable.wit");
 
+/// A package holds only files of its own folder, so each that needs the text has a copy.
+#[test]
+fn each_copy_of_the_package_is_the_package() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for copy in ["crates/mappable/wit", "crates/mappable-guest/wit", "examples/guest-rust/wit/deps/mappable-memory"] {
+        let text = std::fs::read_to_string(root.join(copy).join("mappable.wit")).unwrap();
+        assert_eq!(text, WIT, "{copy}: copy wit/mappable.wit there");
+    }
+}
+
 /// The least module that imports all of a world.
 fn module(resolve: &Resolve, world: WorldId) -> Vec<u8> {
     let mut text = String::from("(module ");

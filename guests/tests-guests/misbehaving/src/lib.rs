@@ -17,7 +17,7 @@
 use std::cell::RefCell;
 
 use mappable_guest::bindings::types;
-use mappable_guest::{GRANULE_BYTES, Mappable, Mapped};
+use mappable_guest::{GRANULE, Mappable, Mapped};
 use stage_kit::bindings;
 use stage_kit::bindings::exports::mappable::stage::step::{Guest, Header};
 use stage_kit::bindings::mappable::stage::format::Pixels;
@@ -52,7 +52,7 @@ impl Guest for Misbehaving {
             "regions" => {
                 let mut hoard = Vec::new();
                 let error = loop {
-                    match Mappable::allocate(GRANULE_BYTES as u64) {
+                    match Mappable::allocate(GRANULE) {
                         Ok(region) => hoard.push(region),
                         Err(error) => break error,
                     }
@@ -73,7 +73,7 @@ impl Guest for Misbehaving {
                 another()
             }
             "wrong-size" => {
-                let size = region.size_bytes() + 1;
+                let size = region.size() + 1;
                 Ok((region.into(), Header { size, ..header }))
             }
             "wrong-geometry" => {
@@ -87,7 +87,7 @@ impl Guest for Misbehaving {
 
 /// A region of one granule that says "kept".
 fn another() -> Result<(types::Mappable, Header), String> {
-    let region = Mappable::allocate(GRANULE_BYTES as u64).map_err(|error| error.to_string())?;
+    let region = Mappable::allocate(GRANULE).map_err(|error| error.to_string())?;
     let mut mapped = region.map().map_err(|error| error.to_string())?;
     mapped[..4].copy_from_slice(b"kept");
     let header = Header { pixels: Pixels::Encoded, width: 0, height: 0, size: 4 };

@@ -5,7 +5,7 @@
 //! error that says what.
 
 use mappable_guest::bindings::types;
-use mappable_guest::{GRANULE_BYTES, Mappable};
+use mappable_guest::{GRANULE, Mappable};
 use stage_kit::bindings;
 use stage_kit::bindings::exports::mappable::stage::step::{Guest, Header};
 
@@ -23,24 +23,24 @@ impl Guest for Sharing {
 }
 
 fn add_first_granule(region: Mappable) -> Result<Mappable, Box<dyn core::error::Error>> {
-    let granule = GRANULE_BYTES as u64;
-    let (first, rest) = region.split(granule)?;
+    let granule = GRANULE as usize;
+    let (first, rest) = region.split(GRANULE)?;
     let first = first.freeze();
-    let slice = first.slice(0, granule)?.map()?;
+    let slice = first.slice(0..GRANULE)?.map()?;
     let clone = first.try_clone()?.map()?;
     let mut rest = rest.map()?;
     if slice[..] != clone[..] {
         return Err("two mappings of one frozen region differ".into());
     }
     for (at, byte) in rest.iter_mut().enumerate() {
-        *byte = byte.wrapping_add(if at % 2 == 0 { slice[at % GRANULE_BYTES] } else { clone[at % GRANULE_BYTES] });
+        *byte = byte.wrapping_add(if at % 2 == 0 { slice[at % granule] } else { clone[at % granule] });
     }
     drop(slice);
-    let Err(first) = first.thaw() else { return Err("thawed with a clone mapped".into()) };
+    let Err(failed) = first.thaw() else { return Err("thawed with a clone mapped".into()) };
     let clone = clone.unmap();
-    drop(first);
+    drop(failed);
     let Ok(first) = clone.thaw() else { return Err("the last reference does not thaw".into()) };
-    Ok(Mappable::join(first, rest.unmap())?)
+    Ok(first.join(rest.unmap())?)
 }
 
 bindings::export!(Sharing);

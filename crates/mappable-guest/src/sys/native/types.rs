@@ -124,7 +124,7 @@ handles!(
 impl Mappable {
     /// A new region that reads as zero.
     pub fn allocate(size: u64) -> Result<Mappable, AllocateError> {
-        if size == 0 || !size.is_multiple_of(GRANULE_BYTES as u64) {
+        if size == 0 || !size.is_multiple_of(crate::GRANULE) {
             return Err(AllocateError::InvalidRegionSize);
         }
         let size = usize::try_from(size).map_err(|_| AllocateError::RegionsExhausted)?;
@@ -159,7 +159,7 @@ impl Mappable {
 
     /// Its first `at` bytes, and the rest.
     pub fn split(this: Mappable, at: u64) -> Result<(Mappable, Mappable), (Mappable, PartError)> {
-        if !at.is_multiple_of(GRANULE_BYTES as u64) {
+        if !at.is_multiple_of(crate::GRANULE) {
             return Err((this, PartError::PartMisaligned));
         }
         let Some(at) = usize::try_from(at).ok().filter(|&at| at > 0 && (at as u64) < this.size()) else {
@@ -210,7 +210,7 @@ impl Frozen {
 
     /// A reference to some of the bytes.
     pub fn slice(&self, offset: u64, size: u64) -> Result<Frozen, PartError> {
-        let granule = GRANULE_BYTES as u64;
+        let granule = crate::GRANULE;
         if !offset.is_multiple_of(granule) || !size.is_multiple_of(granule) {
             return Err(PartError::PartMisaligned);
         }
