@@ -95,3 +95,8 @@ pub type FrozenHandle = wasmtime::component::Resource<Frozen>;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct ProjectReadme;
+
+/// The page of the package, whose examples are compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
