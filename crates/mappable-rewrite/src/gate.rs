@@ -14,7 +14,7 @@ const PUBLIC: &str = "mappable:memory/";
 const PUBLIC_KEY: &str = "memory";
 
 /// The version of the package that the host offers behind a gate.
-pub const VERSION: &str = "0.1.0";
+pub(crate) const VERSION: &str = "0.1.0";
 
 /// A gate: a secret package name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -59,7 +59,8 @@ fn what_is_no_binary_component_is_said_to_be_what_it_is() {
         (&b"(component)"[..], "text format"),
         (b"\0asm\x01\0\0\0", "core module"),
         (b"\0asm\x99\0\0\0", "version"),
-        (b"", "WebAssembly"),
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
         (b"\x7fELF", "WebAssembly"),
     ] {
         match rewrite(bytes, &gate()) {

@@ -373,6 +373,13 @@ impl Runtime {
     /// import of the name `mappable:<key>/ledger@0.1.0`, which is in no component as written. [`Tier::Baseline`] leaves
     /// such a component as it is.
     ///
+    /// What is compiled is not the binary as given, so some offsets differ. Core modules keep the indices of their functions
+    /// and their name sections: names in backtraces and profiles are right. `FrameInfo::module_offset`, and the offsets that a
+    /// backtrace prints, count from the beginning of what was compiled. `FrameInfo::func_offset`, and the offsets in a core
+    /// dump, are the module's own, unless the function has a preload in front of the place. A module with DWARF has no
+    /// preloads, and DWARF counts from the beginning of the code section, so its lines are right. A source map counts from the
+    /// beginning of the module: behind a memory that gets a maximum it is a few bytes off.
+    ///
     /// # Errors
     ///
     /// A component that is not valid, or that would change what is mapped in a way that can't be made sound; one that is
