@@ -59,7 +59,7 @@ impl Extent {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, target_os = "linux", not(mappable_no_mapping)))]
 mod tests {
     use std::collections::BTreeSet;
 

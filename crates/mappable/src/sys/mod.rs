@@ -4,16 +4,17 @@
 //! What is shown for reading alone has a [`Guard`], without which the host's own writes there would end the process.
 //!
 //! Which part of the file belongs to whom is decided in [`region`](crate::region), what is shown where in
-//! [`view`](crate::view). Platforms without the means get [`unsupported`], with the same signatures.
+//! [`view`](crate::view). Platforms without the means get [`unsupported`], with the same signatures; `.ci/twin` builds that
+//! on Linux.
 
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 mod linux;
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 pub(crate) use linux::{File, Guard, Space, address_space_limit, faults, install_fault_handler, may_refuse_pages};
 
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))))]
 mod unsupported;
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))))]
 pub(crate) use unsupported::{
     File, Guard, Space, address_space_limit, faults, install_fault_handler, may_refuse_pages,
 };
@@ -36,7 +37,7 @@ pub(crate) enum Access {
 
 /// A system call that may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(all(target_os = "linux", target_pointer_width = "64")), allow(dead_code))]
+#[cfg_attr(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))), allow(dead_code))]
 #[cfg_attr(not(feature = "fault-injection"), expect(unreachable_pub))]
 pub enum Call {
     /// `memfd_create`
@@ -85,14 +86,14 @@ pub fn reservations() -> u64 {
 }
 
 /// Counts one system call.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 fn count() {
     CALLS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Counts one system call that may fail. An error stands for the call, which is then not to be made: tests have it
 /// fail.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 fn enter(call: Call) -> std::io::Result<()> {
     count();
     if call == Call::Reserve {

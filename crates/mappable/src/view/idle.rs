@@ -210,7 +210,7 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(ZEROES.len()).all(|chunk| chunk == &ZEROES[..chunk.len()])
 }
 
-#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(test, target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 mod tests {
     use std::collections::BTreeSet;
 
