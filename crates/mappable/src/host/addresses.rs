@@ -3,14 +3,14 @@
 //! A cache, and trusted for nothing: what it answers is checked against the memory itself.
 
 /// An index into a context's memories.
-pub(super) type SeatId = usize;
+pub(super) type MemoryId = usize;
 
 /// A range of addresses that a memory was seen in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seen {
     base: usize,
     end: usize,
-    seat: SeatId,
+    seat: MemoryId,
 }
 
 /// How far apart two views begin at the least, as a power of two: about what is reserved for each.
@@ -22,7 +22,7 @@ pub(super) struct Addresses {
     /// In order. No two overlap.
     seen: Vec<Seen>,
     /// What was found last of addresses that have the same low bits above [`APART`]: what to try first.
-    recent: [SeatId; RECENT],
+    recent: [MemoryId; RECENT],
 }
 
 impl Default for Addresses {
@@ -34,12 +34,12 @@ impl Default for Addresses {
 impl Addresses {
     /// A guess at the memory around `address`.
     #[inline]
-    pub(super) fn guess(&self, address: usize) -> SeatId {
+    pub(super) fn guess(&self, address: usize) -> MemoryId {
         self.recent[(address >> APART) % RECENT]
     }
 
     /// The memory that was seen around `address`, if that was noted. It is guessed from here on.
-    pub(super) fn find(&mut self, address: usize) -> Option<SeatId> {
+    pub(super) fn find(&mut self, address: usize) -> Option<MemoryId> {
         let found = self.seen.partition_point(|seen| seen.base <= address).checked_sub(1)?;
         let seat = self.seen.get(found).filter(|seen| address < seen.end)?.seat;
         self.recent[(address >> APART) % RECENT] = seat;
@@ -47,7 +47,7 @@ impl Addresses {
     }
 
     /// Notes that a memory is seen in the `span` bytes from `base`. What was noted there before is gone.
-    pub(super) fn note(&mut self, base: usize, span: usize, seat: SeatId) {
+    pub(super) fn note(&mut self, base: usize, span: usize, seat: MemoryId) {
         let end = base.saturating_add(span);
         let from = self.seen.partition_point(|other| other.end <= base);
         let to = self.seen.partition_point(|other| other.base < end).max(from);
@@ -79,7 +79,7 @@ mod tests {
         addresses.note(50, 10, 1);
         addresses.note(60, 10, 3);
         addresses.note(45, 10, 2);
-        let seen: Vec<SeatId> = addresses.seen.iter().map(|seen| seen.seat).collect();
+        let seen: Vec<MemoryId> = addresses.seen.iter().map(|seen| seen.seat).collect();
         assert_eq!(seen, [2, 3]);
         addresses.note(45, 10, 4);
         assert_eq!(

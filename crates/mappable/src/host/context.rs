@@ -11,13 +11,13 @@ use slab::Slab;
 use wasmtime::Engine;
 use wasmtime::component::Resource;
 
-use super::addresses::SeatId;
+use super::addresses::MemoryId;
 use super::error::TrapReason;
 use super::externref::Dropped;
-use super::ledger::Books;
-use super::seats::Seats;
+use super::ledger::StoreLedger;
+use super::mapped_memories::MappedMemories;
 use crate::region::{Account, AllocateError, Backing, Charged, Frozen, FrozenRegion, Held, Limits, Mappable};
-use crate::view::{Driving, Mount};
+use crate::view::{DriverConfig, Mount};
 
 /// Gives the functions of `mappable:memory/types` the context of a store. Implemented by the store's data.
 ///
@@ -95,7 +95,7 @@ pub(super) struct Entry {
     /// Where it is shown. A `mapping` (or `frozen-mapping`) handle stands for an entry that has this, a `mappable` (or
     /// `frozen`) handle for one that has not, and there is one handle for each entry.
     /// Of one that is `given`, the ledger may know better.
-    pub(super) mapped: Option<(SeatId, Mount)>,
+    pub(super) mapped: Option<(MemoryId, Mount)>,
     /// Whether its handle is in a table of the ledger.
     pub(super) given: bool,
 }
@@ -116,11 +116,11 @@ pub struct MappableCtx {
     pub(super) mapped: usize,
     /// How many bytes of mapped entries are frozen.
     pub(super) frozen_mapped_bytes: u64,
-    pub(super) seats: Seats,
+    pub(super) seats: MappedMemories,
     /// What core modules referred to and do no longer.
     dropped: Arc<Dropped>,
     /// What closed compositions of the store keep, once one is instantiated.
-    pub(super) books: Option<Books>,
+    pub(super) books: Option<StoreLedger>,
 }
 
 impl fmt::Debug for MappableCtx {
@@ -135,7 +135,7 @@ impl fmt::Debug for MappableCtx {
 }
 
 impl MappableCtx {
-    pub(super) fn new(engine: &Engine, backing: Arc<Backing>, driving: Driving, mapping: bool) -> Self {
+    pub(super) fn new(engine: &Engine, backing: Arc<Backing>, driving: DriverConfig, mapping: bool) -> Self {
         let limits = Limits::default();
         driving.views.set_max(limits.views);
         Self {
@@ -146,7 +146,7 @@ impl MappableCtx {
             entries: Slab::new(),
             mapped: 0,
             frozen_mapped_bytes: 0,
-            seats: Seats::new(driving, mapping),
+            seats: MappedMemories::new(driving, mapping),
             dropped: Arc::default(),
             books: None,
         }

@@ -63,7 +63,7 @@ use std::task::{Context, Poll, Waker};
 use wasmtime::component::Resource;
 use wasmtime::{AsContext, AsContextMut, Caller, Extern, ExternRef, Linker, Memory, Rooted, Trap};
 
-use super::addresses::SeatId;
+use super::addresses::MemoryId;
 use super::context::{MappableCtx, MappableView};
 use super::error::{TrapReason, WitMapError};
 use super::mapping::{Changed, Kind, List};
@@ -255,7 +255,7 @@ fn finish<T: MappableView + 'static>(
     caller: &mut Caller<'_, T>,
     (rep, reference): (u32, Rooted<ExternRef>),
     memory: Memory,
-    answer: Result<SeatId, WitMapError>,
+    answer: Result<MemoryId, WitMapError>,
 ) -> wasmtime::Result<u32> {
     let seat = match answer {
         Ok(seat) => seat,

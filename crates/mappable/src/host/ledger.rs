@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::addresses::SeatId;
+use super::addresses::MemoryId;
 use super::context::{Entry, MappableCtx};
 use super::error::{TrapReason, bug, misplaced};
 use super::failure;
@@ -18,7 +18,7 @@ use crate::region::Held;
 use crate::view::{Directory, Mount, Placement};
 
 /// A store's ledger, and what only the host knows of it.
-pub(super) struct Books {
+pub(super) struct StoreLedger {
     pub(super) ledger: Arc<Ledger>,
     tables: Tables,
     directory: Arc<Directory>,
@@ -36,7 +36,7 @@ impl MappableCtx {
             none => {
                 let ledger = Ledger::new(&self.backing).map_err(TrapReason::NoLedger)?;
                 ledger.set_mapped(self.mapped);
-                none.insert(Books { ledger, tables: Tables::default(), directory: Arc::default() })
+                none.insert(StoreLedger { ledger, tables: Tables::default(), directory: Arc::default() })
             }
         };
         if !fresh.join(&books.ledger) {
@@ -73,7 +73,7 @@ impl MappableCtx {
         Ok(())
     }
 
-    fn drive(&mut self, seat: SeatId) -> Option<SeatNumber> {
+    fn drive(&mut self, seat: MemoryId) -> Option<SeatNumber> {
         let books = self.books.as_ref()?;
         self.seats.drive(seat, &books.ledger, &books.directory)
     }

@@ -1,7 +1,7 @@
 //! Mapping and unmapping what the handles of a store stand for. A warm one changes a few fields: it takes no lock,
 //! allocates nothing and hashes nothing.
 
-use super::addresses::SeatId;
+use super::addresses::MemoryId;
 use super::context::{Entry, MappableCtx};
 use super::error::{TrapReason, WitMapError, misplaced};
 use crate::region::Held;
@@ -40,7 +40,7 @@ impl Kind {
 }
 
 /// What a change answers: the memory whose base is to be refreshed, what a guest is told, or why it traps.
-pub(super) type Changed = Result<Result<SeatId, WitMapError>, TrapReason>;
+pub(super) type Changed = Result<Result<MemoryId, WitMapError>, TrapReason>;
 
 impl MappableCtx {
     /// Maps what a `mappable` or `frozen` handle stands for. It becomes a `mapping` or `frozen-mapping` handle of the same
@@ -121,7 +121,7 @@ impl MappableCtx {
 
     /// Leaves a region, and all else that a memory shows or has shown, to that memory, which is not changed any more:
     /// compiled code has not taken in what was changed last.
-    pub(super) fn strand(&mut self, rep: u32, seat: SeatId) {
+    pub(super) fn strand(&mut self, rep: u32, seat: MemoryId) {
         if let Some(entry) = self.take(rep) {
             self.seats.strand(seat, entry.held);
             self.publish_quota();

@@ -3,12 +3,12 @@
 //! ```text
 //!   Runtime           the engine with the settings that mapping needs, the memory that regions lie in, `compile`
 //!    └ MappableCtx    who holds what in one store: the handles of its components
-//!       │  ├ mapping     map and unmap
-//!       │  └ values      freeze, thaw, split, join, slice, clone, copy
-//!       ├ Seats       its memories, and which of them an address is in (`Addresses`)
-//!       ├ add_to_linker   the functions of `mappable:memory/types`, on the context of the calling store
-//!       ├ ledger      what closed compositions keep with the host: handles that come and go, memories that join
-//!       └ externref   the same for core modules
+//!       │  ├ mapping        map and unmap
+//!       │  └ values         freeze, thaw, split, join, slice, clone, copy
+//!       ├ MappedMemories    its memories, and which of them an address is in (`Addresses`)
+//!       ├ add_to_linker     the functions of `mappable:memory/types`, on the context of the calling store
+//!       ├ ledger            what closed compositions keep with the host: handles that come and go, memories that join
+//!       └ externref         the same for core modules
 //! ```
 //!
 //! What a handle's index means is the engine's business (it checks that it is the caller's, of the right type, and
@@ -22,10 +22,10 @@ mod failure;
 mod files;
 mod functions;
 mod ledger;
+mod mapped_memories;
 mod mapping;
 mod probe;
 mod runtime;
-mod seats;
 mod streams;
 mod values;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wasmtime::{Engine, Instance, Memory as WasmMemory, Module, Store, Trap, TypedFunc};
 
 use crate::region::{Backing, FrozenRegion, GRANULE, Held, Mappable};
-use crate::view::{Driving, Memories, Memory, Mount, Placement, Seat, Strategy};
+use crate::view::{DriverConfig, MappedMemory, Memories, Memory, Mount, Placement, Strategy};
 
 /// What an engine does not do that mapping rests on.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,7 @@ const FIXED_SIZE: &str = "(module (memory (export \"memory\") 2 2))";
 
 /// Runs the probe on an engine whose memories `driving` should know. Answers whether a guest's store into a frozen
 /// mapping traps; if not, it has gone to the mapping's own copy.
-pub(super) fn run(engine: &Engine, backing: &Arc<Backing>, driving: &Driving) -> Result<bool, ProbeError> {
+pub(super) fn run(engine: &Engine, backing: &Arc<Backing>, driving: &DriverConfig) -> Result<bool, ProbeError> {
     let (able, fixed) = match backing.is_in_file() {
         true => (Strategy::Swap, Strategy::Remap),
         false => (Strategy::Copy, Strategy::Copy),
@@ -65,7 +65,7 @@ pub(super) fn run(engine: &Engine, backing: &Arc<Backing>, driving: &Driving) ->
     if memory.strategy() != Ok(able) {
         return Err(ProbeError::Movability("no maximum", able));
     }
-    let driving = Driving { remap_only: false, views_per_memory: 4, ..driving.clone() };
+    let driving = DriverConfig { remap_only: false, views_per_memory: 4, ..driving.clone() };
     let stores_trap = map(&mut guest, memory, backing, &driving)?;
     for (text, what) in [(FIXED, "a maximum"), (FIXED_SIZE, "one size")] {
         let mut store = Store::new(engine, ());
@@ -133,14 +133,19 @@ impl Guest {
 
 /// Maps a region over the second granule, freezes it, maps it again, and takes it away, as a guest would. Answers
 /// whether a store into the frozen mapping was a trap.
-fn map(guest: &mut Guest, memory: Arc<Memory>, backing: &Arc<Backing>, driving: &Driving) -> Result<bool, ProbeError> {
+fn map(
+    guest: &mut Guest,
+    memory: Arc<Memory>,
+    backing: &Arc<Backing>,
+    driving: &DriverConfig,
+) -> Result<bool, ProbeError> {
     let failed = |error| ProbeError::Failed(wasmtime::Error::msg(format!("{error:?}")));
     let at = GRANULE as u32;
     guest.store(at, 7)?;
     let mut region = Mappable::allocate(backing, GRANULE).map_err(wasmtime::Error::new)?;
     region.bytes_mut().map_err(wasmtime::Error::new)?[0] = 9;
     let mut held = Held::Mappable(region);
-    let mut seat = Seat::adopt(memory, driving).ok_or(ProbeError::ForeignMemory)?;
+    let mut seat = MappedMemory::adopt(memory, driving).ok_or(ProbeError::ForeignMemory)?;
     let placement = Placement::new(GRANULE, GRANULE, GRANULE).map_err(|_| ProbeError::StaleBase)?;
 
     guest.expect(at, 7)?;

@@ -13,7 +13,7 @@ use super::probe::{self, ProbeError};
 use crate::region::{AllocateError, Backing, GUARD, HugePages, Mappable, RESERVATION};
 use crate::sys::{Space, address_space_limit, may_refuse_pages};
 use crate::tuning;
-use crate::view::{Allowance, Creator, Driving, Memories, MemoryShape, Strategy, Unmappable, strategy_for};
+use crate::view::{Allowance, Creator, DriverConfig, Memories, MemoryShape, Strategy, Unmappable, strategy_for};
 
 /// How components' memories are mapped into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -198,7 +198,7 @@ impl RuntimeBuilder {
         let engine = Engine::new(&fit(self.config, creator)).map_err(not_made)?;
         let remap_only = self.mapping == MappingMode::Remap;
         let (views_per_memory, views) = (self.views_per_memory, Allowance::new(usize::MAX));
-        let driving = Driving { memories, remap_only, views_per_memory, views };
+        let driving = DriverConfig { memories, remap_only, views_per_memory, views };
         let frozen_stores_trap = probe::run(&engine, &backing, &driving)?;
         Ok(Runtime { engine, backing, driving, mapping: self.mapping, tier: self.tier, frozen_stores_trap })
     }
@@ -285,7 +285,7 @@ pub fn install_fault_handler() -> io::Result<()> {
 pub struct Runtime {
     engine: Engine,
     backing: Arc<Backing>,
-    driving: Driving,
+    driving: DriverConfig,
     mapping: MappingMode,
     tier: Tier,
     frozen_stores_trap: bool,
@@ -460,7 +460,7 @@ impl Runtime {
     /// have any other host function copy as much.
     pub fn context(&self) -> MappableCtx {
         let views = Allowance::new(usize::MAX);
-        let driving = Driving { views, ..self.driving.clone() };
+        let driving = DriverConfig { views, ..self.driving.clone() };
         MappableCtx::new(&self.engine, Arc::clone(&self.backing), driving, self.mapping != MappingMode::Off)
     }
 

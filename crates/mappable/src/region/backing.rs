@@ -30,7 +30,7 @@ pub(crate) struct Backing {
     /// Every range that is free here is a hole in `file`.
     free: Mutex<Ranges>,
     /// Ranges that regions had and that are neither free nor anybody's. Each reads as zero.
-    idle: Mutex<IdleRanges<Left>>,
+    idle: Mutex<IdleRanges<RecycledRange>>,
     /// How many bytes there may be of them.
     max_idle: u64,
     /// Files of others that are shown, by what tells them apart in a [`Source`].
@@ -41,7 +41,7 @@ pub(crate) struct Backing {
 
 /// What a region leaves for the next one, besides its range.
 #[derive(Debug, Default)]
-pub(super) struct Left {
+pub(super) struct RecycledRange {
     /// Where the host sees all of the range and nothing else, if it has looked.
     pub(super) window: Option<Space>,
     /// Which pages there are.
@@ -103,11 +103,11 @@ impl Backing {
     }
 
     /// The same for a region: one that is idle, if there is such a one, with what was left there.
-    pub(super) fn take_for_region(self: &Arc<Self>, len: u64) -> Option<(Extent, Left)> {
+    pub(super) fn take_for_region(self: &Arc<Self>, len: u64) -> Option<(Extent, RecycledRange)> {
         let idle = self.idle().take(len);
         match idle {
             Some((range, left)) => Some((self.extent(range, None), left)),
-            None => Some((self.take(len)?, Left::default())),
+            None => Some((self.take(len)?, RecycledRange::default())),
         }
     }
 
@@ -162,7 +162,7 @@ impl Backing {
     }
 
     /// Keeps a range for another region. It reads as zero, and belongs to nobody.
-    pub(super) fn keep(&self, range: FileRange, left: Left) {
+    pub(super) fn keep(&self, range: FileRange, left: RecycledRange) {
         let gone = self.idle().put(range, left);
         // Not under the lock.
         for (range, left) in gone {
@@ -176,7 +176,7 @@ impl Backing {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn idle(&self) -> MutexGuard<'_, IdleRanges<Left>> {
+    fn idle(&self) -> MutexGuard<'_, IdleRanges<RecycledRange>> {
         // As above.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::backing::{Backing, FileId, Left, Source};
+use super::backing::{Backing, FileId, RecycledRange, Source};
 use super::ranges::FileRange;
 use crate::sys::HUGE_PAGE;
 use crate::tuning::MAX_WRITTEN;
@@ -185,7 +185,7 @@ impl Extent {
     }
 
     /// Keeps the range, which reads as zero, for another region.
-    pub(super) fn keep_idle(&mut self, left: Left) {
+    pub(super) fn keep_idle(&mut self, left: RecycledRange) {
         self.backing.keep(std::mem::take(&mut self.range), left);
     }
 

@@ -6,7 +6,7 @@
 //! `Mappable` value holds the region, and while it is in a host's hands no guest reaches its pages. A view that once
 //! showed them is not current in any memory, and a view that is not current is unreachable for compiled code (see
 //! [`view`](crate::view)). While a guest has the region mapped, the value is inside the store's
-//! [`MappableCtx`](crate::MappableCtx), which makes no slice; but of one that is mapped by moving its bytes (`view/moved.rs`),
+//! [`MappableCtx`](crate::MappableCtx), which makes no slice; but of one whose bytes are swapped in (`view/swapped_bytes.rs`),
 //! whose own pages no current view shows either.
 
 #![allow(unsafe_code)]
@@ -17,7 +17,7 @@ use std::mem;
 use std::slice;
 use std::sync::{Arc, OnceLock};
 
-use super::backing::Left;
+use super::backing::RecycledRange;
 use super::frozen::FrozenRegion;
 use super::huge;
 use super::touched::{Runs, Touched};
@@ -301,7 +301,7 @@ impl Drop for Mappable {
         }
         match self.clear() {
             Ok(()) => {
-                let left = Left { window: self.window.take(), pages: mem::take(&mut self.pages) };
+                let left = RecycledRange { window: self.window.take(), pages: mem::take(&mut self.pages) };
                 self.extent.keep_idle(left);
             }
             Err(error) => tracing::debug!(%error, "a region's memory was not kept"),

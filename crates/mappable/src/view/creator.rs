@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
-use super::idle::{Bare, Idle};
+use super::idle::{Idle, IdleMemory};
 use super::memory::Linear;
 use super::view::Heap;
 use super::{Allowance, Memory, MemoryShape, strategy_for};
@@ -108,7 +108,7 @@ impl Creator {
             Some(bare) => bare,
             None => {
                 let extent = self.backing.take(capacity).ok_or("there is no room for another linear memory")?;
-                Bare::new(Heap { extent, span }, size).map_err(|error| no_space(span, &error))?
+                IdleMemory::new(Heap { extent, span }, size).map_err(|error| no_space(span, &error))?
             }
         };
         Ok(Memory::in_pages(bare, idle, strategy_for(shape), size))

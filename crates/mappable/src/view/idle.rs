@@ -2,20 +2,20 @@
 //! and the mapping of the one into the other are what making a memory costs.
 //!
 //! ```text
-//!   Idle           what is kept, no more than so many
-//!    └ Bare       a heap, and the one view of it that is left
-//!       └ Past   what is known of its guests
+//!   Idle              what is kept, no more than so many
+//!    └ IdleMemory     a heap, and the one view of it that is left
+//!       └ SlotHistory what is known of its guests
 //! ```
 //!
 //! What a memory held must not be seen by who gets it next. So before it is kept, views beyond the first are gone, regions
 //! that the first still showed are hidden, and all pages that were touched, through whichever view, are written over with
-//! zeroes or freed: which, [`kept`](super::kept) says. Where a step fails, the memory goes as it would without this:
+//! zeroes or freed: [`resident`](super::resident) says which. Where a step fails, the memory goes as it would without this:
 //! its addresses first, its pages then, which are used again only once they are a hole.
 //!
 //! # Safety
 //!
-//! [`Bare::bytes`] makes a reference to a heap's pages. A [`Bare`] owns the heap and the only view that is left of it,
-//! and no memory of the engine's shows it.
+//! [`IdleMemory::bytes`] makes a reference to a heap's pages. An [`IdleMemory`] owns the heap and the only view that is
+//! left of it, and no memory of the engine's shows it.
 
 #![allow(unsafe_code)]
 
@@ -24,9 +24,9 @@ use std::ops::Range;
 use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::kept::{Granules, Room, Share};
-use super::shelf::{Fit, Shelf};
+use super::resident::{Granules, Reservation, ResidentBudget};
 use super::view::{Heap, View};
+use super::warm_pool::{Affinity, WarmPool};
 use crate::GRANULE;
 use crate::region::ZEROES;
 use crate::region::touched::{Runs, Touched};
@@ -38,24 +38,24 @@ pub(crate) struct Idle {
     /// Whether any may be.
     keeps: bool,
     /// Each reads as zero, shows its heap as far as it says, and nothing else.
-    memories: Mutex<Shelf<Bare>>,
-    room: Arc<Room>,
+    memories: Mutex<WarmPool<IdleMemory>>,
+    room: Arc<ResidentBudget>,
 }
 
 /// A memory that nobody uses: from the first, or any more.
 #[derive(Debug)]
-pub(super) struct Bare {
+pub(super) struct IdleMemory {
     /// Goes before the heap does.
     pub(super) first: View,
     pub(super) heap: Heap,
-    pub(super) past: Past,
+    pub(super) past: SlotHistory,
     /// Of one that is idle.
-    share: Option<Share>,
+    share: Option<Reservation>,
 }
 
 /// What is known of the guests that had a memory.
 #[derive(Debug, Default)]
-pub(super) struct Past {
+pub(super) struct SlotHistory {
     /// How large it was when the last one got it, in bytes: whole granules.
     began: usize,
     /// What that one used, once it has gone; until then what the one before it did.
@@ -66,7 +66,7 @@ pub(super) struct Past {
     pages: Runs,
 }
 
-impl Past {
+impl SlotHistory {
     /// Whether the heap is likely to have the pages of the granule at `offset`, or to keep them for later guests where they
     /// come now.
     pub(super) fn has_pages(&self, offset: u64) -> bool {
@@ -89,13 +89,13 @@ impl Past {
 impl Idle {
     /// Keeps up to `max` memories.
     pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { keeps: max > 0, memories: Mutex::new(Shelf::new(max)), room: Room::new(max) })
+        Arc::new(Self { keeps: max > 0, memories: Mutex::new(WarmPool::new(max)), room: ResidentBudget::new(max) })
     }
 
     /// A memory of that capacity and span, if there is one, which reads as zero and shows `len` bytes.
-    pub(super) fn take(&self, capacity: u64, span: usize, len: usize) -> Option<Bare> {
+    pub(super) fn take(&self, capacity: u64, span: usize, len: usize) -> Option<IdleMemory> {
         let began = len.next_multiple_of(GRANULE as usize);
-        let mut bare = self.lock().take(Fit { capacity, span, began })?;
+        let mut bare = self.lock().take(Affinity { capacity, span, began })?;
         (bare.past.began, bare.share) = (began, None);
         match bare.first.show_heap_just_to(&bare.heap, len) {
             Ok(()) => Some(bare),
@@ -107,7 +107,7 @@ impl Idle {
     }
 
     /// Keeps a memory, if it can be made to read as zero.
-    pub(super) fn keep(&self, mut bare: Bare) {
+    pub(super) fn keep(&self, mut bare: IdleMemory) {
         if !self.keeps {
             return;
         }
@@ -121,26 +121,26 @@ impl Idle {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shelf<Bare>> {
+    fn lock(&self) -> MutexGuard<'_, WarmPool<IdleMemory>> {
         // The bookkeeping does not panic half way.
         self.memories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Bare {
+impl IdleMemory {
     /// A new one, which shows `len` bytes of a heap that reads as zero.
     pub(super) fn new(heap: Heap, len: usize) -> io::Result<Self> {
-        let past = Past { began: len.next_multiple_of(GRANULE as usize), ..Past::default() };
+        let past = SlotHistory { began: len.next_multiple_of(GRANULE as usize), ..SlotHistory::default() };
         Ok(Self::of(View::build(&heap, len, &[], None)?, heap, past))
     }
 
     /// What is left of a memory.
-    pub(super) fn of(first: View, heap: Heap, past: Past) -> Self {
+    pub(super) fn of(first: View, heap: Heap, past: SlotHistory) -> Self {
         Self { first, heap, past, share: None }
     }
 
     /// Has it read as zero, and show nothing but the heap.
-    fn clear(&mut self, room: &Arc<Room>) -> io::Result<()> {
+    fn clear(&mut self, room: &Arc<ResidentBudget>) -> io::Result<()> {
         self.first.show_heap_alone(&self.heap)?;
         let Touched { runs, rest } = self.heap.extent.touched(Granules::SPAN, &self.past.pages)?;
         if let Some(last) = runs.last() {
@@ -194,8 +194,8 @@ impl Bare {
         Ok(unsafe { slice::from_raw_parts_mut(start.as_ptr(), len) })
     }
 
-    fn fit(&self) -> Fit {
-        Fit { capacity: self.heap.extent.range().len(), span: self.heap.span, began: self.past.began }
+    fn fit(&self) -> Affinity {
+        Affinity { capacity: self.heap.extent.range().len(), span: self.heap.span, began: self.past.began }
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
     const ALL: u64 = 80;
 
     /// Which granules have memory. They have one page each.
-    fn there(bare: &Bare) -> BTreeSet<u64> {
+    fn there(bare: &IdleMemory) -> BTreeSet<u64> {
         let (mut at, mut found) = (0, BTreeSet::new());
         while at < ALL * GRANULE
             && let Some(start) = bare.heap.extent.data(at..ALL * GRANULE).unwrap()
@@ -248,8 +248,8 @@ mod tests {
         fn what_two_guests_did_not_use_goes_and_all_reads_as_zero(lives in lives(), heaps in 0usize..12) {
             let backing = Backing::in_file(HugePages::default(), 0).unwrap();
             let heap = Heap { extent: backing.take(ALL * GRANULE).unwrap(), span: (ALL * GRANULE) as usize };
-            let mut bare = Bare::new(heap, GRANULE as usize).unwrap();
-            let room = Room::new(heaps);
+            let mut bare = IdleMemory::new(heap, GRANULE as usize).unwrap();
+            let room = ResidentBudget::new(heaps);
             let (mut had, mut before) = (BTreeSet::new(), BTreeSet::new());
             for life in lives {
                 bare.share = None;
@@ -277,7 +277,7 @@ mod tests {
     fn only_what_is_shown_is_referred_to() {
         let backing = Backing::in_file(HugePages::default(), 0).unwrap();
         let heap = Heap { extent: backing.take(4 * GRANULE).unwrap(), span: 4 * GRANULE as usize };
-        let mut bare = Bare::new(heap, GRANULE as usize).unwrap();
+        let mut bare = IdleMemory::new(heap, GRANULE as usize).unwrap();
         assert_eq!(bare.bytes(&(4096..GRANULE)).unwrap().len() as u64, GRANULE - 4096);
         assert!(bare.bytes(&(4096..GRANULE + 1)).is_err() && bare.bytes(&(GRANULE..2 * GRANULE)).is_err());
     }

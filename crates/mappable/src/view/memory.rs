@@ -8,10 +8,10 @@
 //! long as the engine could have their base. A [`Block`] meets it where reservation and guard are nothing; the engine
 //! takes its new base after each growth.
 //!
-//! A memory with a [`Role`] shows what the ledger says: one of its own views that are kept and show the heap as far as
-//! `byte_size` (a slot of [`Driven`]; growth empties the others); the ledger, which is kept, has as many accessible bytes
-//! as is said and inaccessible ones behind them as any memory; or another memory, which is kept, with that one's size. So
-//! what `as_ptr` and `byte_size` answer belongs together whatever the ledger says.
+//! A memory with a [`LedgerRole`] shows what the ledger says: one of its own views that are kept and show the heap as far
+//! as `byte_size` (a slot of [`SharedSelector`]; growth empties the others); the ledger, which is kept, has as many
+//! accessible bytes as is said and inaccessible ones behind them as any memory; or another memory, which is kept, with that
+//! one's size. So what `as_ptr` and `byte_size` answer belongs together whatever the ledger says.
 //!
 //! [`Memory::exchange`], [`Memory::copy_in`] and [`Memory::copy_out`] access a block's bytes, the first also a heap's.
 //! They are called by the context that drives the memory, in a host call of the store that the memory is in: compiled
@@ -28,9 +28,9 @@ use wasmtime::LinearMemory;
 
 use super::allowance::Permit;
 use super::creator::Memories;
-use super::idle::{Bare, Idle};
+use super::idle::{Idle, IdleMemory};
 use super::paged::{Paged, RemapError};
-use super::role::{Directory, Driven, Role, Window};
+use super::role::{Directory, LedgerRole, SharedSelector, Window};
 use super::view::View;
 use super::{Mount, Strategy, Unmappable};
 use crate::GRANULE;
@@ -58,14 +58,19 @@ pub(crate) struct Memory {
     /// Whether a context drives this memory. At most one ever does.
     adopted: AtomicBool,
     /// What it is to a ledger. None, of most.
-    role: OnceLock<Role>,
+    role: OnceLock<LedgerRole>,
     /// Regions that a context left mapped here when it went. Kept while the memory can be looked at.
     orphans: Mutex<Vec<Charged>>,
 }
 
 impl Memory {
     /// A memory in pages, whose first view shows `size` bytes.
-    pub(super) fn in_pages(bare: Bare, idle: &Arc<Idle>, strategy: Result<Strategy, Unmappable>, size: usize) -> Self {
+    pub(super) fn in_pages(
+        bare: IdleMemory,
+        idle: &Arc<Idle>,
+        strategy: Result<Strategy, Unmappable>,
+        size: usize,
+    ) -> Self {
         let (paged, base) = Paged::new(bare, idle);
         Self::new(Body::Paged(paged), base, strategy, size)
     }
@@ -114,9 +119,9 @@ impl Memory {
     /// What the engine is told when it asks for the size.
     fn shown_size(&self) -> usize {
         match self.role.get() {
-            None | Some(Role::Driven(_)) => self.size(),
-            Some(Role::Joined(ledger)) => ledger.len(),
-            Some(Role::Window(window)) => window.target().map_or(self.size(), |target| target.size()),
+            None | Some(LedgerRole::Guest(_)) => self.size(),
+            Some(LedgerRole::Ledger(ledger)) => ledger.len(),
+            Some(LedgerRole::Window(window)) => window.target().map_or(self.size(), |target| target.size()),
         }
     }
 
@@ -188,31 +193,31 @@ impl Memory {
 
     /// Has the ledger drive a memory that its context has adopted. `false` if it can't.
     pub(super) fn drive(&self, ledger: &Arc<Ledger>, seat: SeatNumber) -> bool {
-        let role = self.role.get_or_init(|| Role::Driven(Driven::new(Arc::clone(ledger), seat)));
-        matches!(role, Role::Driven(driven) if driven.is(ledger, seat))
+        let role = self.role.get_or_init(|| LedgerRole::Guest(SharedSelector::new(Arc::clone(ledger), seat)));
+        matches!(role, LedgerRole::Guest(driven) if driven.is(ledger, seat))
     }
 
     /// Makes the memory show the ledger. Only one that is fresh can: of one page, whose base may move, and nobody's.
     pub(crate) fn join(&self, ledger: &Arc<Ledger>) -> bool {
-        self.take_role(|| Role::Joined(Arc::clone(ledger)))
+        self.take_role(|| LedgerRole::Ledger(Arc::clone(ledger)))
     }
 
     /// Makes the memory show what the record of a handle table says. Only one that is fresh can.
     pub(crate) fn become_window(&self, ledger: &Arc<Ledger>, directory: &Arc<Directory>, table: u32) -> bool {
         let window = || Window { ledger: Arc::clone(ledger), directory: Arc::clone(directory), table };
-        matches!(self.body, Body::Paged(_)) && self.take_role(|| Role::Window(window()))
+        matches!(self.body, Body::Paged(_)) && self.take_role(|| LedgerRole::Window(window()))
     }
 
-    fn take_role(&self, role: impl FnOnce() -> Role) -> bool {
+    fn take_role(&self, role: impl FnOnce() -> LedgerRole) -> bool {
         let may_move = matches!(self.strategy, Ok(Strategy::Swap | Strategy::Copy));
         let fresh = may_move && self.size() as u64 == GRANULE && self.role.get().is_none() && self.adopt();
         fresh && self.role.set(role()).is_ok()
     }
 
     #[inline]
-    pub(super) fn driven(&self) -> Option<&Driven> {
+    pub(super) fn driven(&self) -> Option<&SharedSelector> {
         match self.role.get() {
-            Some(Role::Driven(driven)) => Some(driven),
+            Some(LedgerRole::Guest(driven)) => Some(driven),
             _ => None,
         }
     }
@@ -234,7 +239,7 @@ impl Memory {
         self.paged().map_err(RemapError::Undone)?.lay(view, self.size(), hide, show)
     }
 
-    /// As [`Past::has_pages`](super::idle::Past::has_pages).
+    /// As [`SlotHistory::has_pages`](super::idle::SlotHistory::has_pages).
     pub(super) fn has_pages(&self, offset: u64) -> bool {
         matches!(&self.body, Body::Paged(paged) if paged.past().has_pages(offset))
     }
@@ -301,7 +306,7 @@ impl Memory {
 
     /// Makes the memory larger. Answers a block that it no longer uses.
     fn grow_to(&self, size: usize) -> io::Result<Option<Block>> {
-        if let Some(Role::Joined(_) | Role::Window(_)) = self.role.get() {
+        if let Some(LedgerRole::Ledger(_) | LedgerRole::Window(_)) = self.role.get() {
             let same = size == self.shown_size();
             return if same { Ok(None) } else { Err(io::Error::other("bug: a trusted module's memory is to grow")) };
         }
@@ -328,12 +333,12 @@ impl Memory {
 }
 
 /// The base of a memory with that role, whose own choice is `own`.
-fn shown_as(role: &Role, own: *mut u8) -> *mut u8 {
+fn shown_as(role: &LedgerRole, own: *mut u8) -> *mut u8 {
     match role {
-        Role::Driven(driven) => driven.base(own),
-        Role::Joined(ledger) => ledger.base(),
+        LedgerRole::Guest(driven) => driven.base(own),
+        LedgerRole::Ledger(ledger) => ledger.base(),
         // What a window shows is never a window.
-        Role::Window(window) => window.target().map_or(own, |target| target.shown()),
+        LedgerRole::Window(window) => window.target().map_or(own, |target| target.shown()),
     }
 }
 
@@ -352,7 +357,7 @@ unsafe impl LinearMemory for Linear {
     }
 
     fn byte_capacity(&self) -> usize {
-        if let Some(Role::Joined(_) | Role::Window(_)) = self.memory.role.get() {
+        if let Some(LedgerRole::Ledger(_) | LedgerRole::Window(_)) = self.memory.role.get() {
             return self.memory.shown_size();
         }
         match &self.memory.body {

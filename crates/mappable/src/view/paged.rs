@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Mount;
 use super::allowance::Permit;
-use super::idle::{Bare, Idle, Past};
+use super::idle::{Idle, IdleMemory, SlotHistory};
 use super::view::{Heap, View};
 
 /// A linear memory in pages.
@@ -26,13 +26,13 @@ pub(super) struct Paged {
     pub(super) heap: Heap,
     /// What takes the first view and the heap over in the end.
     idle: Arc<Idle>,
-    past: Mutex<Past>,
+    past: Mutex<SlotHistory>,
 }
 
 impl Paged {
     /// A memory whose heap reads as zero, and is shown by its first view and nothing else. Answers that one's base.
-    pub(super) fn new(bare: Bare, idle: &Arc<Idle>) -> (Self, NonNull<u8>) {
-        let Bare { first, heap, past, .. } = bare;
+    pub(super) fn new(bare: IdleMemory, idle: &Arc<Idle>) -> (Self, NonNull<u8>) {
+        let IdleMemory { first, heap, past, .. } = bare;
         let base = first.base();
         let views = Mutex::new(vec![Arc::new(first)]);
         (Self { first_base: base.addr().get(), views, heap, idle: Arc::clone(idle), past: Mutex::new(past) }, base)
@@ -73,7 +73,7 @@ impl Paged {
     }
 
     /// What is known of the guests that had the heap.
-    pub(super) fn past(&self) -> MutexGuard<'_, Past> {
+    pub(super) fn past(&self) -> MutexGuard<'_, SlotHistory> {
         self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -139,7 +139,7 @@ impl Drop for Paged {
         if let Some(first) = Arc::into_inner(first) {
             let heap = Heap { extent: self.heap.extent.take(), span: self.heap.span };
             let past = mem::take(&mut *self.past());
-            self.idle.keep(Bare::of(first, heap, past));
+            self.idle.keep(IdleMemory::of(first, heap, past));
         }
     }
 }

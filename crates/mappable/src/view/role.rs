@@ -1,10 +1,10 @@
 //! What a memory shows where that is not the host's alone to say: the ledger says it, between the host's calls.
 //!
 //! ```text
-//!   Role
-//!    ├ Driven      a guest's memory: the ledger's selector tells which of the views that the host offers is current
-//!    ├ Joined      a trusted module's memory that is the ledger itself
-//!    └ Window      a trusted module's memory that shows a guest's: the one that the ledger says
+//!   LedgerRole
+//!    ├ Guest     a guest's memory: its `SharedSelector` says which of the views that the host offers is current
+//!    ├ Ledger    a trusted module's memory that is the ledger itself
+//!    └ Window    a trusted module's memory that shows a guest's: the one that the ledger says
 //! ```
 //!
 //! A driven memory shares the ledger, a window the [`Directory`] of guests' memories; no guest's memory has either the
@@ -21,9 +21,9 @@ use crate::ledger::{Ledger, SeatNumber};
 
 /// What a memory is in a store that has a ledger. Once it has a role it keeps it.
 #[derive(Debug)]
-pub(super) enum Role {
-    Driven(Driven),
-    Joined(Arc<Ledger>),
+pub(super) enum LedgerRole {
+    Guest(SharedSelector),
+    Ledger(Arc<Ledger>),
     Window(Window),
 }
 
@@ -32,7 +32,7 @@ const SLOTS: usize = 63;
 
 /// A guest's memory.
 #[derive(Debug)]
-pub(super) struct Driven {
+pub(super) struct SharedSelector {
     ledger: Arc<Ledger>,
     seat: SeatNumber,
     /// The bases of views that are kept and show the heap as far as they must: slot `n - 1` is what selector `n` makes
@@ -40,7 +40,7 @@ pub(super) struct Driven {
     slots: Box<[AtomicPtr<u8>; SLOTS]>,
 }
 
-impl Driven {
+impl SharedSelector {
     pub(super) fn new(ledger: Arc<Ledger>, seat: SeatNumber) -> Self {
         Self { ledger, seat, slots: Box::new([const { AtomicPtr::new(ptr::null_mut()) }; SLOTS]) }
     }

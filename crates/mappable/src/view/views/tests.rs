@@ -10,7 +10,8 @@ use crate::GRANULE;
 use crate::region::{Backing, Held, Mappable};
 use crate::view::Placement;
 
-/// A memory as [`Seat`](super::super::Seat) drives it, without pages: what is wanted is shown, and views are counted.
+/// A memory as [`MappedMemory`](super::super::MappedMemory) drives it, without pages: what is wanted is shown, and views
+/// are counted.
 struct Cache {
     views: Views<()>,
     built: usize,

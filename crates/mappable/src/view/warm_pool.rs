@@ -3,7 +3,7 @@
 
 /// What tells one from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fit {
+pub(super) struct Affinity {
     /// How much it can ever show, and how many addresses it has: only one for which both are as wanted will do.
     pub(super) capacity: u64,
     pub(super) span: usize,
@@ -13,26 +13,26 @@ pub(super) struct Fit {
 
 /// What is kept, no more than so many.
 #[derive(Debug)]
-pub(super) struct Shelf<T> {
+pub(super) struct WarmPool<T> {
     max: usize,
     /// The one that came last is the last.
-    kept: Vec<(Fit, T)>,
+    kept: Vec<(Affinity, T)>,
 }
 
-impl<T> Shelf<T> {
+impl<T> WarmPool<T> {
     pub(super) fn new(max: usize) -> Self {
         Self { max, kept: vec![] }
     }
 
     /// Keeps one more. Answers the one that has to go for it, which has been there longest.
-    pub(super) fn put(&mut self, fit: Fit, thing: T) -> Option<T> {
+    pub(super) fn put(&mut self, fit: Affinity, thing: T) -> Option<T> {
         self.kept.push((fit, thing));
         (self.kept.len() > self.max).then(|| self.kept.remove(0).1)
     }
 
     /// Takes one that will do: of those that began as large as is wanted, or else of all, the one that came last.
-    pub(super) fn take(&mut self, wanted: Fit) -> Option<T> {
-        let does = |fit: &Fit| (fit.capacity, fit.span) == (wanted.capacity, wanted.span);
+    pub(super) fn take(&mut self, wanted: Affinity) -> Option<T> {
+        let does = |fit: &Affinity| (fit.capacity, fit.span) == (wanted.capacity, wanted.span);
         let best = self.kept.iter().rposition(|(fit, _)| *fit == wanted);
         let at = best.or_else(|| self.kept.iter().rposition(|(fit, _)| does(fit)))?;
         Some(self.kept.remove(at).1)
@@ -47,14 +47,14 @@ mod tests {
 
     use super::*;
 
-    fn fit() -> impl Strategy<Value = Fit> {
-        (1u64..3, 1usize..3, 0usize..4).prop_map(|(capacity, span, began)| Fit { capacity, span, began })
+    fn fit() -> impl Strategy<Value = Affinity> {
+        (1u64..3, 1usize..3, 0usize..4).prop_map(|(capacity, span, began)| Affinity { capacity, span, began })
     }
 
     #[derive(Clone, Debug)]
     enum Op {
-        Put(Fit),
-        Take(Fit),
+        Put(Affinity),
+        Take(Affinity),
     }
 
     fn op() -> impl Strategy<Value = Op> {
@@ -64,7 +64,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_taken_fits_and_nothing_is_lost_or_doubled(max in 0usize..6, ops in prop::collection::vec(op(), 0..80)) {
-            let (mut shelf, mut there) = (Shelf::new(max), BTreeMap::<usize, Fit>::new());
+            let (mut shelf, mut there) = (WarmPool::new(max), BTreeMap::<usize, Affinity>::new());
             for (number, op) in ops.into_iter().enumerate() {
                 match op {
                     Op::Put(fit) => {
@@ -76,8 +76,8 @@ mod tests {
                         gone.map(|gone| there.remove(&gone));
                     }
                     Op::Take(wanted) => {
-                        let does = |fit: &Fit| (fit.capacity, fit.span) == (wanted.capacity, wanted.span);
-                        let best = |does: &dyn Fn(&Fit) -> bool| there.iter().rfind(|(_, fit)| does(fit)).map(|(n, _)| *n);
+                        let does = |fit: &Affinity| (fit.capacity, fit.span) == (wanted.capacity, wanted.span);
+                        let best = |does: &dyn Fn(&Affinity) -> bool| there.iter().rfind(|(_, fit)| does(fit)).map(|(n, _)| *n);
                         let expected = best(&|fit| *fit == wanted).or_else(|| best(&does));
                         prop_assert_eq!(shelf.take(wanted), expected);
                         expected.map(|taken| there.remove(&taken));

@@ -11,10 +11,10 @@ use std::io;
 use std::sync::Arc;
 
 use self::change::leave;
-use super::copies::Copies;
-use super::moved::Moved;
+use super::copied_mounts::CopiedMounts;
 use super::paged::RemapError;
-use super::role::Driven;
+use super::role::SharedSelector;
+use super::swapped_bytes::SwappedBytes;
 use super::views::Views;
 use super::{Allowance, Memories, Memory, Mount, Strategy, Unmappable};
 use crate::ledger::{Ledger, SeatNumber};
@@ -47,7 +47,7 @@ impl From<RemapError> for MountError {
 
 /// How the memories of a context are driven.
 #[derive(Clone, Debug)]
-pub(crate) struct Driving {
+pub(crate) struct DriverConfig {
     pub(crate) memories: Arc<Memories>,
     /// Whether to remap where swapping would do.
     pub(crate) remap_only: bool,
@@ -62,16 +62,16 @@ enum Shown {
     /// By the current view (*swap* and *remap*).
     Views(Views),
     /// In the one place that there is (*copy*).
-    Copies(Copies),
+    CopiedMounts(CopiedMounts),
 }
 
 /// A memory, adopted by a context.
-pub(crate) struct Seat {
+pub(crate) struct MappedMemory {
     memory: Arc<Memory>,
     strategy: Result<Strategy, Unmappable>,
     shown: Shown,
     /// What is mapped besides what the current view shows.
-    moved: Moved,
+    moved: SwappedBytes,
     /// Regions whose mapping was dropped. They are shown until the next change, and nobody owns them any more.
     lingering: Vec<(Mount, Charged)>,
     /// Regions that can be written and lingered until the last change. The engine may have written to them through the
@@ -83,22 +83,22 @@ pub(crate) struct Seat {
     is_stopped: bool,
 }
 
-impl Seat {
+impl MappedMemory {
     /// Adopts a memory. `None` if another context drives it.
-    pub(crate) fn adopt(memory: Arc<Memory>, driving: &Driving) -> Option<Self> {
+    pub(crate) fn adopt(memory: Arc<Memory>, driving: &DriverConfig) -> Option<Self> {
         let strategy = memory.strategy().map(|able| match able {
             Strategy::Swap if driving.remap_only => Strategy::Remap,
             able => able,
         });
         let shown = match memory.first_view() {
             Some(first) => Shown::Views(Views::new(first, driving.views_per_memory)),
-            None => Shown::Copies(Copies::default()),
+            None => Shown::CopiedMounts(CopiedMounts::default()),
         };
         memory.adopt().then_some(Self {
             memory,
             strategy,
             shown,
-            moved: Moved::default(),
+            moved: SwappedBytes::default(),
             lingering: vec![],
             retired: vec![],
             is_stopped: false,
@@ -163,7 +163,7 @@ impl Seat {
         }
     }
 
-    fn offer_to(&self, driven: &Driven) {
+    fn offer_to(&self, driven: &SharedSelector) {
         let settled = self.is_settled() && self.moved.is_empty() && self.strategy == Ok(Strategy::Swap);
         match &self.shown {
             Shown::Views(views)
@@ -187,13 +187,13 @@ impl Seat {
 
     /// Shows a region, `held`, at a placement that lies in the memory. The region is of the memory's runtime.
     #[inline]
-    pub(crate) fn mount(&mut self, mount: &Mount, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
+    pub(crate) fn mount(&mut self, mount: &Mount, held: &mut Held, driving: &DriverConfig) -> Result<(), MountError> {
         self.change(mount, true, held, driving)
     }
 
     /// Shows the heap again where a region is shown.
     #[inline]
-    pub(crate) fn unmount(&mut self, mount: &Mount, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
+    pub(crate) fn unmount(&mut self, mount: &Mount, held: &mut Held, driving: &DriverConfig) -> Result<(), MountError> {
         self.change(mount, false, held, driving)
     }
 
@@ -227,7 +227,7 @@ impl Seat {
     fn mounts(&self) -> impl Iterator<Item = &Mount> {
         let shown = match &self.shown {
             Shown::Views(views) => views.mounts(),
-            Shown::Copies(copies) => copies.mounts(),
+            Shown::CopiedMounts(copies) => copies.mounts(),
         };
         shown.iter().chain(self.moved.mounts())
     }

@@ -11,14 +11,14 @@ use crate::region::Held;
 
 /// What is mapped in a memory by copying.
 #[derive(Default)]
-pub(super) struct Copies {
+pub(super) struct CopiedMounts {
     /// In order, as in a view.
     mounts: Vec<Mount>,
     /// What frozen regions hide.
     hidden: Vec<(Mount, Vec<u8>)>,
 }
 
-impl Copies {
+impl CopiedMounts {
     pub(super) fn mounts(&self) -> &[Mount] {
         &self.mounts
     }
@@ -34,7 +34,7 @@ impl Copies {
         Ok(room)
     }
 
-    /// Puts a region's bytes into the memory. `room` is what [`Copies::room_for`] gave for it.
+    /// Puts a region's bytes into the memory. `room` is what [`CopiedMounts::room_for`] gave for it.
     pub(super) fn show(&mut self, memory: &Memory, mount: Mount, held: &mut Held, mut room: Vec<u8>) -> io::Result<()> {
         match held {
             Held::Mappable(region) => {

@@ -1,9 +1,9 @@
 //! How much memory idle heaps keep: bookkeeping alone.
 //!
 //! ```text
-//!   Granules     a set of granules at the beginning of a heap
-//!   Room         what all idle heaps of a runtime may keep beyond what is each one's own
-//!    └ Share     what one of them keeps of that
+//!   Granules         a set of granules at the beginning of a heap
+//!   ResidentBudget   what all idle heaps of a runtime may keep beyond what is each one's own
+//!    └ Reservation   what one of them keeps of that
 //! ```
 //!
 //! To write zeroes over what a guest used takes less than to free it, and a fraction of freeing it and having the next
@@ -73,11 +73,11 @@ impl Granules {
 
 /// What idle heaps may keep beyond that, together: room for as much again.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct ResidentBudget {
     granules: AtomicU32,
 }
 
-impl Room {
+impl ResidentBudget {
     /// For so many heaps.
     pub(super) fn new(heaps: usize) -> Arc<Self> {
         let granules = u32::try_from(heaps).unwrap_or(u32::MAX).saturating_mul(KEEP_RESIDENT);
@@ -85,23 +85,23 @@ impl Room {
     }
 
     /// Which of these granules a heap may keep: those that come first, if they are too many.
-    pub(super) fn keep(self: &Arc<Self>, wanted: Granules) -> (Granules, Share) {
+    pub(super) fn keep(self: &Arc<Self>, wanted: Granules) -> (Granules, Reservation) {
         let more = wanted.len().saturating_sub(KEEP_RESIDENT);
         let take = |left: u32| Some(left.saturating_sub(more));
         let left = self.granules.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or_else(|left| left);
         let granules = more.min(left);
-        (wanted.first(KEEP_RESIDENT + granules), Share { room: Arc::clone(self), granules })
+        (wanted.first(KEEP_RESIDENT + granules), Reservation { room: Arc::clone(self), granules })
     }
 }
 
 /// What a heap keeps beyond its own, given back on drop.
 #[derive(Debug)]
-pub(super) struct Share {
-    room: Arc<Room>,
+pub(super) struct Reservation {
+    room: Arc<ResidentBudget>,
     granules: u32,
 }
 
-impl Drop for Share {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.room.granules.fetch_add(self.granules, Ordering::Relaxed);
     }
@@ -145,7 +145,7 @@ mod tests {
             heaps in 0usize..4,
             wanted in prop::collection::vec(sets(), 0..8),
         ) {
-            let room = Room::new(heaps);
+            let room = ResidentBudget::new(heaps);
             let mut left = heaps as u32 * KEEP_RESIDENT;
             let mut shares = vec![];
             for wanted in &wanted {

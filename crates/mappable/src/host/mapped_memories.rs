@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::addresses::{Addresses, SeatId};
+use super::addresses::{Addresses, MemoryId};
 use super::error::TrapReason;
 use crate::ledger::{Ledger, SeatNumber};
 use crate::region::{Charged, Held};
-use crate::view::{Directory, Driving, Memory, Mount, MountError, Seat};
+use crate::view::{Directory, DriverConfig, MappedMemory, Memory, Mount, MountError};
 
 /// The memories that a context drives. They are adopted when a guest first names them.
-pub(super) struct Seats {
-    seats: Vec<Seat>,
+pub(super) struct MappedMemories {
+    seats: Vec<MappedMemory>,
     addresses: Addresses,
-    driving: Driving,
+    driving: DriverConfig,
     /// Whether regions are mapped at all.
     mapping: bool,
     /// How many regions linger in all memories together.
@@ -21,14 +21,14 @@ pub(super) struct Seats {
 
 /// A place in a memory, as its instance sees it now.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Spot {
-    pub(super) seat: SeatId,
+pub(super) struct Location {
+    pub(super) seat: MemoryId,
     /// In bytes, inside the memory.
     pub(super) offset: u64,
 }
 
-impl Seats {
-    pub(super) fn new(driving: Driving, mapping: bool) -> Self {
+impl MappedMemories {
+    pub(super) fn new(driving: DriverConfig, mapping: bool) -> Self {
         Self { seats: vec![], addresses: Addresses::default(), driving, mapping, lingering: 0 }
     }
 
@@ -38,43 +38,43 @@ impl Seats {
 
     /// Where `address` is. `None` if nothing can be mapped there.
     #[inline]
-    pub(super) fn locate(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
+    pub(super) fn locate(&mut self, address: usize) -> Result<Option<Location>, TrapReason> {
         if self.mapping { self.find_or_adopt(address) } else { Ok(None) }
     }
 
     /// Where `address` is, in whatever memory of the runtime's.
     #[inline]
-    pub(super) fn find_or_adopt(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
+    pub(super) fn find_or_adopt(&mut self, address: usize) -> Result<Option<Location>, TrapReason> {
         let seat = self.addresses.guess(address);
         match self.offset_in(seat, address) {
-            Some(offset) => Ok(Some(Spot { seat, offset })),
+            Some(offset) => Ok(Some(Location { seat, offset })),
             None => self.find_or_adopt_cold(address),
         }
     }
 
     /// Where a memory was seen that was not guessed, or is not adopted yet.
     #[cold]
-    fn find_or_adopt_cold(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
+    fn find_or_adopt_cold(&mut self, address: usize) -> Result<Option<Location>, TrapReason> {
         if let Some(seat) = self.addresses.find(address)
             && let Some(offset) = self.offset_in(seat, address)
         {
-            return Ok(Some(Spot { seat, offset }));
+            return Ok(Some(Location { seat, offset }));
         }
         self.locate_new(address)
     }
 
     /// The first time that a view of a memory is seen.
-    fn locate_new(&mut self, address: usize) -> Result<Option<Spot>, TrapReason> {
+    fn locate_new(&mut self, address: usize) -> Result<Option<Location>, TrapReason> {
         let known = (0..self.seats.len()).find(|&seat| self.offset_in(seat, address).is_some());
         let seat = match known {
             Some(seat) => seat,
             None => {
                 let Some(memory) = self.driving.memories.find(address) else { return Ok(None) };
-                self.seats.push(Seat::adopt(memory, &self.driving).ok_or(TrapReason::AnotherContext)?);
+                self.seats.push(MappedMemory::adopt(memory, &self.driving).ok_or(TrapReason::AnotherContext)?);
                 self.seats.len() - 1
             }
         };
-        let spot = self.offset_in(seat, address).map(|offset| Spot { seat, offset });
+        let spot = self.offset_in(seat, address).map(|offset| Location { seat, offset });
         if let (Some(spot), Some(found)) = (spot, self.seats.get(seat)) {
             let memory = found.memory();
             self.addresses.note(memory.base(), memory.span(), spot.seat);
@@ -84,7 +84,7 @@ impl Seats {
 
     /// The offset of `address` in a memory, if it is in its current view.
     #[inline]
-    pub(super) fn offset_in(&self, seat: SeatId, address: usize) -> Option<u64> {
+    pub(super) fn offset_in(&self, seat: MemoryId, address: usize) -> Option<u64> {
         self.seats.get(seat)?.offset_of(address)
     }
 
@@ -94,14 +94,14 @@ impl Seats {
     }
 
     /// Has a ledger drive a memory, from here on. Answers the number that trusted modules know it by, if it has one.
-    pub(super) fn drive(&self, seat: SeatId, ledger: &Arc<Ledger>, directory: &Directory) -> Option<SeatNumber> {
+    pub(super) fn drive(&self, seat: MemoryId, ledger: &Arc<Ledger>, directory: &Directory) -> Option<SeatNumber> {
         let (number, seat) = (SeatNumber::of_index(seat)?, self.seats.get(seat)?);
         seat.drive(ledger, number).then(|| directory.insert(number, seat.memory()))?;
         Some(number)
     }
 
     /// Whether a memory shows these bytes there.
-    pub(super) fn shows(&mut self, seat: SeatId, mount: &Mount) -> bool {
+    pub(super) fn shows(&mut self, seat: MemoryId, mount: &Mount) -> bool {
         self.seats.get_mut(seat).is_some_and(|seat| seat.shows(mount))
     }
 
@@ -111,18 +111,18 @@ impl Seats {
     }
 
     /// Whether anything can be mapped in a memory.
-    pub(super) fn is_mappable(&self, seat: SeatId) -> bool {
+    pub(super) fn is_mappable(&self, seat: MemoryId) -> bool {
         self.seats.get(seat).is_some_and(|seat| seat.strategy().is_ok())
     }
 
     // The three layers from here on are worth 24 instructions a hop (`docs/src/measurements.md`, Counts).
     #[inline(always)]
-    pub(super) fn mount(&mut self, seat: SeatId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
+    pub(super) fn mount(&mut self, seat: MemoryId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
         self.change(seat, |seat, driving| seat.mount(mount, held, driving))
     }
 
     #[inline(always)]
-    pub(super) fn unmount(&mut self, seat: SeatId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
+    pub(super) fn unmount(&mut self, seat: MemoryId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
         self.change(seat, |seat, driving| seat.unmount(mount, held, driving))
     }
 
@@ -130,8 +130,8 @@ impl Seats {
     #[inline(always)]
     fn change(
         &mut self,
-        seat: SeatId,
-        change: impl FnOnce(&mut Seat, &Driving) -> Result<(), MountError>,
+        seat: MemoryId,
+        change: impl FnOnce(&mut MappedMemory, &DriverConfig) -> Result<(), MountError>,
     ) -> Result<(), MountError> {
         let seat = self.seats.get_mut(seat).ok_or(MountError::Unknown)?;
         let before = seat.lingering().len();
@@ -145,11 +145,11 @@ impl Seats {
     /// How many regions linger in other memories than this one, and how many bytes of them are frozen. What lingers in
     /// this one goes with the next change.
     #[inline]
-    pub(super) fn lingering_besides(&self, seat: SeatId) -> (usize, u64) {
+    pub(super) fn lingering_besides(&self, seat: MemoryId) -> (usize, u64) {
         if self.lingering == 0 { (0, 0) } else { self.count_lingering_besides(seat) }
     }
 
-    fn count_lingering_besides(&self, seat: SeatId) -> (usize, u64) {
+    fn count_lingering_besides(&self, seat: MemoryId) -> (usize, u64) {
         let others = self.seats.iter().enumerate().filter(|(id, _)| *id != seat);
         others
             .flat_map(|(_, seat)| seat.lingering())
@@ -157,7 +157,7 @@ impl Seats {
     }
 
     /// A `mapping` was dropped.
-    pub(super) fn linger(&mut self, seat: SeatId, mount: Mount, region: Charged) {
+    pub(super) fn linger(&mut self, seat: MemoryId, mount: Mount, region: Charged) {
         if let Some(seat) = self.seats.get_mut(seat) {
             seat.linger(mount, region);
             self.lingering += 1;
@@ -165,14 +165,14 @@ impl Seats {
     }
 
     /// Leaves a region that is mapped to the memory that shows it.
-    pub(super) fn abandon(&mut self, seat: SeatId, region: Charged) {
+    pub(super) fn abandon(&mut self, seat: MemoryId, region: Charged) {
         if let Some(seat) = self.seats.get_mut(seat) {
             seat.abandon([region]);
         }
     }
 
-    /// As [`Seat::strand`].
-    pub(super) fn strand(&mut self, seat: SeatId, region: Charged) {
+    /// As [`MappedMemory::strand`].
+    pub(super) fn strand(&mut self, seat: MemoryId, region: Charged) {
         if let Some(seat) = self.seats.get_mut(seat) {
             self.lingering = self.lingering.saturating_sub(seat.lingering().len());
             seat.strand(region);
@@ -185,7 +185,7 @@ impl Seats {
     }
 }
 
-impl Drop for Seats {
+impl Drop for MappedMemories {
     /// What nobody owns any more may still be shown.
     fn drop(&mut self) {
         self.seats.iter_mut().for_each(|seat| seat.abandon([]));

@@ -3,11 +3,11 @@
 //!
 //! For what is mapped for the first time that is the cheapest way where the pages are there already, which is likely of a
 //! region that was mapped before or comes back, and that the host has a window of, and of a heap that had a guest before
-//! (see [`Past`](super::idle::Past)). A page that is not there costs more than it saves (`docs/src/measurements.md`). A region
-//! that is frozen is never moved, for a guest could write to it.
+//! (see [`SlotHistory`](super::idle::SlotHistory)). A page that is not there costs more than it saves
+//! (`docs/src/measurements.md`). A region that is frozen is never moved, for a guest could write to it.
 //!
 //! While a region is moved its own pages have the heap's bytes, and no current view shows them. Nobody but
-//! [`Moved::exchange`] looks at them: the region is in its context, mapped.
+//! [`SwappedBytes::exchange`] looks at them: the region is in its context, mapped.
 
 use std::io;
 
@@ -17,12 +17,12 @@ use crate::tuning::LARGEST_EXCHANGED;
 
 /// What is mapped in a memory by moving.
 #[derive(Default)]
-pub(super) struct Moved {
+pub(super) struct SwappedBytes {
     /// None of them overlaps another, nor what the current view shows, between changes.
     mounts: Vec<Mount>,
 }
 
-impl Moved {
+impl SwappedBytes {
     pub(super) fn mounts(&self) -> &[Mount] {
         &self.mounts
     }
@@ -56,7 +56,7 @@ impl Moved {
     }
 
     /// Exchanges what was moved of these once more: out, before views change, or in again where they could not. What was
-    /// is noted by [`Moved::forget`].
+    /// is noted by [`SwappedBytes::forget`].
     pub(super) fn exchange<'a>(
         &self,
         memory: &Memory,

@@ -2,23 +2,23 @@
 //!
 //! A change goes to the view that shows what is wanted: one edge away when it has been there before, cached, or built
 //! (*swap*); or the spare view is changed, which in a memory that can't swap is the only one (*remap*); or bytes are
-//! moved, in memories without views (*copy*, [`Copies`]), or the first time where that is cheaper ([`Moved`]). A step
+//! moved, in memories without views (*copy*, [`CopiedMounts`]), or the first time where that is cheaper ([`SwappedBytes`]). A step
 //! that fails has changed nothing. What is worth a view, [`Views`] says.
 
 use std::io;
 use std::sync::Arc;
 
-use super::{Driving, MountError, Seat, Shown};
+use super::{DriverConfig, MappedMemory, MountError, Shown};
 use crate::region::Held;
 use crate::sys::Access;
-use crate::view::copies::Copies;
+use crate::view::copied_mounts::CopiedMounts;
 use crate::view::mount::{changed, difference};
-use crate::view::moved::{Moved, leaving};
+use crate::view::swapped_bytes::{SwappedBytes, leaving};
 use crate::view::view::View;
 use crate::view::views::{ViewId, Views};
 use crate::view::{Memory, Mount, Strategy};
 
-impl Seat {
+impl MappedMemory {
     /// Shows `mount` (`comes`), or no longer; what lingers goes. The one may equal the other: a frozen region is mapped
     /// where a mapping of it lingers. Trusted modules may go on from what is shown then.
     #[inline]
@@ -27,7 +27,7 @@ impl Seat {
         mount: &Mount,
         comes: bool,
         held: &mut Held,
-        driving: &Driving,
+        driving: &DriverConfig,
     ) -> Result<(), MountError> {
         if self.memory.driven().is_none()
             && let Some(done) = self.step(mount, comes)
@@ -38,7 +38,13 @@ impl Seat {
     }
 
     /// The same, with all that may have to be done besides.
-    fn change_all(&mut self, mount: &Mount, comes: bool, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
+    fn change_all(
+        &mut self,
+        mount: &Mount,
+        comes: bool,
+        held: &mut Held,
+        driving: &DriverConfig,
+    ) -> Result<(), MountError> {
         self.sync()?;
         let done = match self.step(mount, comes) {
             Some(done) => done,
@@ -63,7 +69,13 @@ impl Seat {
 
     /// The first times, or when something else has to go as well.
     #[cold]
-    fn change_cold(&mut self, mount: Mount, comes: bool, held: &mut Held, driving: &Driving) -> Result<(), MountError> {
+    fn change_cold(
+        &mut self,
+        mount: Mount,
+        comes: bool,
+        held: &mut Held,
+        driving: &DriverConfig,
+    ) -> Result<(), MountError> {
         if comes && self.live_mounts().any(|other| other.overlaps(&mount)) {
             return Err(MountError::Overlaps);
         }
@@ -76,8 +88,9 @@ impl Seat {
         self.retired.clear();
         match &mut self.shown {
             Shown::Views(_) => self.change_pages(mount, comes, held, strategy, driving)?,
-            Shown::Copies(copies) => {
-                let room = if comes { Copies::room_for(&mount, held).map_err(MountError::Exhausted)? } else { vec![] };
+            Shown::CopiedMounts(copies) => {
+                let room =
+                    if comes { CopiedMounts::room_for(&mount, held).map_err(MountError::Exhausted)? } else { vec![] };
                 for (lingering, region) in &mut self.lingering {
                     copies.hide(&self.memory, *lingering, region).map_err(MountError::Broken)?;
                 }
@@ -100,7 +113,7 @@ impl Seat {
         comes: bool,
         held: &mut Held,
         strategy: Strategy,
-        driving: &Driving,
+        driving: &DriverConfig,
     ) -> Result<(), MountError> {
         // Before views change, while the heap is what is shown where a region was moved to.
         let goes = (!comes).then_some((mount, &mut *held));
@@ -131,7 +144,7 @@ impl Seat {
         comes: bool,
         held: &mut Held,
         strategy: Strategy,
-        driving: &Driving,
+        driving: &DriverConfig,
     ) -> Result<(), MountError> {
         let Shown::Views(views) = &mut self.shown else { return Err(MountError::Unknown) };
         let memory = &*self.memory;
@@ -176,7 +189,7 @@ impl Seat {
 fn is_worth_moving(views: &Views, memory: &Memory, mount: &Mount, held: &Held, wanted: &[Mount]) -> bool {
     views.mounts().iter().all(|mount| mount.access() == Access::Write)
         && views.mounts_of(views.spare()) != wanted
-        && Moved::suits(memory, mount, held)
+        && SwappedBytes::suits(memory, mount, held)
 }
 
 /// A view of its own for what was missed before, at `since`, or none.
@@ -185,7 +198,7 @@ fn build_if_worthwhile(
     memory: &Memory,
     wanted: &[Mount],
     since: Option<u64>,
-    driving: &Driving,
+    driving: &DriverConfig,
 ) -> Option<ViewId> {
     let built = since.and_then(|since| build(views, memory, wanted, since, driving));
     if let Some(view) = built {
@@ -226,7 +239,13 @@ fn show_in_passing(views: &mut Views, memory: &Memory, wanted: Vec<Mount>) -> Re
 }
 
 /// A new view, or none if there is no room for one: in a full cache, in place of views that were not used since.
-fn build(views: &mut Views, memory: &Memory, mounts: &[Mount], since: u64, driving: &Driving) -> Option<Arc<View>> {
+fn build(
+    views: &mut Views,
+    memory: &Memory,
+    mounts: &[Mount],
+    since: u64,
+    driving: &DriverConfig,
+) -> Option<Arc<View>> {
     while views.is_full() {
         evict(views, memory, since)?;
     }
