@@ -375,7 +375,14 @@ on_every_baseline_setup! {
             "mappable:k00000000000000000000000000000000/types@0.1.0", "mappable:memory-x/types@0.1.0",
             "mappable:memory/types2@0.1.0", "mappable:memory/types@0.1.0-rc1", "other:memory/types@0.1.0",
         ] {
-            let component = world.runtime().compile(wat::guest_importing(name, setup.memory()).as_bytes()).unwrap();
+            let component = match world.runtime().compile(wat::guest_importing(name, setup.memory()).as_bytes()) {
+                Ok(component) => component,
+                // The package's own name with a version that this host has not is refused before anything is compiled.
+                Err(error) => {
+                    assert!(name.ends_with("-rc1"), "{name}: {error}");
+                    continue;
+                }
+            };
             let mut store = wasmtime::Store::new(world.runtime().engine(), crate::support::State::new(world.runtime()));
             assert!(world.fixture.linker.instantiate(&mut store, &component).is_err(), "{name}");
         }
