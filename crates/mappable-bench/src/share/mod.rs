@@ -294,7 +294,7 @@ fn print(args: &Args, rows: &[Row], summary: &Summary) {
             let mut found = rows.iter().filter(|row| (row.instances, row.method) == (memory.instances, memory.method));
             found.find(|row| row.case == case).map(|row| row.time.ns)
         };
-        let time = |ns: Option<f64>| ns.map_or_else(|| "-".into(), |ns| table::time(ns));
+        let time = |ns: Option<f64>| ns.map_or_else(|| "-".into(), table::time);
         let mut cells = vec![memory.instances.to_string(), driver::name(memory.method)];
         cells.push(time(find("map-first").or_else(|| find("copy-in"))));
         cells.extend(["map-warm", "read-first", "read"].map(|case| time(find(case))));

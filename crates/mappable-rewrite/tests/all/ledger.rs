@@ -13,8 +13,6 @@ use wasmparser::{ComponentExternalKind, Parser, Payload};
 use crate::support::{gate, golden_inputs, wasm};
 
 /// The guests of the library's tests.
-#[allow(dead_code, reason = "shared with the library's tests, which use all of it")]
-
 /// What is done to memories that nothing is mapped into is [`fixed`](crate::fixed)'s topic.
 const LEDGER: Settings = Settings { tier: Tier::Ledger, lists: true, bound: false, preload: false };
 

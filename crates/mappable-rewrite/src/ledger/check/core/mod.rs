@@ -408,12 +408,10 @@ impl<'a, 't> Core<'a, 't> {
 /// Whether a built-in may be called even where the component may not be left. A new one may not, until it is shown.
 fn may_always_be_called(builtin: &CanonicalFunction) -> bool {
     use CanonicalFunction as C;
-    match builtin {
-        C::ResourceRep { .. } => true,
-        C::ContextGet { .. } | C::ContextSet { .. } => true,
-        C::BackpressureInc | C::BackpressureDec => true,
-        _ => false,
-    }
+    matches!(
+        builtin,
+        C::ResourceRep { .. } | C::ContextGet { .. } | C::ContextSet { .. } | C::BackpressureInc | C::BackpressureDec
+    )
 }
 
 const JOIN: &str = "join";
