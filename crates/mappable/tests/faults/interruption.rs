@@ -244,7 +244,7 @@ fn a_limiter_that_refuses_growth_is_not_asked_by_the_refresh() {
             assert_eq!(ASKED.load(Ordering::Relaxed), 0, "{setup:?}");
             // Asked about growth while a region is mapped, it refuses that, and that alone.
             let rep = cargo.rep();
-            let Traveller { store, a, b } = &mut traveller;
+            let Traveller { store, a, b, .. } = &mut traveller;
             let region = match cargo {
                 Cargo::Given(handle) => a.take(store, handle).unwrap(),
                 Cargo::Kept(region, _) => region,

@@ -67,7 +67,7 @@ where
 
 /// As [`Traveller::hop`].
 async fn hop(traveller: &mut Traveller, cargo: Cargo) -> wasmtime::Result<Cargo> {
-    let Traveller { store, a, b } = traveller;
+    let Traveller { store, a, b, .. } = traveller;
     let (region, rep) = match cargo {
         Cargo::Given(handle) => (call::<_, u32>(a, store, "take", (handle,)).await?, None),
         Cargo::Kept(region, rep) => (region, Some(rep)),
@@ -146,9 +146,14 @@ fn cut_everywhere(ground: &Ground, by: By, store_stays: bool) -> [usize; 2] {
         let done = if store_stays {
             let done = poll_times(pin!(whole_hop(&mut traveller, handle)), polls);
             if !done {
-                let mapped = left(&mut traveller.store, rep, false);
+                let mapped = left(&mut traveller.store, traveller.setup, rep, false);
                 look_into(&mut traveller);
-                assert_eq!(left(&mut traveller.store, rep, polls % 2 == 0), mapped, "{:?}", ground.setup);
+                assert_eq!(
+                    left(&mut traveller.store, traveller.setup, rep, polls % 2 == 0),
+                    mapped,
+                    "{:?}",
+                    ground.setup
+                );
                 cuts[usize::from(mapped)] += 1;
             }
             bystander.check();
@@ -279,7 +284,7 @@ fn other_stores_hop_while_a_host_function_waits_between_map_and_unmap() {
                 }
             }
             if !done {
-                cuts[usize::from(left(&mut traveller.store, rep, true))] += 1;
+                cuts[usize::from(left(&mut traveller.store, traveller.setup, rep, true))] += 1;
             }
             bystander.lock().unwrap().check();
             drop(traveller);
@@ -306,7 +311,7 @@ fn travel_async(ground: &Ground) -> Traveller {
     assert!(poll_times(instantiate.as_mut(), 100));
     drop(instantiate);
     let [a, b] = guests.unwrap();
-    Traveller { store, a, b }
+    Traveller { setup: ground.setup, store, a, b }
 }
 
 /// As [`Traveller::load`], likewise.
@@ -378,7 +383,7 @@ fn the_refresh_does_not_wait_for_a_limiter_and_growth_that_does_is_cut_short_in_
             };
             let done = poll_times(pin!(grow), polls);
             assert!(polls == 0 || ASKED.load(Ordering::Relaxed) == 1);
-            assert_eq!(left(&mut traveller.store, rep, true), polls > 0, "{setup:?}");
+            assert_eq!(left(&mut traveller.store, traveller.setup, rep, true), polls > 0, "{setup:?}");
             bystander.check();
             drop(traveller);
             assert_eq!(had(), before, "{setup:?}");
