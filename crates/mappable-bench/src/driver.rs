@@ -51,7 +51,7 @@ pub(crate) fn interleaved<M: ValueEnum + Copy, R>(
     measured.into_iter().zip(lanes).map(|(method, lane)| row(method, lane)).collect()
 }
 
-/// As it is written on the command line, and told in tables.
+/// The value's name on the command line, which tables use too.
 pub(crate) fn name(value: impl ValueEnum) -> String {
     value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }

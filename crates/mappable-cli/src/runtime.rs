@@ -40,7 +40,7 @@ pub(crate) struct Options {
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     mapping_mode: MappingMode,
 
-    /// By which tier components run
+    /// The tier in which components run
     #[arg(long, value_enum, value_name = "TIER", default_value_t)]
     tier: Tier,
 }

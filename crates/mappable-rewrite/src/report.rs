@@ -23,11 +23,11 @@ pub struct Report {
     pub components: Vec<ComponentReport>,
     /// The outermost component's imports of our package.
     pub gated_imports: Vec<GatedImport>,
-    /// By which tier it can run.
+    /// The tier in which it can run.
     pub tier: TierReport,
 }
 
-/// By which tier a tree can run.
+/// The tier in which a tree can run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TierReport {
     /// Its handles can be kept, and its lists passed, by the ledger.

@@ -5,7 +5,6 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
 #[component(enum)]
 #[repr(u8)]
-#[allow(dead_code, reason = "named for their order")]
 pub enum Pixels {
     #[component(name = "encoded")]
     Encoded,

@@ -23,7 +23,7 @@ pub(super) struct Facts {
     pub(super) preloads: usize,
 }
 
-/// By which tier it can run.
+/// The tier in which it can run.
 #[derive(Serialize)]
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub(super) enum Tier {

@@ -137,7 +137,7 @@ fn a_folder_may_be_given_to_be_read_only() {
     place.mappable(["run", "--dir-ro", "nowhere", "app.wat"]).fails(1, &["--dir-ro nowhere", "No such file"]);
 }
 
-/// Of the address space, which a shell limits.
+/// What is short is the address space, which a shell limits.
 #[cfg(target_os = "linux")]
 #[test]
 fn what_is_short_is_told_with_what_to_do() {

@@ -80,7 +80,6 @@ pub fn swapped(answer: u64) -> Swapped {
 
 /// What the usher carries from one guest to another.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "not every binary has all of it carried")]
 pub enum Carried {
     Region,
     Mapping,

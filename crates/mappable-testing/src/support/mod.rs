@@ -84,7 +84,6 @@ impl Setup {
 
     pub const COUNT: usize = Self::BASELINE.len() + Self::LEDGER.len();
 
-    #[allow(dead_code, reason = "not every binary goes through them")]
     pub fn all() -> impl Iterator<Item = Self> {
         Self::BASELINE.into_iter().chain(Self::LEDGER)
     }
@@ -138,7 +137,6 @@ impl Setup {
     }
 
     /// One that keeps no memory and no region for later, so that what tests count is exact.
-    #[allow(dead_code, reason = "not every binary counts")]
     pub fn runtime_that_keeps_none(self, config: Config) -> Runtime {
         self.builder(config).idle_memories(0).idle_regions(0).build().unwrap()
     }

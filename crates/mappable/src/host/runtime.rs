@@ -471,7 +471,7 @@ impl Runtime {
 
 /// The binary form of a component that may be text.
 fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
-    // Of what is empty a parser of text would say that it misses a field.
+    // For an empty input the parser of text would say that a field is missing.
     if component.starts_with(b"\0asm") || component.trim_ascii().is_empty() {
         return Ok(Cow::Borrowed(component));
     }

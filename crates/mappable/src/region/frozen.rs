@@ -269,7 +269,7 @@ impl Frozen {
     }
 
     /// Makes the bytes a region that can be written again, if this is the only reference to it: no clone, slice or
-    /// mapping is left, here or in any store. Of a slice, what it leaves out is freed. Never copies; bytes of a file that
+    /// mapping is left, here or in any store. What a slice leaves out is freed. Never copies; bytes of a file that
     /// was mapped ([`Frozen::from_file_mapped`]) can only be copied.
     ///
     /// # Errors
@@ -279,8 +279,9 @@ impl Frozen {
         self.region.thaw().map_err(|region| ThawFailed { frozen: Self { region } })
     }
 
-    /// Moves the bytes into huge pages, as [`Mappable::collapse`] does, for all who have mapped them or will. Of a slice,
-    /// only those that are in it. Not the bytes of a file that was mapped ([`Frozen::from_file_mapped`]).
+    /// Moves the bytes into huge pages, as [`Mappable::collapse`] does, for all who have mapped them or will. For a
+    /// slice these are its own bytes alone. The bytes of a file that was mapped ([`Frozen::from_file_mapped`]) can't be moved:
+    /// that is an error of kind [`Unsupported`](io::ErrorKind::Unsupported).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -65,7 +65,7 @@ const MISTAKES: [Mistake; 5] = [
         guest.run(world, "drop-mappable", (taken,)).unwrap();
         rep
     },
-    // Of another kind.
+    // The handle is of another kind.
     |world, _| {
         let frozen = world.region(1, 1).freeze().unwrap();
         world.data_mut().mappable.insert_frozen(frozen).unwrap().rep()

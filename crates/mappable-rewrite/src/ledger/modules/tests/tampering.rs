@@ -50,7 +50,7 @@ fn what_a_realloc_does_to_handles_in_flight_is_of_no_use() {
     assert_eq!(tampered(std::slice::from_ref(&maybe), some, 64, 0), failure(Failure::Flight, 0, 1));
     assert_eq!(tampered(std::slice::from_ref(&maybe), some, 64, 2), failure(Failure::Discriminant, 2, 0));
 
-    // Of another kind.
+    // The handle is of another kind.
     let either = Value::Variant(vec![None, Some(own(Kind::Mappable)), Some(own(Kind::Mapping))]);
     assert_eq!(tampered(&[either], some, 64, 2), failure(Failure::Flight, 0, 1));
 
