@@ -1,23 +1,25 @@
-//! Who holds what in one store: the regions behind its components' handles, and the memories that they are mapped in.
+//! The regions of one store, as its embedder sees them: [`MappableCtx`] gives them to the store's components, looks at
+//! them and takes them out again.
 //!
-//! A handle's representation is an index of [`MappableCtx::entries`]. It stays the same while a region is mapped and
-//! unmapped, so that a warm map or unmap changes one field, and neither allocates nor frees.
+//! Which entry a handle stands for is [`entries`](super::entries)'s, where it is mapped
+//! [`mapped_memories`](super::mapped_memories)'s. What guests do with their handles is in [`mapping`](super::mapping) and
+//! [`values`](super::values), and in [`ledger`](super::ledger) where trusted modules keep them.
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use slab::Slab;
 use wasmtime::Engine;
 use wasmtime::component::Resource;
 
-use super::addresses::MemoryId;
+use super::dropped::Dropped;
+use super::entries::Entries;
 use super::error::TrapReason;
-use super::externref::Dropped;
+use super::handle::HandleError;
 use super::ledger::StoreLedger;
 use super::mapped_memories::MappedMemories;
-use crate::region::{Account, AllocateError, Backing, Charged, Frozen, FrozenRegion, Held, Limits, Mappable};
-use crate::view::{DriverConfig, Mount};
+use crate::region::{AllocateError, Backing, Frozen, FrozenRegion, Held, Limits, Mappable};
+use crate::view::DriverConfig;
 
 /// Gives the functions of `mappable:memory/types` the context of a store. Implemented by the store's data.
 ///
@@ -57,49 +59,6 @@ impl<T: ?Sized + MappableView> MappableView for Box<T> {
     }
 }
 
-/// The WIT resource `mapping`, as a type for [`Resource`] and [`wasmtime::component::ResourceType`]. It has no values:
-/// what is mapped is the business of the guest that mapped it.
-pub enum Mapping {}
-
-/// The WIT resource `frozen-mapping`, as [`Mapping`].
-pub enum FrozenMapping {}
-
-/// Why a handle could not be made from a region, or a region had from a handle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum HandleError {
-    /// The region was allocated by another [`Runtime`](crate::Runtime).
-    #[error("the region belongs to another runtime")]
-    AnotherRuntime,
-    /// The handle stands for no region of its kind that the host has in this store: it was made up, used before, or is a
-    /// component's; or the region is mapped.
-    #[error(
-        "handle {0} was not given to this store (MappableCtx::insert), was taken out of it or is a component's, or its \
-         region is mapped"
-    )]
-    NotHeld(u32),
-    /// The handle is borrowed, so the region is not the host's to take.
-    #[error("handle {0} is borrowed: the region is not the host's to take")]
-    Borrowed(u32),
-    /// The store's limits have no room for it ([`MappableCtx::try_insert`]).
-    #[error("the store's limits have no room for the region (MappableCtx::set_limits)")]
-    OverQuota,
-    /// The operating system did not show the region in the host's address space.
-    #[error("the region can't be shown in the host's address space: {0}")]
-    NotShown(io::ErrorKind),
-}
-
-/// What a component of this store holds.
-pub(super) struct Entry {
-    pub(super) held: Charged,
-    /// Where it is shown. A `mapping` (or `frozen-mapping`) handle stands for an entry that has this, a `mappable` (or
-    /// `frozen`) handle for one that has not, and there is one handle for each entry.
-    /// Of one that is `given`, the ledger may know better.
-    pub(super) mapped: Option<(MemoryId, Mount)>,
-    /// Whether its handle is in a table of the ledger.
-    pub(super) given: bool,
-}
-
 /// The regions that the components of one store hold, and where they are mapped.
 ///
 /// Made by [`Runtime::context`](crate::Runtime::context), kept in the store's data and found through
@@ -109,9 +68,7 @@ pub struct MappableCtx {
     engine: Engine,
     pub(super) backing: Arc<Backing>,
     pub(super) limits: Limits,
-    /// What is held, here or where it still is shown: what limits are about.
-    pub(super) account: Account,
-    pub(super) entries: Slab<Entry>,
+    pub(super) entries: Entries,
     /// How many entries are mapped, until there is a ledger.
     pub(super) mapped: usize,
     /// How many bytes of mapped entries are frozen.
@@ -142,8 +99,7 @@ impl MappableCtx {
             engine: engine.clone(),
             backing,
             limits,
-            account: Account::default(),
-            entries: Slab::new(),
+            entries: Entries::default(),
             mapped: 0,
             frozen_mapped_bytes: 0,
             seats: MappedMemories::new(driving, mapping),
@@ -188,7 +144,7 @@ impl MappableCtx {
     /// together (an allocation that was frozen once, and in full): what components hold, and what is still shown though
     /// its mapping was dropped.
     pub fn held(&self) -> (usize, u64) {
-        self.account.charged()
+        self.entries.charged()
     }
 
     /// Gives a region to this store: the handle can be passed to a component as `own<mappable>`, or as
@@ -374,12 +330,12 @@ impl MappableCtx {
 
     /// What is held behind a handle and not mapped.
     fn unmapped(&self, rep: u32) -> Option<&Held> {
-        self.entries.get(rep as usize).filter(|entry| !self.is_mapped_now(rep, entry)).map(|entry| &*entry.held)
+        self.entries.get(rep).filter(|entry| !self.is_mapped_now(rep, entry)).map(|entry| &*entry.held)
     }
 
     pub(super) fn region_mut(&mut self, rep: u32) -> Option<&mut Mappable> {
         self.unmapped(rep)?;
-        let entry = self.entries.get_mut(rep as usize)?;
+        let entry = self.entries.get_mut(rep)?;
         match &mut *entry.held {
             Held::Mappable(region) => Some(region),
             Held::Frozen(_) => None,
@@ -402,12 +358,12 @@ impl MappableCtx {
 
     /// What a component has in a table of the ledger is not the host's to take.
     fn check_not_given(&self, rep: u32) -> Result<(), HandleError> {
-        let is_given = self.entries.get(rep as usize).is_some_and(|entry| entry.given);
+        let is_given = self.entries.get(rep).is_some_and(|entry| entry.given);
         if is_given { Err(HandleError::NotHeld(rep)) } else { Ok(()) }
     }
 
     fn try_insert_held(&mut self, held: Held) -> Result<u32, HandleError> {
-        if !self.account.has_room_for(&held, &self.limits) {
+        if !self.entries.has_room_for(&held, &self.limits) {
             return Err(HandleError::OverQuota);
         }
         self.insert_held(held)
@@ -417,22 +373,20 @@ impl MappableCtx {
         if held.is_in(&self.backing) { Ok(self.add(held)) } else { Err(HandleError::AnotherRuntime) }
     }
 
+    /// Makes an entry for a region, and returns its representation.
     pub(super) fn add(&mut self, held: Held) -> u32 {
-        let held = self.account.charge(held);
-        // Far fewer than 2^32: each takes more than a byte of the host's memory.
-        self.entries.insert(Entry { held, mapped: None, given: false }) as u32
+        self.entries.add(held)
     }
 }
 
 impl Drop for MappableCtx {
     /// Regions that are mapped are still shown: their memories keep them for as long as they can be looked at.
     fn drop(&mut self) {
-        let given: Vec<usize> = self.entries.iter().filter(|(_, entry)| entry.given).map(|(rep, _)| rep).collect();
-        for rep in given {
+        for rep in self.entries.given() {
             // Where the ledger contradicts itself nobody may have the bytes.
-            if let Err(error) = self.sync(rep as u32) {
+            if let Err(error) = self.sync(rep) {
                 tracing::error!(%error, "a region is lost");
-                self.entries.try_remove(rep).into_iter().for_each(std::mem::forget);
+                self.entries.remove(rep).into_iter().for_each(std::mem::forget);
             }
         }
         for entry in self.entries.drain() {

@@ -56,8 +56,8 @@
 //! ```
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use wasmtime::component::Resource;
@@ -65,37 +65,17 @@ use wasmtime::{AsContext, AsContextMut, Caller, Extern, ExternRef, Linker, Memor
 
 use super::addresses::MemoryId;
 use super::context::{MappableCtx, MappableView};
+use super::dropped::Dropped;
 use super::error::{TrapReason, WitMapError};
-use super::mapping::{Changed, Kind, List};
+use super::mapping::Changed;
+use super::operand::{List, RegionKind};
 use crate::region::{Frozen, Mappable};
-
-/// The representations of references that nobody has any more: their entries are dropped with the next call.
-#[derive(Default)]
-pub(super) struct Dropped {
-    /// Whether there are any: asked with each call, without the lock.
-    any: AtomicBool,
-    reps: Mutex<Vec<u32>>,
-}
-
-impl Dropped {
-    fn push(&self, rep: u32) {
-        self.reps.lock().unwrap_or_else(PoisonError::into_inner).push(rep);
-        self.any.store(true, Ordering::Release);
-    }
-
-    pub(super) fn take(&self) -> Vec<u32> {
-        if !self.any.load(Ordering::Relaxed) || !self.any.swap(false, Ordering::Acquire) {
-            return vec![];
-        }
-        std::mem::take(&mut self.reps.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// What a reference is to.
 struct Referent {
     /// An entry of the context, until `taken`.
     rep: u32,
-    kind: Kind,
+    kind: RegionKind,
     /// Whether the host has taken the region out, or the memory has kept it.
     taken: AtomicBool,
     dropped: Arc<Dropped>,
@@ -137,7 +117,7 @@ fn change<T: MappableView + 'static>(
     caller: &mut Caller<'_, T>,
     region: Reference,
     (at, len): (u32, u32),
-    change: impl FnOnce(&mut MappableCtx, u32, Kind, List) -> Changed,
+    change: impl FnOnce(&mut MappableCtx, u32, RegionKind, List) -> Changed,
 ) -> wasmtime::Result<u32> {
     let Some(memory) = caller.get_export("memory").and_then(Extern::into_memory) else {
         return Ok(number(WitMapError::PlacementUnmappable));
@@ -163,7 +143,7 @@ pub fn wrap<T: MappableView + 'static>(
     region: Mappable,
 ) -> wasmtime::Result<Rooted<ExternRef>> {
     let rep = with_context(&mut store, |context| context.insert(region))?.rep();
-    refer(store, rep, Kind::Mappable)
+    refer(store, rep, RegionKind::Mappable)
 }
 
 /// Gives frozen bytes to a store, as [`wrap`] does a region. A reference is mapped in one place at a time: for more, give
@@ -177,7 +157,7 @@ pub fn wrap_frozen<T: MappableView + 'static>(
     frozen: Frozen,
 ) -> wasmtime::Result<Rooted<ExternRef>> {
     let rep = with_context(&mut store, |context| context.insert_frozen(frozen))?.rep();
-    refer(store, rep, Kind::Frozen)
+    refer(store, rep, RegionKind::Frozen)
 }
 
 /// Takes a region out of a store. References to it are good for nothing from here on.
@@ -213,7 +193,7 @@ pub fn take_frozen<T: MappableView + 'static>(
 fn refer<T: MappableView + 'static>(
     mut store: impl AsContextMut<Data = T>,
     rep: u32,
-    kind: Kind,
+    kind: RegionKind,
 ) -> wasmtime::Result<Rooted<ExternRef>> {
     let dropped = with_context(&mut store, |context| context.dropped());
     ExternRef::new(store, Referent { rep, kind, taken: AtomicBool::new(false), dropped })
@@ -231,7 +211,7 @@ fn with_context<T: MappableView + 'static, R>(
 }
 
 /// The entry that a reference is to.
-fn held(store: impl AsContext, reference: Rooted<ExternRef>) -> wasmtime::Result<(u32, Kind)> {
+fn held(store: impl AsContext, reference: Rooted<ExternRef>) -> wasmtime::Result<(u32, RegionKind)> {
     let referent = reference.data(store.as_context())?.and_then(|data| data.downcast_ref::<Referent>());
     let live = referent.filter(|referent| !referent.taken.load(Ordering::Relaxed));
     Ok(live.map(|referent| (referent.rep, referent.kind)).ok_or(TrapReason::NoRegion)?)

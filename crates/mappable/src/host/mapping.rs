@@ -2,42 +2,12 @@
 //! allocates nothing and hashes nothing.
 
 use super::addresses::MemoryId;
-use super::context::{Entry, MappableCtx};
+use super::context::MappableCtx;
+use super::entries::Entry;
 use super::error::{TrapReason, WitMapError, misplaced};
+use super::operand::{List, RegionKind};
 use crate::region::Held;
 use crate::view::{Mount, MountError, Placement, PlacementError};
-
-/// A list that a guest passed, as addresses of the host.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct List {
-    pub(super) address: usize,
-    pub(super) len: u64,
-}
-
-/// What kind of handle a function takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Mappable,
-    Frozen,
-}
-
-impl Kind {
-    /// The resource of what is not mapped.
-    fn unmapped(self) -> &'static str {
-        match self {
-            Self::Mappable => "mappable",
-            Self::Frozen => "frozen",
-        }
-    }
-
-    /// The resource of what is mapped.
-    fn mapped(self) -> &'static str {
-        match self {
-            Self::Mappable => "mapping",
-            Self::Frozen => "frozen-mapping",
-        }
-    }
-}
 
 /// What a change answers: the memory whose base is to be refreshed, what a guest is told, or why it traps.
 pub(super) type Changed = Result<Result<MemoryId, WitMapError>, TrapReason>;
@@ -45,10 +15,9 @@ pub(super) type Changed = Result<Result<MemoryId, WitMapError>, TrapReason>;
 impl MappableCtx {
     /// Maps what a `mappable` or `frozen` handle stands for. It becomes a `mapping` or `frozen-mapping` handle of the same
     /// representation.
-    pub(super) fn map(&mut self, rep: u32, kind: Kind, at: List) -> Changed {
+    pub(super) fn map(&mut self, rep: u32, kind: RegionKind, at: List) -> Changed {
         let mapped = self.mapped();
-        let Some(entry) = self.entries.get_mut(rep as usize).filter(|entry| entry.mapped.is_none() && is(entry, kind))
-        else {
+        let Some(entry) = self.entries.get_mut(rep).filter(|entry| entry.mapped.is_none() && is(entry, kind)) else {
             return Err(TrapReason::NotGiven { rep, kind: kind.unmapped() });
         };
         if at.len == 0 {
@@ -59,7 +28,7 @@ impl MappableCtx {
         let frozen_bytes = frozen_bytes(&entry.held);
         let (lingering, lingering_bytes) = self.seats.lingering_besides(spot.seat);
         let frozen_mapped = self.frozen_mapped_bytes.saturating_add(lingering_bytes).saturating_add(frozen_bytes);
-        let over = kind == Kind::Frozen && frozen_mapped > self.limits.frozen_mapped_bytes;
+        let over = kind == RegionKind::Frozen && frozen_mapped > self.limits.frozen_mapped_bytes;
         if over || mapped + lingering >= self.limits.mappings {
             return Ok(Err(WitMapError::MappingOverQuota));
         }
@@ -82,8 +51,8 @@ impl MappableCtx {
 
     /// Unmaps what a `mapping` or `frozen-mapping` handle stands for. It becomes a `mappable` or `frozen` handle of the
     /// same representation.
-    pub(super) fn unmap(&mut self, rep: u32, kind: Kind, at: List) -> Changed {
-        let entry = self.entries.get_mut(rep as usize).filter(|entry| is(entry, kind));
+    pub(super) fn unmap(&mut self, rep: u32, kind: RegionKind, at: List) -> Changed {
+        let entry = self.entries.get_mut(rep).filter(|entry| is(entry, kind));
         let mapped = entry.and_then(|entry| entry.mapped.map(|(seat, mount)| (entry, seat, mount)));
         let Some((entry, seat, mount)) = mapped else {
             return Err(TrapReason::NotGiven { rep, kind: kind.mapped() });
@@ -116,7 +85,7 @@ impl MappableCtx {
     }
 
     pub(super) fn is_mapped(&self, rep: u32) -> bool {
-        self.entries.get(rep as usize).is_some_and(|entry| entry.mapped.is_some())
+        self.entries.get(rep).is_some_and(|entry| entry.mapped.is_some())
     }
 
     /// Leaves a region, and all else that a memory shows or has shown, to that memory, which is not changed any more:
@@ -130,7 +99,7 @@ impl MappableCtx {
 
     /// Takes an entry out. What was mapped counts as lingering from here on, or not at all.
     pub(super) fn take(&mut self, rep: u32) -> Option<Entry> {
-        let entry = self.entries.try_remove(rep as usize)?;
+        let entry = self.entries.remove(rep)?;
         if entry.given {
             self.forget_record(rep);
         }
@@ -146,8 +115,8 @@ impl MappableCtx {
     }
 }
 
-fn is(entry: &Entry, kind: Kind) -> bool {
-    entry.held.is_frozen() == (kind == Kind::Frozen)
+fn is(entry: &Entry, kind: RegionKind) -> bool {
+    entry.held.is_frozen() == (kind == RegionKind::Frozen)
 }
 
 fn frozen_bytes(held: &Held) -> u64 {

@@ -1,37 +1,48 @@
 //! How regions are offered: the runtime with its engine, the context that each store keeps, and the WIT functions.
 //!
 //! ```text
-//!   Runtime           the engine with the settings that mapping needs, the memory that regions lie in, `compile`
-//!    └ MappableCtx    who holds what in one store: the handles of its components
-//!       │  ├ mapping        map and unmap
-//!       │  └ values         freeze, thaw, split, join, slice, clone, copy
-//!       ├ MappedMemories    its memories, and which of them an address is in (`Addresses`)
-//!       ├ add_to_linker     the functions of `mappable:memory/types`, on the context of the calling store
-//!       ├ ledger            what closed compositions keep with the host: handles that come and go, memories that join
-//!       └ externref         the same for core modules
+//!   RuntimeBuilder       what an embedder sets; `probe` tries what mapping takes for granted of the engine
+//!    └ Runtime           the engine and the memory that regions lie in; `compile` makes components ready to map
+//!       └ MappableCtx    the regions of one store: what the embedder gives to it and takes out of it
+//!          ├ Entries           what stands behind each handle, and what the store is charged for it
+//!          ├ MappedMemories    the store's memories, and which of them an address is in (`Addresses`)
+//!          ├ mapping           map and unmap
+//!          ├ values            freeze, thaw, split, join, slice, clone, copy
+//!          └ StoreLedger       what closed compositions keep with the host: handles that come and go, memories that join
+//!   add_to_linker        the functions of `mappable:memory/types` (`functions`), on the context of the calling store
+//!   externref            the same for core modules
 //! ```
 //!
-//! What a handle's index means is the engine's business (it checks that it is the caller's, of the right type, and
-//! owned); what a region shows where is [`view`](crate::view)'s.
+//! The engine checks what a handle's index means: that it is the caller's, of the right type, and owned. What a memory
+//! shows where is left to [`view`](crate::view).
 
 mod addresses;
+mod builder;
+mod compile;
 mod context;
+mod dropped;
+mod entries;
 mod error;
 pub mod externref;
-mod failure;
 mod files;
 mod functions;
+mod gate;
+mod handle;
 mod ledger;
 mod mapped_memories;
 mod mapping;
+mod operand;
 mod probe;
 mod runtime;
 mod streams;
 mod values;
 
-pub use context::{FrozenMapping, HandleError, MappableCtx, MappableView, Mapping};
+pub use builder::{MappingMode, RuntimeBuilder, RuntimeError, install_fault_handler};
+pub use compile::CompileError;
+pub use context::{MappableCtx, MappableView};
 pub use error::TrapReason;
 pub use functions::add_to_linker;
+pub use handle::{FrozenMapping, HandleError, Mapping};
 pub use probe::ProbeError;
-pub use runtime::{CompileError, MappingMode, Runtime, RuntimeBuilder, RuntimeError, install_fault_handler};
+pub use runtime::Runtime;
 pub use streams::{future, future_frozen, stream, stream_frozen};

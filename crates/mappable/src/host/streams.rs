@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, FutureProducer, Resource, StreamProducer, StreamResult, VecBuffer};
 
-use super::context::{HandleError, MappableCtx, MappableView};
+use super::context::{MappableCtx, MappableView};
+use super::handle::HandleError;
 use crate::region::{Frozen, Mappable};
 
 /// How many handles are made for one read at the most.

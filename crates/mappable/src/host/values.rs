@@ -36,7 +36,7 @@ impl MappableCtx {
         if let Err(error) = region.check_split(at) {
             return Ok(Err((rep, error.into())));
         }
-        if !self.account.has_room(0, &self.limits) || !self.has_number() {
+        if !self.entries.has_room(0, &self.limits) || !self.has_number() {
             return Ok(Err((rep, WitPartError::RegionOverQuota)));
         }
         Ok(match self.take_region(rep)?.split(at) {
@@ -65,7 +65,7 @@ impl MappableCtx {
         if let Err(error) = check_part(frozen.size(), offset, size) {
             return Ok(Err(error.into()));
         }
-        if !self.account.has_room(0, &self.limits) || !self.has_number() {
+        if !self.entries.has_room(0, &self.limits) || !self.has_number() {
             return Ok(Err(WitPartError::RegionOverQuota));
         }
         let slice = frozen.slice(offset, size);
@@ -85,7 +85,7 @@ impl MappableCtx {
         if !self.has_number() {
             return Err(WitAllocateError::RegionsExhausted);
         }
-        if self.account.has_room(bytes, &self.limits) { Ok(()) } else { Err(WitAllocateError::RegionOverQuota) }
+        if self.entries.has_room(bytes, &self.limits) { Ok(()) } else { Err(WitAllocateError::RegionOverQuota) }
     }
 
     pub(super) fn known_region(&self, rep: u32) -> Result<&Mappable, TrapReason> {

@@ -6,9 +6,10 @@ use wasmtime::component::{Linker, LinkerInstance, Resource, WasmList};
 
 use super::super::context::{MappableCtx, MappableView};
 use super::super::error::{WitAllocateError, WitMapError, WitPartError};
+use super::super::gate::gate;
 use super::super::ledger::Operand;
-use super::super::mapping::{self, Changed, List};
-use super::super::runtime::gate;
+use super::super::mapping::Changed;
+use super::super::operand::{List, RegionKind};
 use super::mappable::{read, write};
 use super::swapping::{check_runtime, list};
 use super::{give, owned};
@@ -35,10 +36,10 @@ pub(super) fn add<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmtime
 }
 
 fn add_changes<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
-    add_change(ledger, "mappable-map", Kind::Mappable, mapping::Kind::Mappable, MappableCtx::map)?;
-    add_change(ledger, "mapping-unmap", Kind::Mapping, mapping::Kind::Mappable, MappableCtx::unmap)?;
-    add_change(ledger, "frozen-map", Kind::Frozen, mapping::Kind::Frozen, MappableCtx::map)?;
-    add_change(ledger, "frozen-mapping-unmap", Kind::FrozenMapping, mapping::Kind::Frozen, MappableCtx::unmap)
+    add_change(ledger, "mappable-map", Kind::Mappable, RegionKind::Mappable, MappableCtx::map)?;
+    add_change(ledger, "mapping-unmap", Kind::Mapping, RegionKind::Mappable, MappableCtx::unmap)?;
+    add_change(ledger, "frozen-map", Kind::Frozen, RegionKind::Frozen, MappableCtx::map)?;
+    add_change(ledger, "frozen-mapping-unmap", Kind::FrozenMapping, RegionKind::Frozen, MappableCtx::unmap)
 }
 
 /// Adds a function that takes one kind of handle and gives the other, for the same region.
@@ -46,8 +47,8 @@ fn add_change<T: MappableView + 'static>(
     ledger: &mut LinkerInstance<'_, T>,
     name: &str,
     taken: Kind,
-    kind: mapping::Kind,
-    change: impl Fn(&mut MappableCtx, u32, mapping::Kind, List) -> Changed + Send + Sync + 'static,
+    kind: RegionKind,
+    change: impl Fn(&mut MappableCtx, u32, RegionKind, List) -> Changed + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
     ledger.func_wrap(name, move |mut store: StoreContextMut<'_, T>, (_, at): (u32, WasmList<u8>)| {
         let at = list(&at, &store);

@@ -12,9 +12,10 @@ mod swapping;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceType};
 
-use super::context::{FrozenMapping, MappableView, Mapping};
+use super::context::MappableView;
 use super::error::TrapReason;
-use super::runtime::gate;
+use super::gate::gate;
+use super::handle::{FrozenMapping, Mapping};
 use crate::region::{Frozen, GRANULE, Mappable};
 
 /// The version of the WIT package that is offered. A component built for an older compatible one links to it too.

@@ -3,9 +3,11 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
-use super::super::context::{FrozenMapping, MappableCtx, MappableView, Mapping};
+use super::super::context::{MappableCtx, MappableView};
 use super::super::error::{TrapReason, WitMapError};
-use super::super::mapping::{Changed, Kind, List};
+use super::super::handle::{FrozenMapping, Mapping};
+use super::super::mapping::Changed;
+use super::super::operand::{List, RegionKind};
 use super::{give, owned};
 use crate::region::{Frozen, Mappable};
 
@@ -13,18 +15,23 @@ use crate::region::{Frozen, Mappable};
 type Swapped<To, From> = (Result<Resource<To>, (Resource<From>, WitMapError)>,);
 
 pub(super) fn add<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
-    add_change::<T, Mappable, Mapping>(types, "[static]mappable.map", Kind::Mappable, MappableCtx::map)?;
-    add_change::<T, Mapping, Mappable>(types, "[static]mapping.unmap", Kind::Mappable, MappableCtx::unmap)?;
-    add_change::<T, Frozen, FrozenMapping>(types, "[static]frozen.map", Kind::Frozen, MappableCtx::map)?;
-    add_change::<T, FrozenMapping, Frozen>(types, "[static]frozen-mapping.unmap", Kind::Frozen, MappableCtx::unmap)
+    add_change::<T, Mappable, Mapping>(types, "[static]mappable.map", RegionKind::Mappable, MappableCtx::map)?;
+    add_change::<T, Mapping, Mappable>(types, "[static]mapping.unmap", RegionKind::Mappable, MappableCtx::unmap)?;
+    add_change::<T, Frozen, FrozenMapping>(types, "[static]frozen.map", RegionKind::Frozen, MappableCtx::map)?;
+    add_change::<T, FrozenMapping, Frozen>(
+        types,
+        "[static]frozen-mapping.unmap",
+        RegionKind::Frozen,
+        MappableCtx::unmap,
+    )
 }
 
 /// Adds a function that takes one kind of handle and gives the other, of the same representation.
 fn add_change<T, From, To>(
     types: &mut LinkerInstance<'_, T>,
     name: &str,
-    kind: Kind,
-    change: impl Fn(&mut MappableCtx, u32, Kind, List) -> Changed + Send + Sync + 'static,
+    kind: RegionKind,
+    change: impl Fn(&mut MappableCtx, u32, RegionKind, List) -> Changed + Send + Sync + 'static,
 ) -> wasmtime::Result<()>
 where
     T: MappableView + 'static,

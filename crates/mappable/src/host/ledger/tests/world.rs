@@ -3,7 +3,7 @@
 use wasmtime::component::{Component, Func, Instance, Linker, Val};
 use wasmtime::{Config, Store};
 
-use crate::host::runtime::gate;
+use crate::host::gate::gate;
 use crate::host::{MappableCtx, MappableView, MappingMode, Runtime, TrapReason};
 use crate::ledger::interface::INTERFACE;
 use crate::ledger::{Kind, layout};

@@ -5,13 +5,15 @@
 //! it without telling the context. So an entry is *given* with its record written, and when it comes back, or is to be
 //! dropped, the record is read first ([`MappableCtx::sync`]).
 
+mod failure;
+
 use std::sync::Arc;
 
 use super::addresses::MemoryId;
-use super::context::{Entry, MappableCtx};
+use super::context::MappableCtx;
+use super::entries::Entry;
 use super::error::{TrapReason, bug, misplaced};
-use super::failure;
-use super::mapping::List;
+use super::operand::List;
 use crate::GRANULE;
 use crate::ledger::{self, Item, Kind, Ledger, SeatNumber, Tables};
 use crate::region::Held;
@@ -108,7 +110,7 @@ impl MappableCtx {
                 return Err(bug("a handle of another kind than a function of the host takes"));
             }
             self.sync(item.region)?;
-            let entry = self.entries.get_mut(item.region as usize).filter(|entry| entry.given && entry.kind() == kind);
+            let entry = self.entries.get_mut(item.region).filter(|entry| entry.given && entry.kind() == kind);
             let entry = entry.ok_or_else(|| misplaced(item.region, "what its handle is"))?;
             entry.given = borrowed;
         }
@@ -120,7 +122,7 @@ impl MappableCtx {
         let books = self.books.as_ref().ok_or(TrapReason::AnotherContext)?;
         let mut items = [Item { region: 0, kind: Kind::Mappable, borrowed: false }; N];
         for (rep, item) in reps.into_iter().zip(&mut items) {
-            let entry = self.entries.get_mut(rep as usize).filter(|_| Ledger::has_region(rep as usize));
+            let entry = self.entries.get_mut(rep).filter(|_| Ledger::has_region(rep as usize));
             let entry = entry.ok_or_else(|| misplaced(rep, "in the ledger"))?;
             entry.given = true;
             books.ledger.set_region(rep, &record(entry));
@@ -134,7 +136,7 @@ impl MappableCtx {
     /// enters: its region may be in a guest's table.
     pub(super) fn enter(&mut self, rep: u32, kind: Kind) -> Result<(), TrapReason> {
         let [] = self.claim([])?;
-        let entry = self.entries.get(rep as usize);
+        let entry = self.entries.get(rep);
         if !entry.is_some_and(|entry| !entry.given && entry.kind() == kind) {
             return Err(TrapReason::NotGiven { rep, kind: failure::name(Some(kind)) });
         }
@@ -154,7 +156,7 @@ impl MappableCtx {
     /// A handle of a guest's was dropped.
     pub(super) fn drop_region(&mut self, rep: u32, kind: u32) -> Result<(), TrapReason> {
         self.sync(rep)?;
-        let known = self.entries.get(rep as usize).is_some_and(|entry| entry.given && entry.kind() as u32 == kind);
+        let known = self.entries.get(rep).is_some_and(|entry| entry.given && entry.kind() as u32 == kind);
         if !known {
             return Err(misplaced(rep, "what its handle is"));
         }
@@ -164,7 +166,7 @@ impl MappableCtx {
 
     /// Takes in where an entry is mapped, if a guest has its handle.
     pub(super) fn sync(&mut self, rep: u32) -> Result<(), TrapReason> {
-        let Some(entry) = self.entries.get_mut(rep as usize).filter(|entry| entry.given) else { return Ok(()) };
+        let Some(entry) = self.entries.get_mut(rep).filter(|entry| entry.given) else { return Ok(()) };
         let Some(known) = self.books.as_ref().and_then(|books| books.ledger.region(rep)) else { return Ok(()) };
         if known.source.is_none() {
             return Ok(());
@@ -193,7 +195,7 @@ impl MappableCtx {
 
     /// Whether one more region can have a number that the ledger has a record for, if there is one.
     pub(super) fn has_number(&self) -> bool {
-        self.books.is_none() || Ledger::has_region(self.entries.vacant_key())
+        self.books.is_none() || Ledger::has_region(self.entries.next_rep())
     }
 
     /// How many entries are mapped.
@@ -227,18 +229,6 @@ impl MappableCtx {
         let Some(books) = &self.books else { return TrapReason::AnotherContext };
         let found = || books.tables.kind_of(&books.ledger, table, first);
         failure::reason(books.tables.instance(table), code, first, second, found)
-    }
-}
-
-impl Entry {
-    /// What a handle for it is.
-    pub(super) fn kind(&self) -> Kind {
-        match (self.held.is_frozen(), self.mapped.is_some()) {
-            (false, false) => Kind::Mappable,
-            (false, true) => Kind::Mapping,
-            (true, false) => Kind::Frozen,
-            (true, true) => Kind::FrozenMapping,
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a guest is told by trusted modules: why it traps, in the names of its component instances.
 
-use super::error::{TrapReason, bug};
+use super::super::error::{TrapReason, bug};
 use crate::ledger::Kind;
 use crate::ledger::interface::Failure;
 
