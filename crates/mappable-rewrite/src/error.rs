@@ -75,7 +75,7 @@ pub enum RewriteError {
     #[error(
         "the component imports `{import}`, and this host offers version {} of `mappable:memory` and what is compatible \
          with it: build the component against that, or run it on a host of its own version",
-        crate::gate::VERSION
+        crate::package::VERSION
     )]
     OtherVersion {
         /// The import's name.

@@ -7,14 +7,12 @@
 
 use crate::error::{RewriteError, broken};
 use crate::ledger::interface::INTERFACE;
+use crate::package::VERSION;
 
 /// The package whose names are gated, up to the interface.
 const PUBLIC: &str = "mappable:memory/";
 /// The package name of [`PUBLIC`], which can't be a key.
 const PUBLIC_KEY: &str = "memory";
-
-/// The version of the package that the host offers behind a gate.
-pub(crate) const VERSION: &str = "0.1.0";
 
 /// A gate: a secret package name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -69,7 +69,7 @@ mod core_modules;
 mod error;
 mod gate;
 pub mod ledger;
-mod mark;
+mod package;
 mod path;
 mod refresh;
 mod report;
@@ -86,7 +86,7 @@ pub use gate::{Gate, GateKeyError};
 
 pub use ledger::obstacle::{Obstacle, Opening, Reason};
 pub use ledger::unsound::{Mention, Place, Private, Unsound};
-pub use mark::MARK;
+pub use package::MARK;
 pub use path::ComponentPath;
 pub use report::{ComponentReport, GatedImport, LowerReport, NamedMemory, RefreshReport, Report, TierReport};
 use tree::read;

@@ -40,7 +40,7 @@ const REWRITER: House = House {
     src: "../mappable-rewrite/src",
     rooms: &[
         "path",
-        "mark",
+        "package",
         "refresh",
         // The words of the ledger in which errors and gates are told.
         "ledger::signature",
@@ -56,7 +56,7 @@ const REWRITER: House = House {
         "report",
         "lib",
     ],
-    allowed: &[("error", "gate::VERSION", "a constant, which the message about versions names")],
+    allowed: &[],
 };
 
 /// An import: in which file and line, of which path from the crate's root.

@@ -177,7 +177,7 @@ impl Builtin {
 }
 
 /// How many cases the package's error types have.
-const MAP_ERRORS: usize = crate::mark::MARK.len();
+const MAP_ERRORS: usize = crate::package::MARK.len();
 const ALLOCATE_ERRORS: usize = 3;
 const PART_ERRORS: usize = 3;
 const ACCESS_ERRORS: usize = 2;

@@ -17,7 +17,7 @@ use wasmparser::component_types::{
 use wasmparser::types::TypesRef;
 
 use crate::error::ShapeFault;
-use crate::mark::MARK;
+use crate::package::MARK;
 
 /// Looks for the mark, and remembers types that were searched in vain.
 #[derive(Default)]

@@ -44,7 +44,7 @@ pub(super) fn interface_with_crossings(used: &[Builtin], resources: &[(Kind, u32
 
 impl Enums {
     fn map(&mut self, writer: &mut Writer) -> Val {
-        *self.map.get_or_insert_with(|| writer.enumeration("map-error", crate::mark::MARK))
+        *self.map.get_or_insert_with(|| writer.enumeration("map-error", crate::package::MARK))
     }
 
     fn allocate(&mut self, writer: &mut Writer) -> Val {

@@ -1,4 +1,7 @@
-//! The type by which a swapping function is known.
+//! What the rewriter knows of the WIT package: its version, and the type by which a swapping function is known.
+
+/// The version of the package that the host offers.
+pub(crate) const VERSION: &str = "0.1.0";
 
 /// The cases of the WIT enum `map-error`, in order: the mark of a swapping function.
 pub const MARK: &[&str] = &[
