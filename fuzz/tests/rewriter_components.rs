@@ -7,7 +7,7 @@ use mappable_fuzz::grammar;
 use mappable_fuzz::reading::Tree;
 use mappable_fuzz::soundness::{Form, check};
 use mappable_fuzz::trees::{self, Sort};
-use mappable_rewrite::RewriteError;
+use mappable_rewrite::{ImportError, RewriteError};
 
 /// A component of our grammar can always be rewritten.
 fn ours(u: &mut Unstructured<'_>) -> Result<()> {
@@ -27,7 +27,7 @@ fn foreign(u: Unstructured<'_>) -> Result<()> {
         closed::check(&bytes);
         match check(&bytes, Form::Canonical) {
             Ok(rewritten) => assert!(!rewritten.changed()),
-            Err(error) => assert!(matches!(error, RewriteError::ImportedComponent { .. }), "{error}"),
+            Err(error) => assert!(matches!(error, RewriteError::Import(ImportError::Component { .. })), "{error}"),
         }
     }
     Ok(())

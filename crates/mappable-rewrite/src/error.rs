@@ -28,10 +28,48 @@ impl fmt::Display for Site {
     }
 }
 
-/// Why a component was not rewritten.
+/// Why a component was not rewritten, by what failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RewriteError {
+    /// The bytes can't be read: they are not a valid component, or one that goes beyond what is taken.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+
+    /// The outermost component imports what it can't be given.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+
+    /// A swapping function is lowered in a way that no refresh makes sound.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+
+    /// With its refreshes the component is not valid: it was at one of the format's limits.
+    #[error("there is no room for refreshes in the component: {0}")]
+    NoRoom(wasmparser::Error),
+
+    /// The ledger tier was asked for, and the tree can't have it.
+    #[error("the composition can't run in the ledger tier: {obstacle}")]
+    NotClosed {
+        /// What stands in the way.
+        obstacle: Box<Obstacle>,
+    },
+
+    /// The rewriter is wrong, and noticed.
+    #[error(transparent)]
+    Bug(#[from] Bug),
+}
+
+impl From<wasmparser::Error> for RewriteError {
+    fn from(source: wasmparser::Error) -> Self {
+        ReadError::Invalid(source).into()
+    }
+}
+
+/// Why bytes were not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
     /// The bytes are no binary component.
     #[error("not a binary component: {found}")]
     NotAComponent {
@@ -57,9 +95,32 @@ pub enum RewriteError {
         limit: usize,
     },
 
+    /// A section goes on behind the end of what holds it. The engine's parser takes the end for the section's own.
+    #[error("{component} is truncated: a section of it that begins at byte {offset} goes on behind its end")]
+    Truncated {
+        /// The component.
+        component: ComponentPath,
+        /// Where in the file the section's content begins.
+        offset: usize,
+    },
+
+    /// The component uses a section that this version does not know.
+    #[error("{component} has a section that is not known here, at byte {offset}")]
+    UnknownSection {
+        /// The component.
+        component: ComponentPath,
+        /// Where in the file.
+        offset: usize,
+    },
+}
+
+/// What the outermost component imports and can't be given.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
     /// The outermost component imports a component, whose body could not be rewritten.
     #[error("the component imports another component, `{import}`, whose body is not there to be rewritten")]
-    ImportedComponent {
+    Component {
         /// The import's name.
         import: String,
     },
@@ -88,7 +149,12 @@ pub enum RewriteError {
         /// The import's name.
         import: String,
     },
+}
 
+/// Why a lower of a swapping function can't have a refresh.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LowerError {
     /// A function with the mark that has not the one shape that a swapping function has.
     #[error("{site} mentions `map-error`, so it must be a swapping function, but {fault}")]
     WrongShape {
@@ -133,46 +199,22 @@ pub enum RewriteError {
         /// Its core type.
         found: String,
     },
+}
 
-    /// A section goes on behind the end of what holds it. The engine's parser takes the end for the section's own.
-    #[error("{component} is truncated: a section of it that begins at byte {offset} goes on behind its end")]
-    Truncated {
-        /// The component.
-        component: ComponentPath,
-        /// Where in the file the section's content begins.
-        offset: usize,
-    },
-
-    /// The component uses a section that this version does not know.
-    #[error("{component} has a section that is not known here, at byte {offset}")]
-    UnknownSection {
-        /// The component.
-        component: ComponentPath,
-        /// Where in the file.
-        offset: usize,
-    },
-
-    /// With its refreshes the component is not valid: it was at one of the format's limits.
-    #[error("there is no room for refreshes in the component: {0}")]
-    NoRoom(wasmparser::Error),
-
-    /// The ledger tier was asked for, and the tree can't have it.
-    #[error("the composition can't run in the ledger tier: {obstacle}")]
-    NotClosed {
-        /// What stands in the way.
-        obstacle: Box<Obstacle>,
-    },
-
-    /// A marked lower can be reached past its refresh: in a rewritten component, our bug.
+/// What is wrong with the rewriter. No input should lead here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Bug {
+    /// A marked lower can be reached past its refresh, in a component that was rewritten.
     #[error("a bug in mappable: the swapping function {site} is not behind a refresh, for {reason}")]
-    Bug {
+    Unguarded {
         /// Where.
         site: Site,
         /// What gave it away.
         reason: Unguarded,
     },
 
-    /// An output of the ledger tier in which a guest could get at what is ours: our bug.
+    /// In an output of the ledger tier a guest could get at what is ours.
     #[error("a bug in mappable: what was made of {component} is not sound: {what}")]
     Unsound {
         /// The component, by its place in the output.
@@ -181,7 +223,7 @@ pub enum RewriteError {
         what: Unsound,
     },
 
-    /// An invariant of the rewriter does not hold: our bug.
+    /// An invariant of the rewriter does not hold.
     #[error("a bug in mappable ({file}:{line}): {what}")]
     Broken {
         /// What does not hold.
@@ -193,10 +235,10 @@ pub enum RewriteError {
     },
 }
 
-/// A [`RewriteError::Broken`] that bears the place where it is made.
+/// A [`Bug::Broken`] that bears the place where it is made.
 macro_rules! broken {
     ($($what:tt)*) => {
-        $crate::RewriteError::Broken { what: format!($($what)*), file: file!(), line: line!() }
+        $crate::RewriteError::Bug($crate::Bug::Broken { what: format!($($what)*), file: file!(), line: line!() })
     };
 }
 pub(crate) use broken;

@@ -81,7 +81,7 @@ use baseline::{emit, plan, verify};
 pub use core_modules::bound::BOUNDED_PAGES;
 pub use core_modules::patch::preloaded;
 use core_modules::{bound, patch, preload};
-pub use error::{MemoryFault, RewriteError, ShapeFault, Site, Unguarded};
+pub use error::{Bug, ImportError, LowerError, MemoryFault, ReadError, RewriteError, ShapeFault, Site, Unguarded};
 pub use gate::{Gate, GateKeyError};
 
 pub use ledger::obstacle::{Obstacle, Opening, Reason};
@@ -231,7 +231,7 @@ impl<'f, 'a> Rewriter<'f, 'a> {
         }
         let bytes = emit::emit(&self.component, &plan)?;
         verify::verify(&bytes, read::Bodies::Trust).map_err(|error| match error {
-            RewriteError::Invalid(source) => RewriteError::NoRoom(source),
+            RewriteError::Read(ReadError::Invalid(source)) => RewriteError::NoRoom(source),
             other => other,
         })?;
         Ok(Rewritten { bytes: Cow::Owned(bytes), report })
@@ -249,9 +249,11 @@ impl<'f, 'a> Rewriter<'f, 'a> {
         }
         let checked = ledger::check::check(&emitted.bytes, &emitted.guests, &emitted.trusted, self.gate);
         checked.map_err(|error| match error {
-            RewriteError::Invalid(source) => error::broken!("what was written for the ledger is not valid: {source}"),
+            RewriteError::Read(ReadError::Invalid(source)) => {
+                error::broken!("what was written for the ledger is not valid: {source}")
+            }
             // The input's own: of what is written only the root has one that was not there, and it is the right one.
-            RewriteError::Unsound { component, what: Unsound::GateName(_) } => {
+            RewriteError::Bug(Bug::Unsound { component, what: Unsound::GateName(_) }) => {
                 let obstacle = Obstacle { component, name: None, function: None, reason: Reason::GateName };
                 RewriteError::NotClosed { obstacle: Box::new(obstacle) }
             }
@@ -302,7 +304,7 @@ pub fn inspect(component: &[u8]) -> Result<Report, RewriteError> {
 ///
 /// # Errors
 ///
-/// [`RewriteError::Bug`] when a marked lower can be reached past its refresh, and as [`rewrite`] when the component
+/// [`Bug::Unguarded`] when a marked lower can be reached past its refresh, and as [`rewrite`] when the component
 /// is one that [`rewrite`] refuses.
 pub fn verify(component: &[u8]) -> Result<(), RewriteError> {
     verify::verify(component, read::Bodies::Validate)

@@ -10,7 +10,7 @@
 
 use wasmparser::{Export, ExternalKind, Instance};
 
-use crate::error::{RewriteError, Site, Unguarded, broken};
+use crate::error::{Bug, RewriteError, Site, Unguarded, broken};
 use crate::refresh;
 use crate::tree::read::{self, Bodies, ComponentFacts, Facts, FuncUser, InstanceUser, Lower};
 
@@ -36,7 +36,7 @@ pub(crate) fn verify(bytes: &[u8], bodies: Bodies) -> Result<(), RewriteError> {
     for (component, guards) in facts.components.iter().zip(&guards) {
         for (lower, guard) in component.lowers.iter().zip(guards) {
             if let Err(reason) = *guard {
-                return Err(RewriteError::Bug {
+                return Err(Bug::Unguarded {
                     site: Site {
                         component: component.path.clone(),
                         canon: lower.canon,
@@ -44,7 +44,8 @@ pub(crate) fn verify(bytes: &[u8], bodies: Bodies) -> Result<(), RewriteError> {
                         function: lower.function.clone(),
                     },
                     reason,
-                });
+                }
+                .into());
             }
         }
     }

@@ -131,12 +131,12 @@ impl Maxima<'_> {
         self.any = false;
         if id == SectionId::Import as u8 {
             let mut imports = ImportSection::new();
-            let reader = ImportSectionReader::new(reader).map_err(RewriteError::Invalid)?;
+            let reader = ImportSectionReader::new(reader)?;
             self.parse_import_section(&mut imports, reader).map_err(refusal)?;
             imports.append_to(&mut written);
         } else {
             let mut defined = MemorySection::new();
-            let reader = MemorySectionReader::new(reader).map_err(RewriteError::Invalid)?;
+            let reader = MemorySectionReader::new(reader)?;
             self.parse_memory_section(&mut defined, reader).map_err(refusal)?;
             defined.append_to(&mut written);
         }

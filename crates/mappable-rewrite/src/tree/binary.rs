@@ -44,14 +44,14 @@ pub(crate) struct Found {
 /// The sections behind the header.
 pub(crate) fn sections(bytes: &[u8]) -> Result<Vec<Found>, RewriteError> {
     let mut reader = BinaryReader::new_features(bytes, 0, FEATURES);
-    reader.read_bytes(Module::HEADER.len()).map_err(RewriteError::Invalid)?;
+    reader.read_bytes(Module::HEADER.len())?;
     let mut found = vec![];
     while !reader.eof() {
         let start = reader.current_position();
-        let id = reader.read_u8().map_err(RewriteError::Invalid)?;
-        let len = reader.read_var_u32().map_err(RewriteError::Invalid)?;
+        let id = reader.read_u8()?;
+        let len = reader.read_var_u32()?;
         let content = reader.current_position();
-        reader.read_bytes(len as usize).map_err(RewriteError::Invalid)?;
+        reader.read_bytes(len as usize)?;
         let end = reader.current_position();
         found.push(Found { id, whole: start..end, content: content..end });
     }

@@ -2,7 +2,7 @@
 
 use wasm_encoder::reencode::Error;
 
-use crate::error::{RewriteError, broken};
+use crate::error::{ReadError, RewriteError, broken};
 
 /// What writing a part of a component returns.
 pub(crate) type EmitResult<T = ()> = Result<T, Error<RewriteError>>;
@@ -16,7 +16,7 @@ pub(crate) fn user(error: RewriteError) -> Error<RewriteError> {
 pub(crate) fn refusal(error: Error<RewriteError>) -> RewriteError {
     match error {
         Error::UserError(error) => error,
-        Error::ParseError(source) => RewriteError::Invalid(source),
+        Error::ParseError(source) => ReadError::Invalid(source).into(),
         other => broken!("the component was read but can't be written: {other}"),
     }
 }

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use mappable_rewrite::ledger::interface::INTERFACE;
-use mappable_rewrite::{Opening, Reason, RefreshReport, RewriteError, Settings, Tier, TierReport, rewrite_with};
+use mappable_rewrite::{
+    ImportError, Opening, Reason, RefreshReport, RewriteError, Settings, Tier, TierReport, rewrite_with,
+};
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
 use wasmparser::{ComponentExternalKind, Parser, Payload};
@@ -245,7 +247,7 @@ fn a_component_that_asks_for_the_ledger_is_refused_at_each_tier() {
         let input = wasm(&format!(r#"(component (import "{name}" (instance)))"#));
         for tier in [Tier::Auto, Tier::Baseline, Tier::Ledger] {
             match rewrite_with(&input, &gate(), Settings { tier, ..LEDGER }) {
-                Err(RewriteError::LedgerInterface { import }) => assert_eq!(import, name),
+                Err(RewriteError::Import(ImportError::LedgerInterface { import })) => assert_eq!(import, name),
                 other => panic!("{tier:?}, {name}: {other:?}"),
             }
         }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use mappable_rewrite::{Report, RewriteError, Settings, Tier, inspect, preloaded, rewrite_with};
+use mappable_rewrite::{ReadError, Report, RewriteError, Settings, Tier, inspect, preloaded, rewrite_with};
 use wasmparser::{Operator, Parser, Payload};
 
 use crate::support::{gate, wasm};
@@ -326,13 +326,15 @@ fn a_body_that_would_be_too_large_is_left() {
 fn what_is_no_core_module_is_refused() {
     for (bytes, found) in [(wasm("(component)"), "a component"), (b"(module)".to_vec(), "the text format")] {
         match preloaded(&bytes) {
-            Err(error @ RewriteError::NotAModule { .. }) => assert!(error.to_string().contains(found), "{error}"),
+            Err(error @ RewriteError::Read(ReadError::NotAModule { .. })) => {
+                assert!(error.to_string().contains(found), "{error}")
+            }
             other => panic!("{other:?}"),
         }
     }
     let mut cut = wasm(&in_module(ACCESS));
     cut.truncate(cut.len() - 3);
-    assert!(matches!(preloaded(&cut), Err(RewriteError::Invalid(_))));
+    assert!(matches!(preloaded(&cut), Err(RewriteError::Read(ReadError::Invalid(_)))));
 }
 
 /// Checks a component of such a text in each tier.

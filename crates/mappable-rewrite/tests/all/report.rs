@@ -1,6 +1,6 @@
 //! What a report says.
 
-use mappable_rewrite::{RefreshReport, RewriteError, inspect};
+use mappable_rewrite::{ReadError, RefreshReport, RewriteError, inspect};
 
 use crate::support::{gate, golden_input, rewrite, wasm};
 
@@ -64,7 +64,7 @@ fn what_is_no_binary_component_is_said_to_be_what_it_is() {
         (b"\x7fELF", "WebAssembly"),
     ] {
         match rewrite(bytes, &gate()) {
-            Err(error @ RewriteError::NotAComponent { .. }) => {
+            Err(error @ RewriteError::Read(ReadError::NotAComponent { .. })) => {
                 assert!(error.to_string().contains(what), "{error}");
             }
             other => panic!("{other:?}"),

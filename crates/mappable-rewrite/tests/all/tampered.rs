@@ -1,6 +1,6 @@
 //! The check of the output, tested by outputs that were tampered with.
 
-use mappable_rewrite::{RewriteError, Unguarded, verify};
+use mappable_rewrite::{Bug, RewriteError, Unguarded, verify};
 
 use crate::support::{golden_input, rewritten, wasm};
 
@@ -29,7 +29,7 @@ fn first_section_end(component: &[u8]) -> usize {
 
 fn reason(bytes: &[u8]) -> Unguarded {
     match verify(bytes) {
-        Err(RewriteError::Bug { reason, .. }) => reason,
+        Err(RewriteError::Bug(Bug::Unguarded { reason, .. })) => reason,
         other => panic!("{other:?}"),
     }
 }

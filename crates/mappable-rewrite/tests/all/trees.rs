@@ -1,6 +1,6 @@
 //! Deep and wide trees, and the limits.
 
-use mappable_rewrite::{MARK, RewriteError, rewrite};
+use mappable_rewrite::{MARK, ReadError, RewriteError, rewrite};
 use wasm_encoder::Encode;
 
 use crate::support::{gate, nest, refreshes, rewritten, wasm};
@@ -52,7 +52,7 @@ fn components_nested_as_deep_as_is_taken_do_not_exhaust_a_threads_stack() {
 #[test]
 fn components_nested_deeper_are_refused() {
     let result = rewrite(&nested(101, ""), &gate()).map(drop);
-    assert!(matches!(result, Err(RewriteError::TooDeep { limit: 100 })));
+    assert!(matches!(result, Err(RewriteError::Read(ReadError::TooDeep { limit: 100 }))));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_nested_component_that_goes_on_behind_the_end_is_refused() {
     // The last module is ten bytes.
     let cut = &whole[..whole.len() - 10];
     let result = rewrite(cut, &gate()).map(drop);
-    assert!(matches!(result, Err(RewriteError::Truncated { .. })), "{result:?}");
+    assert!(matches!(result, Err(RewriteError::Read(ReadError::Truncated { .. }))), "{result:?}");
 }
 
 /// Types nested within types, written byte by byte: the text format doesn't nest as deep.
@@ -112,6 +112,6 @@ fn types_nested_too_deeply_are_refused_before_the_parser_exhausts_the_stack() {
     assert!(rewrite(&nested_types(90), &gate()).is_ok());
     for depth in [101, 1_000, 300_000] {
         let result = rewrite(&nested_types(depth), &gate()).map(drop);
-        assert!(matches!(result, Err(RewriteError::TooDeep { .. })), "{result:?}");
+        assert!(matches!(result, Err(RewriteError::Read(ReadError::TooDeep { .. }))), "{result:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Only components that `Runtime::compile` has rewritten link to the functions that change what is mapped.
 
-use mappable::rewrite::{MemoryFault, RewriteError, ShapeFault};
+use mappable::rewrite::{ImportError, LowerError, MemoryFault, ReadError, RewriteError, ShapeFault};
 use mappable::{CompileError, GRANULE, Runtime, TrapReason};
 use wasmtime::Store;
 use wasmtime::component::{Component, Type, Val};
@@ -107,7 +107,10 @@ on_every_baseline_setup! {
 fn what_the_host_offers_to_trusted_modules_is_no_components_to_import() {
     for name in ["mappable:memory/ledger@0.1.0", "mappable:memory/ledger@0.1.5"] {
         let text = format!(r#"(component (import "{name}" (instance (export "settle" (func)))))"#);
-        assert!(matches!(refused(&text), RewriteError::LedgerInterface { import } if import == name), "{name}");
+        assert!(
+            matches!(refused(&text), RewriteError::Import(ImportError::LedgerInterface { import }) if import == name),
+            "{name}"
+        );
     }
 }
 
@@ -140,18 +143,24 @@ fn a_marked_function_of_another_shape_is_refused() {
     let own = r#"(export "[static]mappable.map" (func (param "this" (own $mappable))"#;
     assert!(good.contains(own));
     let borrow = good.replace(own, &own.replace("own", "borrow"));
-    assert!(matches!(refused(&borrow), RewriteError::WrongShape { fault: ShapeFault::BorrowedHandle, .. }));
+    assert!(matches!(
+        refused(&borrow),
+        RewriteError::Lower(LowerError::WrongShape { fault: ShapeFault::BorrowedHandle, .. })
+    ));
 
     let unmap = r#"(result (own $mappable) (error (tuple (own $mapping) $map-error)))"#;
     assert!(good.contains(unmap));
     let same = good.replace(unmap, r#"(result (own $mapping) (error (tuple (own $mapping) $map-error)))"#);
-    assert!(matches!(refused(&same), RewriteError::WrongShape { fault: ShapeFault::SameResource, .. }));
+    assert!(matches!(
+        refused(&same),
+        RewriteError::Lower(LowerError::WrongShape { fault: ShapeFault::SameResource, .. })
+    ));
 
     // The mark on a function that does something else.
     let granule =
         good.replace(r#"(export "granule" (func (result u32)))"#, r#"(export "granule" (func (result $map-error)))"#);
     assert_ne!(granule, good);
-    assert!(matches!(refused(&granule), RewriteError::WrongShape { .. }));
+    assert!(matches!(refused(&granule), RewriteError::Lower(LowerError::WrongShape { .. })));
 }
 
 /// A component that maps, with this memory.
@@ -173,8 +182,10 @@ fn a_memory_that_mapping_cannot_be_sound_in_is_refused() {
     runtime.compile(mapper("1 5", "").as_bytes()).unwrap();
     for (memory, fault) in [("i64 1", MemoryFault::Memory64), ("1 5 shared", MemoryFault::Shared)] {
         match refused(&mapper(memory, "")) {
-            RewriteError::RefusedMemory { fault: found, .. } => assert_eq!(found, fault),
-            RewriteError::Invalid(error) => assert!(error.to_string().contains("memor"), "{memory}: {error}"),
+            RewriteError::Lower(LowerError::RefusedMemory { fault: found, .. }) => assert_eq!(found, fault),
+            RewriteError::Read(ReadError::Invalid(error)) => {
+                assert!(error.to_string().contains("memor"), "{memory}: {error}")
+            }
             other => panic!("{memory}: {other:?}"),
         }
     }
@@ -184,7 +195,9 @@ fn a_memory_that_mapping_cannot_be_sound_in_is_refused() {
 fn an_async_lower_is_refused() {
     assert!(matches!(
         refused(&mapper("1", "async")),
-        RewriteError::RefusedOption { .. } | RewriteError::Invalid(_) | RewriteError::WrongCoreType { .. }
+        RewriteError::Lower(LowerError::RefusedOption { .. })
+            | RewriteError::Read(ReadError::Invalid(_))
+            | RewriteError::Lower(LowerError::WrongCoreType { .. })
     ));
 }
 

@@ -13,7 +13,7 @@
 //! its `R`. That is the whole point, and it makes the map no more than a count.
 
 use crate::baseline::verify::Guard;
-use crate::error::{RewriteError, broken};
+use crate::error::{ImportError, RewriteError, broken};
 use crate::gate::{self, Gate};
 use crate::tree::read::{Facts, Lower};
 
@@ -64,7 +64,7 @@ impl Plan {
 /// Refuses a component that asks for the host's side of the ledger itself: with the gate's name it would be given it.
 fn refuse_the_ledger(imports: &[&str], gate: Option<&Gate>) -> Result<(), RewriteError> {
     match imports.iter().find(|name| gate::is_ledger(name) || gate.is_some_and(|gate| gate.is_ledger(name))) {
-        Some(import) => Err(RewriteError::LedgerInterface { import: (*import).to_owned() }),
+        Some(import) => Err(ImportError::LedgerInterface { import: (*import).to_owned() }.into()),
         None => Ok(()),
     }
 }
@@ -73,7 +73,7 @@ fn refuse_the_ledger(imports: &[&str], gate: Option<&Gate>) -> Result<(), Rewrit
 /// that a name is missing which the gate has made.
 fn refuse_other_versions(imports: &[&str]) -> Result<(), RewriteError> {
     match imports.iter().find(|name| gate::is_package(name) && !gate::is_offered(name)) {
-        Some(import) => Err(RewriteError::OtherVersion { import: (*import).to_owned() }),
+        Some(import) => Err(ImportError::OtherVersion { import: (*import).to_owned() }.into()),
         None => Ok(()),
     }
 }
@@ -85,7 +85,7 @@ fn renames(imports: &[&str], gate: &Gate) -> Result<Vec<(String, String)>, Rewri
             return Err(broken!("`{import}` is our package's and has no gated name"));
         };
         if imports.contains(&gated.as_str()) {
-            return Err(RewriteError::GateNameTaken { import: import.to_owned() });
+            return Err(ImportError::GateNameTaken { import: import.to_owned() }.into());
         }
         renames.push((import.to_owned(), gated));
     }

@@ -121,7 +121,7 @@ fn of_module(bytes: &[u8], memories: &BTreeMap<u32, MemoryType>) -> Result<Optio
     for section in &sections {
         let mut reader = BinaryReader::new_features(get(bytes, &section.content)?, 0, FEATURES);
         match section.id {
-            0 if names_offsets(reader.read_string().map_err(RewriteError::Invalid)?) => return Ok(None),
+            0 if names_offsets(reader.read_string()?) => return Ok(None),
             10 => preloads = in_code(reader, memories)?,
             11 if !preloads.is_empty() => find_data(reader, memories, &mut addresses)?,
             _ => {}
@@ -140,8 +140,8 @@ fn names_offsets(section: &str) -> bool {
 /// The preloads of a code section.
 fn in_code(reader: BinaryReader<'_>, memories: &BTreeMap<u32, MemoryType>) -> Result<Vec<Preload>, RewriteError> {
     let mut walk = walk::Walk::new(memories.keys().copied().collect());
-    for body in CodeSectionReader::new(reader).map_err(RewriteError::Invalid)? {
-        walk.function(&body.map_err(RewriteError::Invalid)?).map_err(RewriteError::Invalid)?;
+    for body in CodeSectionReader::new(reader)? {
+        walk.function(&body?)?;
     }
     Ok(walk.into_preloads())
 }
@@ -154,8 +154,8 @@ fn find_data(
     addresses: &mut BTreeMap<u32, u32>,
 ) -> Result<(), RewriteError> {
     let mut missing = memories.clone();
-    for data in DataSectionReader::new(reader).map_err(RewriteError::Invalid)? {
-        let data = data.map_err(RewriteError::Invalid)?;
+    for data in DataSectionReader::new(reader)? {
+        let data = data?;
         let DataKind::Active { memory_index, offset_expr } = data.kind else { continue };
         let Some(ty) = missing.get(&memory_index).filter(|_| !data.data.is_empty()) else { continue };
         let Ok(Operator::I32Const { value }) = offset_expr.get_operators_reader().read() else { continue };

@@ -15,12 +15,12 @@ pub(super) const MAX_PRELOAD_BYTES: usize = 16;
 /// Writes the content of a code section with preloads in it.
 pub(crate) fn splice(content: &[u8], found: &ModulePreloads) -> Result<Vec<u8>, RewriteError> {
     let reader = BinaryReader::new_features(content, 0, FEATURES);
-    let bodies = CodeSectionReader::new(reader).map_err(RewriteError::Invalid)?;
+    let bodies = CodeSectionReader::new(reader)?;
     let mut written = Vec::with_capacity(content.len() + found.preloads.len() * MAX_PRELOAD_BYTES);
     let mut left = found.preloads.as_slice();
     let (mut copied, mut begins) = (0, bodies.original_position());
     for body in bodies {
-        let body = body.map_err(RewriteError::Invalid)?.range();
+        let body = body?.range();
         let (here, after) = left.split_at(left.partition_point(|preload| preload.before < body.end));
         if !here.is_empty() {
             written.extend_from_slice(get(content, &(copied..begins))?);

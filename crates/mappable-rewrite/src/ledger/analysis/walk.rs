@@ -88,7 +88,6 @@ impl<'a> Walker<'a> {
         types: TypesRef<'_>,
         payload: &Payload<'a>,
     ) -> Result<(), RewriteError> {
-        let invalid = RewriteError::Invalid;
         match payload {
             Payload::ComponentTypeSection(section) => {
                 for _ in 0..section.count() {
@@ -97,17 +96,17 @@ impl<'a> Walker<'a> {
             }
             Payload::ComponentImportSection(section) => {
                 for import in section.clone() {
-                    self.import(index, to, types, import.map_err(invalid)?)?;
+                    self.import(index, to, types, import?)?;
                 }
             }
             Payload::ComponentAliasSection(section) => {
                 for alias in section.clone() {
-                    self.alias(to, types, alias.map_err(invalid)?)?;
+                    self.alias(to, types, alias?)?;
                 }
             }
             Payload::ComponentInstanceSection(section) => {
                 for instance in section.clone() {
-                    let value = match instance.map_err(invalid)? {
+                    let value = match instance? {
                         ComponentInstance::Instantiate { component_index, args } => {
                             self.instantiate(index, to, types, component_index, &args)?
                         }
@@ -126,12 +125,12 @@ impl<'a> Walker<'a> {
             }
             Payload::ComponentExportSection(section) => {
                 for export in section.clone() {
-                    self.export(index, to, types, export.map_err(invalid)?)?;
+                    self.export(index, to, types, export?)?;
                 }
             }
             Payload::ComponentCanonicalSection(section) => {
                 for canon in section.clone() {
-                    let canon = canon.map_err(invalid)?;
+                    let canon = canon?;
                     if let CanonicalFunction::Lift { .. } = canon {
                         let node = self.graph.func();
                         to.func(types, node, Name::default());

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::MadeFor;
-use crate::error::{RewriteError, broken};
+use crate::error::{Bug, RewriteError, broken};
 use crate::ledger::unsound::Unsound;
 use crate::path::ComponentPath;
 
@@ -131,7 +131,7 @@ impl<'a, 't> Classes<'a, 't> {
             let one_type = first.iter().any(|signature| rest.iter().all(|wrapper| wrapper.contains(signature)));
             if class.open || class.bare || !one_type {
                 let (component, canon) = class.site.ok_or_else(|| broken!("a wrapper is nowhere"))?;
-                return Err(RewriteError::Unsound { component, what: Unsound::OneSided(canon) });
+                return Err(Bug::Unsound { component, what: Unsound::OneSided(canon) }.into());
             }
         }
         Ok(())

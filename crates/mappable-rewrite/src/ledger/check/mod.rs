@@ -46,7 +46,7 @@ use super::interface::Builtin;
 use super::modules::{Module, Need};
 use super::obstacle::{Obstacle, Reason};
 use super::signature::Signature;
-use crate::error::{RewriteError, broken};
+use crate::error::{ReadError, RewriteError, broken};
 use crate::gate::Gate;
 use crate::tree::binary::{FEATURES, parser};
 
@@ -144,7 +144,7 @@ pub(crate) fn check(
     let mut tree = scope::Tree::new(output, guests, trusted, gate);
     let mut in_module = false;
     for payload in parser().parse_all(output) {
-        let payload = payload.map_err(RewriteError::Invalid)?;
+        let payload = payload?;
         validator.payload(&payload).map_err(|error| no_room(error, &tree))?;
         match payload {
             Payload::Version { encoding: Encoding::Module, .. } => in_module = true,
@@ -166,7 +166,7 @@ fn no_room(error: wasmparser::Error, tree: &scope::Tree<'_, '_>) -> RewriteError
     let what = error.message();
     // Errors have no code, and all limits that what is added here can come upon have one of these texts.
     if !what.contains(" count exceeds limit of ") && !what.contains(" size exceeds the limit of ") {
-        return RewriteError::Invalid(error);
+        return ReadError::Invalid(error).into();
     }
     let reason = Reason::NoRoom(what.to_owned());
     let obstacle = Obstacle { component: tree.path(), name: None, function: None, reason };

@@ -15,7 +15,7 @@ use wasmparser::component_types::{
 };
 use wasmparser::types::TypesRef;
 
-use crate::error::{RewriteError, broken};
+use crate::error::{Bug, RewriteError, broken};
 use crate::ledger::unsound::{Mention, Unsound};
 use crate::path::ComponentPath;
 use crate::tree::shape::for_each_part;
@@ -178,7 +178,7 @@ impl Resources {
             if let Some((component, by)) = self.mentions.remove(&id)
                 && (matches!(by, Mention::Passed(_)) || !self.bridges.contains(&component))
             {
-                return Err(RewriteError::Unsound { component, what: Unsound::Resource(by) });
+                return Err(Bug::Unsound { component, what: Unsound::Resource(by) }.into());
             }
             self.package.extend(self.edges.remove(&id).into_iter().flatten());
         }

@@ -258,9 +258,9 @@ fn guest_memory(wrapped: Wrapped) -> Result<u32, RewriteError> {
 fn exports(module: &[u8]) -> Result<BTreeMap<String, ExportKind>, RewriteError> {
     let mut exports = BTreeMap::new();
     for payload in Parser::new(0).parse_all(module) {
-        if let Payload::ExportSection(section) = payload.map_err(RewriteError::Invalid)? {
+        if let Payload::ExportSection(section) = payload? {
             for export in section {
-                let export = export.map_err(RewriteError::Invalid)?;
+                let export = export?;
                 let kind = match export.kind {
                     ExternalKind::Func | ExternalKind::FuncExact => ExportKind::Func,
                     ExternalKind::Table => ExportKind::Table,

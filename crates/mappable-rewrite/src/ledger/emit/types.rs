@@ -13,7 +13,7 @@ use wasmparser::{ComponentDefinedType as Defined, ComponentFuncType, ComponentVa
 
 use super::scope::{Body, Type, TypeFacts, What};
 use super::{EmitResult, Emitter, user};
-use crate::error::{RewriteError, broken};
+use crate::error::{ReadError, broken};
 use crate::ledger::analysis::Version;
 use crate::tree::read::{MAX_DEPTH, Plain};
 
@@ -41,7 +41,7 @@ impl<'a> Emitter<'a> {
     fn version_within(&mut self, depth: usize, index: u32, version: Version, nesting: usize) -> EmitResult<u32> {
         // Deeper than that no engine takes a type.
         if nesting > 2 * MAX_DEPTH {
-            return Err(user(RewriteError::TooDeep { limit: MAX_DEPTH }));
+            return Err(user(ReadError::TooDeep { limit: MAX_DEPTH }.into()));
         }
         let ty = self.type_at(depth, index)?;
         let windowed = ty.facts.lists && version == (Version::Closed { lists: true });

@@ -10,7 +10,7 @@ use wasmparser::{
 };
 
 use super::MAX_DEPTH;
-use crate::error::RewriteError;
+use crate::error::{ReadError, RewriteError};
 use crate::tree::binary::FEATURES;
 
 /// The leading byte of a component's type, which holds declarations.
@@ -27,7 +27,7 @@ pub(super) fn check(file: &[u8], section: &ComponentTypeSectionReader<'_>) -> Re
         return Ok(());
     };
     let mut reader = BinaryReader::new_features(data, offset, FEATURES);
-    walk(&mut reader).map_err(RewriteError::Invalid)?
+    walk(&mut reader)?
 }
 
 fn walk(reader: &mut BinaryReader<'_>) -> wasmparser::Result<Result<(), RewriteError>> {
@@ -45,7 +45,7 @@ fn walk(reader: &mut BinaryReader<'_>) -> wasmparser::Result<Result<(), RewriteE
         match first_byte(reader) {
             Some(COMPONENT_TYPE | INSTANCE_TYPE) => {
                 if levels.len() > MAX_DEPTH {
-                    return Ok(Err(RewriteError::TooDeep { limit: MAX_DEPTH }));
+                    return Ok(Err(ReadError::TooDeep { limit: MAX_DEPTH }.into()));
                 }
                 reader.read_u8()?;
                 levels.push(reader.read_var_u32()?);

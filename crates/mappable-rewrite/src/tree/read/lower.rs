@@ -3,7 +3,7 @@
 use wasmparser::types::TypesRef;
 use wasmparser::{CanonicalFunction, CanonicalOption, CompositeInnerType, MemoryType, ValType};
 
-use crate::error::{MemoryFault, RewriteError, Site, broken};
+use crate::error::{LowerError, MemoryFault, RewriteError, Site, broken};
 use crate::refresh;
 use crate::tree::shape::{self, Marks};
 
@@ -25,7 +25,7 @@ pub(super) fn check(
     if !marks.is_marked(types, ty) {
         return Ok(None);
     }
-    shape::check(types, ty).map_err(|fault| RewriteError::WrongShape { site: site(), fault })?;
+    shape::check(types, ty).map_err(|fault| LowerError::WrongShape { site: site(), fault })?;
     let memory = check_options(options, &site)?;
     let memory_type = check_memory(types, memory, &site)?;
     check_core_type(types, core_func, &site)?;
@@ -53,9 +53,9 @@ fn check_options(options: &[CanonicalOption], site: &impl Fn() -> Site) -> Resul
             CanonicalOption::CoreType(_) => "core-type",
             CanonicalOption::Gc => "gc",
         };
-        return Err(RewriteError::RefusedOption { site: site(), option: refused });
+        return Err(LowerError::RefusedOption { site: site(), option: refused }.into());
     }
-    memory.ok_or_else(|| RewriteError::NoMemory { site: site() })
+    memory.ok_or_else(|| LowerError::NoMemory { site: site() }.into())
 }
 
 fn check_memory(types: TypesRef<'_>, memory: u32, site: &impl Fn() -> Site) -> Result<MemoryType, RewriteError> {
@@ -72,7 +72,7 @@ fn check_memory(types: TypesRef<'_>, memory: u32, site: &impl Fn() -> Site) -> R
     } else {
         return Ok(ty);
     };
-    Err(RewriteError::RefusedMemory { site: site(), memory, fault })
+    Err(LowerError::RefusedMemory { site: site(), memory, fault }.into())
 }
 
 fn check_core_type(types: TypesRef<'_>, core_func: u32, site: &impl Fn() -> Site) -> Result<(), RewriteError> {
@@ -85,7 +85,7 @@ fn check_core_type(types: TypesRef<'_>, core_func: u32, site: &impl Fn() -> Site
         {
             Ok(())
         }
-        _ => Err(RewriteError::WrongCoreType { site: site(), found: ty.to_string() }),
+        _ => Err(LowerError::WrongCoreType { site: site(), found: ty.to_string() }.into()),
     }
 }
 

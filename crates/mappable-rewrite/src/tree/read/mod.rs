@@ -21,7 +21,7 @@ use wasmparser::{
     ValidPayload, Validator,
 };
 
-use crate::error::{RewriteError, broken};
+use crate::error::{ReadError, RewriteError, broken};
 use crate::path::ComponentPath;
 use crate::refresh;
 use crate::tree::binary::{FEATURES, parser};
@@ -180,7 +180,7 @@ pub(crate) fn read_with<'a>(
     visitor: &mut impl Visit<'a>,
 ) -> Result<(Facts<'a>, Types), RewriteError> {
     if !Parser::is_component(bytes) {
-        return Err(RewriteError::NotAComponent { found: what_instead(bytes) });
+        return Err(ReadError::NotAComponent { found: what_instead(bytes) }.into());
     }
     let mut validator = Validator::new_with_features(FEATURES);
     let mut allocations = FuncValidatorAllocations::default();
@@ -188,15 +188,15 @@ pub(crate) fn read_with<'a>(
     let mut types = None;
 
     for payload in parser().parse_all(bytes) {
-        let payload = payload.map_err(RewriteError::Invalid)?;
+        let payload = payload?;
         if let Payload::ComponentTypeSection(section) = &payload {
             depth::check(bytes, section)?;
         }
-        let valid = validator.payload(&payload).map_err(RewriteError::Invalid)?;
+        let valid = validator.payload(&payload)?;
         match (valid, bodies) {
             (ValidPayload::Func(func, body), Bodies::Validate) => {
                 let mut func = func.into_validator(allocations);
-                func.validate(&body).map_err(RewriteError::Invalid)?;
+                func.validate(&body)?;
                 allocations = func.into_allocations();
             }
             (ValidPayload::End(ended), _) => types = Some(ended),
@@ -212,12 +212,12 @@ pub(crate) fn read_with<'a>(
 /// Validates a core module on its own, and reads what there is to know of its memories.
 pub(crate) fn module(bytes: &[u8]) -> Result<(ModuleReport, ModuleMemories<'_>), RewriteError> {
     if !Parser::is_core_wasm(bytes) {
-        return Err(RewriteError::NotAModule { found: what_instead(bytes) });
+        return Err(ReadError::NotAModule { found: what_instead(bytes) }.into());
     }
-    Validator::new_with_features(FEATURES).validate_all(bytes).map_err(RewriteError::Invalid)?;
+    Validator::new_with_features(FEATURES).validate_all(bytes)?;
     let (mut module, mut memories) = (ModuleReport::default(), ModuleMemories::default());
     for payload in parser().parse_all(bytes) {
-        note_module(&mut module, &mut memories, payload.map_err(RewriteError::Invalid)?);
+        note_module(&mut module, &mut memories, payload?);
     }
     Ok((module, memories))
 }
@@ -230,7 +230,7 @@ pub(crate) fn place_of_module(
 ) -> Result<(ComponentPath, Option<String>), RewriteError> {
     let (mut begun, mut open) = (0, Vec::new());
     for payload in parser().parse_all(bytes) {
-        match payload.map_err(RewriteError::Invalid)? {
+        match payload? {
             Payload::Version { encoding: Encoding::Component, .. } => {
                 open.push(Some(begun));
                 begun += 1;
@@ -326,7 +326,7 @@ impl<'a> Reader<'a> {
         match (encoding, outer) {
             (Encoding::Component, outer) => {
                 if self.open.len() >= MAX_DEPTH {
-                    return Err(RewriteError::TooDeep { limit: MAX_DEPTH });
+                    return Err(ReadError::TooDeep { limit: MAX_DEPTH }.into());
                 }
                 let scope = match outer {
                     None => scope::Scope::root(self.bytes.len()),

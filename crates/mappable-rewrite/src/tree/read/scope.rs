@@ -10,7 +10,7 @@ use wasmparser::{
 };
 
 use super::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, ModuleSource, lower};
-use crate::error::{RewriteError, Site, broken};
+use crate::error::{ImportError, ReadError, RewriteError, Site, broken};
 use crate::path::ComponentPath;
 use crate::tree::shape::Marks;
 
@@ -142,7 +142,7 @@ impl<'a> Scope<'a> {
             }
             Payload::ComponentImportSection(section) => {
                 for import in section {
-                    let import = import.map_err(RewriteError::Invalid)?;
+                    let import = import?;
                     self.import(facts, import.name.name, import.ty.kind())?;
                 }
             }
@@ -167,7 +167,7 @@ impl<'a> Scope<'a> {
     /// where the file ends.
     fn check_end(&self, range: &Range<usize>) -> Result<(), RewriteError> {
         if range.end > self.end {
-            return Err(RewriteError::Truncated { component: self.path.clone(), offset: range.start });
+            return Err(ReadError::Truncated { component: self.path.clone(), offset: range.start }.into());
         }
         Ok(())
     }
@@ -179,31 +179,30 @@ impl<'a> Scope<'a> {
         facts: &mut ComponentFacts<'a>,
         payload: Payload<'a>,
     ) -> Result<(), RewriteError> {
-        let invalid = RewriteError::Invalid;
         match payload {
             Payload::ComponentCanonicalSection(section) => {
                 for canon in section {
-                    self.canon(types, marks, facts, canon.map_err(invalid)?)?;
+                    self.canon(types, marks, facts, canon?)?;
                 }
             }
             Payload::InstanceSection(section) => {
                 for instance in section {
-                    self.core_instance(facts, instance.map_err(invalid)?);
+                    self.core_instance(facts, instance?);
                 }
             }
             Payload::ComponentAliasSection(section) => {
                 for alias in section {
-                    self.alias(facts, alias.map_err(invalid)?);
+                    self.alias(facts, alias?);
                 }
             }
             Payload::ComponentInstanceSection(section) => {
                 for instance in section {
-                    self.component_instance(facts, instance.map_err(invalid)?);
+                    self.component_instance(facts, instance?);
                 }
             }
             Payload::ComponentExportSection(section) => {
                 for export in section {
-                    let export = export.map_err(invalid)?;
+                    let export = export?;
                     if export.kind == ComponentExternalKind::Module {
                         facts.given_modules.push(export.index);
                         facts.module_sources.push(ModuleSource::Elsewhere);
@@ -218,7 +217,7 @@ impl<'a> Scope<'a> {
             }
             Payload::ComponentTypeSection(section) => {
                 for ty in section {
-                    if let ComponentType::Resource { dtor: Some(func), .. } = ty.map_err(invalid)? {
+                    if let ComponentType::Resource { dtor: Some(func), .. } = ty? {
                         use_func(facts, func, FuncUser::Destructor);
                     }
                 }
@@ -237,7 +236,7 @@ impl<'a> Scope<'a> {
             // Payloads are `non_exhaustive`. Whatever a new kind may name, it was not followed.
             other => {
                 let offset = other.as_section().map_or(0, |(_, range)| range.start);
-                return Err(RewriteError::UnknownSection { component: self.path.clone(), offset });
+                return Err(ReadError::UnknownSection { component: self.path.clone(), offset }.into());
             }
         }
         Ok(())
@@ -252,7 +251,7 @@ impl<'a> Scope<'a> {
         if self.root {
             facts.root_imports.push(name);
             if kind == ComponentExternalKind::Component {
-                return Err(RewriteError::ImportedComponent { import: name.to_owned() });
+                return Err(ImportError::Component { import: name.to_owned() }.into());
             }
         }
         match (kind, self.counts.next(kind)) {

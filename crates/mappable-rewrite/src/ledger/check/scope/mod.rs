@@ -11,7 +11,7 @@ use super::classes::{Classes, Node};
 use super::core::{Core, at, len};
 use super::resources::Resources;
 use super::{Trusted, TrustedModule};
-use crate::error::{RewriteError, broken};
+use crate::error::{Bug, ReadError, RewriteError, broken};
 use crate::gate::Gate;
 use crate::ledger::interface::INTERFACE;
 use crate::ledger::unsound::Unsound;
@@ -140,7 +140,7 @@ impl<'a, 't> Tree<'a, 't> {
 
     pub(super) fn end(&mut self) -> Result<(), RewriteError> {
         let mut scope = self.open.pop().ok_or_else(|| broken!("a component ends that has not begun"))?;
-        scope.core.finish().map_err(|what| RewriteError::Unsound { component: scope.path.clone(), what })?;
+        scope.core.finish().map_err(|what| Bug::Unsound { component: scope.path.clone(), what })?;
         for (canon, node) in &scope.uses {
             self.classes.used(*node, scope.core.wrapper(*canon), &scope.path, *canon);
         }
@@ -212,30 +212,25 @@ struct Section<'s, 'a, 't> {
 
 impl<'a, 't> Section<'_, 'a, 't> {
     fn unsound(&self, what: Unsound) -> RewriteError {
-        RewriteError::Unsound { component: self.scope.path.clone(), what }
+        Bug::Unsound { component: self.scope.path.clone(), what }.into()
     }
 
     fn read(&mut self, payload: Payload<'a>) -> Result<(), RewriteError> {
-        let invalid = RewriteError::Invalid;
         match payload {
-            Payload::ComponentImportSection(section) => {
-                section.into_iter().try_for_each(|import| self.import(import.map_err(invalid)?))
-            }
-            Payload::ComponentAliasSection(section) => {
-                section.into_iter().try_for_each(|alias| self.alias(alias.map_err(invalid)?))
-            }
+            Payload::ComponentImportSection(section) => section.into_iter().try_for_each(|import| self.import(import?)),
+            Payload::ComponentAliasSection(section) => section.into_iter().try_for_each(|alias| self.alias(alias?)),
             Payload::ComponentInstanceSection(section) => {
-                section.into_iter().try_for_each(|instance| self.instance(instance.map_err(invalid)?))
+                section.into_iter().try_for_each(|instance| self.instance(instance?))
             }
             Payload::ComponentExportSection(section) => {
-                section.into_iter().try_for_each(|export| self.export(&export.map_err(invalid)?))
+                section.into_iter().try_for_each(|export| self.export(&export?))
             }
             Payload::ComponentCanonicalSection(section) => {
-                section.into_iter().try_for_each(|canon| self.canon(&canon.map_err(invalid)?))
+                section.into_iter().try_for_each(|canon| self.canon(&canon?))
             }
             Payload::InstanceSection(section) => {
                 for instance in section {
-                    let instance = instance.map_err(invalid)?;
+                    let instance = instance?;
                     let module = match &instance {
                         Instance::Instantiate { module_index, .. } => {
                             let module = at(&self.scope.modules, *module_index).copied().unwrap_or(Module::Guest);
@@ -251,7 +246,7 @@ impl<'a, 't> Section<'_, 'a, 't> {
             }
             Payload::ComponentTypeSection(section) => {
                 for ty in section {
-                    if let ComponentType::Resource { dtor: Some(func), .. } = ty.map_err(invalid)? {
+                    if let ComponentType::Resource { dtor: Some(func), .. } = ty? {
                         self.scope.core.destructor(func).map_err(|what| self.unsound(what))?;
                     }
                 }
@@ -261,7 +256,7 @@ impl<'a, 't> Section<'_, 'a, 't> {
             // Payloads are `non_exhaustive`, and a start function's arguments are not followed.
             other => {
                 let offset = other.as_section().map_or(0, |(_, range)| range.start);
-                Err(RewriteError::UnknownSection { component: self.scope.path.clone(), offset })
+                Err(ReadError::UnknownSection { component: self.scope.path.clone(), offset }.into())
             }
         }
     }

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use wasmparser::{KnownCustom, Name, Parser, Payload};
 
 use super::*;
+use crate::error::Bug;
 use crate::ledger::signature::{Kind, Value};
 use crate::ledger::unsound::{Mention, Place, Private, Unsound};
 

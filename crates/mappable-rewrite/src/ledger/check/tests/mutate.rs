@@ -121,8 +121,8 @@ pub(crate) fn outcome(output: &[u8], step: usize, verdict: impl Fn(&[u8]) -> Res
     let mut outcome = Outcome::default();
     for (at, index, to) in mutations.filter(|(_, index, to)| *to != index.value).step_by(step) {
         match verdict(&mutated(output, at, to)) {
-            Err(RewriteError::Invalid(_)) => outcome.invalid += 1,
-            Err(RewriteError::Unsound { .. }) => outcome.found += 1,
+            Err(RewriteError::Read(ReadError::Invalid(_))) => outcome.invalid += 1,
+            Err(RewriteError::Bug(Bug::Unsound { .. })) => outcome.found += 1,
             Err(other) => panic!("{other:?} for {index:?} to {to}"),
             Ok(()) => outcome.passed.push((*index, to)),
         }

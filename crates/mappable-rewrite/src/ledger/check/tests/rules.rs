@@ -17,7 +17,7 @@ fn found(changes: &[(&str, &str)]) -> Unsound {
     let output = tampered(changes);
     wasmparser::Validator::new_with_features(FEATURES).validate_all(&output).unwrap();
     match verdict(&output) {
-        Err(RewriteError::Unsound { what, .. }) => what,
+        Err(RewriteError::Bug(Bug::Unsound { what, .. })) => what,
         other => panic!("{other:?} for {changes:?}"),
     }
 }
@@ -58,7 +58,10 @@ fn a_trusted_module_that_a_guest_brought_is_found() {
     let modules = modules(&output);
     let guests = modules.values().copied().collect();
     let verdict = check(&output, &guests, &stand_ins(&modules), &Gate::new("k0").unwrap());
-    assert!(matches!(verdict, Err(RewriteError::Unsound { what: Unsound::GuestIsTrusted(_), .. })), "{verdict:?}");
+    assert!(
+        matches!(verdict, Err(RewriteError::Bug(Bug::Unsound { what: Unsound::GuestIsTrusted(_), .. }))),
+        "{verdict:?}"
+    );
 }
 
 #[test]
@@ -410,7 +413,8 @@ fn real_handles_are_for_bridges_alone() {
     verdict(crossing).unwrap();
     for inside in ["", guest, &format!("{crossing} {guest}"), &format!("{guest} {crossing}")] {
         let found = verdict(inside);
-        let mention = matches!(found, Err(RewriteError::Unsound { what: Unsound::Resource(Mention::Canon(_)), .. }));
+        let mention =
+            matches!(found, Err(RewriteError::Bug(Bug::Unsound { what: Unsound::Resource(Mention::Canon(_)), .. })));
         assert!(mention, "{found:?} for {inside:?}");
     }
 }
@@ -436,7 +440,7 @@ fn a_real_handle_in_reach_is_found() {
     // No other type can hide it: that is not valid.
     let hidden =
         tampered(&[(END_OF_ROOT, &format!("{alias} {}", nested("(export \"s\" (type $r) (type (sub resource)))")))]);
-    assert!(matches!(verdict(&hidden), Err(RewriteError::Invalid(_))));
+    assert!(matches!(verdict(&hidden), Err(RewriteError::Read(ReadError::Invalid(_)))));
     // A guest's own resources are its own, also where they are passed on.
     let own = format!("(component $d (type $r' (resource (rep i32))) (export $r \"r\" (type $r'))) (instance $t (instantiate $d))
         (component $c (import \"t\" (instance $t (export \"r\" (type $r (sub resource))))) (alias export $t \"r\" (type $r)) (core func (canon resource.drop $r)))
@@ -581,7 +585,7 @@ fn wrappers_for_different_types_are_found() {
     check(&output, &guests, &trusted, &gate).unwrap();
     trusted.modules.get_mut(modules["lift"]).unwrap().signatures = HashSet::from([other]);
     let verdict = check(&output, &guests, &trusted, &gate);
-    assert!(matches!(verdict, Err(RewriteError::Unsound { what: Unsound::OneSided(_), .. })), "{verdict:?}");
+    assert!(matches!(verdict, Err(RewriteError::Bug(Bug::Unsound { what: Unsound::OneSided(_), .. }))), "{verdict:?}");
 }
 
 #[test]
