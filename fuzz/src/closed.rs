@@ -1,6 +1,6 @@
 //! What holds of each component and of what the rewriter makes of it for the ledger, where it can be.
 
-use mappable_rewrite::{Reason, RewriteError, Rewritten, Settings, Tier, TierReport, inspect, rewrite_with};
+use mappable_rewrite::{Reason, RewriteError, Rewritten, Settings, Tier, TierReport, inspect_with, rewrite_with};
 use wasmparser::{Validator, WasmFeatures};
 
 use crate::soundness::{BASELINE, SECONDS, cpu_seconds, gate, is_our_bug};
@@ -42,16 +42,11 @@ fn check_with(input: &[u8], lists: bool) -> Chosen {
     };
     let (auto, ledger) = (with(Tier::Auto), with(Tier::Ledger));
     let baseline = rewrite_with(input, &gate(), BASELINE);
-    if let (true, Ok(inspected), Ok(auto)) = (lists, inspect(input), &auto)
-        && !is_told_late(&auto.report.tier)
+    let settings = Settings { tier: Tier::Auto, lists, bound: false, preload: false };
+    if let (Ok(inspected), Ok(auto)) = (inspect_with(input, settings), &auto)
+        && !is_told_by_the_gate(&auto.report.tier)
     {
-        let kind = |tier: &TierReport| std::mem::discriminant(tier);
-        assert_eq!(
-            kind(&inspected.tier),
-            kind(&auto.report.tier),
-            "an inspection tells of the tier: {:?}",
-            auto.report.tier
-        );
+        assert_eq!(inspected.tier, auto.report.tier, "an inspection says what a rewriting does");
     }
     match (auto, ledger, baseline) {
         (Ok(auto), Ok(ledger), Ok(baseline)) => {
@@ -78,9 +73,9 @@ fn check_with(input: &[u8], lists: bool) -> Chosen {
     }
 }
 
-/// Whether what stands in the way is seen only when all is written: an inspection has no gate, and makes no modules.
-fn is_told_late(tier: &TierReport) -> bool {
-    matches!(tier, TierReport::Baseline { obstacle: Some(obstacle) } if matches!(obstacle.reason, Reason::TrustedModule | Reason::GateName))
+/// Whether a name of the gate's stands in the way: an inspection has another gate.
+fn is_told_by_the_gate(tier: &TierReport) -> bool {
+    matches!(tier, TierReport::Baseline { obstacle: Some(obstacle) } if obstacle.reason == Reason::GateName)
 }
 
 fn check_tier(auto: &Rewritten<'_>, baseline: &Rewritten<'_>) -> Chosen {

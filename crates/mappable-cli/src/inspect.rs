@@ -86,9 +86,10 @@ fn describe(name: &str, facts: &Facts) -> String {
     let mut table = table::new(&["component", "function", "memory", "lowered as", "refresh"]);
     for function in &facts.functions {
         let lowered = format!("core function {}", function.core_function);
-        let refresh = match function.refresh_function {
-            Some(func) => format!("put in: instance {}, function {func}", function.refresh_instance),
-            None => format!("there already: instance {}", function.refresh_instance),
+        let refresh = match (function.refresh_instance, function.refresh_function) {
+            (Some(instance), Some(func)) => format!("put in: instance {instance}, function {func}"),
+            (Some(instance), None) => format!("there already: instance {instance}"),
+            (None, _) => "by the ledger's wrapper".to_owned(),
         };
         table.add_row([&function.component, &function.function, &function.memory, &lowered, &refresh]);
     }

@@ -5,7 +5,7 @@
 //! at random for the process: what was never rewritten can't link. Versions are kept, so the engine's rules about
 //! compatible ones hold as before.
 
-use crate::error::{RewriteError, broken};
+use crate::error::{ImportError, RewriteError, broken};
 use crate::ledger::interface::INTERFACE;
 use crate::package::VERSION;
 
@@ -57,6 +57,49 @@ impl Gate {
     /// What a root import called `name` becomes, if it is one of our package's.
     pub(crate) fn rename(&self, name: &str) -> Option<String> {
         offered(name).map(|interface| self.import_name(interface))
+    }
+}
+
+/// The new names of the outermost component's imports, as a gate has them.
+#[derive(Debug, Default)]
+pub(crate) struct Renames(Vec<(String, String)>);
+
+impl Renames {
+    /// Renames the imports of our package.
+    ///
+    /// # Errors
+    ///
+    /// What no component may import: the host's side of the ledger, another version of the package than the host
+    /// offers, or both a name and what the gate makes of it.
+    pub(crate) fn new(imports: &[&str], gate: &Gate) -> Result<Self, ImportError> {
+        let mut renames = Vec::new();
+        for &name in imports {
+            let import = name.to_owned();
+            // With the gate's name it would be given it.
+            if is_ledger(name) || gate.is_ledger(name) {
+                return Err(ImportError::LedgerInterface { import });
+            }
+            // The engine would say that a name is missing which the gate has made.
+            if is_package(name) && !is_offered(name) {
+                return Err(ImportError::OtherVersion { import });
+            }
+            if let Some(gated) = gate.rename(name) {
+                if imports.contains(&gated.as_str()) {
+                    return Err(ImportError::GateNameTaken { import });
+                }
+                renames.push((import, gated));
+            }
+        }
+        Ok(Self(renames))
+    }
+
+    /// The new name of an import of the outermost component, if it has one.
+    pub(crate) fn of(&self, import: &str) -> Option<&str> {
+        self.0.iter().find(|(old, _)| old == import).map(|(_, new)| new.as_str())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -79,8 +79,8 @@ use std::borrow::Cow;
 
 use baseline::{emit, plan, verify};
 pub use core_modules::bound::BOUNDED_PAGES;
+use core_modules::patch::Patched;
 pub use core_modules::patch::preloaded;
-use core_modules::{bound, patch, preload};
 pub use error::{Bug, ImportError, LowerError, MemoryFault, ReadError, RewriteError, ShapeFault, Site, Unguarded};
 pub use gate::{Gate, GateKeyError};
 
@@ -165,137 +165,124 @@ pub fn rewrite<'a>(component: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, Re
 /// A component that is not valid, or whose swapping functions can't be made sound; with [`Tier::Ledger`], one that is not
 /// closed. Nothing panics on any input.
 pub fn rewrite_with<'a>(component: &'a [u8], gate: &Gate, settings: Settings) -> Result<Rewritten<'a>, RewriteError> {
-    if settings.tier == Tier::Baseline {
-        let facts = read::read(component, read::Bodies::Validate)?;
-        return Rewriter::new(component, &facts, gate, settings)?.baseline(None);
-    }
+    rewrite_behind(component, Some(gate), settings)
+}
+
+/// Without a gate, one that no name in the component is behind serves.
+fn rewrite_behind<'a>(
+    component: &'a [u8],
+    gate: Option<&Gate>,
+    settings: Settings,
+) -> Result<Rewritten<'a>, RewriteError> {
     let mut walker = ledger::analysis::Walker::default();
-    let (facts, types) = read::read_with(component, read::Bodies::Validate, &mut walker)?;
-    let wanted = ledger::analysis::Settings { lists: settings.lists };
-    let rewriter = Rewriter::new(component, &facts, gate, settings)?;
-    let analysis = match walker.finish(&facts, types.as_ref(), wanted)? {
-        Ok(analysis) if analysis.is_identity() => return rewriter.baseline(None),
-        Ok(analysis) => analysis,
-        Err(obstacle) if settings.tier == Tier::Ledger => {
-            return Err(RewriteError::NotClosed { obstacle: Box::new(obstacle) });
+    let (facts, types) = match settings.tier {
+        Tier::Baseline => (read::read(component, read::Bodies::Validate)?, None),
+        _ => {
+            let (facts, types) = read::read_with(component, read::Bodies::Validate, &mut walker)?;
+            (facts, Some(types))
         }
-        Err(obstacle) => return rewriter.baseline(Some(obstacle)),
     };
-    match rewriter.by_ledger(analysis) {
-        Err(error) if settings.tier == Tier::Auto => rewriter.baseline(Some(obstacle(error))),
-        rewritten => rewritten,
-    }
-}
-
-/// What stood in the way, where a tree that is closed was not written for the ledger.
-fn obstacle(error: RewriteError) -> Obstacle {
-    match error {
-        RewriteError::NotClosed { obstacle } => *obstacle,
-        error => {
-            let reason = Reason::Broken(error.to_string());
-            Obstacle { component: ComponentPath::default(), name: None, function: None, reason }
+    let tried;
+    let gate = match gate {
+        Some(gate) => gate,
+        None => {
+            tried = Gate::unlike(&facts.root_imports)?;
+            &tried
         }
+    };
+    let renames = gate::Renames::new(&facts.root_imports, gate)?;
+    let patched = Patched::new(component, &facts, settings.bound, settings.preload)?;
+    let Some(types) = types else { return baseline(patched, &renames, None) };
+    let wanted = ledger::analysis::Settings { lists: settings.lists };
+    let obstacle = match walker.finish(&facts, types.as_ref(), wanted)? {
+        Ok(analysis) if analysis.is_identity() => return baseline(patched, &renames, None),
+        Ok(analysis) => match by_ledger(&patched, &analysis, &renames, gate) {
+            Ok((bytes, report)) => return Ok(Rewritten { bytes: Cow::Owned(bytes), report }),
+            Err(RewriteError::NotClosed { obstacle }) => obstacle,
+            Err(error) if settings.tier == Tier::Ledger => return Err(error),
+            Err(error) => Box::new(Obstacle::of_root(Reason::Broken(error.to_string()))),
+        },
+        Err(obstacle) => Box::new(obstacle),
+    };
+    match settings.tier {
+        Tier::Ledger => Err(RewriteError::NotClosed { obstacle }),
+        _ => baseline(patched, &renames, Some(*obstacle)),
     }
 }
 
-/// A component that was read, on its way to either tier.
-struct Rewriter<'f, 'a> {
-    facts: &'f read::Facts<'a>,
-    gate: &'f Gate,
-    bounded: bound::Bounded,
-    preloads: preload::Preloads,
-    /// With the memories bounded that are to be, and with preloads. Indices are as in the facts; offsets are not.
-    component: Cow<'a, [u8]>,
-}
-
-impl<'f, 'a> Rewriter<'f, 'a> {
-    fn new(
-        component: &'a [u8],
-        facts: &'f read::Facts<'a>,
-        gate: &'f Gate,
-        settings: Settings,
-    ) -> Result<Self, RewriteError> {
-        let bounded = if settings.bound { bound::Bounded::new(facts)? } else { bound::Bounded::default() };
-        let preloads =
-            if settings.preload { preload::Preloads::new(facts, &bounded)? } else { preload::Preloads::default() };
-        let component = patch::patch(component, &bounded, &preloads)?;
-        Ok(Rewriter { facts, gate, bounded, preloads, component })
-    }
-
-    /// The baseline tier; `obstacle` is what stood in the way of the other.
-    fn baseline(self, obstacle: Option<Obstacle>) -> Result<Rewritten<'a>, RewriteError> {
-        let (plan, mut report) = self.plan()?;
-        report.tier = TierReport::Baseline { obstacle };
-        if plan.is_identity() {
-            return Ok(Rewritten { bytes: self.component, report });
+/// The baseline tier; `obstacle` is what stood in the way of the other.
+fn baseline<'a>(
+    patched: Patched<'_, 'a>,
+    renames: &gate::Renames,
+    obstacle: Option<Obstacle>,
+) -> Result<Rewritten<'a>, RewriteError> {
+    let guards = verify::guards(patched.facts());
+    let plan = plan::Plan::new(patched.facts(), &guards)?;
+    let report = report::report(&patched, TierReport::Baseline { obstacle }, |number, nth, lower| {
+        if let Ok(core_instance) = *guards.get(number)?.get(nth)? {
+            return Some(RefreshReport::Present { core_instance });
         }
-        let bytes = emit::emit(&self.component, &plan)?;
-        verify::verify(&bytes, read::Bodies::Trust).map_err(|error| match error {
-            RewriteError::Read(ReadError::Invalid(source)) => RewriteError::NoRoom(source),
-            other => other,
-        })?;
-        Ok(Rewritten { bytes: Cow::Owned(bytes), report })
+        let placed = plan.0.get(number)?.refresh_of(lower.canon)?;
+        Some(RefreshReport::Inserted { core_instance: placed.refresh, core_func: placed.refreshed })
+    })?;
+    if plan.is_identity() && renames.is_empty() {
+        return Ok(Rewritten { bytes: patched.into_bytes(), report });
     }
-
-    /// The ledger tier.
-    fn by_ledger(&self, analysis: ledger::analysis::Analysis) -> Result<Rewritten<'a>, RewriteError> {
-        let (plan, mut report) = self.plan()?;
-        let (component, facts) = (&self.component, self.facts);
-        let emitted = ledger::emit::emit(component, facts, &analysis, plan.renames(), self.gate)?;
-        if let Some(module) = emitted.guests.iter().find(|module| emitted.trusted.has(module)) {
-            let (component, name) = read::place_of_module(component, facts, module)?;
-            let obstacle = Obstacle { component, name, function: None, reason: Reason::TrustedModule };
-            return Err(RewriteError::NotClosed { obstacle: Box::new(obstacle) });
-        }
-        let checked = ledger::check::check(&emitted.bytes, &emitted.guests, &emitted.trusted, self.gate);
-        checked.map_err(|error| match error {
-            RewriteError::Read(ReadError::Invalid(source)) => {
-                error::broken!("what was written for the ledger is not valid: {source}")
-            }
-            // The input's own: of what is written only the root has one that was not there, and it is the right one.
-            RewriteError::Bug(Bug::Unsound { component, what: Unsound::GateName(_) }) => {
-                let obstacle = Obstacle { component, name: None, function: None, reason: Reason::GateName };
-                RewriteError::NotClosed { obstacle: Box::new(obstacle) }
-            }
-            other => other,
-        })?;
-        let bytes = Cow::Owned(emitted.bytes);
-        report.take_tier(Ok(analysis).into());
-        Ok(Rewritten { bytes, report })
-    }
-
-    /// Where refreshes go, and what is said of it all.
-    fn plan(&self) -> Result<(plan::Plan, Report), RewriteError> {
-        let guards = verify::guards(self.facts);
-        let plan = plan::Plan::new(self.facts, &guards, Some(self.gate))?;
-        let report = report::report(self.facts, &guards, &plan, &self.bounded, &self.preloads)?;
-        Ok((plan, report))
-    }
+    let bytes = emit::emit(&patched, &plan, renames)?;
+    verify::verify(&bytes, read::Bodies::Trust).map_err(|error| match error {
+        RewriteError::Read(ReadError::Invalid(source)) => RewriteError::NoRoom(source),
+        other => other,
+    })?;
+    Ok(Rewritten { bytes: Cow::Owned(bytes), report })
 }
 
-/// Says what [`rewrite`] would find in `component` and do to it. Where that is to write it for the ledger, it is tried:
-/// what is added may be too much for one of the format's limits.
+/// The ledger tier.
+fn by_ledger(
+    patched: &Patched<'_, '_>,
+    analysis: &ledger::analysis::Analysis,
+    renames: &gate::Renames,
+    gate: &Gate,
+) -> Result<(Vec<u8>, Report), RewriteError> {
+    let emitted = ledger::emit::emit(patched, analysis, renames, gate)?;
+    if let Some(module) = emitted.guests.iter().find(|module| emitted.trusted.has(module)) {
+        let component = patched.component_of(module)?;
+        let (component, name) = (component.path.clone(), component.name.map(str::to_owned));
+        let obstacle = Obstacle { component, name, function: None, reason: Reason::TrustedModule };
+        return Err(RewriteError::NotClosed { obstacle: Box::new(obstacle) });
+    }
+    let checked = ledger::check::check(&emitted.bytes, &emitted.guests, &emitted.trusted, gate);
+    checked.map_err(|error| match error {
+        RewriteError::Read(ReadError::Invalid(source)) => {
+            error::broken!("what was written for the ledger is not valid: {source}")
+        }
+        // The input's own: of what is written only the root has one that was not there, and it is the right one.
+        RewriteError::Bug(Bug::Unsound { component, what: Unsound::GateName(_) }) => {
+            let obstacle = Obstacle { component, name: None, function: None, reason: Reason::GateName };
+            RewriteError::NotClosed { obstacle: Box::new(obstacle) }
+        }
+        other => other,
+    })?;
+    let report = report::report(patched, TierReport::ledger(analysis), |_, _, _| Some(RefreshReport::Ledger))?;
+    Ok((emitted.bytes, report))
+}
+
+/// [`inspect_with`] with the default settings.
 ///
 /// # Errors
 ///
-/// As [`rewrite`].
+/// As [`inspect_with`].
 pub fn inspect(component: &[u8]) -> Result<Report, RewriteError> {
-    let mut walker = ledger::analysis::Walker::default();
-    let (facts, types) = read::read_with(component, read::Bodies::Validate, &mut walker)?;
-    let guards = verify::guards(&facts);
-    let plan = plan::Plan::new(&facts, &guards, None)?;
-    let gate = Gate::unlike(&facts.root_imports)?;
-    let rewriter = Rewriter::new(component, &facts, &gate, Settings::default())?;
-    let mut report = report::report(&facts, &guards, &plan, &rewriter.bounded, &rewriter.preloads)?;
-    let settings = ledger::analysis::Settings { lists: true };
-    report.tier = match walker.finish(&facts, types.as_ref(), settings)? {
-        Ok(analysis) if !analysis.is_identity() => match rewriter.by_ledger(analysis) {
-            Ok(rewritten) => rewritten.report.tier,
-            Err(error) => TierReport::Baseline { obstacle: Some(obstacle(error)) },
-        },
-        other => other.into(),
-    };
-    Ok(report)
+    inspect_with(component, Settings::default())
+}
+
+/// Returns the report that [`rewrite_with`] gives with a gate that `component` doesn't know. The component is rewritten and
+/// checked for it, and what was written is thrown away: it costs as much as rewriting.
+///
+/// # Errors
+///
+/// As [`rewrite_with`].
+pub fn inspect_with(component: &[u8], settings: Settings) -> Result<Report, RewriteError> {
+    rewrite_behind(component, None, settings).map(|rewritten| rewritten.report)
 }
 
 /// Checks that each marked lower of `component` sits behind a refresh, and that nothing else can reach it.

@@ -2,16 +2,13 @@
 
 use wasmparser::Instance;
 
-use crate::baseline::plan::{ComponentPlan, Plan};
-use crate::baseline::verify::Guard;
-use crate::core_modules::bound::Bounded;
-use crate::core_modules::preload::Preloads;
+use crate::core_modules::patch::Patched;
 use crate::error::{RewriteError, broken};
 use crate::gate;
 use crate::ledger::analysis::{Analysis, CanonRole};
 use crate::ledger::obstacle::Obstacle;
 use crate::path::ComponentPath;
-use crate::tree::read::{ComponentFacts, Facts, Lower};
+use crate::tree::read::{ComponentFacts, Lower};
 use crate::tree::types::{MemoryType, ModuleReport};
 
 /// What is in a component, and what rewriting does to it. Indices are those of the component as given, before any
@@ -50,18 +47,12 @@ impl Default for TierReport {
     }
 }
 
-impl From<Result<Analysis, Obstacle>> for TierReport {
-    fn from(analysis: Result<Analysis, Obstacle>) -> Self {
-        match analysis {
-            Err(obstacle) => TierReport::Baseline { obstacle: Some(obstacle) },
-            Ok(analysis) if analysis.is_identity() => TierReport::default(),
-            Ok(analysis) => {
-                let count = |of: fn(&CanonRole) -> bool| analysis.roles().filter(|role| of(role)).count();
-                TierReport::Ledger {
-                    wrapped: count(|role| matches!(role, CanonRole::Lower { .. } | CanonRole::Lift { .. })),
-                    builtins: count(|role| matches!(role, CanonRole::Builtin { .. })),
-                }
-            }
+impl TierReport {
+    pub(crate) fn ledger(analysis: &Analysis) -> Self {
+        let count = |of: fn(&CanonRole) -> bool| analysis.roles().filter(|role| of(role)).count();
+        TierReport::Ledger {
+            wrapped: count(|role| matches!(role, CanonRole::Lower { .. } | CanonRole::Lift { .. })),
+            builtins: count(|role| matches!(role, CanonRole::Builtin { .. })),
         }
     }
 }
@@ -70,15 +61,6 @@ impl Report {
     /// All marked lowers of the tree, each with the component that holds it.
     pub fn lowers(&self) -> impl Iterator<Item = (&ComponentReport, &LowerReport)> {
         self.components.iter().flat_map(|component| component.lowers.iter().map(move |lower| (component, lower)))
-    }
-
-    /// Notes the tier that was taken: the ledger's puts in no refreshes.
-    pub(crate) fn take_tier(&mut self, tier: TierReport) {
-        if let TierReport::Ledger { .. } = tier {
-            let lowers = self.components.iter_mut().flat_map(|component| &mut component.lowers);
-            lowers.for_each(|lower| lower.refresh = RefreshReport::Ledger);
-        }
-        self.tier = tier;
     }
 
     /// Whether the tree calls any swapping function, or imports our package.
@@ -162,59 +144,52 @@ pub enum RefreshReport {
     },
 }
 
-/// Puts together what was read, found guarded, and planned.
+/// Puts together what was read and what is to be done. `refresh` says where a lower's refresh is: of the component with
+/// this number, its so-manieth.
 pub(crate) fn report(
-    facts: &Facts<'_>,
-    guards: &[Vec<Guard>],
-    plan: &Plan,
-    bounded: &Bounded,
-    preloads: &Preloads,
+    patched: &Patched<'_, '_>,
+    tier: TierReport,
+    refresh: impl Fn(usize, usize, &Lower) -> Option<RefreshReport>,
 ) -> Result<Report, RewriteError> {
-    let imports = facts.root_imports.iter().filter(|name| gate::is_public(name));
-    let components = facts.components.iter().zip(guards).zip(&plan.components);
-    let components = components.enumerate().map(|(number, ((facts, guards), plan))| {
-        let mut report = component(facts, guards, plan)?;
-        for (place, (module, memories)) in report.modules.iter_mut().zip(&facts.module_memories).enumerate() {
-            let bounded = bounded.of((number, place)).into_iter().flatten();
-            module.bounded =
-                bounded.filter_map(|index| (*index as usize).checked_sub(memories.imports.len())).collect();
-            module.preloads = preloads.of((number, place)).map_or(0, |module| module.preloads.len());
-        }
-        Ok(report)
+    let facts = patched.facts();
+    let components = facts.components.iter().enumerate().map(|(number, facts)| {
+        let lowers = facts.lowers.iter().enumerate().map(|(nth, lower)| {
+            let refresh = refresh(number, nth, lower).ok_or_else(|| broken!("a lower has no refresh planned"))?;
+            lower_report(facts, lower, refresh)
+        });
+        let modules = facts.modules.iter().zip(&facts.module_memories).enumerate();
+        let modules = modules.map(|(place, (module, memories))| {
+            let bounded = patched.bounded().of((number, place)).into_iter().flatten();
+            let bounded = bounded.filter_map(|index| (*index as usize).checked_sub(memories.imports.len())).collect();
+            let preloads = patched.preloads().of((number, place)).map_or(0, |module| module.preloads.len());
+            ModuleReport { bounded, preloads, ..module.clone() }
+        });
+        Ok(ComponentReport {
+            path: facts.path.clone(),
+            name: facts.name.map(str::to_owned),
+            lowers: lowers.collect::<Result<_, RewriteError>>()?,
+            modules: modules.collect(),
+        })
     });
+    let imports = facts.root_imports.iter().filter(|name| gate::is_public(name));
     Ok(Report {
         components: components.collect::<Result<_, RewriteError>>()?,
         gated_imports: imports.map(|name| GatedImport { name: (*name).to_owned() }).collect(),
-        tier: TierReport::default(),
+        tier,
     })
 }
 
-fn component(
+fn lower_report(
     facts: &ComponentFacts<'_>,
-    guards: &[Guard],
-    plan: &ComponentPlan,
-) -> Result<ComponentReport, RewriteError> {
-    let mut lowers = Vec::with_capacity(facts.lowers.len());
-    for (lower, guard) in facts.lowers.iter().zip(guards) {
-        let refresh = match *guard {
-            Ok(core_instance) => Some(RefreshReport::Present { core_instance }),
-            Err(_) => plan
-                .refresh_of(lower.canon)
-                .map(|placed| RefreshReport::Inserted { core_instance: placed.refresh, core_func: placed.refreshed }),
-        };
-        lowers.push(LowerReport {
-            canon: lower.canon,
-            core_func: lower.func,
-            function: lower.function.clone(),
-            memory: memory(facts, lower).ok_or_else(|| broken!("a lower names a memory that was not read"))?,
-            refresh: refresh.ok_or_else(|| broken!("a lower has no refresh planned"))?,
-        });
-    }
-    Ok(ComponentReport {
-        path: facts.path.clone(),
-        name: facts.name.map(str::to_owned),
-        lowers,
-        modules: facts.modules.clone(),
+    lower: &Lower,
+    refresh: RefreshReport,
+) -> Result<LowerReport, RewriteError> {
+    Ok(LowerReport {
+        canon: lower.canon,
+        core_func: lower.func,
+        function: lower.function.clone(),
+        memory: memory(facts, lower).ok_or_else(|| broken!("a lower names a memory that was not read"))?,
+        refresh,
     })
 }
 

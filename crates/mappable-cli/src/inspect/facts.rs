@@ -71,8 +71,9 @@ pub(super) struct Function {
     pub(super) memory: String,
     /// The core function that it is lowered as, in the component as given.
     pub(super) core_function: u32,
-    /// The core instance that is its refresh: in the rewritten component, or where it was there, as given.
-    pub(super) refresh_instance: u32,
+    /// The core instance that is its refresh: in the rewritten component, or where it was there, as given. None in the
+    /// ledger tier, where a wrapper does what a refresh does.
+    pub(super) refresh_instance: Option<u32>,
     /// The core function to call in its place, where the refresh was put in.
     pub(super) refresh_function: Option<u32>,
 }
@@ -117,10 +118,9 @@ fn title(component: &ComponentReport) -> String {
 
 fn function(component: &ComponentReport, lower: &LowerReport) -> Function {
     let (refresh_instance, refresh_function) = match lower.refresh {
-        RefreshReport::Present { core_instance } => (core_instance, None),
-        RefreshReport::Inserted { core_instance, core_func } => (core_instance, Some(core_func)),
-        // The report may learn of other places.
-        _ => (u32::MAX, None),
+        RefreshReport::Present { core_instance } => (Some(core_instance), None),
+        RefreshReport::Inserted { core_instance, core_func } => (Some(core_instance), Some(core_func)),
+        _ => (None, None),
     };
     Function {
         component: title(component),

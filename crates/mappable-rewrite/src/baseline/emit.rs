@@ -16,16 +16,19 @@ use wasmparser::{
 };
 
 use crate::baseline::plan::{ComponentPlan, Placed, Plan};
+use crate::core_modules::patch::Patched;
 use crate::error::{RewriteError, broken};
+use crate::gate::Renames;
 use crate::refresh;
 use crate::tree::binary::parser;
 use crate::tree::encode::{EmitResult, refusal, user};
 
-/// Writes what `plan` makes of `component`.
-pub(crate) fn emit(component: &[u8], plan: &Plan) -> Result<Vec<u8>, RewriteError> {
-    let mut emitter = Emitter { plan, begun: 0, scopes: Vec::new() };
+/// Writes what `plan` makes of a component, with these names for the root's imports.
+pub(crate) fn emit(patched: &Patched<'_, '_>, plan: &Plan, renames: &Renames) -> Result<Vec<u8>, RewriteError> {
+    let mut emitter = Emitter { plan, renames, begun: 0, scopes: Vec::new() };
+    let component = patched.bytes();
     let root = emitter.component(parser(), component, component).map_err(refusal)?;
-    if emitter.begun != plan.components.len() {
+    if emitter.begun != plan.0.len() {
         return Err(broken!("not each component was written"));
     }
     Ok(root.finish())
@@ -33,6 +36,7 @@ pub(crate) fn emit(component: &[u8], plan: &Plan) -> Result<Vec<u8>, RewriteErro
 
 struct Emitter<'p> {
     plan: &'p Plan,
+    renames: &'p Renames,
     /// How many components have begun: the next one's place in the plan.
     begun: usize,
     /// The component being written and those around it, and the types being written in it: what a count of outer
@@ -53,7 +57,7 @@ enum Scope<'p> {
 impl<'p> Emitter<'p> {
     fn component(&mut self, parser: Parser, data: &[u8], whole: &[u8]) -> EmitResult<Component> {
         let plan: &'p Plan = self.plan;
-        let plan = plan.components.get(self.begun).ok_or_else(|| user(broken!("a component without a plan")))?;
+        let plan = plan.0.get(self.begun).ok_or_else(|| user(broken!("a component without a plan")))?;
         self.begun += 1;
         self.scopes.push(Scope::Component { plan, canons: 0 });
 
@@ -200,7 +204,7 @@ impl ReencodeComponent for Emitter<'_> {
             let import = import?;
             let mut name = ComponentExternName::from(import.name);
             if self.is_root()
-                && let Some(renamed) = self.plan.renamed(import.name.name)
+                && let Some(renamed) = self.renames.of(import.name.name)
             {
                 name.name = renamed.into();
             }

@@ -10,25 +10,90 @@ use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
     Component, ComponentSectionId, ImportSection, MemorySection, MemoryType, Module, Section, SectionId,
 };
-use wasmparser::{BinaryReader, ImportSectionReader, MemorySectionReader};
+use wasmparser::{BinaryReader, Encoding, ImportSectionReader, MemorySectionReader, Payload};
 
 use super::bound::{BOUNDED_PAGES, Bounded};
 use super::preload::{self, ModulePreloads, Preloads};
 use crate::error::{RewriteError, broken};
-use crate::tree::binary::{FEATURES, Found, get, sections, with_header};
+use crate::tree::binary::{FEATURES, Found, get, parser, sections, with_header};
 use crate::tree::encode::{EmitResult, refusal};
-use crate::tree::read;
+use crate::tree::read::{self, ComponentFacts, Facts};
 
-/// The component with those memories bounded, and with those preloads.
-pub(crate) fn patch<'a>(
-    component: &'a [u8],
-    bounded: &Bounded,
-    preloads: &Preloads,
-) -> Result<Cow<'a, [u8]>, RewriteError> {
-    if bounded.is_empty() && preloads.is_empty() {
-        return Ok(Cow::Borrowed(component));
+/// A component in whose core modules maxima and preloads have been written, with what was read of it before.
+///
+/// Neither is of use without the other, so they are one: whoever writes a component has both from here.
+#[derive(Debug)]
+pub(crate) struct Patched<'f, 'a> {
+    /// Of the component as given. Indices hold for the bytes here, too: nothing that has one was added or removed.
+    /// Offsets do not, so the facts keep none.
+    facts: &'f Facts<'a>,
+    bytes: Cow<'a, [u8]>,
+    bounded: Bounded,
+    preloads: Preloads,
+}
+
+impl<'f, 'a> Patched<'f, 'a> {
+    /// `component` is what `facts` are of. Bounds memories if `bound` says so, and preloads bases if `preload` does.
+    pub(crate) fn new(
+        component: &'a [u8],
+        facts: &'f Facts<'a>,
+        bound: bool,
+        preload: bool,
+    ) -> Result<Self, RewriteError> {
+        let bounded = if bound { Bounded::new(facts)? } else { Bounded::default() };
+        let preloads = if preload { Preloads::new(facts, &bounded)? } else { Preloads::default() };
+        let bytes = if bounded.is_empty() && preloads.is_empty() {
+            Cow::Borrowed(component)
+        } else {
+            Cow::Owned(Patcher { bounded: &bounded, preloads: &preloads, begun: 0 }.component(component)?)
+        };
+        Ok(Self { facts, bytes, bounded, preloads })
     }
-    Patcher { bounded, preloads, begun: 0 }.component(component).map(Cow::Owned)
+
+    pub(crate) fn facts(&self) -> &'f Facts<'a> {
+        self.facts
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn into_bytes(self) -> Cow<'a, [u8]> {
+        self.bytes
+    }
+
+    pub(crate) fn bounded(&self) -> &Bounded {
+        &self.bounded
+    }
+
+    pub(crate) fn preloads(&self) -> &Preloads {
+        &self.preloads
+    }
+
+    /// The first component that has a core module of these bytes.
+    pub(crate) fn component_of(&self, module: &[u8]) -> Result<&'f ComponentFacts<'a>, RewriteError> {
+        let (mut begun, mut open) = (0, Vec::new());
+        for payload in parser().parse_all(&self.bytes) {
+            match payload? {
+                Payload::Version { encoding: Encoding::Component, .. } => {
+                    open.push(Some(begun));
+                    begun += 1;
+                }
+                Payload::Version { .. } => open.push(None),
+                Payload::End(_) => {
+                    open.pop();
+                }
+                Payload::ModuleSection { unchecked_range, .. }
+                    if self.bytes.get(unchecked_range.clone()) == Some(module) =>
+                {
+                    let component = open.last().copied().flatten().and_then(|nth| self.facts.components.get(nth));
+                    return component.ok_or_else(|| broken!("a core module in no component"));
+                }
+                _ => {}
+            }
+        }
+        Err(broken!("a core module that is nowhere"))
+    }
 }
 
 /// Puts preloads into a core module that is no component's: it does for embedders of modules what [`rewrite`](crate::rewrite)

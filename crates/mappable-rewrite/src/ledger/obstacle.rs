@@ -108,6 +108,13 @@ pub enum Opening {
     Unsupported(&'static str),
 }
 
+impl Obstacle {
+    /// One that is met in no component in particular.
+    pub(crate) fn of_root(reason: Reason) -> Self {
+        Self { component: ComponentPath::default(), name: None, function: None, reason }
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(function) = &self.function {

@@ -1,4 +1,4 @@
-//! What becomes what: which lowers get a refresh, which imports another name, and where each old index goes.
+//! What becomes what: which lowers get a refresh, and where each old index goes.
 //!
 //! Pure arithmetic. A refresh of the lower that defines core function `f` adds, right behind that lower, two core
 //! instances (the refresh's argument and the refresh) and one core function (what the refresh exports). A component
@@ -13,83 +13,30 @@
 //! its `R`. That is the whole point, and it makes the map no more than a count.
 
 use crate::baseline::verify::Guard;
-use crate::error::{ImportError, RewriteError, broken};
-use crate::gate::{self, Gate};
+use crate::error::{RewriteError, broken};
 use crate::tree::read::{Facts, Lower};
 
-/// What becomes of a tree of components.
+/// What becomes of a tree of components: of each, in the order of the facts.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    /// For each component, in the order of the facts.
-    pub(crate) components: Vec<ComponentPlan>,
-    /// Old and new names of the outermost component's imports.
-    renames: Vec<(String, String)>,
-}
+pub(crate) struct Plan(pub(crate) Vec<ComponentPlan>);
 
 impl Plan {
-    /// A refresh for each lower that has none, and the gate's name for each import of our package. Without a gate
-    /// imports keep their names.
-    pub(crate) fn new(facts: &Facts<'_>, guards: &[Vec<Guard>], gate: Option<&Gate>) -> Result<Self, RewriteError> {
+    /// A refresh for each lower that has none.
+    pub(crate) fn new(facts: &Facts<'_>, guards: &[Vec<Guard>]) -> Result<Self, RewriteError> {
         if facts.components.len() != guards.len() {
             return Err(broken!("not each component has guards"));
         }
-        refuse_the_ledger(&facts.root_imports, gate)?;
-        refuse_other_versions(&facts.root_imports)?;
         let components = facts.components.iter().zip(guards);
-        Ok(Plan {
-            components: components
-                .map(|(component, guards)| ComponentPlan::new(&component.lowers, guards))
-                .collect::<Result<_, _>>()?,
-            renames: gate.map(|gate| renames(&facts.root_imports, gate)).transpose()?.unwrap_or_default(),
-        })
+        components
+            .map(|(component, guards)| ComponentPlan::new(&component.lowers, guards))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Whether nothing changes.
     pub(crate) fn is_identity(&self) -> bool {
-        self.renames.is_empty() && self.components.iter().all(ComponentPlan::is_identity)
+        self.0.iter().all(ComponentPlan::is_identity)
     }
-
-    /// Old and new names of the root's imports.
-    pub(crate) fn renames(&self) -> &[(String, String)] {
-        &self.renames
-    }
-
-    /// The new name of a root import, if it has one.
-    pub(crate) fn renamed(&self, import: &str) -> Option<&str> {
-        let found = self.renames.iter().find(|(old, _)| old == import);
-        found.map(|(_, new)| new.as_str())
-    }
-}
-
-/// Refuses a component that asks for the host's side of the ledger itself: with the gate's name it would be given it.
-fn refuse_the_ledger(imports: &[&str], gate: Option<&Gate>) -> Result<(), RewriteError> {
-    match imports.iter().find(|name| gate::is_ledger(name) || gate.is_some_and(|gate| gate.is_ledger(name))) {
-        Some(import) => Err(ImportError::LedgerInterface { import: (*import).to_owned() }.into()),
-        None => Ok(()),
-    }
-}
-
-/// Refuses a component that asks for a version of the package that no host of this one's offers: the engine would say
-/// that a name is missing which the gate has made.
-fn refuse_other_versions(imports: &[&str]) -> Result<(), RewriteError> {
-    match imports.iter().find(|name| gate::is_package(name) && !gate::is_offered(name)) {
-        Some(import) => Err(ImportError::OtherVersion { import: (*import).to_owned() }.into()),
-        None => Ok(()),
-    }
-}
-
-fn renames(imports: &[&str], gate: &Gate) -> Result<Vec<(String, String)>, RewriteError> {
-    let mut renames = Vec::new();
-    for &import in imports.iter().filter(|name| gate::is_public(name)) {
-        let Some(gated) = gate.rename(import) else {
-            return Err(broken!("`{import}` is our package's and has no gated name"));
-        };
-        if imports.contains(&gated.as_str()) {
-            return Err(ImportError::GateNameTaken { import: import.to_owned() }.into());
-        }
-        renames.push((import.to_owned(), gated));
-    }
-    Ok(renames)
 }
 
 /// What becomes of one component.

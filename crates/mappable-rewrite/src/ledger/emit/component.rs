@@ -174,9 +174,9 @@ impl<'a> Emitter<'a> {
         let bridge = self.import_bridge(depth, &name.name);
         let package = depth == 0 && gate::is_package(&name.name);
         if depth == 0
-            && let Some(renamed) = self.renames.get(name.name.as_ref())
+            && let Some(renamed) = self.renames.of(name.name.as_ref())
         {
-            name.name = (*renamed).into();
+            name.name = renamed.into();
         }
         let version = if bridge.is_some() { Version::Original } else { self.next_version()? };
         let new = self.type_ref(depth, ty, version)?;

@@ -38,8 +38,9 @@ use super::analysis::{Analysis, CanonRole, ComponentRoles};
 use super::check::Trusted;
 use super::interface::{Builtin, INTERFACE};
 use super::signature::Kind;
+use crate::core_modules::patch::Patched;
 use crate::error::{RewriteError, broken};
-use crate::gate::Gate;
+use crate::gate::{Gate, Renames};
 use crate::tree::binary::parser;
 use crate::tree::encode::{EmitResult, refusal, user};
 use crate::tree::read::{ComponentFacts, Facts};
@@ -53,19 +54,19 @@ pub(crate) struct Emitted<'a> {
     pub(crate) trusted: Trusted,
 }
 
-/// Writes what `analysis` makes of `component`, the imports of the root renamed as by `renames`.
+/// Writes what `analysis` makes of a component, with these names for the root's imports.
 pub(crate) fn emit<'a>(
-    component: &'a [u8],
-    facts: &'a Facts<'a>,
+    patched: &'a Patched<'a, 'a>,
     analysis: &'a Analysis,
-    renames: &'a [(String, String)],
+    renames: &'a Renames,
     gate: &Gate,
 ) -> Result<Emitted<'a>, RewriteError> {
+    let (component, facts) = (patched.bytes(), patched.facts());
     let mut generated = Generated::new()?;
     let mut emitter = Emitter {
         facts,
         analysis,
-        renames: renames.iter().map(|(old, new)| (old.as_str(), new.as_str())).collect(),
+        renames,
         interface: gate.import_name(INTERFACE),
         builtins: builtins(analysis),
         begun: 0,
@@ -98,8 +99,7 @@ fn builtins(analysis: &Analysis) -> Vec<Builtin> {
 struct Emitter<'a> {
     facts: &'a Facts<'a>,
     analysis: &'a Analysis,
-    /// New names of the root's imports, by old ones.
-    renames: BTreeMap<&'a str, &'a str>,
+    renames: &'a Renames,
     /// What the ledger's host interface is imported as.
     interface: String,
     /// What of the package's functions it has.

@@ -17,7 +17,8 @@ fn untouched(component: &[u8]) -> Vec<u8> {
     let components =
         facts.components.iter().map(|facts| ComponentRoles { canons: canons(facts), ..Default::default() });
     let analysis = Analysis { components: components.collect(), bridges: Bridges::default() };
-    emit(component, &facts, &analysis, &[], &Gate::new("k0").unwrap()).unwrap().bytes
+    let patched = Patched::new(component, &facts, false, false).unwrap();
+    emit(&patched, &analysis, &Renames::default(), &Gate::new("k0").unwrap()).unwrap().bytes
 }
 
 /// Each file of a folder of the repository that ends so.
@@ -134,7 +135,9 @@ fn a_closed_pair_validates_with_u32_for_its_handles_and_lists() {
     let input = wat::parse_str(pair()).unwrap();
     let facts = read(&input, Bodies::Validate).unwrap();
     let (analysis, gate) = (pairs_analysis(), Gate::new("k0").unwrap());
-    let emitted = emit(&input, &facts, &analysis, &[], &gate).unwrap();
+    let patched = Patched::new(&input, &facts, false, false).unwrap();
+    let renames = Renames::default();
+    let emitted = emit(&patched, &analysis, &renames, &gate).unwrap();
     let output = emitted.bytes;
     let text = wasmprinter::print_bytes(&output).unwrap();
     if let Err(error) = wasmparser::Validator::new_with_features(FEATURES).validate_all(&output) {

@@ -222,34 +222,6 @@ pub(crate) fn module(bytes: &[u8]) -> Result<(ModuleReport, ModuleMemories<'_>),
     Ok((module, memories))
 }
 
-/// The first component, and its name, that has a core module of these bytes. `bytes` are what `facts` are of.
-pub(crate) fn place_of_module(
-    bytes: &[u8],
-    facts: &Facts<'_>,
-    module: &[u8],
-) -> Result<(ComponentPath, Option<String>), RewriteError> {
-    let (mut begun, mut open) = (0, Vec::new());
-    for payload in parser().parse_all(bytes) {
-        match payload? {
-            Payload::Version { encoding: Encoding::Component, .. } => {
-                open.push(Some(begun));
-                begun += 1;
-            }
-            Payload::Version { .. } => open.push(None),
-            Payload::End(_) => {
-                open.pop();
-            }
-            Payload::ModuleSection { unchecked_range, .. } if bytes.get(unchecked_range.clone()) == Some(module) => {
-                let component = open.last().copied().flatten().and_then(|nth| facts.components.get(nth));
-                let component = component.ok_or_else(|| broken!("a core module in no component"))?;
-                return Ok((component.path.clone(), component.name.map(str::to_owned)));
-            }
-            _ => {}
-        }
-    }
-    Err(broken!("a core module that is nowhere"))
-}
-
 fn what_instead(bytes: &[u8]) -> &'static str {
     if bytes.trim_ascii().is_empty() {
         "it is empty"
