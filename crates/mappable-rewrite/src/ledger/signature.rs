@@ -3,6 +3,7 @@
 //! Source: *Canonical ABI*, `alignment`, `elem_size`, `flatten_functype`.
 
 use wasm_encoder::ValType;
+use wasmparser::PrimitiveValType as Primitive;
 
 /// What a handle of ours stands for. The numbers are those of table entries and flight items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +64,34 @@ pub(crate) enum Value {
     Flags(u32),
 }
 
+/// Whether a list of it can be copied without a look: the one answer, whoever has the type in whatever form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Plain {
+    /// It has more to it than bytes, or is no type of a value.
+    #[default]
+    No,
+    /// Any bytes are a value of it: integers, floats (which keep their bits), and records of such.
+    Data,
+    /// A list of plain data.
+    List,
+}
+
+impl Plain {
+    pub(crate) fn of_primitive(ty: Primitive) -> Plain {
+        Value::of_primitive(ty).map_or(Plain::No, |value| value.plain())
+    }
+
+    /// Of a record with such fields.
+    pub(crate) fn of_record(mut fields: impl Iterator<Item = Plain>) -> Plain {
+        if fields.all(|field| field == Plain::Data) { Plain::Data } else { Plain::No }
+    }
+
+    /// Of a list of such elements.
+    pub(crate) fn of_list(element: Plain) -> Plain {
+        if element == Plain::Data { Plain::List } else { Plain::No }
+    }
+}
+
 /// A function's type, names left out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Signature {
@@ -75,6 +104,26 @@ pub(crate) const MAX_FLAT_PARAMS: usize = 16;
 pub(crate) const MAX_FLAT_RESULTS: usize = 1;
 
 impl Value {
+    /// None of an error context.
+    pub(crate) fn of_primitive(ty: Primitive) -> Option<Self> {
+        Some(match ty {
+            Primitive::Bool => Self::Bool,
+            Primitive::S8 => Self::S8,
+            Primitive::U8 => Self::U8,
+            Primitive::S16 => Self::S16,
+            Primitive::U16 => Self::U16,
+            Primitive::S32 => Self::S32,
+            Primitive::U32 => Self::U32,
+            Primitive::S64 => Self::S64,
+            Primitive::U64 => Self::U64,
+            Primitive::F32 => Self::F32,
+            Primitive::F64 => Self::F64,
+            Primitive::Char => Self::Char,
+            Primitive::String => Self::String,
+            Primitive::ErrorContext => return None,
+        })
+    }
+
     /// In bytes, as an element of a list or a field.
     pub(crate) fn size(&self) -> u32 {
         match self {
@@ -151,25 +200,25 @@ impl Value {
         }
     }
 
-    /// Whether any bytes are a value of it, so that a list of it can be copied without a look: integers, floats (which
-    /// keep their bits), and records of such.
-    pub(crate) fn is_plain(&self) -> bool {
+    /// Whether it is plain data, or a list of it.
+    pub(crate) fn plain(&self) -> Plain {
         match self {
-            Self::U8 | Self::S8 | Self::U16 | Self::S16 | Self::U32 | Self::S32 => true,
-            Self::U64 | Self::S64 | Self::F32 | Self::F64 => true,
-            Self::Record(fields) => fields.iter().all(Value::is_plain),
-            _ => false,
+            Self::U8 | Self::S8 | Self::U16 | Self::S16 | Self::U32 | Self::S32 => Plain::Data,
+            Self::U64 | Self::S64 | Self::F32 | Self::F64 => Plain::Data,
+            Self::Record(fields) => Plain::of_record(fields.iter().map(Value::plain)),
+            Self::List(element) => Plain::of_list(element.plain()),
+            _ => Plain::No,
         }
     }
 
     /// Whether it is one number, `bool` or `char`.
     pub(crate) fn is_scalar(&self) -> bool {
-        matches!(self, Self::Bool | Self::Char) || self.is_plain() && !matches!(self, Self::Record(_))
+        matches!(self, Self::Bool | Self::Char) || self.plain() == Plain::Data && !matches!(self, Self::Record(_))
     }
 
     /// Whether it is a list that goes by window: the value itself is a list of plain data.
     pub(crate) fn is_plain_list(&self) -> bool {
-        matches!(self, Self::List(element) if element.is_plain())
+        self.plain() == Plain::List
     }
 }
 

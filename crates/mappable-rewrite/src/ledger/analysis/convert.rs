@@ -166,20 +166,5 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
 }
 
 fn scalar(ty: Primitive) -> Result<Value, &'static str> {
-    Ok(match ty {
-        Primitive::Bool => Value::Bool,
-        Primitive::S8 => Value::S8,
-        Primitive::U8 => Value::U8,
-        Primitive::S16 => Value::S16,
-        Primitive::U16 => Value::U16,
-        Primitive::S32 => Value::S32,
-        Primitive::U32 => Value::U32,
-        Primitive::S64 => Value::S64,
-        Primitive::U64 => Value::U64,
-        Primitive::F32 => Value::F32,
-        Primitive::F64 => Value::F64,
-        Primitive::Char => Value::Char,
-        Primitive::String => Value::String,
-        Primitive::ErrorContext => return Err("has an error-context in its type"),
-    })
+    Value::of_primitive(ty).ok_or("has an error-context in its type")
 }

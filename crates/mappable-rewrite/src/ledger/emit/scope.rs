@@ -7,8 +7,7 @@ use wasmparser::{ComponentDefinedType, ComponentFuncType, ComponentNameSectionRe
 
 use super::sections::Sections;
 use super::trusted::Trusted;
-use crate::ledger::signature::Kind;
-use crate::tree::read::Plain;
+use crate::ledger::signature::{Kind, Plain};
 
 /// A component or type that has begun and not ended: what a count of outer aliases counts.
 pub(super) struct Scope<'a> {

@@ -15,7 +15,8 @@ use super::scope::{Body, Type, TypeFacts, What};
 use super::{EmitResult, Emitter, user};
 use crate::error::{ReadError, broken};
 use crate::ledger::analysis::Version;
-use crate::tree::read::{MAX_DEPTH, Plain};
+use crate::ledger::signature::Plain;
+use crate::tree::read::MAX_DEPTH;
 
 /// The closed version of anything but a function's type.
 pub(super) const CLOSED: Version = Version::Closed { lists: false };

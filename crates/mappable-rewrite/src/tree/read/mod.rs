@@ -22,13 +22,12 @@ use wasmparser::{
 };
 
 use crate::error::{ReadError, RewriteError, broken};
+use crate::ledger::signature::Plain;
 use crate::path::ComponentPath;
 use crate::refresh;
 use crate::tree::binary::{FEATURES, parser};
 use crate::tree::shape::Marks;
 use crate::tree::types::{MemoryType, ModuleReport};
-
-pub(crate) use plain::Plain;
 
 /// How deep components may be nested, and types. The emitter recurses once a level, and so does the engine's parser.
 pub(crate) const MAX_DEPTH: usize = 100;

@@ -3,47 +3,13 @@
 
 use std::collections::HashMap;
 
-use wasmparser::PrimitiveValType as Primitive;
 use wasmparser::component_types::{
     ComponentAnyTypeId, ComponentDefinedType as Defined, ComponentDefinedTypeId, ComponentValType,
 };
 use wasmparser::types::TypesRef;
 
 use super::MAX_DEPTH;
-
-/// Whether a list of it can be copied without a look, as `Value::is_plain` of the ledger's signatures has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Plain {
-    /// It has more to it than bytes, or is no type of a value.
-    #[default]
-    No,
-    /// Integers, floats, and records of such.
-    Data,
-    /// A list of plain data.
-    List,
-}
-
-impl Plain {
-    pub(crate) fn of_primitive(ty: Primitive) -> Plain {
-        match ty {
-            Primitive::U8 | Primitive::S8 | Primitive::U16 | Primitive::S16 | Primitive::U32 | Primitive::S32 => {
-                Plain::Data
-            }
-            Primitive::U64 | Primitive::S64 | Primitive::F32 | Primitive::F64 => Plain::Data,
-            Primitive::Bool | Primitive::Char | Primitive::String | Primitive::ErrorContext => Plain::No,
-        }
-    }
-
-    /// Of a record with such fields.
-    pub(crate) fn of_record(mut fields: impl Iterator<Item = Plain>) -> Plain {
-        if fields.all(|field| field == Plain::Data) { Plain::Data } else { Plain::No }
-    }
-
-    /// Of a list of such elements.
-    pub(crate) fn of_list(element: Plain) -> Plain {
-        if element == Plain::Data { Plain::List } else { Plain::No }
-    }
-}
+use crate::ledger::signature::Plain;
 
 /// Looks at types, and remembers what was found.
 #[derive(Default)]
