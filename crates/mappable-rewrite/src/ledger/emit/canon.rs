@@ -10,7 +10,7 @@ use super::trusted::Wrapped;
 use super::{EmitResult, Emitter, user};
 use crate::error::broken;
 use crate::ledger::analysis::CanonRole;
-use crate::tree::read::lower;
+use crate::tree::read::options;
 
 impl<'a> Emitter<'a> {
     pub(super) fn canon(&mut self, canon: CanonicalFunction) -> EmitResult {
@@ -18,7 +18,7 @@ impl<'a> Emitter<'a> {
         let body = self.body()?;
         let role = roles.canons.get(body.canons).ok_or_else(|| user(broken!("a canonical function has no role")))?;
         body.canons = body.canons.saturating_add(1);
-        self.guard_options(lower::options(&canon))?;
+        self.guard_options(options(&canon))?;
         match (role, canon) {
             (
                 CanonRole::Untouched | CanonRole::Lift { .. },

@@ -1,7 +1,7 @@
 //! Whether a lower is of a swapping function, and whether a refresh behind it would be sound.
 
 use wasmparser::types::TypesRef;
-use wasmparser::{CanonicalFunction, CanonicalOption, CompositeInnerType, MemoryType, ValType};
+use wasmparser::{CanonicalOption, CompositeInnerType, MemoryType, ValType};
 
 use crate::error::{LowerError, MemoryFault, RewriteError, Site, broken};
 use crate::refresh;
@@ -86,61 +86,5 @@ fn check_core_type(types: TypesRef<'_>, core_func: u32, site: &impl Fn() -> Site
             Ok(())
         }
         _ => Err(LowerError::WrongCoreType { site: site(), found: ty.to_string() }.into()),
-    }
-}
-
-/// The canonical options of any canonical function.
-pub(crate) fn options(canon: &CanonicalFunction) -> &[CanonicalOption] {
-    use CanonicalFunction as Canon;
-    match canon {
-        Canon::Lift { options, .. }
-        | Canon::Lower { options, .. }
-        | Canon::TaskReturn { options, .. }
-        | Canon::StreamRead { options, .. }
-        | Canon::StreamWrite { options, .. }
-        | Canon::FutureRead { options, .. }
-        | Canon::FutureWrite { options, .. }
-        | Canon::ErrorContextNew { options }
-        | Canon::ErrorContextDebugMessage { options } => options,
-        // Listed, so that a kind that is new to wasmparser doesn't compile until it has been thought of. None of
-        // these names a core function.
-        Canon::ResourceNew { .. }
-        | Canon::ResourceDrop { .. }
-        | Canon::ResourceRep { .. }
-        | Canon::ThreadSpawnRef { .. }
-        | Canon::ThreadSpawnIndirect { .. }
-        | Canon::ThreadAvailableParallelism
-        | Canon::BackpressureInc
-        | Canon::BackpressureDec
-        | Canon::TaskCancel
-        | Canon::ContextGet { .. }
-        | Canon::ContextSet { .. }
-        | Canon::ThreadYield { .. }
-        | Canon::SubtaskDrop
-        | Canon::SubtaskCancel { .. }
-        | Canon::StreamNew { .. }
-        | Canon::StreamCancelRead { .. }
-        | Canon::StreamCancelWrite { .. }
-        | Canon::StreamDropReadable { .. }
-        | Canon::StreamDropWritable { .. }
-        | Canon::FutureNew { .. }
-        | Canon::FutureCancelRead { .. }
-        | Canon::FutureCancelWrite { .. }
-        | Canon::FutureDropReadable { .. }
-        | Canon::FutureDropWritable { .. }
-        | Canon::ErrorContextDrop
-        | Canon::WaitableSetNew
-        | Canon::WaitableSetWait { .. }
-        | Canon::WaitableSetPoll { .. }
-        | Canon::WaitableSetDrop
-        | Canon::WaitableJoin
-        | Canon::ThreadIndex
-        | Canon::ThreadNewIndirect { .. }
-        | Canon::ThreadResumeLater
-        | Canon::ThreadSuspend { .. }
-        | Canon::ThreadSuspendThenResume { .. }
-        | Canon::ThreadYieldThenResume { .. }
-        | Canon::ThreadSuspendThenPromote { .. }
-        | Canon::ThreadYieldThenPromote { .. } => &[],
     }
 }

@@ -1,33 +1,45 @@
-//! What is where: typed facts of a whole tree of components, by the validator's own index spaces.
+//! Reads a whole tree of components into typed facts, by the validator's own index spaces.
 //!
-//! [`read`] validates the bytes and, as it goes, notes of each component what the rest of this crate asks about:
-//! marked lowers (checked by [`lower`]), who uses which core function and core instance, which modules are the
-//! refresh. One [`ComponentFacts`] is made for each component; [`scope`] fills it, section by section. Indices are
-//! counted here as items go by and compared with the validator's counts after each section.
+//! [`read`] validates the bytes. As it goes it notes what the rest of this crate asks about.
 //!
-//! Nothing is decided here but refusals: what to do about the facts is [`crate::baseline::plan`]'s, and whether a lower is
-//! behind a refresh [`crate::baseline::verify`]'s.
+//! ```text
+//!   read ── component   one component that has begun: each section, item by item
+//!            ├ counts     its index spaces, compared with the validator's after each section
+//!            ├ canon      which core functions its canonical functions use
+//!            ├ lower      which of those are lowers of swapping functions, and whether a refresh would be sound
+//!            └ plain      which of its types are plain data
+//!        ├─ module      one core module
+//!        ├─ depth       how deep types are nested, before the parser recurses
+//!        ▼
+//!       facts           what is noted
+//! ```
+//!
+//! Nothing is decided here but refusals. What to do about the facts is [`crate::baseline::plan`]'s to say, and whether a
+//! lower is behind a refresh [`crate::baseline::verify`]'s.
 
+mod canon;
+mod component;
+mod counts;
 mod depth;
-pub(crate) mod lower;
+mod facts;
+mod lower;
+mod module;
 mod plain;
-mod scope;
-
-use std::collections::{BTreeSet, HashMap};
 
 use wasmparser::types::{Types, TypesRef};
-use wasmparser::{
-    Encoding, ExternalKind, FuncType, FuncValidatorAllocations, Instance, KnownCustom, Name, Parser, Payload, TypeRef,
-    ValidPayload, Validator,
-};
+use wasmparser::{Encoding, FuncValidatorAllocations, Parser, Payload, ValidPayload, Validator};
 
 use crate::error::{ReadError, RewriteError, broken};
-use crate::ledger::signature::Plain;
 use crate::path::ComponentPath;
 use crate::refresh;
 use crate::tree::binary::{FEATURES, parser};
 use crate::tree::shape::Marks;
-use crate::tree::types::{MemoryType, ModuleReport};
+use crate::tree::types::ModuleReport;
+
+pub(crate) use canon::options;
+use component::ComponentReader;
+pub(crate) use facts::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, ModuleMemories, ModuleSource};
+pub(crate) use module::module;
 
 /// How deep components may be nested, and types. The emitter recurses once a level, and so does the engine's parser.
 pub(crate) const MAX_DEPTH: usize = 100;
@@ -39,113 +51,6 @@ pub(crate) enum Bodies {
     Validate,
     /// No: the modules are copies of ones that were validated, but for maxima and preloads, and the engine validates them.
     Trust,
-}
-
-/// A tree of components.
-#[derive(Debug, Default)]
-pub(crate) struct Facts<'a> {
-    /// Each component, in the order in which they begin: the outermost is the first.
-    pub(crate) components: Vec<ComponentFacts<'a>>,
-    /// The names that the outermost component imports.
-    pub(crate) root_imports: Vec<&'a str>,
-}
-
-/// One component.
-#[derive(Debug, Default)]
-pub(crate) struct ComponentFacts<'a> {
-    pub(crate) path: ComponentPath,
-    pub(crate) name: Option<&'a str>,
-    /// Its marked lowers, each found fit to be refreshed, in order.
-    pub(crate) lowers: Vec<Lower>,
-    /// The component that it is nested in: its place in [`Facts::components`].
-    pub(crate) outer: Option<usize>,
-    /// The core modules that it defines, in order.
-    pub(crate) modules: Vec<ModuleReport>,
-    /// Their bytes, in the same order.
-    pub(crate) module_bytes: Vec<&'a [u8]>,
-    /// What those do with memories, in the same order.
-    pub(crate) module_memories: Vec<ModuleMemories<'a>>,
-    /// Its core modules, by index.
-    pub(crate) module_sources: Vec<ModuleSource>,
-    /// The core modules, by index, that it gives to other components or to the host.
-    pub(crate) given_modules: Vec<u32>,
-    /// Its core instances, by index.
-    pub(crate) core_instances: Vec<Instance<'a>>,
-    /// Its core memories, by index: the core instance and the export that each is an alias of.
-    pub(crate) memories: Vec<(u32, &'a str)>,
-    /// Every use of a core function.
-    pub(crate) func_users: HashMap<u32, Vec<FuncUser>>,
-    /// Every use of a core instance.
-    pub(crate) instance_users: HashMap<u32, Vec<InstanceUser>>,
-    /// How many canonical functions it has.
-    pub(crate) canons: usize,
-    /// Its types, by index: which are plain data, or lists of it.
-    pub(crate) plain: Vec<Plain>,
-    /// The type of each core function that is a `realloc` or `post-return` of something.
-    pub(crate) called_back: HashMap<u32, FuncType>,
-    /// The context slots that it has `context.get` or `context.set` of. (Another need not be in the engine.)
-    pub(crate) slots: BTreeSet<u32>,
-    /// The type of each core function that leaves the component: lowers, and most built-ins.
-    pub(crate) leaving: HashMap<u32, FuncType>,
-}
-
-/// Where a core module of a component comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ModuleSource {
-    /// From this component, which has it as its so-many-th.
-    Here(usize),
-    /// From so many components further out, which have it as that index.
-    Outer(u32, u32),
-    /// From an import, or another component.
-    Elsewhere,
-}
-
-/// The memories that a core module imports and exports.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ModuleMemories<'a> {
-    /// Module, name and type of each that it imports, in order: they come before those that it defines.
-    pub(crate) imports: Vec<(&'a str, &'a str, MemoryType)>,
-    /// Name and index of each that it exports.
-    pub(crate) exports: Vec<(&'a str, u32)>,
-}
-
-/// A lower of a swapping function.
-#[derive(Clone, Debug)]
-pub(crate) struct Lower {
-    /// Which canonical function of the component it is.
-    pub(crate) canon: u32,
-    /// The core function that it defines.
-    pub(crate) func: u32,
-    /// How many core instances the component has before it.
-    pub(crate) core_instances: u32,
-    /// The core memory that it names.
-    pub(crate) memory: u32,
-    /// That memory's type.
-    pub(crate) memory_type: MemoryType,
-    /// What the lowered function was imported or aliased as.
-    pub(crate) function: Option<String>,
-}
-
-/// A use of a core function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FuncUser {
-    /// As an export of this core instance.
-    Export(u32),
-    /// As what a `canon lift` lifts.
-    Lift,
-    /// As `realloc`, `post-return` or `callback` of a canonical function.
-    Option,
-    /// As a resource's destructor.
-    Destructor,
-}
-
-/// A use of a core instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InstanceUser {
-    /// As an argument of the instantiation that makes this core instance.
-    Argument(u32),
-    /// As what an export is aliased of.
-    Alias,
 }
 
 /// Who is shown each section of each component, as the validator has taken it in.
@@ -208,19 +113,6 @@ pub(crate) fn read_with<'a>(
     Ok((reader.facts, types))
 }
 
-/// Validates a core module on its own, and reads what there is to know of its memories.
-pub(crate) fn module(bytes: &[u8]) -> Result<(ModuleReport, ModuleMemories<'_>), RewriteError> {
-    if !Parser::is_core_wasm(bytes) {
-        return Err(ReadError::NotAModule { found: what_instead(bytes) }.into());
-    }
-    Validator::new_with_features(FEATURES).validate_all(bytes)?;
-    let (mut module, mut memories) = (ModuleReport::default(), ModuleMemories::default());
-    for payload in parser().parse_all(bytes) {
-        note_module(&mut module, &mut memories, payload?);
-    }
-    Ok((module, memories))
-}
-
 fn what_instead(bytes: &[u8]) -> &'static str {
     if bytes.trim_ascii().is_empty() {
         "it is empty"
@@ -247,7 +139,7 @@ struct Reader<'a> {
 }
 
 enum Open<'a> {
-    Component(Box<scope::Scope<'a>>),
+    Component(Box<ComponentReader<'a>>),
     Module(ModuleReport, ModuleMemories<'a>),
 }
 
@@ -272,7 +164,7 @@ impl<'a> Reader<'a> {
             (_, Payload::Version { encoding, .. }) => self.begin(encoding, visitor),
             (_, Payload::End(_)) => self.end(visitor),
             (Some(Open::Module(module, memories)), payload) => {
-                note_module(module, memories, payload);
+                module::note(module, memories, payload);
                 Ok(())
             }
             (Some(Open::Component(scope)), payload) => {
@@ -300,7 +192,7 @@ impl<'a> Reader<'a> {
                     return Err(ReadError::TooDeep { limit: MAX_DEPTH }.into());
                 }
                 let scope = match outer {
-                    None => scope::Scope::root(self.bytes.len()),
+                    None => ComponentReader::root(self.bytes.len()),
                     Some(outer) => outer.nested(self.facts.components.len())?,
                 };
                 visitor.begin(scope.path());
@@ -337,37 +229,5 @@ impl<'a> Reader<'a> {
         component.modules.push(module);
         component.module_memories.push(memories);
         Ok(())
-    }
-}
-
-/// Notes of a core module its name, and its memories.
-fn note_module<'a>(module: &mut ModuleReport, memories: &mut ModuleMemories<'a>, payload: Payload<'a>) {
-    match payload {
-        Payload::ImportSection(section) => {
-            for import in section.into_imports().flatten() {
-                if let TypeRef::Memory(ty) = import.ty {
-                    memories.imports.push((import.module, import.name, ty.into()));
-                }
-            }
-        }
-        Payload::MemorySection(section) => {
-            let memories = section.into_iter().flatten();
-            module.memories.extend(memories.map(MemoryType::from));
-        }
-        Payload::ExportSection(section) => {
-            let exports = section.into_iter().flatten();
-            let exports = exports.filter(|export| export.kind == ExternalKind::Memory);
-            memories.exports.extend(exports.map(|export| (export.name, export.index)));
-        }
-        Payload::CustomSection(section) => {
-            if let KnownCustom::Name(names) = section.as_known() {
-                for name in names.into_iter().flatten() {
-                    if let Name::Module { name, .. } = name {
-                        module.name = Some(name.to_owned());
-                    }
-                }
-            }
-        }
-        _ => {}
     }
 }

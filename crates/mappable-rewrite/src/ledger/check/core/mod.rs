@@ -10,7 +10,7 @@ use super::{MadeFor, Role, Trusted, TrustedModule};
 use crate::ledger::interface::{Builtin, HELPERS};
 use crate::ledger::modules::{CALL, MEMORY, Need, SLOTS};
 use crate::ledger::unsound::{Place, Private, Unsound};
-use crate::tree::read::lower::options;
+use crate::tree::read::options;
 
 type Checked<T = ()> = Result<T, Unsound>;
 

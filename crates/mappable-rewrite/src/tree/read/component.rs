@@ -5,17 +5,19 @@ use std::ops::Range;
 
 use wasmparser::types::TypesRef;
 use wasmparser::{
-    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentName,
-    ComponentOuterAliasKind, ComponentType, CompositeInnerType, ExternalKind, FuncType, Instance, KnownCustom, Payload,
+    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentName,
+    ComponentOuterAliasKind, ComponentType, ExternalKind, Instance, KnownCustom, Payload,
 };
 
-use super::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, ModuleSource, lower};
+use super::counts::{Counts, take};
+use super::facts::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, ModuleSource};
+use super::{canon, lower};
 use crate::error::{ImportError, ReadError, RewriteError, Site, broken};
 use crate::path::ComponentPath;
 use crate::tree::shape::Marks;
 
 /// What is counted and named of a component that has begun and not ended.
-pub(super) struct Scope<'a> {
+pub(super) struct ComponentReader<'a> {
     /// Its place in [`Facts::components`].
     pub(super) component: usize,
     /// Whether it is the outermost.
@@ -34,59 +36,10 @@ pub(super) struct Scope<'a> {
     last_component: Option<(u32, Range<usize>)>,
 }
 
-/// How many items each index space has so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counts {
-    canons: u32,
-    core_funcs: u32,
-    core_instances: u32,
-    core_memories: u32,
-    modules: u32,
-    funcs: u32,
-    instances: u32,
-    components: u32,
-}
-
-impl Counts {
-    /// The validator's counts, for comparison; it has none of canonical functions.
-    fn of(types: TypesRef<'_>, canons: u32) -> Self {
-        Counts {
-            canons,
-            core_funcs: types.function_count(),
-            core_instances: types.core_instance_count(),
-            core_memories: types.memory_count(),
-            modules: types.module_count(),
-            funcs: types.component_function_count(),
-            instances: types.component_instance_count(),
-            components: types.component_count(),
-        }
-    }
-
-    /// Takes the next index of `kind`. None for kinds that are not counted.
-    fn next(&mut self, kind: ComponentExternalKind) -> Option<u32> {
-        let count = match kind {
-            ComponentExternalKind::Module => &mut self.modules,
-            ComponentExternalKind::Func => &mut self.funcs,
-            ComponentExternalKind::Instance => &mut self.instances,
-            ComponentExternalKind::Component => &mut self.components,
-            ComponentExternalKind::Type | ComponentExternalKind::Value => return None,
-        };
-        Some(take(count))
-    }
-}
-
-/// Counts one more, and gives its index.
-fn take(count: &mut u32) -> u32 {
-    let index = *count;
-    // The validator bounds index spaces far below this.
-    *count = count.saturating_add(1);
-    index
-}
-
-impl<'a> Scope<'a> {
+impl<'a> ComponentReader<'a> {
     /// The outermost component, of so many bytes.
     pub(super) fn root(end: usize) -> Self {
-        Scope {
+        ComponentReader {
             component: 0,
             root: true,
             path: ComponentPath::default(),
@@ -105,7 +58,7 @@ impl<'a> Scope<'a> {
             self.last_component.clone().ok_or_else(|| broken!("a component begins without a section that holds it"))?;
         let mut path = self.path.clone();
         path.0.push(index);
-        Ok(Scope { component, root: false, path, ..Scope::root(range.end) })
+        Ok(ComponentReader { component, root: false, path, ..ComponentReader::root(range.end) })
     }
 
     pub(super) fn path(&self) -> &ComponentPath {
@@ -182,7 +135,7 @@ impl<'a> Scope<'a> {
         match payload {
             Payload::ComponentCanonicalSection(section) => {
                 for canon in section {
-                    self.canon(types, marks, facts, canon?)?;
+                    self.canon(types, marks, facts, &canon?)?;
                 }
             }
             Payload::InstanceSection(section) => {
@@ -218,7 +171,7 @@ impl<'a> Scope<'a> {
             Payload::ComponentTypeSection(section) => {
                 for ty in section {
                     if let ComponentType::Resource { dtor: Some(func), .. } = ty? {
-                        use_func(facts, func, FuncUser::Destructor);
+                        facts.use_func(func, FuncUser::Destructor);
                     }
                 }
             }
@@ -341,7 +294,7 @@ impl<'a> Scope<'a> {
                 for export in exports {
                     match export.kind {
                         ExternalKind::Func | ExternalKind::FuncExact => {
-                            use_func(facts, export.index, FuncUser::Export(index));
+                            facts.use_func(export.index, FuncUser::Export(index));
                         }
                         ExternalKind::Table | ExternalKind::Memory | ExternalKind::Global | ExternalKind::Tag => {}
                     }
@@ -356,48 +309,21 @@ impl<'a> Scope<'a> {
         types: TypesRef<'_>,
         marks: &mut Marks,
         facts: &mut ComponentFacts<'a>,
-        canon: CanonicalFunction,
+        canon: &CanonicalFunction,
     ) -> Result<(), RewriteError> {
         let index = take(&mut self.counts.canons);
         facts.canons += 1;
-        for option in lower::options(&canon) {
-            if let CanonicalOption::Realloc(func) | CanonicalOption::PostReturn(func) = *option {
-                let ty = core_func_type(types, func)?;
-                facts.called_back.entry(func).or_insert_with(|| ty.clone());
-            }
-            match *option {
-                CanonicalOption::Realloc(func)
-                | CanonicalOption::PostReturn(func)
-                | CanonicalOption::Callback(func) => use_func(facts, func, FuncUser::Option),
-                CanonicalOption::UTF8
-                | CanonicalOption::UTF16
-                | CanonicalOption::CompactUTF16
-                | CanonicalOption::Memory(_)
-                | CanonicalOption::Async
-                | CanonicalOption::CoreType(_)
-                | CanonicalOption::Gc => {}
-            }
-        }
-        if let CanonicalFunction::Lift { core_func_index, .. } = canon {
-            use_func(facts, core_func_index, FuncUser::Lift);
+        canon::note_used(types, facts, canon)?;
+        if let CanonicalFunction::Lift { .. } = canon {
             take(&mut self.counts.funcs);
             return Ok(());
         }
-        if let CanonicalFunction::ContextGet { slot, .. } | CanonicalFunction::ContextSet { slot, .. } = canon {
-            facts.slots.insert(slot);
-        }
         // All others define a core function.
         let core_func = take(&mut self.counts.core_funcs);
-        if leaves(&canon) {
-            facts.leaving.insert(core_func, core_func_type(types, core_func)?.clone());
-        }
-        if let CanonicalFunction::Lower { func_index, options } = &canon {
-            let site = || Site {
-                component: self.path.clone(),
-                canon: index,
-                core_func,
-                function: self.func_names.get(func_index).cloned(),
-            };
+        canon::note_defined(types, facts, canon, core_func)?;
+        if let CanonicalFunction::Lower { func_index, options } = canon {
+            let function = || self.func_names.get(func_index).cloned();
+            let site = || Site { component: self.path.clone(), canon: index, core_func, function: function() };
             if let Some((memory, ty)) = lower::check(types, marks, *func_index, core_func, options, site)? {
                 facts.lowers.push(Lower {
                     canon: index,
@@ -405,35 +331,10 @@ impl<'a> Scope<'a> {
                     core_instances: self.counts.core_instances,
                     memory,
                     memory_type: ty.into(),
-                    function: self.func_names.get(func_index).cloned(),
+                    function: function(),
                 });
             }
         }
         Ok(())
-    }
-}
-
-/// Whether a canonical function that makes a core function leaves the component: all do but those that the canonical
-/// ABI, and the engine, allow where leaving is forbidden. What is not known here leaves.
-fn leaves(canon: &CanonicalFunction) -> bool {
-    use CanonicalFunction as C;
-    !matches!(
-        canon,
-        C::ContextGet { .. } | C::ContextSet { .. } | C::ResourceRep { .. } | C::BackpressureInc | C::BackpressureDec
-    )
-}
-
-fn use_func(facts: &mut ComponentFacts<'_>, func: u32, user: FuncUser) {
-    facts.func_users.entry(func).or_default().push(user);
-}
-
-/// The type of a core function.
-fn core_func_type(types: TypesRef<'_>, func: u32) -> Result<&FuncType, RewriteError> {
-    if func >= types.function_count() {
-        return Err(broken!("a core function is named that does not exist"));
-    }
-    match types.get(types.core_function_at(func)).map(|ty| &ty.composite_type.inner) {
-        Some(CompositeInnerType::Func(ty)) => Ok(ty),
-        _ => Err(broken!("a core function without a type")),
     }
 }
