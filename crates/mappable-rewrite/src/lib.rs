@@ -216,10 +216,10 @@ fn baseline<'a>(
     renames: &gate::Renames,
     obstacle: Option<Obstacle>,
 ) -> Result<Rewritten<'a>, RewriteError> {
-    let guards = verify::guards(patched.facts());
-    let plan = plan::Plan::new(patched.facts(), &guards)?;
+    let found = verify::refreshes(patched.facts());
+    let plan = plan::Plan::new(patched.facts(), &found)?;
     let report = report::report(&patched, TierReport::Baseline { obstacle }, |number, nth, lower| {
-        if let Ok(core_instance) = *guards.get(number)?.get(nth)? {
+        if let Ok(core_instance) = *found.get(number)?.get(nth)? {
             return Some(RefreshReport::Present { core_instance });
         }
         let placed = plan.0.get(number)?.refresh_of(lower.canon)?;

@@ -25,7 +25,7 @@ use crate::tree::encode::{EmitResult, refusal, user};
 
 /// Writes what `plan` makes of a component, with these names for the root's imports.
 pub(crate) fn emit(patched: &Patched<'_, '_>, plan: &Plan, renames: &Renames) -> Result<Vec<u8>, RewriteError> {
-    let mut emitter = Emitter { plan, renames, begun: 0, scopes: Vec::new() };
+    let mut emitter = Emitter { plan, renames, begun: 0, levels: Vec::new() };
     let component = patched.bytes();
     let root = emitter.component(parser(), component, component).map_err(refusal)?;
     if emitter.begun != plan.0.len() {
@@ -41,10 +41,10 @@ struct Emitter<'p> {
     begun: usize,
     /// The component being written and those around it, and the types being written in it: what a count of outer
     /// aliases counts.
-    scopes: Vec<Scope<'p>>,
+    levels: Vec<Level<'p>>,
 }
 
-enum Scope<'p> {
+enum Level<'p> {
     Component {
         plan: &'p ComponentPlan,
         /// How many canonical functions have been written.
@@ -59,14 +59,14 @@ impl<'p> Emitter<'p> {
         let plan: &'p Plan = self.plan;
         let plan = plan.0.get(self.begun).ok_or_else(|| user(broken!("a component without a plan")))?;
         self.begun += 1;
-        self.scopes.push(Scope::Component { plan, canons: 0 });
+        self.levels.push(Level::Component { plan, canons: 0 });
 
         let mut component = Component::new();
         if !plan.is_identity() {
             component.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data: refresh::module() });
         }
         component_utils::parse_component(self, &mut component, parser, data, whole)?;
-        self.scopes.pop();
+        self.levels.pop();
         Ok(component)
     }
 
@@ -76,26 +76,26 @@ impl<'p> Emitter<'p> {
     }
 
     fn outer(&self, count: u32) -> Option<&'p ComponentPlan> {
-        match self.scopes.iter().nth_back(usize::try_from(count).ok()?)? {
-            Scope::Component { plan, .. } => Some(plan),
-            Scope::Type => None,
+        match self.levels.iter().nth_back(usize::try_from(count).ok()?)? {
+            Level::Component { plan, .. } => Some(plan),
+            Level::Type => None,
         }
     }
 
     /// The refresh that goes behind the canonical function just written, if any.
     fn count_canon(&mut self) -> Option<Placed> {
-        match self.scopes.last_mut()? {
-            Scope::Component { plan, canons } => {
+        match self.levels.last_mut()? {
+            Level::Component { plan, canons } => {
                 let placed = plan.refresh_of(*canons);
                 *canons = canons.saturating_add(1);
                 placed
             }
-            Scope::Type => None,
+            Level::Type => None,
         }
     }
 
     fn is_root(&self) -> bool {
-        self.scopes.len() == 1
+        self.levels.len() == 1
     }
 
     fn canonical_section(
@@ -164,11 +164,11 @@ impl ReencodeComponent for Emitter<'_> {
     }
 
     fn push_depth(&mut self) {
-        self.scopes.push(Scope::Type);
+        self.levels.push(Level::Type);
     }
 
     fn pop_depth(&mut self) {
-        self.scopes.pop();
+        self.levels.pop();
     }
 
     fn parse_component_submodule(&mut self, component: &mut Component, _: Parser, module: &[u8]) -> EmitResult {

@@ -15,16 +15,16 @@ use crate::refresh;
 use crate::tree::read::{self, Bodies, ComponentFacts, Facts, FuncUser, InstanceUser, Lower};
 
 /// The core instance that is a lower's refresh, or why it has none.
-pub(crate) type Guard = Result<u32, Unguarded>;
+pub(crate) type FoundRefresh = Result<u32, Unguarded>;
 
-/// The guard of each marked lower, for each component, in the order of the facts.
-pub(crate) fn guards(facts: &Facts<'_>) -> Vec<Vec<Guard>> {
+/// What is found for each marked lower, for each component, in the order of the facts.
+pub(crate) fn refreshes(facts: &Facts<'_>) -> Vec<Vec<FoundRefresh>> {
     facts
         .components
         .iter()
         .map(|component| {
-            let guard = |lower| guard(component, lower);
-            component.lowers.iter().map(guard).collect()
+            let find = |lower| find(component, lower);
+            component.lowers.iter().map(find).collect()
         })
         .collect()
 }
@@ -32,10 +32,10 @@ pub(crate) fn guards(facts: &Facts<'_>) -> Vec<Vec<Guard>> {
 /// Refuses a component in which a marked lower is not guarded.
 pub(crate) fn verify(bytes: &[u8], bodies: Bodies) -> Result<(), RewriteError> {
     let facts = read::read(bytes, bodies)?;
-    let guards = guards(&facts);
-    for (component, guards) in facts.components.iter().zip(&guards) {
-        for (lower, guard) in component.lowers.iter().zip(guards) {
-            if let Err(reason) = *guard {
+    let found = refreshes(&facts);
+    for (component, found) in facts.components.iter().zip(&found) {
+        for (lower, found) in component.lowers.iter().zip(found) {
+            if let Err(reason) = *found {
                 return Err(Bug::Unguarded {
                     site: Site {
                         component: component.path.clone(),
@@ -51,13 +51,13 @@ pub(crate) fn verify(bytes: &[u8], bodies: Bodies) -> Result<(), RewriteError> {
     }
     // That no lower was lost is worth a look too: the zips above are silent.
     let lowers = facts.components.iter().map(|c| c.lowers.len());
-    if !lowers.eq(guards.iter().map(Vec::len)) {
+    if !lowers.eq(found.iter().map(Vec::len)) {
         return Err(broken!("not each marked lower was verified"));
     }
     Ok(())
 }
 
-fn guard(component: &ComponentFacts<'_>, lower: &Lower) -> Guard {
+fn find(component: &ComponentFacts<'_>, lower: &Lower) -> FoundRefresh {
     let argument = match users(&component.func_users, lower.func) {
         [FuncUser::Export(instance)] => *instance,
         [_] => return Err(Unguarded::NotExported),

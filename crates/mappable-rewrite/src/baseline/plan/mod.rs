@@ -12,7 +12,7 @@
 //! A use of an old function goes to the new index of that function, but for the marked lowers: a use of `L` goes to
 //! its `R`. That is the whole point, and it makes the map no more than a count.
 
-use crate::baseline::verify::Guard;
+use crate::baseline::verify::FoundRefresh;
 use crate::error::{RewriteError, broken};
 use crate::tree::read::{Facts, Lower};
 
@@ -22,13 +22,13 @@ pub(crate) struct Plan(pub(crate) Vec<ComponentPlan>);
 
 impl Plan {
     /// A refresh for each lower that has none.
-    pub(crate) fn new(facts: &Facts<'_>, guards: &[Vec<Guard>]) -> Result<Self, RewriteError> {
-        if facts.components.len() != guards.len() {
-            return Err(broken!("not each component has guards"));
+    pub(crate) fn new(facts: &Facts<'_>, found: &[Vec<FoundRefresh>]) -> Result<Self, RewriteError> {
+        if facts.components.len() != found.len() {
+            return Err(broken!("it was not looked for refreshes in each component"));
         }
-        let components = facts.components.iter().zip(guards);
+        let components = facts.components.iter().zip(found);
         components
-            .map(|(component, guards)| ComponentPlan::new(&component.lowers, guards))
+            .map(|(component, found)| ComponentPlan::new(&component.lowers, found))
             .collect::<Result<_, _>>()
             .map(Self)
     }
@@ -76,11 +76,11 @@ pub(crate) struct Placed {
 }
 
 impl ComponentPlan {
-    fn new(lowers: &[Lower], guards: &[Guard]) -> Result<Self, RewriteError> {
-        if lowers.len() != guards.len() {
-            return Err(broken!("not each lower has a guard"));
+    fn new(lowers: &[Lower], found: &[FoundRefresh]) -> Result<Self, RewriteError> {
+        if lowers.len() != found.len() {
+            return Err(broken!("it was not looked for a refresh of each lower"));
         }
-        let unguarded = lowers.iter().zip(guards).filter(|(_, g)| g.is_err());
+        let unguarded = lowers.iter().zip(found).filter(|(_, found)| found.is_err());
         let refreshes: Vec<_> = unguarded
             .map(|(lower, _)| Refresh {
                 canon: lower.canon,

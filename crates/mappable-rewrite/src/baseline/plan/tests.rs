@@ -45,7 +45,7 @@ enum New {
 
 /// The plan for `items`, and the new index spaces of core functions and core instances.
 fn lay_out(items: &[Item]) -> (ComponentPlan, Vec<u32>, Vec<New>, Vec<New>) {
-    let (mut lowers, mut guards, mut canons) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut lowers, mut found, mut canons) = (Vec::new(), Vec::new(), Vec::new());
     let (mut funcs, mut instances) = (Vec::new(), Vec::new());
     let (mut canon, mut func, mut instance) = (0, 0, 0);
     for item in items {
@@ -68,7 +68,7 @@ fn lay_out(items: &[Item]) -> (ComponentPlan, Vec<u32>, Vec<New>, Vec<New>) {
                     },
                     function: None,
                 });
-                guards.push(if *guarded {
+                found.push(if *guarded {
                     Ok(instance)
                 } else {
                     funcs.push(New::Refreshed(func));
@@ -84,7 +84,7 @@ fn lay_out(items: &[Item]) -> (ComponentPlan, Vec<u32>, Vec<New>, Vec<New>) {
         func += u32::from(!matches!(item, Item::Lift | Item::Instance));
         instance += u32::from(matches!(item, Item::Instance));
     }
-    let plan = ComponentPlan::new(&lowers, &guards).unwrap();
+    let plan = ComponentPlan::new(&lowers, &found).unwrap();
     (plan, canons, funcs, instances)
 }
 

@@ -51,7 +51,7 @@ pub(super) struct Walk {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FrameKind {
     /// Of a branch to its end, only those that were seen can be taken.
     Block,
     /// The whole body, or an `if` that has had its `else`.
@@ -62,7 +62,7 @@ enum Kind {
 }
 
 struct Frame {
-    kind: Kind,
+    kind: FrameKind,
     /// Whether a branch to its end was seen, or else the end of its first half.
     branched: bool,
     /// Whether nothing leads to its beginning.
@@ -122,7 +122,7 @@ impl Walk {
         self.known.clear();
         self.accessed.clear();
         (self.dead, self.fence) = (false, false);
-        self.begin(Kind::Other);
+        self.begin(FrameKind::Other);
         let before = self.preloads.len();
         while !reader.eof() {
             let at = reader.original_position();
@@ -145,8 +145,8 @@ impl Walk {
             Step::Access(memory) if !self.dead => self.access(memory),
             Step::Access(_) => {}
             Step::Fence => self.fence = !self.dead,
-            Step::Block => self.begin(Kind::Block),
-            Step::If => self.begin(Kind::If),
+            Step::Block => self.begin(FrameKind::Block),
+            Step::If => self.begin(FrameKind::If),
             Step::Loop => self.begin_loop(at),
             Step::Try(table) => {
                 for catch in &table.catches {
@@ -156,7 +156,7 @@ impl Walk {
                     | Catch::AllRef { label }) = catch;
                     self.branch(*label);
                 }
-                self.begin(Kind::Block);
+                self.begin(FrameKind::Block);
             }
             Step::Else => self.begin_else(),
             Step::End => self.end(),
@@ -178,7 +178,7 @@ impl Walk {
         }
     }
 
-    fn begin(&mut self, kind: Kind) {
+    fn begin(&mut self, kind: FrameKind) {
         self.frames.push(Frame { kind, branched: false, dead: self.dead });
     }
 
@@ -191,24 +191,24 @@ impl Walk {
             known: self.known.len(),
             accessed: self.accessed.len(),
         });
-        self.begin(Kind::Loop);
+        self.begin(FrameKind::Loop);
     }
 
     fn begin_else(&mut self) {
         let Some(frame) = self.frames.last_mut() else { return };
         frame.branched |= !self.dead;
-        frame.kind = Kind::Other;
+        frame.kind = FrameKind::Other;
         self.dead = frame.dead;
         self.forget(self.frames.len() - 1);
     }
 
     fn end(&mut self) {
         let Some(frame) = self.frames.pop() else { return };
-        self.forget(self.frames.len() + usize::from(frame.kind == Kind::Loop));
+        self.forget(self.frames.len() + usize::from(frame.kind == FrameKind::Loop));
         match frame.kind {
-            Kind::Loop => self.end_loop(),
-            Kind::If => self.dead = frame.dead,
-            Kind::Block | Kind::Other => self.dead = frame.dead || (self.dead && !frame.branched),
+            FrameKind::Loop => self.end_loop(),
+            FrameKind::If => self.dead = frame.dead,
+            FrameKind::Block | FrameKind::Other => self.dead = frame.dead || (self.dead && !frame.branched),
         }
     }
 
@@ -276,7 +276,7 @@ impl Walk {
     /// The outermost frame to whose end dominates what is here, or one within that.
     fn home(&self) -> usize {
         let passed = self.frames.iter().rev().take(MAX_OUTWARDS);
-        let passed = passed.take_while(|frame| frame.kind == Kind::Block && !frame.branched).count();
+        let passed = passed.take_while(|frame| frame.kind == FrameKind::Block && !frame.branched).count();
         self.frames.len().saturating_sub(passed + 1)
     }
 
