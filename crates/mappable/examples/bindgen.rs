@@ -10,7 +10,7 @@ use wasmtime::component::{HasSelf, Linker};
 /// In a module of its own, for `bindgen!` writes a module `mappable` beside its call. Hence `::mappable` for the crate.
 mod bindings {
     wasmtime::component::bindgen!({
-        path: "../../wit",
+        path: "wit",
         inline: "
             package example:camera;
 

@@ -6,7 +6,6 @@ use mappable::{Handle, MappableCtx, MappableView, Runtime};
 use wasmtime::Store;
 use wasmtime::component::Linker;
 
-// ANCHOR: state
 /// The store's data: whatever the embedder keeps, and the regions of the store's components.
 struct State {
     mappable: MappableCtx,
@@ -17,10 +16,8 @@ impl MappableView for State {
         &mut self.mappable
     }
 }
-// ANCHOR_END: state
 
 fn main() -> anyhow::Result<()> {
-    // ANCHOR: set_up
     // A Wasmtime engine, set up and checked for mapping.
     let runtime = Runtime::new()?;
     // Bytes of a component, or its text. `Component::new` would not do: `compile` makes mapping sound.
@@ -31,14 +28,11 @@ fn main() -> anyhow::Result<()> {
     let mut store = Store::new(runtime.engine(), State { mappable: runtime.context() });
     let instance = linker.instantiate(&mut store, &component)?;
     let invert = instance.get_typed_func::<(Handle,), (Handle,)>(&mut store, "invert")?;
-    // ANCHOR_END: set_up
 
-    // ANCHOR: hand_over
     let region = runtime.allocate_from(b"bytes to work on")?; // the host owns the region
     let handle = store.data_mut().mappable.insert(region)?; // now the store does
     let (handle,) = invert.call(&mut store, (handle,))?; // the component owned it, and gave it back
     let region = store.data_mut().mappable.remove(handle)?; // the host owns it again
-    // ANCHOR_END: hand_over
 
     let inverted: Vec<u8> = b"bytes to work on".iter().map(|byte| !byte).collect();
     anyhow::ensure!(region.bytes()?.starts_with(&inverted), "the guest inverted something else");

@@ -96,6 +96,11 @@ pub type FrozenHandle = wasmtime::component::Resource<Frozen>;
 #[doc = include_str!("../../../README.md")]
 struct ProjectReadme;
 
+/// The guide's pages with Rust that no example has.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/src/trouble.md")]
+struct TroublePage;
+
 /// The page of the package, whose examples are compiled with the documentation's.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,5 +1,6 @@
-//! A component that is handed a region, inverts its bytes where they lie, and hands it back.
+//! A component that is handed a region, inverts its bytes in place, and hands it back.
 
+/// In a module of its own, since `generate!` defines a name `Mappable` for the raw handle.
 mod bindings {
     wit_bindgen::generate!({
         path: "wit",
@@ -16,10 +17,22 @@ use mappable_guest::{Handle, Mappable};
 struct Invert;
 
 impl Guest for Invert {
-    fn run(region: Handle) -> Handle {
+    fn invert(region: Handle) -> Handle {
         // A pointer update, at any size. `bytes` is an ordinary `[u8]` until it is unmapped.
-        let mut bytes = Mappable::from(region).map().expect("room for a placement");
+        let mut bytes = Mappable::from(region).map().expect("the memory has room for a placement");
         bytes.iter_mut().for_each(|byte| *byte = !*byte);
         bytes.unmap().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_is_inverted() {
+        let region = Mappable::allocate_from(b"hello").unwrap();
+        let region = Mappable::from(Invert::invert(region.into()));
+        assert_eq!(region.map().unwrap()[..6], [!b'h', !b'e', !b'l', !b'l', !b'o', !0]);
     }
 }
