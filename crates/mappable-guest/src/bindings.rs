@@ -1,7 +1,8 @@
-//! The interface `mappable:memory/types`: as `wit-bindgen` makes it, or natively an implementation in plain memory.
+//! The interface `mappable:memory/types`. On WebAssembly it is what `wit-bindgen` generates, elsewhere it is an
+//! implementation in plain memory.
 //!
-//! What a component's own `wit_bindgen::generate!` is to use: `with: { "mappable:memory/types@0.1.0":
-//! mappable_guest::bindings::types }`.
+//! A component's own `wit_bindgen::generate!` uses these types if it says
+//! `with: { "mappable:memory/types@0.1.0": mappable_guest::bindings::types }`.
 //!
 //! # Safety
 //!

@@ -1,4 +1,4 @@
-//! Why there is no region, no mapping, no part or no bytes. Errors of calls that consume give back what they consumed.
+//! The errors of all operations. An error of a call that consumes its region returns the region.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -9,15 +9,23 @@ use crate::frozen::Frozen;
 use crate::mapped::Mapped;
 use crate::region::Mappable;
 
-/// Why there is no region.
+/// Why a region was not allocated, or a reference not made.
+///
+/// ```
+/// use mappable_guest::{AllocateError, Mappable};
+///
+/// let error = Mappable::allocate(100).unwrap_err();
+/// assert_eq!(error, AllocateError::InvalidRegionSize(100));
+/// assert_eq!(error.to_string(), "a region can't have 100 bytes: its size is a positive multiple of 65536");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AllocateError {
     /// The size is zero, or not a multiple of [`GRANULE`].
     InvalidRegionSize(u64),
-    /// A region of this size would take this component over a quota that its host has set.
+    /// A region of this size would exceed a quota that the host has set.
     RegionOverQuota(u64),
-    /// The host has no room for a region of this size.
+    /// The host has no memory for a region of this size.
     RegionsExhausted(u64),
 }
 
@@ -47,7 +55,20 @@ impl fmt::Display for AllocateError {
 
 impl core::error::Error for AllocateError {}
 
-/// A region could not be mapped. It is given back: a [`Mappable`], or a [`Frozen`](crate::Frozen).
+/// A region was not mapped. The error returns it: a [`Mappable`], or a [`Frozen`](crate::Frozen).
+///
+/// ```
+/// use mappable_guest::{MapFailed, MapReason, Mappable};
+///
+/// match Mappable::allocate(65_536).unwrap().map() {
+///     Ok(bytes) => assert_eq!(bytes[0], 0),
+///     Err(MapFailed { region, reason: MapReason::MappingOverQuota { .. } }) => {
+///         // Unmap something else, and try again with `region`.
+///         # drop(region);
+///     }
+///     Err(error) => panic!("{error}"),
+/// }
+/// ```
 #[derive(Debug)]
 pub struct MapFailed<R = Mappable> {
     /// The region, as it was.
@@ -60,17 +81,17 @@ pub struct MapFailed<R = Mappable> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum MapReason {
-    /// This component's memory has no room for a placement, and can't grow so far.
+    /// This component's memory has no room for a placement, and can't grow enough.
     MemoryFull {
-        /// The size of the region.
+        /// The size of the region in bytes.
         size: u64,
     },
-    /// The mapping would take this component over a quota that its host has set. Unmapping others helps.
+    /// One more mapping would exceed a quota that the host has set. Unmapping others helps.
     MappingOverQuota {
-        /// The size of the region.
+        /// The size of the region in bytes.
         size: u64,
     },
-    /// The host refused the placement, which none does that keeps to the interface.
+    /// The host refused the placement. No host that follows the interface does.
     Refused(types::MapError),
 }
 
@@ -90,13 +111,13 @@ impl<R> fmt::Display for MapFailed<R> {
 
 impl<R: fmt::Debug> core::error::Error for MapFailed<R> {}
 
-/// The host refused to unmap a region. It is given back, still mapped: a [`Mapped`], or a
+/// The host refused to unmap a region. The error returns it, still mapped: a [`Mapped`], or a
 /// [`MappedFrozen`](crate::MappedFrozen).
 #[derive(Debug)]
 pub struct UnmapFailed<M = Mapped> {
     /// The region, as it was.
     pub mapped: Box<M>,
-    /// What the host said.
+    /// The host's error.
     pub reason: types::MapError,
 }
 
@@ -108,15 +129,23 @@ impl<M> fmt::Display for UnmapFailed<M> {
 
 impl<M: fmt::Debug> core::error::Error for UnmapFailed<M> {}
 
-/// Why a region was not split, or no slice was taken of it.
+/// Why [`Mappable::split`] or [`Frozen::slice`] failed.
+///
+/// ```
+/// use mappable_guest::{Mappable, PartError};
+///
+/// let frozen = Mappable::allocate(131_072).unwrap().freeze();
+/// assert_eq!(frozen.slice(0..100).unwrap_err(), PartError::Misaligned);
+/// assert_eq!(frozen.slice(65_536..196_608).unwrap_err(), PartError::OutsideRegion);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PartError {
-    /// A bound of the part is not a multiple of the granule.
+    /// The part does not begin and end at multiples of [`GRANULE`].
     Misaligned,
-    /// A part is empty, or not all inside the region.
+    /// The part is empty, or a byte of it is outside of the region.
     OutsideRegion,
-    /// One more region would take this component over a quota that its host has set.
+    /// One more region would exceed a quota that the host has set.
     RegionOverQuota,
 }
 
@@ -142,7 +171,13 @@ impl fmt::Display for PartError {
 
 impl core::error::Error for PartError {}
 
-/// A region was not split. It is given back.
+/// A region was not split. The error returns it.
+///
+/// ```
+/// let failed = mappable_guest::Mappable::allocate(131_072).unwrap().split(100).unwrap_err();
+/// let region = failed.region;
+/// # assert_eq!(region.size(), 131_072);
+/// ```
 #[derive(Debug)]
 pub struct SplitFailed {
     /// The region, as it was.
@@ -159,12 +194,20 @@ impl fmt::Display for SplitFailed {
 
 impl core::error::Error for SplitFailed {}
 
-/// Two regions were not joined: they are not neighbours in one allocation, in this order. They are given back.
+/// Two regions were not joined, because they are not neighbours in one allocation, in this order. The error returns
+/// both.
+///
+/// ```
+/// let (low, high) = mappable_guest::Mappable::allocate(131_072).unwrap().split(65_536).unwrap();
+/// let failed = high.join(low).unwrap_err(); // the wrong way round
+/// let region = failed.high.join(failed.low).unwrap();
+/// # assert_eq!(region.size(), 131_072);
+/// ```
 #[derive(Debug)]
 pub struct JoinFailed {
-    /// What was to be the first part, as it was.
+    /// The region that was to be the first part.
     pub low: Mappable,
-    /// What was to be the second part, as it was.
+    /// The region that was to be the second part.
     pub high: Mappable,
 }
 
@@ -176,7 +219,16 @@ impl fmt::Display for JoinFailed {
 
 impl core::error::Error for JoinFailed {}
 
-/// Frozen bytes were not thawed: this is not the only reference to them. It is given back.
+/// Frozen bytes were not thawed, because there are other references to them. The error returns this one.
+///
+/// ```
+/// let frozen = mappable_guest::Mappable::allocate(65_536).unwrap().freeze();
+/// let other = frozen.try_clone().unwrap();
+/// let failed = frozen.thaw().unwrap_err();
+/// drop(other);
+/// let region = failed.frozen.thaw().unwrap();
+/// # assert_eq!(region.size(), 65_536);
+/// ```
 #[derive(Debug)]
 pub struct ThawFailed {
     /// The reference, as it was.
@@ -192,14 +244,20 @@ impl fmt::Display for ThawFailed {
 
 impl core::error::Error for ThawFailed {}
 
-/// A range of bytes that is not inside the region.
+/// A range of bytes is not inside the region.
+///
+/// ```
+/// let region = mappable_guest::Mappable::allocate(65_536).unwrap();
+/// let error = region.write(65_530, b"too long").unwrap_err();
+/// assert_eq!(error.to_string(), "8 bytes from 65530 are not inside a region of 65536 bytes");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RangeError {
-    /// Where the range begins.
+    /// The first byte of the range.
     pub offset: u64,
-    /// How long it is.
+    /// The length of the range in bytes.
     pub length: u64,
-    /// How long the region is.
+    /// The size of the region in bytes.
     pub size: u64,
 }
 

@@ -9,16 +9,30 @@ use crate::held::Held;
 use crate::mapped::MappedFrozen;
 use crate::region::Mappable;
 
-/// A reference to a region whose bytes never change, mapped nowhere. The region is freed with the last reference.
+/// A reference to bytes that never change, and that are not mapped through this reference. The bytes are freed with the
+/// last reference.
 ///
-/// Made by [`Mappable::freeze`]. References are made by [`try_clone`](Frozen::try_clone) and [`slice`](Frozen::slice)
-/// (there is no `Clone`: a quota may be in the way), handed to other components as the raw handle,
-/// [`types::Frozen`], and [`map`](Frozen::map)ped by any number of them at once.
+/// [`Mappable::freeze`] makes the first reference, [`try_clone`](Frozen::try_clone) and [`slice`](Frozen::slice) make
+/// more. (`Clone` is not implemented, since a quota can refuse a reference.) Imports and exports of a component take
+/// and return the raw [`FrozenHandle`](crate::FrozenHandle). Any number of components can [`map`](Frozen::map) the same
+/// bytes at once.
+///
+/// ```
+/// use mappable_guest::{Frozen, FrozenHandle, Mappable};
+///
+/// /// An export of a component: it reads what is shared with others.
+/// fn sum(weights: FrozenHandle) -> u64 {
+///     let bytes = Frozen::from(weights).map().expect("the memory has room for a placement");
+///     bytes.iter().map(|&byte| u64::from(byte)).sum()
+/// }
+/// # let weights = Mappable::allocate_from(&[1, 2, 3]).unwrap().freeze();
+/// # assert_eq!(sum(weights.into()), 6);
+/// ```
 #[derive(Debug)]
 pub struct Frozen(Owned<types::Frozen>);
 
 impl Frozen {
-    /// A reference of a size that is known.
+    /// Wraps a handle to a reference whose size is known.
     pub(crate) fn new(raw: types::Frozen, size: u64) -> Frozen {
         Frozen(Owned::new(raw, size))
     }
@@ -27,42 +41,74 @@ impl Frozen {
         Frozen(frozen)
     }
 
-    /// The size in bytes, of the whole region or of the slice, a multiple of [`GRANULE`](crate::GRANULE).
-    /// The first time, a call of the host.
+    /// Returns the size in bytes of what this reference shows: the region, or the slice. It is a multiple of
+    /// [`GRANULE`](crate::GRANULE). For a reference that was handed to this component, the first call asks the host.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let frozen = Mappable::allocate_from(b"hello")?.freeze();
+    /// assert_eq!(frozen.size(), 65_536);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn size(&self) -> u64 {
         self.0.size()
     }
 
-    /// Another reference to the same bytes. Costs the same at every size.
+    /// Returns another reference to the same bytes. Takes the same time at every size.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let frozen = Mappable::allocate_from(b"hello")?.freeze();
+    /// let other = frozen.try_clone()?; // to hand to another component
+    /// assert_eq!(other.size(), frozen.size());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// One more region is over a quota, or the host has no room.
+    /// One more reference would exceed a quota, or the host has no memory for it.
     pub fn try_clone(&self) -> Result<Frozen, AllocateError> {
         let size = self.size();
         let raw = self.0.raw.clone().map_err(|error| AllocateError::new(error, size))?;
         Ok(Frozen::new(raw, size))
     }
 
-    /// A reference to the bytes of `range` alone, whose bounds are multiples of [`GRANULE`](crate::GRANULE). Costs the same
-    /// at every size.
+    /// Returns a reference to the bytes of `range` alone. Its bounds are multiples of [`GRANULE`](crate::GRANULE).
+    /// Takes the same time at every size.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let frozen = Mappable::allocate(3 * 65_536)?.freeze();
+    /// let middle = frozen.slice(65_536..131_072)?;
+    /// assert_eq!(middle.size(), 65_536);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// They are no such multiples or not inside the region, or one more region is over a quota.
+    /// A bound is not a multiple of [`GRANULE`](crate::GRANULE), the range is empty or not inside what this reference
+    /// shows, or one more reference would exceed a quota.
     pub fn slice(&self, range: Range<u64>) -> Result<Frozen, PartError> {
         let size = range.end.saturating_sub(range.start);
         let raw = self.0.raw.slice(range.start, size)?;
         Ok(Frozen::new(raw, size))
     }
 
-    /// Maps the bytes into this component's memory, to be read.
+    /// Maps the bytes into this component's memory, for reading.
     ///
-    /// Costs what [`Mappable::map`] does. On a host that can't map it copies: see [`MappedFrozen::is_by_copy`].
+    /// Costs what [`Mappable::map`] costs. On a host that can't map, this copies: see [`MappedFrozen::is_by_copy`].
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let frozen = Mappable::allocate_from(b"hello")?.freeze();
+    /// assert_eq!(&frozen.map()?[..5], b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// The memory has no room for a placement, or one more mapping is over a quota. The error gives the reference back.
+    /// The memory has no room for a placement, or one more mapping would exceed a quota. The error returns the
+    /// reference.
     pub fn map(self) -> Result<MappedFrozen, MapFailed<Frozen>> {
         match Held::map(self.0) {
             Ok(held) => Ok(MappedFrozen::new(held)),
@@ -70,13 +116,24 @@ impl Frozen {
         }
     }
 
-    /// Makes the bytes a region that can be written again, if this is the only reference to any of the region there is.
-    /// What a slice leaves out is freed then. Costs the same at every size and never copies: [`copy`](Frozen::copy)
-    /// does.
+    /// Makes the bytes a region that can be written again. This must be the only reference to the region, in all
+    /// components and on the host. Thawing a slice frees the rest of the region. Never copies, and takes the same time
+    /// at every size; [`copy`](Frozen::copy) works with other references, too.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let frozen = Mappable::allocate_from(b"hello")?.freeze();
+    /// let other = frozen.try_clone()?;
+    /// let frozen = frozen.thaw().unwrap_err().frozen; // `other` refers to it, too
+    /// drop(other);
+    /// let mut bytes = frozen.thaw()?.map()?;
+    /// bytes[0] = b'j';
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// There are other references, in whatever component. The error gives this one back.
+    /// There are other references. The error returns this one.
     pub fn thaw(self) -> Result<Mappable, ThawFailed> {
         let size = self.size();
         match types::Frozen::thaw(self.0.raw) {
@@ -85,7 +142,16 @@ impl Frozen {
         }
     }
 
-    /// A new region with a copy of the bytes, that can be written.
+    /// Returns a new region, which can be written, with a copy of the bytes.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let frozen = Mappable::allocate_from(b"hello")?.freeze();
+    /// let mut bytes = frozen.copy()?.map()?;
+    /// bytes[0] = b'j';
+    /// assert_eq!(frozen.map()?[0], b'h');
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -96,25 +162,34 @@ impl Frozen {
         Ok(Mappable::new(raw, size))
     }
 
-    /// Copies bytes out, from `offset`.
+    /// Copies bytes, from `offset` on, until `into` is full. Makes one call to the host for each MiB.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let frozen = Mappable::allocate_from(b"hello")?.freeze();
+    /// let mut bytes = [0; 4];
+    /// frozen.read(1, &mut bytes)?;
+    /// assert_eq!(&bytes, b"ello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// The range is not inside the region. Then `into` may have been written in part.
+    /// The range is not inside what the reference shows.
     pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), RangeError> {
         self.0.read(offset, into)
     }
 }
 
 impl From<types::Frozen> for Frozen {
-    /// Takes over a reference that was handed to this component.
+    /// Takes over a reference that was handed to this component, as an argument or a result.
     fn from(raw: types::Frozen) -> Frozen {
         Frozen(Owned::of_unknown_size(raw))
     }
 }
 
 impl From<Frozen> for types::Frozen {
-    /// What hands the reference over, as an argument or a result.
+    /// Gives the reference up to a handle. Passing the handle as an argument or a result hands the reference over.
     fn from(frozen: Frozen) -> types::Frozen {
         frozen.0.raw
     }

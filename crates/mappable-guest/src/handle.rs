@@ -1,5 +1,5 @@
-//! What the two kinds of region have in common, one that can be written and one that is frozen: bytes that are read
-//! and that are mapped. Each is told apart by its handle's type, so that the code around mapping is there once.
+//! What regions and frozen references have in common: both have a size, can be read, and can be mapped. The trait
+//! [`Handle`] abstracts over the two kinds of handles, so that the code around mapping is written once.
 
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -10,10 +10,10 @@ use crate::error::RangeError;
 use crate::pool::Placement;
 use crate::sys;
 
-/// How much is copied at once: what bounds the memory that copying takes, and no host gives less.
+/// How much is copied at once. It bounds the memory that copying takes, and every host returns as much.
 pub(crate) const COPY_CHUNK_BYTES: usize = 1 << 20;
 
-/// A handle of a region that is mapped nowhere.
+/// A handle to a region that is not mapped.
 pub(crate) trait Handle: Sized + fmt::Debug {
     /// What the handle becomes while the region is mapped.
     type Mapping: fmt::Debug;
@@ -23,7 +23,7 @@ pub(crate) trait Handle: Sized + fmt::Debug {
     fn map(self, at: &Placement, size: usize) -> Result<Self::Mapping, (Self, types::MapError)>;
     fn unmap(mapping: Self::Mapping, at: &Placement, size: usize) -> Result<Self, (Self::Mapping, types::MapError)>;
 
-    /// Copies bytes to the region's beginning. Does nothing for one that can't be written.
+    /// Copies bytes to the beginning of the region. Does nothing if the region is frozen.
     fn write_back(&self, copy: &[u8]);
 }
 
@@ -81,11 +81,12 @@ impl Handle for types::Frozen {
     fn write_back(&self, _copy: &[u8]) {}
 }
 
-/// A handle, and the region's size once it is known: it never changes, and asking costs a call of the host.
+/// A handle, and the region's size once it is known. The size never changes, and asking for it costs a call to the
+/// host.
 #[derive(Debug)]
 pub(crate) struct Owned<H> {
     pub(crate) raw: H,
-    /// In bytes; 0 is not known yet.
+    /// In bytes; 0 if it is not known yet.
     size: Cell<u64>,
 }
 
@@ -118,7 +119,8 @@ impl<H: Handle> Owned<H> {
     }
 }
 
-/// Copies bytes out of a region in pieces, since the host gives each as a vector. None is too long for a host.
+/// Copies bytes out of a region in pieces, since the host returns each piece as a vector. No piece is too long for a
+/// host.
 pub(crate) fn read<H: Handle>(raw: &H, offset: u64, into: &mut [u8]) -> Result<(), RangeError> {
     let mut at = offset;
     for chunk in into.chunks_mut(COPY_CHUNK_BYTES) {

@@ -1,12 +1,12 @@
-//! A region of either kind at its placement: mapped there or, on a host that can't, copied there and back.
+//! A region or frozen reference at its placement: mapped there or, on a host that can't map, copied there and back.
 //!
 //! # Safety
 //!
-//! A [`Held`] owns its [`Placement`], and so has the sole use of those bytes from `map` to `unmap`: they come from
-//! growing the memory, the allocator and the stack never have them, and the pool gives them to one owner at a time.
-//! References to them are only made by borrowing the `Held`, and mapping and unmapping consume it, so none lives while
-//! what they show changes. All bytes are initialised: grown memory and new regions read as zero. A placement goes back
-//! to the pool only when nothing is mapped over it.
+//! A [`Held`] owns its [`Placement`], and so has the sole use of those bytes from `map` to `unmap`. The bytes come from
+//! growing the memory, so neither the allocator nor the stack uses them, and the pool lends them to one owner at a
+//! time. References to the bytes are made only by borrowing the `Held`. Mapping and unmapping consume it, so no
+//! reference lives while the bytes change. All bytes are initialised: grown memory and new regions read as zero. A
+//! placement goes back to the pool only when nothing is mapped over it.
 #![allow(unsafe_code)]
 
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -16,11 +16,11 @@ use crate::error::MapReason;
 use crate::handle::{Handle, Owned, read};
 use crate::pool::Placement;
 
-/// Whether the host has said that it can't map into this memory at all. Then it isn't asked again: a host that is a
-/// component itself copies the whole placement to be asked.
+/// Whether the host has said that it can't map into this memory at all. It is not asked again then, because a host that
+/// is a component itself copies the whole placement for each question.
 static UNMAPPABLE: AtomicBool = AtomicBool::new(false);
 
-/// Makes the next map ask the host again: for tests, in which one process sees many hosts.
+/// Makes the next map ask the host again. For tests, in which one process sees many hosts.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn ask_again() {
     UNMAPPABLE.store(false, Ordering::Relaxed);
@@ -43,7 +43,7 @@ enum Holding<H: Handle> {
 }
 
 impl<H: Handle> Held<H> {
-    /// Maps a region at a placement of its own. An error gives it back.
+    /// Maps a region at a placement of its own. An error returns it.
     pub(crate) fn map(region: Owned<H>) -> Result<Held<H>, (Owned<H>, MapReason)> {
         let region_size = region.size();
         let placed = usize::try_from(region_size).ok().and_then(|size| Some((size, Placement::acquire(size)?)));
@@ -97,8 +97,8 @@ impl<H: Handle> Held<H> {
         }
     }
 
-    /// As [`unmap`](Held::unmap), for a region that is freed then: what was written to a copy goes nowhere. Should the
-    /// host refuse, the placement is given up for good.
+    /// Unmaps and frees the region. If it was copied, the copy is not written back. If the host refuses, the placement
+    /// is never used again.
     pub(crate) fn free(self) {
         let Held { region, placement, size } = self;
         let unmapped = match region {
@@ -121,7 +121,7 @@ impl<H: Handle> Held<H> {
 }
 
 impl Held<crate::bindings::types::Mappable> {
-    /// The bytes, to be changed; a frozen region has none that can be.
+    /// Returns the bytes for writing. Only a region that is not frozen has this.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: the module's: `size` initialised bytes that `self` has the sole use of, mutably borrowed as `self`
         // is.

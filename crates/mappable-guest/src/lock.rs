@@ -2,9 +2,9 @@
 //!
 //! # Safety
 //!
-//! The value is reached only between a successful exchange of `held` from false to true and the store of false that
-//! follows, by the one caller that made the exchange. A caller that finds it held spins; in WebAssembly without
-//! threads nobody else runs, and it is never held across code that could come back here.
+//! A caller reaches the value only after it has exchanged `held` from false to true, and until it stores false again.
+//! So one caller at a time does. A caller that finds the lock held spins. In WebAssembly without threads that never
+//! happens: the lock is never held across code that could come back here.
 #![allow(unsafe_code)]
 
 use core::cell::UnsafeCell;
@@ -23,7 +23,7 @@ impl<T> Lock<T> {
         Lock { held: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
-    /// Runs `body` with the value, alone. `body` must not take the lock again.
+    /// Runs `body` with exclusive access to the value. `body` must not take the lock again.
     pub(crate) fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> R {
         while self.held.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             core::hint::spin_loop();

@@ -1,4 +1,4 @@
-//! [`Mapped`] and [`MappedFrozen`]: the guards through which a mapped region's bytes are reached.
+//! [`Mapped`] and [`MappedFrozen`]: guards that give access to the bytes of a mapped region.
 
 use alloc::boxed::Box;
 use core::ops::{Bound, Deref, DerefMut, RangeBounds};
@@ -12,23 +12,44 @@ use crate::handle::Handle;
 use crate::held::Held;
 use crate::region::Mappable;
 
-/// A region that is mapped into this component's memory: a `[u8]`.
+/// A region that is mapped into this component's memory. It dereferences to a `[u8]`.
 ///
-/// Dropping it takes the region out of the memory and frees it; [`unmap`](Mapped::unmap) keeps it.
+/// Dropping it takes the region out of the memory and frees it; [`unmap`](Mapped::unmap) keeps the region.
+///
+/// ```
+/// use mappable_guest::Mappable;
+///
+/// let mut bytes = Mappable::allocate(65_536)?.map()?;
+/// bytes.fill(7);
+/// let region = bytes.unmap(); // ready to be mapped again, or handed over
+/// assert_eq!(region.map()?[65_535], 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Mapped(Guard<types::Mappable>);
 
-/// A frozen region that is mapped into this component's memory: a `[u8]` that can't be changed.
+/// A frozen region that is mapped into this component's memory. It dereferences to a `[u8]` that can't be changed.
 ///
-/// Dropping it takes the region out of the memory and drops the reference; [`unmap`](MappedFrozen::unmap) keeps it.
+/// Dropping it takes the region out of the memory and drops the reference; [`unmap`](MappedFrozen::unmap) keeps the
+/// reference.
+///
+/// ```
+/// use mappable_guest::Mappable;
+///
+/// let bytes = Mappable::allocate_from(b"hello")?.freeze().map()?;
+/// assert_eq!(&bytes[..5], b"hello");
+/// let frozen = bytes.unmap();
+/// # assert_eq!(frozen.size(), 65_536);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct MappedFrozen(Guard<types::Frozen>);
 
-/// What unmaps on drop: a mapping that is merely dropped stays where it is until the next map or unmap, and its
-/// placement could not be used again.
+/// Unmaps on drop. If the mapping's handle were merely dropped, the region would stay at its placement until the next
+/// map or unmap, and the placement could not be used again.
 #[derive(Debug)]
 struct Guard<H: Handle>(
-    /// Only `None` while this is consumed or dropped.
+    /// `None` only while the guard is consumed or dropped.
     Option<Held<H>>,
 );
 
@@ -61,15 +82,24 @@ impl Mapped {
         Mapped(Guard(Some(held)))
     }
 
-    /// Takes the region out of this component's memory, ready to be handed over.
+    /// Takes the region out of this component's memory, so that it can be handed over.
     ///
-    /// One call of the host, and no system call where mapping took none. When the host couldn't map, a copy of the
-    /// whole region.
+    /// Makes one call to the host, which makes no system call if [`Mappable::map`] made none. If the host couldn't map,
+    /// this copies the whole region.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let mut bytes = Mappable::allocate(65_536)?.map()?;
+    /// bytes[0] = 1;
+    /// let handle: mappable_guest::Handle = bytes.unmap().into();
+    /// # drop(Mappable::from(handle));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     ///
-    /// When the host refuses to unmap a region where it mapped it, which none does that keeps to the interface.
-    /// [`try_unmap`](Mapped::try_unmap) gives an error instead.
+    /// If the host refuses. No host that follows the interface does. [`try_unmap`](Mapped::try_unmap) returns an error
+    /// instead.
     pub fn unmap(self) -> Mappable {
         match self.try_unmap() {
             Ok(region) => region,
@@ -77,11 +107,19 @@ impl Mapped {
         }
     }
 
-    /// As [`unmap`](Mapped::unmap).
+    /// Does the same as [`unmap`](Mapped::unmap), without a panic.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let bytes = Mappable::allocate(65_536)?.map()?;
+    /// let region = bytes.try_unmap()?;
+    /// # assert_eq!(region.size(), 65_536);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// The host refused. The region is still mapped, and the error gives it back.
+    /// The host refused. The error returns the region, which is still mapped.
     pub fn try_unmap(self) -> Result<Mappable, UnmapFailed> {
         match self.0.take().unmap() {
             Ok(region) => Ok(Mappable::from_owned(region)),
@@ -89,28 +127,45 @@ impl Mapped {
         }
     }
 
-    /// Whether the bytes are a copy of the region, because this host can't map it.
+    /// Returns whether the bytes are a copy of the region, because the host can't map it. In that case
+    /// [`Mappable::map`] has copied the region in, and [`unmap`](Mapped::unmap) copies it back.
     ///
-    /// Then [`Mappable::map`] has copied the region in, and [`unmap`](Mapped::unmap) copies it back.
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let bytes = Mappable::allocate(65_536)?.map()?;
+    /// if bytes.is_by_copy() {
+    ///     // A small part would be cheaper by `Mappable::read`.
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_by_copy(&self) -> bool {
         self.0.held().is_by_copy()
     }
 
-    /// The region as values of `T`: as many as fit, from its first byte. Costs nothing.
+    /// Returns the region as values of `T`: as many as fit, from its first byte. Costs nothing.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let mut bytes = Mappable::allocate(65_536)?.map()?;
+    /// bytes.as_pod_mut::<u32>()[1] = 7;
+    /// assert_eq!(bytes.as_pod::<u32>()[..3], [0, 7, 0]);
+    /// assert_eq!(bytes.as_pod::<u32>().len(), 16_384);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn as_pod<T: Pod>(&self) -> &[T] {
         values(self)
     }
 
-    /// The region as values of `T` that can be changed: as many as fit, from its first byte. Costs nothing.
+    /// Does the same as [`as_pod`](Mapped::as_pod), with values that can be changed.
     pub fn as_pod_mut<T: Pod>(&mut self) -> &mut [T] {
         let whole = pod_bytes::<T>(self.len());
         bytemuck::cast_slice_mut(&mut self[..whole])
     }
 
-    /// The bytes at `range`, in bytes, as values of `T`. Costs nothing.
+    /// Returns the bytes in `range` as values of `T`. Costs nothing.
     ///
-    /// What a region holds is often shorter than the region, whose size is whole granules: `as_pod_at(..4 * count)` is
-    /// `count` values and no more.
+    /// The size of a region is a multiple of [`GRANULE`](crate::GRANULE), and what it holds is often shorter:
+    /// `as_pod_at::<f32>(..4 * count)` returns `count` values and no more.
     ///
     /// ```
     /// # let region = mappable_guest::Mappable::allocate(65_536)?;
@@ -122,16 +177,16 @@ impl Mapped {
     ///
     /// # Panics
     ///
-    /// When the range is not inside the region, is not a whole number of values, or does not begin where a value of `T` may.
+    /// If the range is not inside the region, does not hold a whole number of values, or is not aligned for `T`.
     pub fn as_pod_at<T: Pod>(&self, range: impl RangeBounds<usize>) -> &[T] {
         bytemuck::cast_slice(&self[bounds(&range)])
     }
 
-    /// As [`as_pod_at`](Mapped::as_pod_at), to be changed.
+    /// Does the same as [`as_pod_at`](Mapped::as_pod_at), with values that can be changed.
     ///
     /// # Panics
     ///
-    /// As [`as_pod_at`](Mapped::as_pod_at).
+    /// In the same cases as [`as_pod_at`](Mapped::as_pod_at).
     pub fn as_pod_mut_at<T: Pod>(&mut self, range: impl RangeBounds<usize>) -> &mut [T] {
         bytemuck::cast_slice_mut(&mut self[bounds(&range)])
     }
@@ -156,11 +211,11 @@ impl MappedFrozen {
         MappedFrozen(Guard(Some(held)))
     }
 
-    /// Takes the bytes out of this component's memory, and gives the reference back. Never a copy.
+    /// Takes the bytes out of this component's memory, and returns the reference. Never copies.
     ///
     /// # Panics
     ///
-    /// As [`Mapped::unmap`].
+    /// In the same case as [`Mapped::unmap`].
     pub fn unmap(self) -> Frozen {
         match self.try_unmap() {
             Ok(frozen) => frozen,
@@ -168,11 +223,11 @@ impl MappedFrozen {
         }
     }
 
-    /// As [`unmap`](MappedFrozen::unmap).
+    /// Does the same as [`unmap`](MappedFrozen::unmap), without a panic.
     ///
     /// # Errors
     ///
-    /// The host refused. The bytes are still mapped, and the error gives them back.
+    /// The host refused. The error returns the reference, which is still mapped.
     pub fn try_unmap(self) -> Result<Frozen, UnmapFailed<MappedFrozen>> {
         match self.0.take().unmap() {
             Ok(region) => Ok(Frozen::from_owned(region)),
@@ -180,21 +235,29 @@ impl MappedFrozen {
         }
     }
 
-    /// Whether the bytes are a copy of the region, because this host can't map it. [`Frozen::map`] has made it.
+    /// Returns whether the bytes are a copy of the region, which [`Frozen::map`] has made because the host can't map
+    /// it.
     pub fn is_by_copy(&self) -> bool {
         self.0.held().is_by_copy()
     }
 
-    /// The bytes as values of `T`: as many as fit, from the first byte. Costs nothing.
+    /// Returns the bytes as values of `T`: as many as fit, from the first byte. Costs nothing.
     pub fn as_pod<T: Pod>(&self) -> &[T] {
         values(self)
     }
 
-    /// The bytes at `range` as values of `T`, as [`Mapped::as_pod_at`].
+    /// Returns the bytes in `range` as values of `T`. Costs nothing.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let bytes = Mappable::allocate_from(&[1, 0, 2, 0])?.freeze().map()?;
+    /// assert_eq!(bytes.as_pod_at::<u16>(..4), [1_u16, 2].map(u16::to_le));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     ///
-    /// As [`Mapped::as_pod_at`].
+    /// In the same cases as [`Mapped::as_pod_at`].
     pub fn as_pod_at<T: Pod>(&self, range: impl RangeBounds<usize>) -> &[T] {
         bytemuck::cast_slice(&self[bounds(&range)])
     }
@@ -216,7 +279,7 @@ fn values<T: Pod>(bytes: &[u8]) -> &[T] {
     bytemuck::cast_slice(&bytes[..pod_bytes::<T>(bytes.len())])
 }
 
-/// How many of `size` bytes are whole values of `T`.
+/// Returns how many of `size` bytes hold whole values of `T`.
 fn pod_bytes<T>(size: usize) -> usize {
     size.checked_rem(size_of::<T>()).map_or(0, |rest| size - rest)
 }

@@ -1,7 +1,7 @@
-//! Which pages of the memory are free to place regions on: pure arithmetic, no memory is touched here.
+//! Which pages of the memory are free for placements. This is arithmetic only: no memory is touched here.
 //!
-//! [`FreeList`] holds [`Pages`] sorted by address, apart from one another (neighbours are merged). Taking splits,
-//! giving back merges. Where pages come from, and that they are nobody else's, is [`pool`](crate::pool)'s to know.
+//! [`FreeList`] holds [`Pages`] sorted by address, with neighbours merged. Taking splits them, giving back merges them.
+//! [`pool`](crate::pool) knows where pages come from, and that nobody else uses them.
 
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
@@ -35,21 +35,21 @@ impl Pages {
     }
 }
 
-/// How many pages a huge page of the host's has.
+/// The number of pages in a huge page of the host.
 const HUGE_PAGE: usize = (2 << 20) / GRANULE_BYTES;
 
-/// At which multiples `count` pages may begin, the best first: those that have room for a huge page at one, so that a
-/// region which lies in such is seen by them; or where that can't be, anywhere.
+/// Returns the alignments to try for `count` pages, the best first. Pages that have room for a huge page begin at a
+/// multiple of one if possible, so that the host can map huge pages there.
 pub(crate) fn alignments(count: usize) -> &'static [usize] {
     if count < HUGE_PAGE { &[1] } else { &[HUGE_PAGE, 1] }
 }
 
-/// Free pages, ready to be taken, and how many ranges are out.
+/// Free pages, and the number of ranges that are taken.
 #[derive(Debug)]
 pub(crate) struct FreeList {
-    /// Sorted by address; no two overlap or touch. It has capacity for `taken` more, so that giving back never allocates.
+    /// Sorted by address; no two overlap or touch. Has capacity for `taken` more, so that giving back never allocates.
     free: Vec<Pages>,
-    /// How many ranges are taken and not yet given back.
+    /// The number of ranges that are taken and not yet given back.
     taken: usize,
 }
 
@@ -68,7 +68,7 @@ impl FreeList {
         self.insert(pages);
     }
 
-    /// Takes `count` pages that begin at a multiple of `align`: the first that there are.
+    /// Takes the first `count` free pages that begin at a multiple of `align`.
     pub(crate) fn take(&mut self, count: usize, align: usize) -> Option<Pages> {
         let start_in = |range: &Pages| range.start.checked_next_multiple_of(align);
         let fits = |range: &Pages| start_in(range)?.checked_add(count).filter(|&end| end <= range.end());
@@ -91,8 +91,8 @@ impl FreeList {
         self.insert(pages);
     }
 
-    /// How many pages are missing at page `end`, where the memory grows, for `count` that begin at a multiple of `align`.
-    /// Free ones that end there are built upon.
+    /// Returns by how many pages the memory, which ends at page `end`, must grow for `count` pages that begin at a
+    /// multiple of `align`. Free pages at the end of the memory count.
     pub(crate) fn missing_at(&self, end: usize, count: usize, align: usize) -> Option<usize> {
         let tail = self.free.last().filter(|range| range.end() == end).map_or(0, |range| range.count);
         let wanted = (end - tail).checked_next_multiple_of(align)?.checked_add(count)?;

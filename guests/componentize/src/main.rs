@@ -1,10 +1,11 @@
-//! Makes components of core modules, and records what they come from. For `build.sh`; natively built.
+//! Makes components of core modules, and records what they are made from. Used by `build.sh`, and built natively.
 //!
-//! `componentize component IN.wasm OUT.wasm` makes a component of a core module that `wit-bindgen` was used in,
-//! without names and producers, and validates it.
+//! `componentize component IN.wasm OUT.wasm` makes a component of a core module that uses `wit-bindgen`, and validates
+//! it. The component has no custom sections.
 //!
-//! `componentize record ROOT COMPILER PATH… -- COMPONENT…` prints a line for the compiler, for each source file (the
-//! files at and under each path, relative to ROOT, sorted) and for each component: its SHA-256 and its name.
+//! `componentize record ROOT COMPILER PATH… -- COMPONENT…` prints the compiler's name, and then a line for each source
+//! file and each component: its SHA-256 and its name. The source files are those at and under each path, relative to
+//! ROOT, sorted.
 
 use core::ops::Range;
 use std::error::Error;

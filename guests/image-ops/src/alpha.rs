@@ -1,8 +1,10 @@
-//! Transparency: what mixes pixels must weigh their colors by their alpha, or colors that nobody saw bleed out.
+//! Transparency. An operation that mixes pixels weighs their colors by their alpha; otherwise colors of transparent
+//! pixels, which nobody sees, would show in their neighbours.
 
 use crate::{Geometry, Pixels};
 
-/// Whether the colors of a picture must be multiplied by their alpha before they are mixed: not all of it is opaque.
+/// Returns whether the colors of a picture must be multiplied by their alpha before they are mixed. They must unless
+/// the whole picture is opaque.
 pub(crate) fn matters(bytes: &[u8], geometry: Geometry) -> bool {
     geometry.pixels() == Pixels::Rgba8 && !is_opaque(bytes)
 }
@@ -23,7 +25,7 @@ pub(crate) fn premultiply(bytes: &mut [u8]) {
     }
 }
 
-/// Divides the colors of an RGBA picture by their alpha. What is wholly transparent becomes black.
+/// Divides the colors of an RGBA picture by their alpha. Wholly transparent pixels become black.
 pub(crate) fn unpremultiply(bytes: &mut [u8]) {
     for pixel in bytes.as_chunks_mut::<4>().0 {
         let alpha = u32::from(pixel[3]);

@@ -4,7 +4,7 @@ use crate::blur;
 use crate::encode::Level;
 use crate::{Error, Geometry, sharpen};
 
-/// One optional argument, or an error that names the one too many.
+/// Returns the one optional argument, or an error that names the second one.
 fn at_most_one<'a>(arguments: &'a [String], expected: &'static str) -> Result<Option<&'a str>, Error> {
     match arguments {
         [] => Ok(None),
@@ -21,7 +21,7 @@ fn bad(argument: &str, expected: &'static str) -> Error {
 ///
 /// # Errors
 ///
-/// There is one.
+/// There is an argument.
 pub fn none(arguments: &[String]) -> Result<(), Error> {
     match arguments.first() {
         None => Ok(()),
@@ -74,7 +74,7 @@ pub fn level(arguments: &[String]) -> Result<Level, Error> {
 ///
 /// # Errors
 ///
-/// It is none of these, or the picture would be empty or too large.
+/// The text has none of these forms, or the picture would be empty or too large.
 pub fn size(arguments: &[String], geometry: Geometry) -> Result<Geometry, Error> {
     const EXPECTED: &str = "a size in pixels, as 800x600, 800x or x600, or a percentage, as 50%";
     let argument = at_most_one(arguments, EXPECTED)?.unwrap_or("");

@@ -8,24 +8,24 @@ pub const MAX_RADIUS: u32 = 100;
 /// The radius when none is given.
 pub const DEFAULT_RADIUS: u32 = 3;
 
-/// Weights are of 1/65,536.
+/// Weights are multiples of 1/65,536.
 const ONE: u32 = 1 << 16;
 const HALF: u32 = ONE / 2;
 /// How many bytes are summed at once, in registers.
 const TILE: usize = 32;
 
-/// Blurs a picture where it lies. The edge pixels go on beyond the edge.
+/// Blurs a picture in place. Beyond the edge, the edge pixels are repeated.
 ///
 /// The kernel has `2 * radius + 1` taps each way and a standard deviation of half the radius. Radius 0 does nothing.
 /// Colors are weighed by their alpha.
 ///
 /// # Errors
 ///
-/// There is no memory for `radius + 1` rows. Then the bytes are undefined.
+/// There is no memory for `radius + 1` rows. The bytes are then undefined.
 ///
 /// # Panics
 ///
-/// When the radius is over [`MAX_RADIUS`], or `bytes` are not as many as the geometry takes.
+/// If the radius is greater than [`MAX_RADIUS`], or `bytes` has another length than the geometry says.
 pub fn blur(bytes: &mut [u8], geometry: Geometry, radius: u32) -> Result<(), Error> {
     assert!(radius <= MAX_RADIUS && bytes.len() == geometry.size_bytes());
     if radius == 0 {
@@ -43,14 +43,15 @@ pub fn blur(bytes: &mut [u8], geometry: Geometry, radius: u32) -> Result<(), Err
     Ok(())
 }
 
-/// The weights of the middle tap and of those outwards of it: the middle one once and the others twice make [`ONE`].
+/// Returns the weight of the middle tap and those of the taps to one side of it. The middle one and twice the sum of
+/// the others add up to [`ONE`].
 fn kernel(radius: u32) -> Vec<u16> {
     let sigma = f64::from(radius) / 2.0;
     let shape = |tap: u32| (-0.5 * (f64::from(tap) / sigma).powi(2)).exp();
     let total = shape(0) + 2.0 * (1..=radius).map(shape).sum::<f64>();
     let mut weights: Vec<u16> = (0..=radius).map(|tap| (shape(tap) / total * f64::from(ONE)).round() as u16).collect();
     let outer: u32 = weights[1..].iter().map(|&weight| u32::from(weight)).sum();
-    // What rounding took or gave goes to the middle: a flat picture stays as it is.
+    // The middle tap takes up the rounding errors, so that a flat picture stays as it is.
     weights[0] = (ONE - 2 * outer) as u16;
     weights
 }
@@ -148,7 +149,7 @@ fn add_pair(sums: &mut [u32], left: &[u8], right: &[u8], weight: u16) {
     }
 }
 
-/// [`add_pair`] of a whole tile: its lengths are known, so that it becomes a few vector instructions.
+/// [`add_pair`] for a whole tile. Its length is a constant, so that the loop becomes a few vector instructions.
 #[inline(always)]
 fn add_pair_tile(sums: &mut [u32; TILE], left: &[u8; TILE], right: &[u8; TILE], weight: u16) {
     for index in 0..TILE {

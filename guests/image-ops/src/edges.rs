@@ -4,9 +4,11 @@ use crate::grayscale::grayscale;
 use crate::sharpen::{columns, sweep};
 use crate::{Error, Geometry};
 
-/// Makes a picture its edges, [`Gray8`](crate::Pixels::Gray8) at the front of its own bytes, and gives its new geometry.
+/// Replaces a picture by its edges, as [`Gray8`](crate::Pixels::Gray8) at the front of its own bytes. Returns the new
+/// geometry.
 ///
-/// The luminance's gradient by Sobel's operator: its length, 255 at most. The edge pixels go on beyond the edge.
+/// Each pixel is the length of the luminance's gradient by Sobel's operator, 255 at most. Beyond the picture's edge,
+/// the edge pixels are repeated.
 ///
 /// # Errors
 ///
@@ -14,7 +16,7 @@ use crate::{Error, Geometry};
 ///
 /// # Panics
 ///
-/// When `bytes` are fewer than the geometry takes.
+/// If `bytes` is shorter than the geometry says.
 pub fn edges(bytes: &mut [u8], geometry: Geometry) -> Result<Geometry, Error> {
     let gray = grayscale(bytes, geometry);
     sweep(&mut bytes[..gray.size_bytes()], gray, |[above, middle, below], row| {

@@ -1,4 +1,4 @@
-//! Pixels to PNG, straight into the file's own bytes.
+//! Encodes pixels as PNG, straight into the buffer of the file.
 
 use std::io::{self, Write};
 
@@ -11,36 +11,36 @@ pub enum Level {
     Fast,
     /// zlib's usual effort, ten times slower.
     Default,
-    /// All there is, slower still.
+    /// The smallest files, slower still.
     Best,
 }
 
-/// The most bytes that compressed data is put into a chunk of.
+/// The largest size of a chunk of compressed data.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// How many bytes the file takes at most, at any level.
+/// Returns an upper bound of the file's size in bytes, for every level.
 pub fn bound_bytes(geometry: Geometry) -> u64 {
     let raw = raw_bytes(geometry);
-    // The fast level's fixed code has at most 12 bits a byte; the others fall back to storing. Then chunks, each
-    // 12 bytes around at most `CHUNK_BYTES`, and what precedes and follows them.
+    // The fast level's fixed code has at most 12 bits a byte; the other levels fall back to storing. Each chunk adds
+    // 12 bytes to at most `CHUNK_BYTES`. Headers and the end of the file come on top.
     let compressed = raw + raw / 2 + 1024;
     compressed + compressed.div_ceil(CHUNK_BYTES as u64) * 12 + 256
 }
 
-/// The pixels with a filter's byte before each row.
+/// The rows of pixels, each behind the byte that names its filter.
 fn raw_bytes(geometry: Geometry) -> u64 {
     (geometry.size_bytes() + geometry.height()) as u64
 }
 
-/// Writes a PNG file to the front of `file` and gives its size in bytes.
+/// Writes a PNG file to the front of `file`, and returns its size in bytes.
 ///
 /// # Errors
 ///
-/// It does not fit into `file`, which never is when that is as long as [`bound_bytes`] says.
+/// The file does not fit into `file`. It always fits if `file` is as long as [`bound_bytes`] says.
 ///
 /// # Panics
 ///
-/// When `picture` is not as long as `geometry` says.
+/// If `picture` has another length than `geometry` says.
 pub fn encode(picture: &[u8], geometry: Geometry, level: Level, file: &mut [u8]) -> Result<usize, Error> {
     assert_eq!(picture.len(), geometry.size_bytes());
     let compression = match level {
@@ -49,7 +49,7 @@ pub fn encode(picture: &[u8], geometry: Geometry, level: Level, file: &mut [u8])
         Level::Best => png::Compression::High,
     };
     let size = encode_with(picture, geometry, compression, file)?;
-    // What the fast level can't compress it makes longer.
+    // The fast level makes incompressible data longer.
     if size as u64 > raw_bytes(geometry) + raw_bytes(geometry) / 1000 + 1024 {
         return encode_with(picture, geometry, png::Compression::NoCompression, file);
     }
@@ -80,10 +80,10 @@ fn encode_with(
     Ok(sink.size)
 }
 
-/// Bytes that are written to from the front. Errs when they are full.
+/// A writer into a slice, from its front. Writing past the end is an error.
 struct Sink<'a> {
     file: &'a mut [u8],
-    /// How many were written.
+    /// The number of bytes written so far.
     size: usize,
 }
 

@@ -1,8 +1,8 @@
-//! Why there is no picture: each a sentence for a person.
+//! The errors of all operations. Each message is a sentence for a person.
 
 use core::fmt;
 
-/// Why an operation gave no picture.
+/// Why an operation returned no picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The bytes are neither PNG nor JPEG.
@@ -33,32 +33,32 @@ pub enum Error {
         /// In pixels.
         height: u64,
     },
-    /// The bytes are not as many as the geometry says.
+    /// The number of bytes is not the one that the geometry says.
     SizeMismatch {
         /// In pixels.
         width: u32,
         /// In pixels.
         height: u32,
-        /// What the geometry asks for.
+        /// How many bytes the geometry asks for.
         expected_bytes: u64,
-        /// What there is.
+        /// How many bytes there are.
         actual_bytes: u64,
     },
-    /// An argument that the operation does not take.
+    /// An argument that the operation does not accept.
     BadArgument {
-        /// What it got.
+        /// The argument.
         argument: String,
-        /// What it takes.
+        /// What the operation accepts.
         expected: &'static str,
     },
-    /// The output did not fit into the space set aside for it.
+    /// The output did not fit into its buffer.
     NoSpace {
-        /// The space set aside.
+        /// The size of the buffer in bytes.
         space_bytes: u64,
     },
     /// No memory for scratch rows.
     OutOfMemory {
-        /// What was asked for.
+        /// How many bytes were asked for.
         size_bytes: u64,
     },
 }

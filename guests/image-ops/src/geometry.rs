@@ -1,8 +1,8 @@
-//! What the bytes of a picture are.
+//! The size and the pixel format of a picture.
 
 use crate::Error;
 
-/// The most pixels that a picture has: 2 GiB of RGBA, since what works on it maps two pictures into 4 GiB at most.
+/// The largest number of pixels of a picture. As RGBA they take 2 GiB, and a stage may map two pictures into its 4 GiB.
 pub const MAX_PIXELS: u64 = 1 << 29;
 
 /// How a picture's bytes are to be read. Rows follow one another with no padding.
@@ -24,7 +24,7 @@ impl Pixels {
     }
 }
 
-/// The size and format of a picture: neither side is 0, and there are [`MAX_PIXELS`] at most.
+/// The size and format of a picture. Neither side is 0, and there are at most [`MAX_PIXELS`] pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     pixels: Pixels,
@@ -90,7 +90,7 @@ impl Geometry {
 
     /// # Errors
     ///
-    /// There are not as many bytes as the picture takes.
+    /// The number of bytes is not the one that the picture takes.
     pub fn check(&self, bytes: &[u8]) -> Result<(), Error> {
         if bytes.len() == self.size_bytes() {
             return Ok(());
@@ -104,7 +104,7 @@ impl Geometry {
     }
 }
 
-/// Scratch memory, zeroed; an error and no abort when there is none.
+/// Allocates zeroed scratch memory. Returns an error, rather than abort, if there is none.
 pub(crate) fn scratch<T: Clone + Default>(count: usize) -> Result<Vec<T>, Error> {
     let mut scratch = Vec::new();
     let out_of_memory = |_| Error::OutOfMemory { size_bytes: count as u64 * size_of::<T>() as u64 };

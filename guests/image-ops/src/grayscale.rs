@@ -2,16 +2,16 @@
 
 use crate::{Geometry, Pixels};
 
-/// How many pixels are worked on at once: read whole, then written, so that in place is no hindrance.
+/// How many pixels are worked on at once. All are read before any is written, so that working in place is safe.
 const BLOCK: usize = 32;
 
-/// Makes a picture [`Gray8`](Pixels::Gray8) at the front of its own bytes, and gives its new geometry.
+/// Converts a picture to [`Gray8`](Pixels::Gray8) at the front of its own bytes, and returns its new geometry.
 ///
-/// Luminance is Rec. 601's. What is transparent is laid over white.
+/// Luminance is that of Rec. 601. Transparent pixels are shown over white.
 ///
 /// # Panics
 ///
-/// When `bytes` are fewer than the geometry takes.
+/// If `bytes` is shorter than the geometry says.
 pub fn grayscale(bytes: &mut [u8], geometry: Geometry) -> Geometry {
     if geometry.pixels() == Pixels::Rgba8 {
         let count = geometry.width() * geometry.height();
@@ -33,7 +33,8 @@ pub fn grayscale(bytes: &mut [u8], geometry: Geometry) -> Geometry {
     geometry.with_pixels(Pixels::Gray8)
 }
 
-/// The luminance of a pixel over white. Weights of 1/256; exact for opaque gray, black and white.
+/// Returns the luminance of a pixel over white. The weights are multiples of 1/256. The result is exact for opaque
+/// gray, black and white.
 fn over_white([red, green, blue, alpha]: [u8; 4]) -> u8 {
     let luminance = (77 * u32::from(red) + 150 * u32::from(green) + 29 * u32::from(blue) + 128) >> 8;
     let alpha = u32::from(alpha);

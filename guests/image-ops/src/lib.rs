@@ -1,8 +1,8 @@
 //! What the stages do, as functions over slices: no regions, no components, tested natively.
 //!
-//! Each operation has a module; most work in place, with a few rows of scratch memory at most. [`Geometry`] says what
-//! the bytes of a picture are, [`Error`] why there is no picture. Who owns the bytes and where they come from is
-//! `stage-kit`'s to know.
+//! Each operation has a module. Most work in place, with a few rows of scratch memory at most. [`Geometry`] is the size
+//! and format of a picture, [`Error`] says why there is no picture. The crate `stage-kit` knows who owns the bytes and
+//! where they come from.
 
 mod alpha;
 pub mod arguments;

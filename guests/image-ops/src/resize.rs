@@ -1,14 +1,16 @@
-//! Another size, into a new picture: Catmull-Rom's cubic each way, widened to the scale when it gets smaller.
+//! Scales a picture into a new one, by the Catmull-Rom cubic in each direction. When a side gets smaller, the kernel is
+//! widened by the same factor.
 //!
-//! Rows are first made narrower or wider, one after the other as they are needed and kept while they are, then mixed
-//! into the new picture's rows. Scratch memory is a few rows.
+//! Each old row is scaled to the new width when it is first needed, and kept as long as it is needed. The kept rows are
+//! then mixed into rows of the new picture. Scratch memory is a few rows.
 
 use crate::geometry::scratch;
 use crate::{Error, Geometry, Pixels, alpha};
 
-/// Writes the picture `from`, as `from_geometry` says, to `to` in the size that `to_geometry` says.
+/// Scales the picture `from`, of `from_geometry`, to `to`, of `to_geometry`.
 ///
-/// Colors are weighed by their alpha; `from` is scratch memory for that, and its bytes are undefined afterwards.
+/// Colors are weighed by their alpha. `from` is used as scratch memory for that, and its bytes are undefined
+/// afterwards.
 ///
 /// # Errors
 ///
@@ -16,7 +18,7 @@ use crate::{Error, Geometry, Pixels, alpha};
 ///
 /// # Panics
 ///
-/// When the two differ in format, or either is not as long as its geometry says.
+/// If the two pictures differ in format, or one has another length than its geometry says.
 pub fn resize(from: &mut [u8], from_geometry: Geometry, to: &mut [u8], to_geometry: Geometry) -> Result<(), Error> {
     assert_eq!(from_geometry.pixels(), to_geometry.pixels());
     assert!(from.len() == from_geometry.size_bytes() && to.len() == to_geometry.size_bytes());
@@ -59,7 +61,7 @@ fn both_ways<const CHANNELS: usize>(
         rows_done = rows_done.max(first);
         while rows_done < first + weights.len() {
             let slot = (rows_done % kept_rows) * to_stride;
-            // Each byte goes into several pixels: it becomes a number once.
+            // Each byte goes into several pixels, so it is converted to a float once.
             for (wide, &byte) in wide.iter_mut().zip(&from[rows_done * from_stride..][..from_stride]) {
                 *wide = f32::from(byte);
             }
@@ -74,11 +76,11 @@ fn both_ways<const CHANNELS: usize>(
             }
         }
         for (byte, &sum) in row.iter_mut().zip(&sums) {
-            // Rounds: what is below 0 or over 255 saturates.
+            // Rounds. Values below 0 or above 255 saturate.
             *byte = sum as u8;
         }
         if CHANNELS == 4 {
-            // The cubic overshoots: a premultiplied color is at most its alpha. (Opaque pixels are not touched.)
+            // A premultiplied color is at most its alpha, and the cubic overshoots. (Opaque pixels are not changed.)
             for pixel in row.as_chunks_mut::<4>().0 {
                 let alpha = pixel[3];
                 pixel[..3].iter_mut().for_each(|color| *color = (*color).min(alpha));
@@ -88,7 +90,7 @@ fn both_ways<const CHANNELS: usize>(
     Ok(())
 }
 
-/// One row from its old width to its new one.
+/// Scales one row from its old width to its new one.
 fn mix<const CHANNELS: usize>(from: &[f32], to: &mut [f32], taps: &Taps) {
     let from = from.as_chunks::<CHANNELS>().0;
     for (x, pixel) in to.as_chunks_mut::<CHANNELS>().0.iter_mut().enumerate() {
@@ -103,19 +105,19 @@ fn mix<const CHANNELS: usize>(from: &[f32], to: &mut [f32], taps: &Taps) {
     }
 }
 
-/// Which old pixels make each new one along a side, and with which weights.
+/// For each new pixel along a side: which old pixels it is made of, and their weights.
 struct Taps {
-    /// For each new pixel: the first old one, and where its weights begin in `weights`.
+    /// For each new pixel: the first of its old pixels, and where its weights begin in `weights`.
     starts: Vec<(u32, u32)>,
     weights: Vec<f32>,
-    /// The most old pixels that make a new one.
+    /// The largest number of old pixels that make one new pixel.
     longest: usize,
 }
 
 impl Taps {
     fn new(old: usize, new: usize) -> Result<Taps, Error> {
         let scale = old as f64 / new as f64;
-        // When it gets smaller, the kernel is as much wider.
+        // When the side gets smaller, the kernel is wider by the same factor.
         let stretch = scale.max(1.0);
         let reach = 2.0 * stretch;
         let out_of_memory = |_| Error::OutOfMemory { size_bytes: old as u64 * 16 };

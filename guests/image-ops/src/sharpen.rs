@@ -1,9 +1,9 @@
-//! Sharpening, in place, with three rows kept aside: what a pixel has over its blurred neighbourhood is added to it.
+//! Sharpening, in place, with copies of three rows. Adds to each pixel its difference from the blurred picture.
 
 use crate::geometry::scratch;
 use crate::{Error, Geometry};
 
-/// How much to sharpen: 0 does nothing, 1 is a good deal, 10 is the most.
+/// How much to sharpen. 0 does nothing, 1 is clearly visible, 10 is the maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount(
     /// In 1/256.
@@ -11,15 +11,15 @@ pub struct Amount(
 );
 
 impl Amount {
-    /// `None` when it is not from 0 to 10.
+    /// Returns `None` if the amount is not from 0 to 10.
     pub fn new(amount: f32) -> Option<Amount> {
         (0.0..=10.0).contains(&amount).then(|| Amount((amount * 256.0).round() as i32))
     }
 }
 
-/// Sharpens a picture where it lies: `pixel + amount * (pixel - blurred)`, blurred by the kernel 1 2 1 each way.
+/// Sharpens a picture in place: `pixel + amount * (pixel - blurred)`, blurred by the kernel 1 2 1 each way.
 ///
-/// The edge pixels go on beyond the edge. Alpha stays as it is.
+/// Beyond the edge, the edge pixels are repeated. Alpha stays as it is.
 ///
 /// # Errors
 ///
@@ -27,7 +27,7 @@ impl Amount {
 ///
 /// # Panics
 ///
-/// When `bytes` are not as many as the geometry takes.
+/// If `bytes` has another length than the geometry says.
 pub fn sharpen(bytes: &mut [u8], geometry: Geometry, amount: Amount) -> Result<(), Error> {
     assert_eq!(bytes.len(), geometry.size_bytes());
     let channels = geometry.channels();
@@ -51,13 +51,15 @@ pub fn sharpen(bytes: &mut [u8], geometry: Geometry, amount: Amount) -> Result<(
     })
 }
 
-/// Of a row with a pixel more on each side: for each of `length` bytes the one to the left, itself, the one to the right.
+/// For each of the `length` bytes of a row that has one more pixel on each side: the byte to its left, itself, and the
+/// byte to its right.
 pub(crate) fn columns(padded: &[u8], channels: usize, length: usize) -> [&[u8]; 3] {
     [0, channels, 2 * channels].map(|start| &padded[start..][..length])
 }
 
-/// Calls `each` for every row with the row itself, to be written, and with the old bytes of the rows above it, of
-/// itself and below it; those have one more pixel on each side. The edge pixels go on beyond the edge.
+/// Calls `each` for every row, with the row to write and with the old bytes of three rows: the one above, the row
+/// itself, and the one below. The old rows have one more pixel on each side. Beyond the edge, the edge pixels are
+/// repeated.
 pub(crate) fn sweep(
     bytes: &mut [u8],
     geometry: Geometry,

@@ -1,7 +1,7 @@
-//! Allocations, and the parts of them that are owned.
+//! Allocations, and the parts that they are owned in.
 //!
-//! An allocation's granules lie apart from one another, so that a part gives its own back when it is dropped, however
-//! long the others live. Every granule belongs to one [`Part`], and is there as long as that is.
+//! Each granule of an allocation is allocated on its own, so that a part can free its granules when it is dropped,
+//! while other parts live on. Every granule belongs to one [`Part`], and lives as long as that part.
 
 use core::cell::RefCell;
 use core::ops::Range;
@@ -10,15 +10,15 @@ use std::rc::Rc;
 /// The size of a granule.
 pub(crate) const GRANULE_BYTES: usize = 65_536;
 
-/// What an allocation leaves of the memory: for the lists that later calls pass, and what keeps handles.
+/// How much memory an allocation leaves free, for the lists of later calls and for the tables of handles.
 const HEADROOM_BYTES: usize = 4 << 20;
 
 type Granule = Box<[u8]>;
 
-/// The granules that one call of `allocate` or `copy` gave; `None` is one that was given back.
+/// The granules of one call of `allocate` or `copy`. `None` is a granule that was freed.
 type Allocation = RefCell<Vec<Option<Granule>>>;
 
-/// Some neighbouring granules of an allocation, in one owner's hands. Dropping it gives them back.
+/// Neighbouring granules of an allocation that have one owner. Dropping the part frees them.
 pub(crate) struct Part {
     allocation: Rc<Allocation>,
     /// In granules.
@@ -26,7 +26,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// All of a new allocation, zeroed; `None` if there is no room.
+    /// Returns a part that is all of a new, zeroed allocation, or `None` if there is no memory.
     pub(crate) fn allocate(granules: usize) -> Option<Part> {
         granules.checked_mul(GRANULE_BYTES)?;
         let mut allocated = Vec::new();
@@ -46,7 +46,7 @@ impl Part {
         self.granules() as u64 * GRANULE_BYTES as u64
     }
 
-    /// The first `at` granules, and the rest. Neither is empty.
+    /// Splits the part into its first `at` granules and the rest. Neither is empty.
     pub(crate) fn split(self, at: usize) -> (Part, Part) {
         let middle = self.range.start + at;
         let (allocation, range) = self.into_inner();
@@ -54,7 +54,7 @@ impl Part {
         (low, Part { allocation, range: middle..range.end })
     }
 
-    /// Two parts as one, or both as they were: if they are not neighbours in this order.
+    /// Joins two parts. Returns both as they were if they are not neighbours in this order.
     pub(crate) fn join(low: Part, high: Part) -> Result<Part, (Part, Part)> {
         if !Rc::ptr_eq(&low.allocation, &high.allocation) || low.range.end != high.range.start {
             return Err((low, high));
@@ -64,7 +64,7 @@ impl Part {
         Ok(Part { allocation, range: low.start..high.end })
     }
 
-    /// Gives back all granules but those of `kept`, counted from this part's first.
+    /// Frees all granules except those of `kept`, counted from this part's first.
     pub(crate) fn narrow(mut self, kept: Range<usize>) -> Part {
         let whole = self.range.clone();
         let kept = whole.start + kept.start..whole.start + kept.end;
@@ -74,7 +74,7 @@ impl Part {
         self
     }
 
-    /// Fills `into` from byte `offset` on, all of it inside the part.
+    /// Reads from byte `offset` on, until `into` is full. The range is inside the part.
     pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) {
         let mut done = 0;
         self.pieces(offset, into.len(), |granule| {
@@ -83,7 +83,7 @@ impl Part {
         });
     }
 
-    /// Writes `bytes` from byte `offset` on, all of them inside the part.
+    /// Writes `bytes` from byte `offset` on. The range is inside the part.
     pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) {
         let mut done = 0;
         self.pieces(offset, bytes.len(), |granule| {
@@ -92,7 +92,7 @@ impl Part {
         });
     }
 
-    /// Calls `each` with what every granule has of `length` bytes from byte `offset` on.
+    /// Calls `each` for every granule that the `length` bytes from `offset` on touch, with its part of them.
     fn pieces(&self, offset: u64, length: usize, mut each: impl FnMut(&mut [u8])) {
         let granule_bytes = GRANULE_BYTES as u64;
         let mut granules = self.allocation.borrow_mut();
@@ -111,7 +111,7 @@ impl Part {
         self.allocation.borrow_mut()[range].fill_with(|| None);
     }
 
-    /// What it is made of, with nothing given back.
+    /// Takes the part apart without freeing its granules.
     fn into_inner(mut self) -> (Rc<Allocation>, Range<usize>) {
         let range = core::mem::take(&mut self.range);
         (Rc::clone(&self.allocation), range)

@@ -1,10 +1,11 @@
 //! `mappable:memory/types` in plain WebAssembly: regions in this component's own memory, reached by copying.
 //!
-//! Plugged into components that import regions, it lets them run on any host of components. What it can't do is map,
-//! since no component reaches another's memory; it says so, and gives the handle back. (The SDK for guests then copies,
-//! and does not ask again: to ask, the whole placement is copied here.) All else is as the interface says.
+//! Composed with components that import regions, it lets them run on any host of components. It can't map, since no
+//! component reaches another's memory: `map` returns `placement-unmappable` and the handle. (The SDK for guests then
+//! copies. It asks once only, because asking copies the whole placement to this component.) All else is as the
+//! interface says.
 //!
-//! Its quota is its memory, 4 GiB: what does not fit is `regions-exhausted`.
+//! Its quota is its memory, 4 GiB: beyond that, `allocate` returns `regions-exhausted`.
 
 mod allocation;
 mod reference;
@@ -30,7 +31,7 @@ use bindings::exports::mappable::memory::types::{
 };
 use reference::Reference;
 
-/// The most that is read at once: what every host gives.
+/// The largest `read`. Every host allows as much.
 const MAX_READ_BYTES: u32 = 1 << 20;
 
 struct Portable;
@@ -80,7 +81,7 @@ impl GuestMappable for Part {
 
     fn split(this: Mappable, at: u64) -> Result<(Mappable, Mappable), (Mappable, PartError)> {
         let size = this.get::<Part>().size_bytes();
-        // The first part is as a slice of the region, and leaves some of it.
+        // The first part has the same rules as a slice, and must leave something.
         match check_part(size, 0, at) {
             Ok(()) if at < size => {
                 let (low, high) = this.into_inner::<Part>().split((at / GRANULE_BYTES as u64) as usize);
@@ -133,7 +134,7 @@ impl GuestFrozen for Reference {
     }
 }
 
-/// A mapped region: here there is none, so there is nothing to unmap either.
+/// A mapped region. Nothing is ever mapped here, so no value of this type exists.
 struct NeverMapped(Infallible);
 
 impl GuestMapping for NeverMapped {
@@ -148,7 +149,7 @@ impl GuestFrozenMapping for NeverMapped {
     }
 }
 
-/// Why nothing is mapped at a placement. An empty one is nobody's memory, and is refused on every host.
+/// Returns the error of `map` for a placement. An empty one is misaligned on every host; it names no memory.
 fn refusal(at: &[u8]) -> MapError {
     if at.is_empty() { MapError::PlacementMisaligned } else { MapError::PlacementUnmappable }
 }

@@ -1,11 +1,11 @@
-//! References to parts that are frozen.
+//! References to frozen parts.
 
 use core::ops::Range;
 use std::rc::Rc;
 
 use crate::allocation::{GRANULE_BYTES, Part};
 
-/// A reference to a frozen part, or to a slice of it. The part is given back with the last one.
+/// A reference to a frozen part, or to a slice of it. The part is freed with its last reference.
 pub(crate) struct Reference {
     whole: Rc<Part>,
     /// In granules of `whole`.
@@ -13,13 +13,13 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// The first reference to a part that is frozen now.
+    /// Freezes a part, and returns the first reference to it.
     pub(crate) fn new(part: Part) -> Reference {
         let range = 0..part.granules();
         Reference { whole: Rc::new(part), range }
     }
 
-    /// The part, of which this refers to [`size_bytes`](Reference::size_bytes) from
+    /// Returns the whole part. This reference shows [`size_bytes`](Reference::size_bytes) from
     /// [`start_bytes`](Reference::start_bytes) on.
     pub(crate) fn whole(&self) -> &Part {
         &self.whole
@@ -37,14 +37,14 @@ impl Reference {
         Reference { whole: Rc::clone(&self.whole), range: self.range.clone() }
     }
 
-    /// The `size` bytes from byte `offset` on, whole granules inside this reference.
+    /// Returns a reference to the `size` bytes from byte `offset` on: whole granules inside this reference.
     pub(crate) fn slice_of(&self, offset: u64, size: u64) -> Reference {
         let granules = |bytes: u64| (bytes / GRANULE_BYTES as u64) as usize;
         let start = self.range.start + granules(offset);
         Reference { whole: Rc::clone(&self.whole), range: start..start + granules(size) }
     }
 
-    /// The part, narrowed to what this refers to, if this is the last reference to it.
+    /// Returns the part, narrowed to what this reference shows, if this is the last reference.
     pub(crate) fn thaw(self) -> Result<Part, Reference> {
         let Reference { whole, range } = self;
         match Rc::try_unwrap(whole) {
@@ -53,7 +53,7 @@ impl Reference {
         }
     }
 
-    /// A new allocation with the same bytes; `None` if there is no room.
+    /// Returns a new allocation with the same bytes, or `None` if there is no memory.
     pub(crate) fn copied(&self) -> Option<Part> {
         let copy = Part::allocate(self.range.len())?;
         let mut granule = vec![0; GRANULE_BYTES];

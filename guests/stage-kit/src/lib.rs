@@ -1,6 +1,6 @@
-//! What makes a component of a stage.
+//! Makes a component of a stage.
 //!
-//! A stage says what it does once, over any [`Buffer`]: see [`Stage`]. [`stage!`] then exports it, in the world
+//! A [`Stage`] is written once, for any [`Buffer`]. [`stage!`] then exports it, in the world
 //! `stage` with the feature `regions` (a buffer is a mapped region) or in the world `copying-stage` with the feature
 //! `copying` (a buffer is a vector, copied in and out by the canonical ABI). Both run the same code on the same bytes.
 
@@ -42,7 +42,7 @@ mod lists;
 #[cfg(feature = "copying")]
 pub use lists::Adapter;
 
-/// Makes a [`Stage`] what this component exports.
+/// Makes this component export a [`Stage`].
 #[macro_export]
 macro_rules! stage {
     ($stage:ty) => {

@@ -12,7 +12,7 @@ impl Buffer for Vec<u8> {
     fn allocate(size_bytes: u64) -> Result<Vec<u8>, String> {
         let no_room = || format!("the component's memory has no room for {size_bytes} bytes");
         let size = usize::try_from(size_bytes).map_err(|_| no_room())?;
-        // Memory that is zero already is not written to.
+        // Memory that is zero already is not written.
         let bytes = bytemuck::try_zeroed_slice_box(size).map_err(|()| no_room())?;
         Ok(bytes.into_vec())
     }

@@ -1,4 +1,4 @@
-//! What a stage is, whatever its picture lies in.
+//! The trait of a stage, independent of what holds its picture.
 
 use core::ops::DerefMut;
 
@@ -6,47 +6,47 @@ use image_ops::{Geometry, Pixels};
 
 use crate::bindings::mappable::stage::format;
 
-/// The bytes that a picture lies in: a mapped region or a vector. May be longer than the picture.
+/// The bytes that hold a picture: a mapped region or a vector. A buffer may be longer than the picture.
 pub trait Buffer: DerefMut<Target = [u8]> + Sized {
     /// A new buffer of at least `size_bytes`, zeroed.
     ///
     /// # Errors
     ///
-    /// There is no room, as a sentence.
+    /// There is no memory. The error is a sentence.
     fn allocate(size_bytes: u64) -> Result<Self, String>;
 }
 
 /// A picture, or a file that one is encoded in, in a buffer.
 pub struct Pictured<B> {
-    /// The first `size` bytes count.
+    /// The buffer, whose first `size` bytes are the picture.
     pub buffer: B,
-    /// What they are; `None` is a file.
+    /// The geometry of pixels, or `None` for a file.
     pub geometry: Option<Geometry>,
     /// In bytes.
     pub size: usize,
 }
 
 impl<B: Buffer> Pictured<B> {
-    /// A picture of pixels, as long as its geometry says.
+    /// Returns a picture of pixels, as long as its geometry says.
     pub fn pixels(buffer: B, geometry: Geometry) -> Pictured<B> {
         Pictured { buffer, geometry: Some(geometry), size: geometry.size_bytes() }
     }
 
-    /// A file of `size` bytes.
+    /// Returns a file of `size` bytes.
     pub fn file(buffer: B, size: usize) -> Pictured<B> {
         Pictured { buffer, geometry: None, size }
     }
 
-    /// The bytes that count.
+    /// Returns the bytes of the picture, without the rest of the buffer.
     pub fn bytes(&mut self) -> &mut [u8] {
         &mut self.buffer[..self.size]
     }
 
-    /// The geometry of a picture that is pixels.
+    /// Returns the geometry of a picture of pixels.
     ///
     /// # Errors
     ///
-    /// It is a file.
+    /// The picture is a file.
     pub fn expect_pixels(&self) -> Result<Geometry, String> {
         self.geometry
             .ok_or_else(|| "this stage works on pixels, and the picture is encoded: decode it first".to_owned())
@@ -62,7 +62,7 @@ impl<B: Buffer> Pictured<B> {
         }
     }
 
-    /// Takes a buffer for what `header` says that it is.
+    /// Makes a picture of a buffer and the header that describes it.
     pub(crate) fn new(buffer: B, header: &format::Header) -> Result<Pictured<B>, String> {
         let (says, has) = (header.size, buffer.len());
         let size = usize::try_from(says).ok().filter(|&size| size <= has);
@@ -77,7 +77,7 @@ impl<B: Buffer> Pictured<B> {
         Ok(Pictured::pixels(buffer, geometry))
     }
 
-    /// The buffer, and the header that says what it is.
+    /// Returns the buffer, and the header that describes it.
     pub(crate) fn into_parts(self) -> (B, format::Header) {
         let pixels = match self.geometry.map(|geometry| geometry.pixels()) {
             None => format::Pixels::Encoded,
@@ -92,10 +92,10 @@ impl<B: Buffer> Pictured<B> {
 
 /// One step of a pipeline.
 pub trait Stage {
-    /// Works on a picture and gives a picture: in the same buffer, or in a new one.
+    /// Works on a picture and returns a picture, in the same buffer or in a new one.
     ///
     /// # Errors
     ///
-    /// Why there is none, as a sentence for a person.
+    /// A sentence for a person that says why there is no picture.
     fn run<B: Buffer>(picture: Pictured<B>, arguments: &[String]) -> Result<Pictured<B>, String>;
 }

@@ -1,4 +1,4 @@
-//! What only the host, or the machine, can do: grow the memory, and map and unmap regions.
+//! Growing the memory, and mapping and unmapping regions.
 //!
 //! `wasm.rs` calls the host. `native.rs` does the same in plain memory, for tests.
 

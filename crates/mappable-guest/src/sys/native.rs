@@ -1,13 +1,13 @@
-//! The host's part in plain memory: regions are vectors, and mapping copies in and out.
+//! A host in plain memory, for unit tests of guests and of this crate: regions are vectors, and mapping copies.
 //!
-//! For unit tests of guests, and of this crate. Nothing here is fast. [`host`] has the regions, [`types`] the interface
-//! to them; here is what needs a placement.
+//! Nothing here is fast. [`host`] has the regions and [`types`] the interface to them. This module has the functions
+//! that need a placement.
 //!
 //! # Safety
 //!
-//! "Growing" allocates pages that are never freed, so an address that [`grow`] gave stays good. The functions that map
-//! and unmap touch bytes at a [`Placement`] alone, which is memory that `grow` gave and that the caller has the sole
-//! use of. They hold the host's lock meanwhile.
+//! "Growing" allocates pages that are never freed, so an address that [`grow`] returned stays valid. The functions that
+//! map and unmap touch only the bytes of a [`Placement`]. That is memory from `grow`, and the caller has the sole use
+//! of it. They hold the host's lock meanwhile.
 #![allow(unsafe_code)]
 
 mod host;
@@ -20,12 +20,12 @@ use self::types::{Frozen, FrozenMapping, MapError, Mappable, Mapping};
 use crate::GRANULE_BYTES;
 use crate::pool::Placement;
 
-/// Nothing else grows this memory, and no growth follows the one before.
+/// Returns 0: nothing else grows this memory, and no growth follows the one before.
 pub(crate) fn memory_pages() -> usize {
     0
 }
 
-/// New zeroed pages, and the first one's number.
+/// Allocates zeroed pages, and returns the number of the first one.
 pub(crate) fn grow(pages: usize) -> Option<usize> {
     let size_bytes = pages.checked_mul(GRANULE_BYTES)?;
     let layout = Layout::from_size_align(size_bytes, GRANULE_BYTES).ok().filter(|layout| layout.size() > 0)?;
@@ -45,7 +45,7 @@ pub(crate) fn map(region: Mappable, placement: &Placement, size_bytes: usize) ->
     }
 }
 
-/// As [`map`].
+/// Does the same as [`map`], for a frozen reference.
 pub(crate) fn map_frozen(
     frozen: Frozen,
     placement: &Placement,
@@ -72,7 +72,7 @@ pub(crate) fn unmap(
     Ok(unsafe { Mappable::from_handle(handle) })
 }
 
-/// Takes `mapping` out of `placement`. What was written there is gone.
+/// Takes `mapping` out of `placement`. Bytes that were written there are lost.
 pub(crate) fn unmap_frozen(
     mapping: FrozenMapping,
     placement: &Placement,
@@ -84,7 +84,7 @@ pub(crate) fn unmap_frozen(
     Ok(unsafe { Frozen::from_handle(handle) })
 }
 
-/// Has an object's bytes be at a placement, and keeps what was there.
+/// Copies an object's bytes to a placement, and keeps the bytes that were there.
 fn show(handle: u32, placement: &Placement, size_bytes: usize) -> Result<(), MapError> {
     HOST.with(|host| {
         host.map_calls += 1;
@@ -101,7 +101,7 @@ fn show(handle: u32, placement: &Placement, size_bytes: usize) -> Result<(), Map
     })
 }
 
-/// Has what was at a placement before be there again, and a region that can be written be what is there now.
+/// Puts back the bytes that were at a placement before. A region that can be written gets those that are there now.
 fn hide(handle: u32, placement: &Placement, size_bytes: usize) {
     HOST.with(|host| {
         let slot = host.slot(handle);
@@ -116,7 +116,7 @@ fn hide(handle: u32, placement: &Placement, size_bytes: usize) {
     });
 }
 
-/// The bytes at a placement's address.
+/// Returns the bytes at a placement's address.
 ///
 /// # Safety
 ///

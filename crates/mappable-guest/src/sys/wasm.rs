@@ -1,15 +1,15 @@
-//! Growing memory, and the four imports that change what is mapped.
+//! Grows the memory, and calls the four imports that change mappings.
 //!
-//! The four are imported by hand and not through the generated bindings: those take the placement as a `&[u8]`, and
-//! bytes that a shared reference covers may not change while it lives, which is just what these calls do to them.
-//! Here the placement is a raw pointer. The component's type comes from the generated bindings all the same.
+//! The four are imported by hand and not through the generated bindings. The bindings take the placement as a `&[u8]`,
+//! and bytes that a shared reference covers may not change while it lives, but these calls change them. Here the
+//! placement is a raw pointer. The component's type still comes from the generated bindings.
 //!
 //! # Safety
 //!
 //! The signatures are the canonical ABI's lowering of `mappable.map`, `mapping.unmap` and the two of `frozen`, all
 //! `(own<r>, list<u8>) -> result<own<s>, tuple<own<r>, map-error>>`: handle, address, length, return area. A handle
-//! that is passed is consumed; the one in the answer is this component's. The host reads the placement's address and
-//! length, not its bytes, and writes [`Answer`] alone. What mapping does to the bytes at the placement is sound
+//! that is passed is consumed; the one in the result is this component's. The host reads the placement's address and
+//! length, not its bytes, and writes only [`Answer`]. Mapping changes the bytes at the placement, which is sound
 //! because the caller has the sole use of them (see `held.rs`).
 #![allow(unsafe_code)]
 
@@ -61,12 +61,12 @@ impl Answer {
     }
 }
 
-/// The size of the memory, in pages.
+/// Returns the size of the memory in pages.
 pub(crate) fn memory_pages() -> usize {
     core::arch::wasm32::memory_size::<0>()
 }
 
-/// Grows the memory by `pages` and gives the first new page; `None` when it can't grow so far.
+/// Grows the memory by `pages`, and returns the first new page, or `None` if the memory can't grow enough.
 pub(crate) fn grow(pages: usize) -> Option<usize> {
     let first = core::arch::wasm32::memory_grow::<0>(pages);
     (first != usize::MAX).then_some(first)
@@ -75,11 +75,11 @@ pub(crate) fn grow(pages: usize) -> Option<usize> {
 /// A swapping function, as the canonical ABI lowers it.
 type Import = unsafe extern "C" fn(u32, *mut u8, usize, *mut Answer);
 
-/// Calls a swapping function with a handle that is given up. Answers with a handle that is the caller's.
+/// Calls a swapping function. The caller gives up the handle `this` and owns the handle that is returned.
 ///
 /// # Safety
 ///
-/// `this` is of the kind that `import` consumes, and the caller has the sole use of the placement's bytes.
+/// `this` has the kind that `import` consumes, and the caller has the sole use of the placement's bytes.
 unsafe fn swap(import: Import, this: u32, at: &Placement, size_bytes: usize) -> Result<u32, (u32, MapError)> {
     let mut answer = EMPTY_ANSWER;
     // SAFETY: the canonical ABI's signature; the rest is the caller's word.
@@ -113,11 +113,11 @@ swapping!(
     unmap: import_unmap, Mapping -> Mappable
 );
 swapping!(
-    /// As [`map`], to be read.
+    /// Maps a frozen reference of `size_bytes` at `at`, for reading.
     map_frozen: import_map_frozen, Frozen -> FrozenMapping
 );
 swapping!(
-    /// As [`unmap`].
+    /// Takes a frozen reference out of `at`, where it was mapped with `size_bytes`.
     unmap_frozen: import_unmap_frozen, FrozenMapping -> Frozen
 );
 

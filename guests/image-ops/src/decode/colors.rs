@@ -1,17 +1,18 @@
-//! JPEG's less common colors as RGBA, in place.
+//! Converts the less common color formats of JPEG to RGBA, in place.
 
-/// Makes three components a pixel in the rear three quarters of `picture` RGBA in all of it.
+/// Converts pixels of three components, which lie in the rear three quarters of `picture`, to RGBA in all of it.
 pub(super) fn spread_three(picture: &mut [u8], convert: fn([u8; 3]) -> [u8; 3]) {
     let count = picture.len() / 4;
     for pixel in 0..count {
-        // Of what is read, nothing was written yet: 4 * (pixel + 1) <= count + 3 * (pixel + 1).
+        // Nothing that is still to be read has been overwritten: 4 * (pixel + 1) <= count + 3 * (pixel + 1).
         let [a, b, c] = [0, 1, 2].map(|component| picture[count + 3 * pixel + component]);
         let [red, green, blue] = convert([a, b, c]);
         picture[4 * pixel..][..4].copy_from_slice(&[red, green, blue, 255]);
     }
 }
 
-/// Makes inks RGBA. Files of four components hold how much of each ink is *not* there, since Adobe's first ones did.
+/// Converts four inks to RGBA. Files of four components store how much of each ink is *missing*, as Adobe's first ones
+/// did.
 pub(super) fn print_inks(picture: &mut [u8]) {
     for pixel in picture.as_chunks_mut::<4>().0 {
         let [cyan, magenta, yellow, black] = *pixel;
@@ -19,7 +20,7 @@ pub(super) fn print_inks(picture: &mut [u8]) {
     }
 }
 
-/// Makes inks RGBA, of which the first three are as luminance and differences of what is there.
+/// Converts inks to RGBA, where the first three are stored as luminance and color differences.
 pub(super) fn print_transformed_inks(picture: &mut [u8]) {
     for pixel in picture.as_chunks_mut::<4>().0 {
         let [y, cb, cr, black] = *pixel;
@@ -38,7 +39,7 @@ pub(super) fn rgb_of_ycbcr([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     [red, green, blue].map(|value| value.clamp(0, 255) as u8)
 }
 
-/// The product of two fractions of 255, rounded.
+/// Returns the product of two fractions of 255, rounded.
 fn times(a: u8, b: u8) -> u8 {
     ((u32::from(a) * u32::from(b) + 127) / 255) as u8
 }

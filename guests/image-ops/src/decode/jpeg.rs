@@ -1,4 +1,5 @@
-//! JPEG files. The decoder gives components; which colors they are, and which way up the picture is, is found here.
+//! JPEG files. The decoder returns components. This module finds out which colors they are, and which way up the
+//! picture is.
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,22 +16,22 @@ use super::{Orientation, one_line};
 use crate::{Error, Geometry, Pixels};
 
 const FORMAT: &str = "JPEG";
-/// The format has no room for more.
+/// The largest side that the format can express.
 const LONGEST_SIDE: usize = 65_535;
-/// What a file without an end marker is made to end with.
+/// The end that a file without an end marker gets.
 const END: &[u8] = b"\xff\xd9";
-/// Bits that mean something else than the zeros that the decoder reads at an end: the first are set, and others vary.
+/// Bits that differ from the zeros that the decoder reads at the end of a file: the first are set, the others vary.
 const NOISE: &[u8] = &noise();
 
-/// A file of which all but the pixels has been read.
+/// A file of which everything before the pixels has been read.
 pub(super) struct Jpeg<'a> {
     file: Cow<'a, [u8]>,
     colors: Colors,
-    /// The colors that the decoder makes of the file itself.
+    /// The colors that the decoder would choose for the file.
     decoder_colors: ColorSpace,
     orientation: Orientation,
     stored: Geometry,
-    /// Without an end marker, the file is complete if what follows it does not matter.
+    /// A file without an end marker is complete if the bytes that follow it make no difference.
     ended: bool,
 }
 
@@ -63,7 +64,7 @@ impl<'a> Jpeg<'a> {
         Ok(Jpeg { file, colors, decoder_colors, orientation, stored, ended })
     }
 
-    /// What [`decode_into`](Jpeg::decode_into) gives.
+    /// Returns the geometry of the picture that [`decode_into`](Jpeg::decode_into) writes.
     pub(super) fn geometry(&self) -> Geometry {
         self.orientation.turned(self.stored)
     }
@@ -91,8 +92,8 @@ impl<'a> Jpeg<'a> {
         self.orientation.apply(picture, self.stored)
     }
 
-    /// Decodes what is common all the way, and else the components as they are: four a pixel, or three in the rear
-    /// three quarters of `picture`.
+    /// Decodes the common color formats to pixels. For the others it writes the components as they are: four for each
+    /// pixel, or three in the rear three quarters of `picture`.
     fn decode_components(&self, picture: &mut [u8], strict: bool) -> Result<(), Error> {
         let rear = picture.len() / 4;
         let (out, into) = match self.colors {
@@ -105,8 +106,8 @@ impl<'a> Jpeg<'a> {
     }
 }
 
-/// A decoder that has read what precedes the pixels, and will give them as `out`; not those of a broken file if it is
-/// `strict`.
+/// Returns a decoder that has read everything before the pixels and will decode them as `out`. If it is `strict`, it
+/// refuses a broken file.
 fn open(file: &[u8], out: ColorSpace, strict: bool) -> Result<JpegDecoder<ZCursor<&[u8]>>, Error> {
     let sides = DecoderOptions::default().set_max_width(LONGEST_SIDE).set_max_height(LONGEST_SIDE);
     let options = sides.jpeg_set_out_colorspace(out).set_strict_mode(strict);
@@ -115,7 +116,7 @@ fn open(file: &[u8], out: ColorSpace, strict: bool) -> Result<JpegDecoder<ZCurso
     Ok(decoder)
 }
 
-/// The file as one that can be changed, with room for `more` bytes.
+/// Returns a copy of the file, with room for `more` bytes.
 fn owned<'f>(file: &'f mut Cow<'_, [u8]>, more: usize) -> Result<&'f mut Vec<u8>, Error> {
     if let Cow::Borrowed(bytes) = *file {
         let mut copy = Vec::new();
@@ -135,7 +136,7 @@ fn hash(picture: &[u8]) -> u64 {
 
 const fn noise() -> [u8; 1026] {
     let mut bytes = [0; 1026];
-    // A byte that is set in all its bits is followed by a zero, or it would begin a marker.
+    // A byte of ones is followed by a zero; otherwise it would begin a marker.
     bytes[0] = 0xff;
     let mut state = 1_u32;
     let mut at = 2;

@@ -1,9 +1,9 @@
-//! PNG and JPEG to pixels, straight into the picture's own bytes.
+//! Decodes PNG and JPEG, straight into the buffer of the picture.
 //!
-//! Two steps, since only the file says how many bytes the picture takes: [`Decoder::new`] reads what precedes the
-//! pixels, [`Decoder::decode_into`] the pixels. What is gray and opaque becomes [`Gray8`](Pixels::Gray8), all else
-//! [`Rgba8`](Pixels::Rgba8); 16 bits a channel become 8. A picture comes upright, whichever way it is stored. Color
-//! profiles and gamma are not applied.
+//! Decoding has two steps, since only the file says how many bytes the picture takes: [`Decoder::new`] reads everything
+//! before the pixels, and [`Decoder::decode_into`] reads the pixels. Gray, opaque pictures become
+//! [`Gray8`](Pixels::Gray8), all others [`Rgba8`](Pixels::Rgba8). Channels of 16 bits become channels of 8. The result
+//! is upright, however the picture is stored. Color profiles and gamma are not applied.
 
 use std::io::{self, Cursor};
 
@@ -20,9 +20,9 @@ mod segments;
 
 const PNG: &str = "PNG";
 
-/// A picture of which the part before the pixels has been read.
+/// A picture of which everything before the pixels has been read.
 pub struct Decoder<'a> {
-    /// As it is shown.
+    /// The geometry of the upright picture.
     geometry: Geometry,
     file: File<'a>,
 }
@@ -73,7 +73,7 @@ impl<'a> Decoder<'a> {
         Ok(Decoder { geometry, file: File::Png(Box::new(reader), orientation) })
     }
 
-    /// What [`decode_into`](Decoder::decode_into) will give.
+    /// Returns the geometry of the picture that [`decode_into`](Decoder::decode_into) writes.
     pub fn geometry(&self) -> Geometry {
         self.geometry
     }
@@ -82,17 +82,17 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     ///
-    /// The file is broken or truncated. Then the bytes of `picture` are undefined.
+    /// The file is broken or truncated. The bytes of `picture` are then undefined.
     ///
     /// # Panics
     ///
-    /// When `picture` is not as long as [`geometry`](Decoder::geometry) says.
+    /// If `picture` has another length than [`geometry`](Decoder::geometry) says.
     pub fn decode_into(self, picture: &mut [u8]) -> Result<(), Error> {
         assert_eq!(picture.len(), self.geometry.size_bytes());
         match self.file {
             File::Png(mut reader, orientation) => {
                 if reader.output_color_type().0 == png::ColorType::GrayscaleAlpha {
-                    // Two bytes a pixel go to the rear half, and are spread from there to four.
+                    // Pixels of two bytes go to the rear half first. From there they are widened to four bytes.
                     let rear = picture.len() / 2;
                     reader.next_frame(&mut picture[rear..]).map_err(png_error)?;
                     spread_gray_alpha(picture);
@@ -106,11 +106,11 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Makes gray and alpha in the rear half of `picture` RGBA in all of it.
+/// Converts gray and alpha, which lie in the rear half of `picture`, to RGBA in all of it.
 fn spread_gray_alpha(picture: &mut [u8]) {
     let (count, rear) = (picture.len() / 4, picture.len() / 2);
     for pixel in 0..count {
-        // Of what is read, nothing was written yet: 4 * (pixel + 1) <= 2 * count + 2 * (pixel + 1).
+        // Nothing that is still to be read has been overwritten: 4 * (pixel + 1) <= 2 * count + 2 * (pixel + 1).
         let (gray, alpha) = (picture[rear + 2 * pixel], picture[rear + 2 * pixel + 1]);
         picture[4 * pixel..][..4].copy_from_slice(&[gray, gray, gray, alpha]);
     }
@@ -125,7 +125,7 @@ fn png_error(error: png::DecodingError) -> Error {
     }
 }
 
-/// A decoder's message as a part of a sentence.
+/// Makes a decoder's message a part of a sentence.
 fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
 }

@@ -1,4 +1,4 @@
-//! Which way up a picture is shown: the tag that cameras write in place of turning the pixels.
+//! The orientation of a picture: cameras write a tag instead of turning the pixels.
 
 use crate::geometry::scratch;
 use crate::{Error, Geometry};
@@ -7,10 +7,10 @@ use crate::{Error, Geometry};
 const ORIENTATION: u16 = 0x0112;
 /// The type of a tag's value: 16 bits.
 const SHORT: u16 = 3;
-/// Pixels on a side of the squares that are turned at once: their rows and columns are all in the cache.
+/// The side in pixels of the squares that are turned at once. All their rows and columns fit into the cache.
 const SQUARE: usize = 32;
 
-/// What is to be done to the stored pixels, in this order.
+/// The steps that make the stored pixels upright, in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Orientation {
     /// Rows and columns change places.
@@ -22,7 +22,7 @@ pub(super) struct Orientation {
 }
 
 impl Orientation {
-    /// What the values 1 to 8 of the tag stand for; others for nothing.
+    /// Returns the steps for the values 1 to 8 of the tag. Other values change nothing.
     fn of_tag(value: u16) -> Orientation {
         let (transpose, mirror, flip) = match value {
             2 => (false, true, false),
@@ -37,17 +37,17 @@ impl Orientation {
         Orientation { transpose, mirror, flip }
     }
 
-    /// The orientation that an Exif block asks for, which is a TIFF file. What is broken asks for none.
+    /// Returns the orientation that an Exif block, which is a TIFF file, asks for. A broken block asks for none.
     pub(super) fn of_tiff(tiff: &[u8]) -> Orientation {
         tag_of_tiff(tiff).map_or(Orientation::default(), Orientation::of_tag)
     }
 
-    /// The geometry as shown from the one as stored, and the other way round.
+    /// Converts the stored geometry to the upright one, and the other way round.
     pub(super) fn turned(self, geometry: Geometry) -> Geometry {
         if self.transpose { geometry.transposed() } else { geometry }
     }
 
-    /// Turns `picture`, which is `stored`, so that it is as it is shown.
+    /// Turns `picture`, whose stored geometry is `stored`, upright.
     pub(super) fn apply(self, picture: &mut [u8], stored: Geometry) -> Result<(), Error> {
         match stored.channels() {
             1 => self.apply_to(picture.as_chunks_mut::<1>().0, stored),

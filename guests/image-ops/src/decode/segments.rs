@@ -1,4 +1,4 @@
-//! What a JPEG file says of itself outside of its pixels, and whether it is all there.
+//! What a JPEG file says outside of its pixels, and whether the file is complete.
 
 use super::Orientation;
 
@@ -6,14 +6,14 @@ const START_OF_SCAN: u8 = 0xda;
 const END_OF_IMAGE: u8 = 0xd9;
 /// Coefficients of a block.
 const COEFFICIENTS: usize = 64;
-/// The most components that a picture of people's has.
+/// The largest number of components that a picture for people has.
 const COMPONENTS: usize = 4;
 
 /// A file's segments, read from its first byte to its end marker.
 #[derive(Default)]
 pub(super) struct Segments {
     frame: Option<Frame>,
-    /// The file says that it is JFIF, whose colors are YCbCr.
+    /// Whether the file says that it is JFIF. The colors are then YCbCr.
     jfif: bool,
     /// The transform that Adobe's segment names.
     adobe_transform: Option<u8>,
@@ -21,7 +21,7 @@ pub(super) struct Segments {
     pub(super) adobe_at: Vec<usize>,
     /// What the Exif segment says.
     pub(super) orientation: Orientation,
-    /// The segments lead to an end marker.
+    /// Whether the segments lead to an end marker.
     pub(super) ended: bool,
 }
 
@@ -44,12 +44,12 @@ struct Frame {
     progressive: bool,
     /// The components' names.
     names: Vec<u8>,
-    /// To what bit each coefficient of each component is known; [`u8::MAX`] for not at all.
+    /// The lowest bit to which each coefficient of each component is known, or [`u8::MAX`] if none is.
     known_to_bit: [[u8; COEFFICIENTS]; COMPONENTS],
 }
 
 impl Segments {
-    /// Reads the segments of `bytes`, and of their scans the headers. Stops where the file makes no more sense.
+    /// Reads the segments of `bytes` and the headers of the scans. Stops where the file makes no more sense.
     pub(super) fn read(bytes: &[u8]) -> Segments {
         let mut segments = Segments::default();
         let mut scans = false;
@@ -117,12 +117,12 @@ impl Segments {
         }
     }
 
-    /// How many components the picture has; 0 when there is no frame.
+    /// Returns the number of components of the picture, 0 if there is no frame.
     pub(super) fn components(&self) -> usize {
         self.frame.as_ref().map_or(0, |frame| frame.names.len())
     }
 
-    /// Whether the scans whose headers are there give every coefficient to its last bit.
+    /// Returns whether the scans whose headers are there contain every coefficient to its last bit.
     pub(super) fn scans_are_complete(&self) -> bool {
         self.frame.as_ref().is_some_and(|frame| {
             let known = frame.known_to_bit.iter().take(frame.names.len());
@@ -130,8 +130,8 @@ impl Segments {
         })
     }
 
-    /// The picture's colors, by the rules that libjpeg made and all follow. `None` for a number of components that
-    /// no color has.
+    /// Returns the picture's colors by the rules of libjpeg, which all decoders follow. Returns `None` for a number of
+    /// components that no color has.
     pub(super) fn colors(&self) -> Option<Colors> {
         let names = self.frame.as_ref().map_or(&[][..], |frame| &frame.names);
         match (names.len(), self.adobe_transform) {
@@ -146,8 +146,8 @@ impl Segments {
         }
     }
 
-    /// Whether the decoder takes Adobe's segment as we do. It goes by its transform alone, and is misled by one that
-    /// does not fit the number of components.
+    /// Returns whether the decoder reads Adobe's segment as this module does. The decoder looks at the transform alone,
+    /// and so is misled by a transform that does not fit the number of components.
     pub(super) fn adobe_is_plain(&self) -> bool {
         matches!((self.components(), self.adobe_transform), (_, None) | (3, Some(1)))
     }

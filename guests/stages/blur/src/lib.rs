@@ -1,4 +1,4 @@
-//! Gaussian blur, where the picture lies. One argument: the radius in pixels, 0 to 100, 3 when there is none.
+//! Gaussian blur, in place. One optional argument: the radius in pixels, 0 to 100; the default is 3.
 
 use image_ops::{arguments, blur::blur};
 use stage_kit::{Buffer, Pictured, Stage};

@@ -1,4 +1,4 @@
-//! PNG or JPEG to pixels, straight into a new picture. No arguments.
+//! Decodes a PNG or JPEG file into a new picture. No arguments.
 
 use image_ops::arguments;
 use image_ops::decode::Decoder;

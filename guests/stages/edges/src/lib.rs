@@ -1,4 +1,4 @@
-//! Edges by Sobel'\''s operator, where the picture lies. No arguments.
+//! Edges by Sobel'\''s operator, in place. No arguments.
 
 use image_ops::{arguments, edges::edges};
 use stage_kit::{Buffer, Pictured, Stage};

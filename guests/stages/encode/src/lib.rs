@@ -1,4 +1,4 @@
-//! Pixels to PNG, straight into a new file. One argument: `fast` (when there is none), `default` or `best`.
+//! Encodes pixels as a new PNG file. One optional argument: `fast` (used if there is none), `default` or `best`.
 
 use image_ops::{arguments, encode};
 use stage_kit::{Buffer, Pictured, Stage};

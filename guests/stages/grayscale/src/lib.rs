@@ -1,4 +1,4 @@
-//! Color to luminance, where the picture lies. No arguments.
+//! Converts colors to luminance, in place. No arguments.
 
 use image_ops::{arguments, grayscale::grayscale};
 use stage_kit::{Buffer, Pictured, Stage};

@@ -1,8 +1,8 @@
 //! Two stages as one: hands the region from the first straight to the second, and never maps it.
 //!
-//! The arguments are one list, parted at the last `--`: what precedes it is the first's, what follows the second's.
-//! Without a `--` all are the first's. So pairs nest on the first side: in `a -- b -- c`, `c` is the outer pair's
-//! second, and `a -- b` goes to its first, a pair too.
+//! The arguments are one list. Those before the last `--` go to the first stage, those after it to the second; without
+//! a `--`, all go to the first. So the first stage can be a pair too: of `a -- b -- c`, `c` goes to the second stage,
+//! and `a -- b` to the pair in front of it.
 
 #[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
 mod bindings {

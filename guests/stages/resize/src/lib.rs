@@ -1,4 +1,4 @@
-//! Another size, into a new picture while the old one is there too.
+//! Scales a picture into a new one. Both are mapped at once.
 //!
 //! One argument: `WIDTHxHEIGHT`, `WIDTHx`, `xHEIGHT` or `WIDTH`, which keep the proportions, or `PERCENT%`.
 

@@ -1,4 +1,4 @@
-//! Sharpening, where the picture lies. One argument: the amount, 0 to 10, 1 when there is none.
+//! Sharpens a picture in place. One optional argument: the amount, 0 to 10; the default is 1.
 
 use image_ops::{arguments, sharpen::sharpen};
 use stage_kit::{Buffer, Pictured, Stage};

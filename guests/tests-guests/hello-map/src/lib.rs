@@ -1,6 +1,6 @@
 //! A WASI 0.2 command that writes its arguments into a mapped region and prints them from there.
 //!
-//! It prints one line, straight from the region, and fails when what it wrote there did not stay.
+//! It prints one line, straight from the region, and fails if the region lost what was written.
 
 #[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
 mod bindings {
@@ -35,7 +35,7 @@ impl bindings::exports::wasi::cli::run::Guest for HelloMap {
         writeln!(rest).map_err(drop)?;
         let length = room - rest.len();
 
-        // Unmapped and mapped again, the region still has it.
+        // After it is unmapped and mapped again, the region still has the text.
         let mapped = mapped.unmap().map().map_err(drop)?;
         let stdout = stdout::get_stdout();
         // A write takes 4,096 bytes at most.

@@ -1,4 +1,4 @@
-//! A stage that does what a stage should not, as its first argument says:
+//! A stage that does what a stage should not do. Its first argument says which:
 //!
 //! | argument | does |
 //! | --- | --- |
@@ -7,12 +7,12 @@
 //! | `oom` | allocates memory until there is none, which aborts |
 //! | `regions` | allocates regions until there are none, and says how many in its error |
 //! | `loop` | never returns |
-//! | `error` | answers with an error, two lines long |
-//! | `keep` | keeps the region and answers with another, of one granule, that says "kept" |
-//! | `drop-mapped` | drops the region while it is mapped, and answers as `keep` |
-//! | `wrong-size` | answers with a header that says one byte more than the region has |
-//! | `wrong-geometry` | answers with a header whose sides don't make its size |
-//! | none | answers with what it got |
+//! | `error` | returns an error, two lines long |
+//! | `keep` | keeps the region and returns another, of one granule, that says "kept" |
+//! | `drop-mapped` | drops the region while it is mapped, and returns the same as `keep` |
+//! | `wrong-size` | returns a header that says one byte more than the region has |
+//! | `wrong-geometry` | returns a header whose sides don't fit its size |
+//! | none | returns what it got |
 
 use std::cell::RefCell;
 
@@ -85,7 +85,7 @@ impl Guest for Misbehaving {
     }
 }
 
-/// A region of one granule that says "kept".
+/// Returns a region of one granule that says "kept".
 fn another() -> Result<(types::Mappable, Header), String> {
     let region = Mappable::allocate(GRANULE).map_err(|error| error.to_string())?;
     let mut mapped = region.map().map_err(|error| error.to_string())?;

@@ -1,8 +1,8 @@
-//! A stage that does with its region all that regions are for: adds the first granule's bytes to those of every other.
+//! A stage that uses every operation on regions: it adds the first granule's bytes to those of every other granule.
 //!
-//! The first granule is split off and frozen, and mapped twice at once: as a clone, and as a slice. The rest is written
-//! meanwhile. Then the two are one region again, which is the answer. A host where anything of this goes wrong gets an
-//! error that says what.
+//! It splits off the first granule, freezes it, and maps it twice at once: as a clone and as a slice. Meanwhile it
+//! writes to the rest. Then it joins the two, and returns the region. If anything goes wrong it returns an error that
+//! says what.
 
 use mappable_guest::bindings::types;
 use mappable_guest::{GRANULE, Mappable};

@@ -1,4 +1,4 @@
-//! `mappable:memory/types` in plain memory, with the generated bindings' names and signatures.
+//! `mappable:memory/types` in plain memory, with the names and signatures of the generated bindings.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ pub enum MapError {
     MappingsExhausted,
 }
 
-/// Why there is no region.
+/// Why a region was not allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the WIT has them")]
 pub enum AllocateError {
@@ -29,7 +29,7 @@ pub enum AllocateError {
     RegionsExhausted,
 }
 
-/// Why there is no part of a region.
+/// Why a part of a region was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the WIT has them")]
 pub enum PartError {
@@ -51,28 +51,28 @@ pub fn granule() -> u32 {
     GRANULE_BYTES as u32
 }
 
-/// What `map` answers from now on instead of mapping, in this process; `None` to map. For tests.
+/// Makes every `map` in this process return this error from now on; `None` makes it map again. For tests.
 pub fn refuse_to_map(refusal: Option<MapError>) {
     crate::held::ask_again();
     HOST.with(|host| host.refusal = refusal);
 }
 
-/// How many regions and references there may be from now on, in this process. For tests.
+/// Sets how many regions and references this process may have from now on. For tests.
 pub fn limit_regions(quota: Option<usize>) {
     HOST.with(|host| host.quota = quota);
 }
 
-/// How many regions, and references to frozen ones, live in this process. For tests.
+/// Returns how many regions and references to frozen ones live in this process. For tests.
 pub fn live_regions() -> usize {
     HOST.with(|host| host.live())
 }
 
-/// How often this process asked to map. For tests.
+/// Returns how often this process called `map`. For tests.
 pub fn map_calls() -> usize {
     HOST.with(|host| host.map_calls)
 }
 
-/// A handle: 0 is one that was taken.
+/// A handle; 0 if it was taken.
 macro_rules! handles {
     ($($(#[$doc:meta])* $resource:ident)*) => {$(
         $(#[$doc])*
@@ -90,7 +90,7 @@ macro_rules! handles {
             ///
             /// # Safety
             ///
-            /// The handle is of this kind and nobody else's. (Natively a mistake panics, at worst.)
+            /// The handle has this kind, and nobody else owns it. (Off WebAssembly a mistake panics at worst.)
             #[doc(hidden)]
             pub unsafe fn from_handle(handle: u32) -> $resource {
                 $resource::new(handle)
@@ -122,7 +122,7 @@ handles!(
 );
 
 impl Mappable {
-    /// A new region that reads as zero.
+    /// Allocates a region that reads as zero.
     pub fn allocate(size: u64) -> Result<Mappable, AllocateError> {
         if size == 0 || !size.is_multiple_of(crate::GRANULE) {
             return Err(AllocateError::InvalidRegionSize);
@@ -149,7 +149,7 @@ impl Mappable {
         HOST.with(|host| host.write(self.handle.get(), offset, bytes))
     }
 
-    /// Makes it a value that is only read.
+    /// Makes the region immutable.
     pub fn freeze(this: Mappable) -> Frozen {
         HOST.with(|host| {
             let part = host.take_region(this.take_handle());
@@ -157,7 +157,7 @@ impl Mappable {
         })
     }
 
-    /// Its first `at` bytes, and the rest.
+    /// Splits the region into its first `at` bytes and the rest.
     pub fn split(this: Mappable, at: u64) -> Result<(Mappable, Mappable), (Mappable, PartError)> {
         if !at.is_multiple_of(crate::GRANULE) {
             return Err((this, PartError::PartMisaligned));
@@ -176,7 +176,7 @@ impl Mappable {
         .map_err(|error| (this, error))
     }
 
-    /// One region of two neighbours.
+    /// Joins two neighbours.
     pub fn join(low: Mappable, high: Mappable) -> Result<Mappable, (Mappable, Mappable)> {
         HOST.with(|host| {
             let (low, high) = (host.take_region(low.take_handle()), host.take_region(high.take_handle()));
@@ -196,7 +196,7 @@ impl Frozen {
         HOST.with(|host| host.slot(self.handle.get()).object.bytes().len() as u64)
     }
 
-    /// Another reference to the same bytes.
+    /// Returns another reference to the same bytes.
     #[allow(clippy::should_implement_trait, reason = "as in the generated bindings")]
     pub fn clone(&self) -> Result<Frozen, AllocateError> {
         HOST.with(|host| {
@@ -208,7 +208,7 @@ impl Frozen {
         })
     }
 
-    /// A reference to some of the bytes.
+    /// Returns a reference to a part of the bytes.
     pub fn slice(&self, offset: u64, size: u64) -> Result<Frozen, PartError> {
         let granule = crate::GRANULE;
         if !offset.is_multiple_of(granule) || !size.is_multiple_of(granule) {
@@ -227,7 +227,7 @@ impl Frozen {
         })
     }
 
-    /// Makes it a region that can be written, if it is the only reference.
+    /// Makes the bytes a region that can be written, if this is the only reference.
     pub fn thaw(this: Frozen) -> Result<Mappable, Frozen> {
         HOST.with(|host| match host.take_reference(this.take_handle()).thaw() {
             Ok(part) => Ok(Mappable::new(host.insert(Object::Region(part)))),
@@ -235,7 +235,7 @@ impl Frozen {
         })
     }
 
-    /// A new region with the same bytes.
+    /// Returns a new region with the same bytes.
     pub fn copy(&self) -> Result<Mappable, AllocateError> {
         allocation(HOST.with(|host| host.slot(self.handle.get()).object.bytes().to_vec()))
     }
