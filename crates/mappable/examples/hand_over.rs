@@ -2,6 +2,7 @@
 //!
 //! Run it: `cargo run -p mappable --example hand_over`
 
+// ANCHOR: program
 use mappable::{Handle, MappableCtx, MappableView, Runtime};
 use wasmtime::Store;
 use wasmtime::component::Linker;
@@ -39,3 +40,4 @@ fn main() -> anyhow::Result<()> {
     println!("{} bytes inverted in place, in a region of {} bytes", inverted.len(), region.size());
     Ok(())
 }
+// ANCHOR_END: program
