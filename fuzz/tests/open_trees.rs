@@ -17,8 +17,8 @@ fn scripts(u: &mut Unstructured<'_>) -> Result<Vec<Script>> {
     let script = |nth| {
         let seeds = (0..u.int_in_range(2..=6)?).map(|_| u.int_in_range(0..=0xffff)).collect::<Result<_>>()?;
         let limits = match u.int_in_range(0..=3)? {
-            0 => Limits { regions: 40, mappings: 4, frozen_mapped_bytes: 0x3_0000, ..Limits::default() },
-            _ => Limits { region_bytes: 256 << 20, ..Limits::default() },
+            0 => Limits::default().regions(40).mappings(4).frozen_mapped_bytes(0x3_0000),
+            _ => Limits::default().region_bytes(256 << 20),
         };
         let misuse = (u.int_in_range(0..=4)?, *u.choose(Misuse::ALL)?, *u.choose(&[1, 1, 2, 4])?);
         let lapse = (*u.choose(&Lapse::ALL)?, *u.choose(&[1, 1, 2, 4])?);

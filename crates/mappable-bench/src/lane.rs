@@ -72,11 +72,12 @@ impl Lane {
     }
 
     fn measure(&mut self) -> Result<Duration> {
-        let (calls, reservations, start) = (mappable::system_calls(), mappable::reservations(), Instant::now());
+        let (calls, reservations, start) =
+            (mappable::internals::system_calls(), mappable::internals::reservations(), Instant::now());
         let seen = self.method.run(self.rounds)?;
         let took = start.elapsed();
-        self.system_calls += mappable::system_calls() - calls;
-        self.reservations += mappable::reservations() - reservations;
+        self.system_calls += mappable::internals::system_calls() - calls;
+        self.reservations += mappable::internals::reservations() - reservations;
         let count = u64::from(self.rounds) * u64::from(self.per_round);
         self.done += count;
         ensure!(seen == self.done, "{}: {seen} of {} have left their mark", self.name, self.done);

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
 use mappable::{MappableCtx, MappableView};
+use wasmtime::Config;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Store};
 use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
@@ -121,9 +121,7 @@ fn application(args: &Args) -> Result<ExitCode> {
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(|error| fail(Exit::Load, error))?;
     mappable::add_to_linker(&mut linker).map_err(|error| fail(Exit::Load, error))?;
     let state = State { mappable: runtime.context(), wasi: wasi(args)?, table: ResourceTable::new() };
-    let mut store = Store::new(runtime.engine(), state);
-    // A placement is a list, and may be as long as a memory.
-    store.set_hostcall_fuel(4 << 30);
+    let mut store = runtime.store(state);
     let command = match Command::instantiate(&mut store, &component, &linker) {
         Ok(command) => command,
         Err(error) if error.is::<wasmtime::Trap>() => return Err(Trapped(trap_reason(&error)).into()),

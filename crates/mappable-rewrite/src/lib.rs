@@ -68,7 +68,7 @@ mod baseline;
 mod core_modules;
 mod error;
 mod gate;
-pub mod ledger;
+mod ledger;
 mod package;
 mod path;
 mod refresh;
@@ -91,6 +91,13 @@ pub use path::ComponentPath;
 pub use report::{ComponentReport, GatedImport, LowerReport, NamedMemory, RefreshReport, Report, TierReport};
 use tree::read;
 pub use tree::types::{MemoryType, ModuleReport};
+
+/// What the rewriter and the library `mappable` of the same version agree on. Not a part of the public interface.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::ledger::{Kind, interface, layout};
+}
 
 /// How closed compositions are rewritten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

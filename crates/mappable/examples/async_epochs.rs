@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mappable::{Handle, Mappable, MappableCtx, MappableView, Runtime};
 use wasmtime::component::{InstancePre, Linker};
-use wasmtime::{Config, Store, UpdateDeadline};
+use wasmtime::{Config, UpdateDeadline};
 
 const REQUESTS: usize = 3;
 
@@ -29,7 +29,7 @@ impl MappableView for State {
 // ANCHOR: request
 /// Inverts a region an even number of times, until its store has had to wait for others.
 async fn request(runtime: Runtime, guest: InstancePre<State>, region: Mappable) -> anyhow::Result<Mappable> {
-    let mut store = Store::new(runtime.engine(), State { mappable: runtime.context(), yields: 0 });
+    let mut store = runtime.store(State { mappable: runtime.context(), yields: 0 });
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
         store.data_mut().yields += 1;

@@ -3,7 +3,6 @@
 //! Run it: `cargo run -p mappable --example bindgen`
 
 use mappable::{MappableCtx, MappableView, Runtime};
-use wasmtime::Store;
 use wasmtime::component::{HasSelf, Linker};
 
 // ANCHOR: bindgen
@@ -48,7 +47,7 @@ fn main() -> anyhow::Result<()> {
     mappable::add_to_linker::<State>(&mut linker)?; // the functions on regions
     Camera::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?; // the world's own
 
-    let mut store = Store::new(runtime.engine(), State { mappable: runtime.context() });
+    let mut store = runtime.store(State { mappable: runtime.context() });
     let camera = Camera::instantiate(&mut store, &component, &linker)?;
 
     let pixels = store.data_mut().mappable.insert(runtime.allocate_from(b"pixels")?)?;

@@ -3,7 +3,7 @@
 //! Run it: `cargo run -p mappable --example core_module`
 
 use mappable::{MappableCtx, MappableView, Runtime, externref};
-use wasmtime::{ExternRef, Linker, Module, Rooted, Store};
+use wasmtime::{ExternRef, Linker, Module, Rooted};
 
 // ANCHOR: module
 /// Maps a region at 64 KiB, adds one to its first byte, and unmaps it.
@@ -36,7 +36,7 @@ fn main() -> anyhow::Result<()> {
     let module = Module::new(runtime.engine(), MODULE)?;
     let mut linker = Linker::new(runtime.engine());
     externref::add_to_linker::<State>(&mut linker, "mappable")?;
-    let mut store = Store::new(runtime.engine(), State { mappable: runtime.context() });
+    let mut store = runtime.store(State { mappable: runtime.context() });
     let instance = linker.instantiate(&mut store, &module)?;
     let increment = instance.get_typed_func::<Option<Rooted<ExternRef>>, i32>(&mut store, "increment")?;
 

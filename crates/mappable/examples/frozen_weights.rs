@@ -5,7 +5,6 @@
 use std::thread;
 
 use mappable::{FrozenHandle, MappableCtx, MappableView, Runtime};
-use wasmtime::Store;
 use wasmtime::component::{InstancePre, Linker};
 
 const THREADS: u64 = 4;
@@ -24,7 +23,7 @@ impl MappableView for State {
 // ANCHOR: one
 /// Passes the weights to an instance in a store of its own, and returns what it makes of them.
 fn ask_one(runtime: &Runtime, guest: &InstancePre<State>, weights: mappable::Frozen) -> anyhow::Result<u64> {
-    let mut store = Store::new(runtime.engine(), State { mappable: runtime.context() });
+    let mut store = runtime.store(State { mappable: runtime.context() });
     let instance = guest.instantiate(&mut store)?;
     let total = instance.get_typed_func::<(FrozenHandle,), (u64,)>(&mut store, "total")?;
     let handle = store.data_mut().mappable.insert_frozen(weights)?;

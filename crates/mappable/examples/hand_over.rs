@@ -4,7 +4,6 @@
 
 // ANCHOR: program
 use mappable::{Handle, MappableCtx, MappableView, Runtime};
-use wasmtime::Store;
 use wasmtime::component::Linker;
 
 /// The store's data: whatever the embedder keeps, and the regions of the store's components.
@@ -26,7 +25,7 @@ fn main() -> anyhow::Result<()> {
     let mut linker = Linker::new(runtime.engine());
     mappable::add_to_linker::<State>(&mut linker)?;
 
-    let mut store = Store::new(runtime.engine(), State { mappable: runtime.context() });
+    let mut store = runtime.store(State { mappable: runtime.context() });
     let instance = linker.instantiate(&mut store, &component)?;
     let invert = instance.get_typed_func::<(Handle,), (Handle,)>(&mut store, "invert")?;
 

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use mappable::{Handle, Mappable, MappableCtx, MappableView, Runtime};
+use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
-use wasmtime::{Store, StoreContextMut};
 
 /// The store's data. A host function that allocates needs the runtime, which is cheap to clone.
 struct State {
@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<()> {
         files: HashMap::from([("photo".to_owned(), b"pixels".to_vec())]),
         published: HashMap::new(),
     };
-    let mut store = Store::new(runtime.engine(), state);
+    let mut store = runtime.store(state);
     let instance = linker.instantiate(&mut store, &component)?;
     let run = instance.get_typed_func::<(), (u64,)>(&mut store, "run")?;
     let (size,) = run.call(&mut store, ())?;

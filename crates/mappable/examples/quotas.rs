@@ -3,7 +3,6 @@
 //! Run it: `cargo run -p mappable --example quotas`
 
 use mappable::{AllocateError, Handle, HandleError, Limits, MappableCtx, MappableView, Runtime};
-use wasmtime::Store;
 use wasmtime::component::Linker;
 
 /// The number of `region-over-quota` in the WIT enum `allocate-error`.
@@ -24,14 +23,11 @@ fn main() -> anyhow::Result<()> {
     let component = runtime.compile(include_bytes!("guests/hoard.wat"))?;
     let mut linker = Linker::new(runtime.engine());
     mappable::add_to_linker::<State>(&mut linker)?;
-    let mut store = Store::new(runtime.engine(), State { mappable: runtime.context() });
+    let mut store = runtime.store(State { mappable: runtime.context() });
 
     // ANCHOR: limits
-    store.data_mut().mappable.set_limits(Limits {
-        region_bytes: 1 << 20, // 16 regions of 64 KiB
-        regions: 100,
-        ..Limits::default()
-    });
+    // 16 regions of 64 KiB.
+    store.data_mut().mappable.set_limits(Limits::default().region_bytes(1 << 20).regions(100));
     // ANCHOR_END: limits
 
     // A guest that meets a quota gets an error of the WIT package, which it can handle. Nothing traps.

@@ -68,22 +68,31 @@ mod sys;
 mod tuning;
 mod view;
 
+#[cfg(feature = "externref")]
+pub use host::externref;
 pub use host::{
     CompileError, FrozenMapping, HandleError, MappableCtx, MappableView, Mapping, MappingMode, ProbeError, Runtime,
-    RuntimeBuilder, RuntimeError, TrapReason, add_to_linker, externref, future, future_frozen, install_fault_handler,
-    stream, stream_frozen,
+    RuntimeBuilder, RuntimeError, TrapReason, add_to_linker, install_fault_handler,
 };
+#[cfg(feature = "streams")]
+pub use host::{future, future_frozen, stream, stream_frozen};
 pub use mappable_rewrite as rewrite;
 pub use mappable_rewrite::Tier;
 pub use region::{
-    AllocateError, FreezeFailed, Frozen, GRANULE, HugePages, JoinFailed, Limits, Mappable, PartError, SplitFailed,
-    ThawFailed,
+    AllocateError, FreezeFailed, Frozen, GRANULE, HugePages, JoinFailed, Limits, Mappable, PartError,
+    SplitFailed, ThawFailed,
 };
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
 pub use sys::injection;
-pub use sys::{calls as system_calls, reservations};
 pub use view::{MemoryShape, Strategy, Unmappable, strategy_for};
+
+/// What benchmarks and tests count.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::sys::{calls as system_calls, reservations};
+}
 
 /// A handle to a region, as components are passed it and give it: `own<mappable>`, or `borrow<mappable>`.
 pub type Handle = wasmtime::component::Resource<Mappable>;

@@ -146,9 +146,9 @@ fn a_region_that_comes_back_takes_no_system_call() {
             region
         };
         drop(make());
-        let before = mappable::system_calls();
+        let before = mappable::internals::system_calls();
         let region = make();
-        assert_eq!(mappable::system_calls(), before, "{setup:?}");
+        assert_eq!(mappable::internals::system_calls(), before, "{setup:?}");
         drop(region);
     }
 }
@@ -163,12 +163,12 @@ fn request(fixture: &Fixture, mut region: mappable::Mappable) -> (u64, mappable:
     let guest = Guest::new(instance, &mut store, None);
     let handle = store.data_mut().mappable.insert(region).unwrap();
     let handle = guest.take(&mut store, handle).unwrap();
-    let before = mappable::system_calls();
+    let before = mappable::internals::system_calls();
     let mapping = guest.map(&mut store, handle, 2 * G, G).unwrap();
     guest.expect(&mut store, 2 * G, G, 1);
     guest.fill(&mut store, 2 * G, 2, G);
     let handle = guest.unmap(&mut store, mapping, 2 * G, G).unwrap();
-    let calls = mappable::system_calls() - before;
+    let calls = mappable::internals::system_calls() - before;
     guest.expect(&mut store, 2 * G, G, 0);
     let handle = guest.give(&mut store, handle).unwrap();
     let region = store.data_mut().mappable.remove(handle).unwrap();
@@ -276,11 +276,11 @@ fn a_warm_map_makes_no_system_call_where_views_are_swapped() {
         for _ in 0..3 {
             hop(&mut world);
         }
-        let before = mappable::system_calls();
+        let before = mappable::internals::system_calls();
         for _ in 0..10 {
             hop(&mut world);
         }
-        let made = mappable::system_calls() - before;
+        let made = mappable::internals::system_calls() - before;
         if setup.swaps() || setup.way() == Setup::Copy {
             assert_eq!(made, 0, "{setup:?}");
         } else {

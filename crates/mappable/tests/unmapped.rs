@@ -17,7 +17,7 @@ fn fixture(setup: Setup) -> &'static Fixture {
 fn regions_are_handed_over_by_copying() {
     let mut world = fixture(Setup::Copy).world();
     let (a, b) = world.pair();
-    let calls = mappable::system_calls();
+    let calls = mappable::internals::system_calls();
     let region = a.allocate(&mut world, 2 * GRANULE).unwrap();
     a.fill(&mut world, 4 * G, 0x33, 2 * G);
     let mapping = a.map(&mut world, region, 4 * G, 2 * G).unwrap();
@@ -30,7 +30,7 @@ fn regions_are_handed_over_by_copying() {
     b.expect(&mut world, 6 * G, 2 * G, 0x44);
     assert!(b.grow(&mut world, 1) > 0);
     b.expect(&mut world, 6 * G, 2 * G, 0x44);
-    assert_eq!(mappable::system_calls(), calls, "there is no system call to make");
+    assert_eq!(mappable::internals::system_calls(), calls, "there is no system call to make");
 }
 
 #[test]

@@ -235,7 +235,7 @@ pub(crate) fn look_after(cx: &mut Cx<'_>) {
 fn mind(cx: &mut Cx<'_>) -> wasmtime::Result<()> {
     let host = cx.data_mut();
     if host.embedder.errs(Lapse::NoMore) {
-        let none = mappable::Limits { regions: 0, mappings: 0, ..Default::default() };
+        let none = mappable::Limits::default().regions(0).mappings(0);
         host.context_mut().set_limits(none);
     }
     if host.embedder.errs(Lapse::Stolen) {

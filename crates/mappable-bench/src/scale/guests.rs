@@ -84,7 +84,7 @@ impl Maker {
 impl Instance {
     fn new(runtime: &Runtime, component: &InstancePre<State>) -> Result<Self> {
         let mut mappable = runtime.context();
-        let no_limit = Limits { regions: usize::MAX, region_bytes: u64::MAX, views: usize::MAX, ..Limits::default() };
+        let no_limit = Limits::default().regions(usize::MAX).region_bytes(u64::MAX).views(usize::MAX);
         mappable.set_limits(no_limit);
         let mut store = Store::new(runtime.engine(), State { mappable });
         let instance = component.instantiate(&mut store)?;

@@ -217,5 +217,6 @@ fn reason(strategy: Strategy, shape: &MemoryShape) -> String {
             format!("its maximum of {maximum} pages fits what is reserved, so its base is a constant")
         }
         (Strategy::Copy, _) => "no pages can be mapped on this platform".to_owned(),
+        (other, _) => format!("it is mapped into by {other}"),
     }
 }

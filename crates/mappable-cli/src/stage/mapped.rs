@@ -77,7 +77,7 @@ impl Host for MappedHost {
     fn instantiate(&self, component: &Component) -> Result<MappedStep> {
         let step = step_of(component, STEP)?;
         let mut mappable = self.runtime.context();
-        mappable.set_limits(Limits { region_bytes: self.limit_bytes, ..Limits::default() });
+        mappable.set_limits(Limits::default().region_bytes(self.limit_bytes));
         let state = State { mappable, limiter: Limiter::new(self.limit_bytes) };
         let mut store = Store::new(self.runtime.engine(), state);
         // Placements are lists: as long as a region can be.

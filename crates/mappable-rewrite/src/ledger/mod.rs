@@ -15,10 +15,12 @@
 pub(crate) mod analysis;
 pub(crate) mod check;
 pub(crate) mod emit;
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, reason = "the host alone uses some of it"))]
 pub mod interface;
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, reason = "the host alone uses some of it"))]
 pub mod layout;
 pub(crate) mod modules;
-pub mod obstacle;
+pub(crate) mod obstacle;
 pub(crate) mod signature;
 pub(crate) mod unsound;
 

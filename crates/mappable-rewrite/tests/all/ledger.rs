@@ -4,7 +4,7 @@ use mappable_testing::wat as guests;
 use std::fs;
 use std::path::Path;
 
-use mappable_rewrite::ledger::interface::INTERFACE;
+use mappable_rewrite::internals::interface::INTERFACE;
 use mappable_rewrite::{
     ImportError, Opening, Reason, RefreshReport, RewriteError, Settings, Tier, TierReport, rewrite_with,
 };

@@ -93,14 +93,12 @@ struct Side {
 impl Side {
     fn new(plan: &Plan, store: usize) -> Self {
         let mut world = World::new(plan.setup);
-        let limits = mappable::Limits {
-            // The canary counts too.
-            region_bytes: plan.limits.region_bytes.saturating_add(GRANULE),
-            regions: plan.limits.regions.saturating_add(1),
-            mappings: plan.limits.mappings,
-            frozen_mapped_bytes: plan.limits.frozen_mapped_bytes,
-            ..mappable::Limits::default()
-        };
+        // The canary counts, too.
+        let limits = mappable::Limits::default()
+            .region_bytes(plan.limits.region_bytes.saturating_add(GRANULE))
+            .regions(plan.limits.regions.saturating_add(1))
+            .mappings(plan.limits.mappings)
+            .frozen_mapped_bytes(plan.limits.frozen_mapped_bytes);
         world.store.data_mut().mappable.set_limits(limits);
         let guests = match plan.stores[store] {
             1 => vec![world.guest()],

@@ -20,7 +20,7 @@ pub enum CompileError {
     /// No key could be drawn for the functions that only compiled components may link to.
     #[error("no random number from the operating system")]
     Gate(#[source] io::Error),
-    /// It is text, and not well-formed.
+    /// It is text, and not well-formed. Only with the feature `wat`.
     #[error("not a component in text: {0:#}")]
     Text(wasmtime::Error),
     /// Wasmtime refused it.
@@ -29,7 +29,7 @@ pub enum CompileError {
 }
 
 impl Runtime {
-    /// Compiles a component, in binary or text, with the refreshes that mapping needs, or for the ledger
+    /// Compiles a component, in binary or (with the feature `wat`) text, with the refreshes that mapping needs, or for the ledger
     /// ([`RuntimeBuilder::tier`]). A component that maps nothing, and passes no lists from component to component, is
     /// compiled as it is, byte for byte but for the maxima of its memories and the preloads of its loops.
     ///
@@ -101,12 +101,19 @@ impl Runtime {
 }
 
 /// The binary form of a component that may be text.
+#[cfg(feature = "wat")]
 fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
     // For an empty input the parser of text would say that a field is missing.
     if component.starts_with(b"\0asm") || component.trim_ascii().is_empty() {
         return Ok(Cow::Borrowed(component));
     }
     wat::parse_bytes(component).map_err(|error| CompileError::Text(error.into()))
+}
+
+/// Without the feature `wat` text is refused as what is no component.
+#[cfg(not(feature = "wat"))]
+fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
+    Ok(Cow::Borrowed(component))
 }
 
 /// A component that is not for the ledger runs all the same, only slower: who wants to know why looks here.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::Resource;
 
+#[cfg(feature = "externref")]
 use super::dropped::Dropped;
 use super::entries::Entries;
 use super::error::TrapReason;
@@ -75,7 +76,8 @@ pub struct MappableCtx {
     pub(super) frozen_mapped_bytes: u64,
     pub(super) seats: MappedMemories,
     /// What core modules referred to and do no longer.
-    dropped: Arc<Dropped>,
+    #[cfg(feature = "externref")]
+    pub(super) dropped: Arc<Dropped>,
     /// What closed compositions of the store keep, once one is instantiated.
     pub(super) books: Option<StoreLedger>,
 }
@@ -103,6 +105,7 @@ impl MappableCtx {
             mapped: 0,
             frozen_mapped_bytes: 0,
             seats: MappedMemories::new(driving, mapping),
+            #[cfg(feature = "externref")]
             dropped: Arc::default(),
             books: None,
         }
@@ -167,7 +170,7 @@ impl MappableCtx {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let runtime = mappable::Runtime::new()?;
     /// let mut context = runtime.context();
-    /// context.set_limits(Limits { region_bytes: 65_536, ..Limits::default() });
+    /// context.set_limits(Limits::default().region_bytes(65_536));
     /// let answer = context.allocate_from(b"for a guest")?;
     /// let handle = context.try_insert(answer)?;
     /// let another = context.allocate_from(b"too much")?;
@@ -317,15 +320,6 @@ impl MappableCtx {
     /// Whether this context is right for a store of that engine.
     pub(super) fn check_engine(&self, engine: &Engine) -> Result<(), TrapReason> {
         if Engine::same(&self.engine, engine) { Ok(()) } else { Err(TrapReason::AnotherRuntime) }
-    }
-
-    pub(super) fn dropped(&self) -> Arc<Dropped> {
-        Arc::clone(&self.dropped)
-    }
-
-    /// Drops what core modules no longer refer to.
-    pub(super) fn drop_unreferenced(&mut self) {
-        self.dropped.take().into_iter().for_each(|rep| self.drop_handle(rep));
     }
 
     /// What is held behind a handle and not mapped.

@@ -195,8 +195,28 @@ fn refer<T: MappableView + 'static>(
     rep: u32,
     kind: RegionKind,
 ) -> wasmtime::Result<Rooted<ExternRef>> {
-    let dropped = with_context(&mut store, |context| context.dropped());
+    let dropped = with_context(&mut store, |context| Arc::clone(&context.dropped));
     ExternRef::new(store, Referent { rep, kind, taken: AtomicBool::new(false), dropped })
+}
+
+impl MappableCtx {
+    fn is_mapped(&self, rep: u32) -> bool {
+        self.entries.get(rep).is_some_and(|entry| entry.mapped.is_some())
+    }
+
+    /// Drops what core modules no longer refer to.
+    fn drop_unreferenced(&mut self) {
+        self.dropped.take().into_iter().for_each(|rep| self.drop_handle(rep));
+    }
+
+    /// Leaves a region, and all else that a memory shows or has shown, to that memory, which is not changed any more:
+    /// compiled code has not taken in what was changed last.
+    fn strand(&mut self, rep: u32, seat: MemoryId) {
+        if let Some(entry) = self.take(rep) {
+            self.seats.strand(seat, entry.held);
+            self.publish_quota();
+        }
+    }
 }
 
 /// Calls `act` with the store's context, in which what nobody refers to any more has been dropped.

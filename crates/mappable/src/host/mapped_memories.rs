@@ -172,6 +172,7 @@ impl MappedMemories {
     }
 
     /// As [`MappedMemory::strand`].
+    #[cfg(feature = "externref")]
     pub(super) fn strand(&mut self, seat: MemoryId, region: Charged) {
         if let Some(seat) = self.seats.get_mut(seat) {
             self.lingering = self.lingering.saturating_sub(seat.lingering().len());

@@ -84,19 +84,6 @@ impl MappableCtx {
         }
     }
 
-    pub(super) fn is_mapped(&self, rep: u32) -> bool {
-        self.entries.get(rep).is_some_and(|entry| entry.mapped.is_some())
-    }
-
-    /// Leaves a region, and all else that a memory shows or has shown, to that memory, which is not changed any more:
-    /// compiled code has not taken in what was changed last.
-    pub(super) fn strand(&mut self, rep: u32, seat: MemoryId) {
-        if let Some(entry) = self.take(rep) {
-            self.seats.strand(seat, entry.held);
-            self.publish_quota();
-        }
-    }
-
     /// Takes an entry out. What was mapped counts as lingering from here on, or not at all.
     pub(super) fn take(&mut self, rep: u32) -> Option<Entry> {
         let entry = self.entries.remove(rep)?;

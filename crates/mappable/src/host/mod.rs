@@ -20,9 +20,11 @@ mod addresses;
 mod builder;
 mod compile;
 mod context;
+#[cfg(feature = "externref")]
 mod dropped;
 mod entries;
 mod error;
+#[cfg(feature = "externref")]
 pub mod externref;
 mod files;
 mod functions;
@@ -34,6 +36,7 @@ mod mapping;
 mod operand;
 mod probe;
 mod runtime;
+#[cfg(feature = "streams")]
 mod streams;
 mod values;
 
@@ -45,4 +48,5 @@ pub use functions::add_to_linker;
 pub use handle::{FrozenMapping, HandleError, Mapping};
 pub use probe::ProbeError;
 pub use runtime::Runtime;
+#[cfg(feature = "streams")]
 pub use streams::{future, future_frozen, stream, stream_frozen};

@@ -5,12 +5,15 @@
 use std::sync::Arc;
 
 use mappable_rewrite::Tier;
-use wasmtime::Engine;
+use wasmtime::{Engine, Store};
 
 use super::builder::{MappingMode, RuntimeBuilder, RuntimeError};
-use super::context::MappableCtx;
+use super::context::{MappableCtx, MappableView};
 use crate::region::{AllocateError, Backing, Mappable};
 use crate::view::{Allowance, DriverConfig, MemoryShape, Strategy, Unmappable, strategy_for};
+
+/// In bytes: all of a 32-bit memory.
+const LARGEST_PLACEMENT: u64 = 1 << 32;
 
 /// A Wasmtime engine whose components can map regions.
 ///
@@ -115,12 +118,39 @@ impl Runtime {
         Mappable::allocate_from(&self.backing, bytes)
     }
 
+    /// A store of this runtime's engine, whose guests can map regions of any size ([`Runtime::context`] says why another
+    /// may not let them).
+    ///
+    /// ```
+    /// # use mappable::{MappableCtx, MappableView, Runtime};
+    /// struct State {
+    ///     mappable: MappableCtx,
+    /// }
+    /// # impl MappableView for State {
+    /// #     fn mappable(&mut self) -> &mut MappableCtx {
+    /// #         &mut self.mappable
+    /// #     }
+    /// # }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = Runtime::new()?;
+    /// let mut store = runtime.store(State { mappable: runtime.context() });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn store<T: MappableView + 'static>(&self, data: T) -> Store<T> {
+        let mut store = Store::new(&self.engine, data);
+        store.set_hostcall_fuel(usize::try_from(LARGEST_PLACEMENT).unwrap_or(usize::MAX));
+        store
+    }
+
     /// A context for a store of this runtime's engine. A store keeps the one that it began with.
     ///
     /// Wasmtime counts the bytes of every list that a guest passes to the host against an allowance for a call
     /// (`Store::set_hostcall_fuel`, 128 MiB by default), and a placement is named by a list, though its bytes are never
-    /// read. In a store whose guests are to map larger regions, set the allowance to the largest placement; they can then
-    /// have any other host function copy as much.
+    /// read. So in a store by `Store::new` guests can't map larger regions; [`Runtime::store`] sets the allowance to the
+    /// largest placement, 4 GiB. A guest can then have any other host function of the embedder's that takes a list copy as
+    /// much in one call. Where such a function is offered, set the allowance to the largest region that there may be.
     pub fn context(&self) -> MappableCtx {
         let views = Allowance::new(usize::MAX);
         let driving = DriverConfig { views, ..self.driving.clone() };

@@ -21,7 +21,7 @@ use std::io;
 use std::sync::Arc;
 
 pub(crate) use flight::{Item, kind};
-pub(crate) use mappable_rewrite::ledger::{Kind, interface, layout};
+pub(crate) use mappable_rewrite::internals::{Kind, interface, layout};
 pub(crate) use records::{Region, SeatNumber};
 pub(crate) use tables::Tables;
 use words::Words;

@@ -34,6 +34,7 @@ pub enum PartError {
 /// A region was not split.
 #[derive(Debug, thiserror::Error)]
 #[error("a region of {} bytes was not split: {reason}", region.size())]
+#[non_exhaustive]
 pub struct SplitFailed {
     /// The region, as it was.
     pub region: Mappable,
@@ -44,6 +45,7 @@ pub struct SplitFailed {
 /// Two regions were not joined: they are no neighbours, in this order, in one allocation.
 #[derive(Debug, thiserror::Error)]
 #[error("two regions were not joined: only neighbours that were split from one another can be")]
+#[non_exhaustive]
 pub struct JoinFailed {
     /// The first region, as it was.
     pub low: Mappable,
@@ -54,6 +56,7 @@ pub struct JoinFailed {
 /// A region was not frozen for the host: it can't be shown in the host's address space.
 #[derive(Debug, thiserror::Error)]
 #[error("a region of {} bytes can't be shown in the host's address space", region.size())]
+#[non_exhaustive]
 pub struct FreezeFailed {
     /// The region, as it was.
     pub region: Mappable,
@@ -65,6 +68,7 @@ pub struct FreezeFailed {
 /// Frozen bytes were not thawed: this is not the only reference to them.
 #[derive(Debug, thiserror::Error)]
 #[error("{} frozen bytes were not thawed: there are other references to them", frozen.size())]
+#[non_exhaustive]
 pub struct ThawFailed {
     /// The reference, as it was.
     pub frozen: Frozen,

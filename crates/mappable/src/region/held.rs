@@ -12,7 +12,13 @@ use super::frozen::{AllocationKey, FrozenRegion};
 use super::{Backing, Mappable, Source};
 
 /// What the components of one store may hold.
+///
+/// ```
+/// let limits = mappable::Limits::default().region_bytes(1 << 30).mappings(8);
+/// assert_eq!((limits.region_bytes, limits.mappings), (1 << 30, 8));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The bytes of all regions, and of all allocations that frozen references keep (each once, and in full), together.
     /// `allocate`, `copy` and the like answer `region-over-quota` beyond.
@@ -29,6 +35,38 @@ pub struct Limits {
     /// How many views of its memories the store may have in the cache, beyond the first of each. No error: beyond, the
     /// least recently used one goes, or regions are mapped by remapping.
     pub views: usize,
+}
+
+impl Limits {
+    /// These limits, with another [`region_bytes`](Self#structfield.region_bytes).
+    #[must_use]
+    pub const fn region_bytes(self, region_bytes: u64) -> Self {
+        Self { region_bytes, ..self }
+    }
+
+    /// These limits, with another [`regions`](Self#structfield.regions).
+    #[must_use]
+    pub const fn regions(self, regions: usize) -> Self {
+        Self { regions, ..self }
+    }
+
+    /// These limits, with another [`mappings`](Self#structfield.mappings).
+    #[must_use]
+    pub const fn mappings(self, mappings: usize) -> Self {
+        Self { mappings, ..self }
+    }
+
+    /// These limits, with another [`frozen_mapped_bytes`](Self#structfield.frozen_mapped_bytes).
+    #[must_use]
+    pub const fn frozen_mapped_bytes(self, frozen_mapped_bytes: u64) -> Self {
+        Self { frozen_mapped_bytes, ..self }
+    }
+
+    /// These limits, with another [`views`](Self#structfield.views).
+    #[must_use]
+    pub const fn views(self, views: usize) -> Self {
+        Self { views, ..self }
+    }
 }
 
 impl Default for Limits {

@@ -75,12 +75,14 @@ static RESERVATIONS: AtomicU64 = AtomicU64::new(0);
 /// How many system calls the library has made in this process: reservations, mappings, unmappings, holes punched.
 ///
 /// A warm map or unmap makes none; take the difference around one to see.
+#[cfg(feature = "internals")]
 pub fn calls() -> u64 {
     CALLS.load(Ordering::Relaxed)
 }
 
 /// How many address ranges the library has reserved in this process: one for each memory, and one for each view that
 /// was built besides its first.
+#[cfg(feature = "internals")]
 pub fn reservations() -> u64 {
     RESERVATIONS.load(Ordering::Relaxed)
 }

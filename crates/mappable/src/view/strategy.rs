@@ -9,6 +9,7 @@ use crate::region::RESERVATION;
 
 /// How regions get into a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Strategy {
     /// Another view is made current: no system call once the view is there. It is built when the same is mapped for the
     /// second time; the first time is by remapping, or by exchanging bytes where the region is small and comes again.

@@ -221,7 +221,7 @@ on_every_baseline_setup! {
         assert_eq!(core.map(&mut store, first, 4 * G, 2 * G), DONE);
         assert_eq!(core.map(&mut store, second, 5 * G, 2 * G), OVERLAPS);
         assert_eq!(core.unmap(&mut store, first, 5 * G), MISMATCH);
-        store.data_mut().mappable().set_limits(Limits { mappings: 1, ..Limits::default() });
+        store.data_mut().mappable().set_limits(Limits::default().mappings(1));
         assert_eq!(core.map(&mut store, second, 8 * G, 2 * G), OVER_QUOTA);
         assert_eq!(core.unmap(&mut store, first, 4 * G), DONE);
         for at in [END, END - G, u32::MAX - G + 1] {

@@ -13,8 +13,7 @@ const EXHAUSTED: i64 = 2;
 
 fn limit(world: &mut World, region_bytes: u64, regions: usize) {
     // The canary counts too.
-    let limits =
-        Limits { region_bytes: region_bytes.saturating_add(GRANULE), regions: regions + 1, ..Limits::default() };
+    let limits = Limits::default().region_bytes(region_bytes.saturating_add(GRANULE)).regions(regions + 1);
     world.store.data_mut().mappable.set_limits(limits);
 }
 
@@ -91,7 +90,7 @@ on_every_setup! {
 
     fn mapped_regions_are_counted(setup) {
         let (mut world, guest) = World::with_guest(setup);
-        let limits = Limits { mappings: 2, ..Limits::default() };
+        let limits = Limits::default().mappings(2);
         world.store.data_mut().mappable.set_limits(limits);
         let regions: Vec<_> = (0..3).map(|_| guest.allocate(&mut world, GRANULE).unwrap()).collect();
         let first = guest.map(&mut world, regions[0], 3 * G, G).unwrap();
@@ -107,7 +106,7 @@ on_every_setup! {
     fn regions_whose_mapping_was_dropped_are_counted_while_they_are_shown(setup) {
         let mut world = World::new(setup);
         let (a, b) = world.pair();
-        let limits = Limits { mappings: 2, ..Limits::default() };
+        let limits = Limits::default().mappings(2);
         world.store.data_mut().mappable.set_limits(limits);
         for at in [3 * G, 4 * G] {
             let mapping = a.mapped(&mut world, at, 1, 0x51);
@@ -152,7 +151,7 @@ on_every_setup! {
 
     fn frozen_bytes_that_are_mapped_are_counted(setup) {
         let (mut world, guest) = World::with_guest(setup);
-        let limits = Limits { frozen_mapped_bytes: 3 * GRANULE, ..Limits::default() };
+        let limits = Limits::default().frozen_mapped_bytes(3 * GRANULE);
         world.store.data_mut().mappable.set_limits(limits);
         let frozen = guest.frozen(&mut world, 4 * G, 2, 0x41);
         let clone = guest.clone_frozen(&mut world, frozen).unwrap();
@@ -172,18 +171,18 @@ on_every_setup! {
     fn a_store_has_no_more_views_than_it_may(setup) {
         let (mut world, guest) = World::with_guest(setup);
         let (mut other, bystander) = World::with_guest(setup);
-        world.store.data_mut().mappable.set_limits(Limits { views: 0, ..Limits::default() });
+        world.store.data_mut().mappable.set_limits(Limits::default().views(0));
         for (world, guest, may) in [(&mut world, &guest, false), (&mut other, &bystander, true)] {
             let region = guest.mapped(world, 4 * G, 2, 0x43);
             let mut region = guest.unmap(world, region, 4 * G, 2 * G).unwrap();
-            let before = mappable::system_calls();
+            let before = mappable::internals::system_calls();
             for _ in 0..3 {
                 let mapping = guest.map(world, region, 4 * G, 2 * G).unwrap();
                 guest.expect(world, 4 * G, 2 * G, 0x43);
                 region = guest.unmap(world, mapping, 4 * G, 2 * G).unwrap();
             }
             // Other tests run beside this one, so calls are only counted as the least there were.
-            let remapped = mappable::system_calls() - before >= 6;
+            let remapped = mappable::internals::system_calls() - before >= 6;
             assert!(remapped || may || setup.way() == Setup::Copy, "three maps and unmaps without views are six calls");
         }
     }
@@ -201,7 +200,7 @@ on_every_baseline_setup! {
     fn what_the_host_makes_for_a_guest_is_charged_if_it_says_so(setup) {
         let runtime = setup.runtime();
         let mut context = runtime.context();
-        let limits = Limits { region_bytes: 3 * GRANULE, regions: 4, ..Limits::default() };
+        let limits = Limits::default().region_bytes(3 * GRANULE).regions(4);
         context.set_limits(limits);
         assert_eq!(context.limits(), limits);
         let region = context.allocate_at_least(2 * GRANULE - 1).unwrap();

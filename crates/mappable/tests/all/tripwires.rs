@@ -11,7 +11,7 @@ use wasmtime::{
     Store, StoreContextMut, Trap,
 };
 
-use crate::support::{END, G, MapError, PAGES, Setup, World, trap_is, trapped};
+use crate::support::{END, G, MapError, PAGES, Setup, State, World, trap_is, trapped};
 
 /// A memory of two faces: which one it shows is the test's to say.
 pub(crate) struct Faces {
@@ -523,6 +523,19 @@ fn child(name: &str) -> std::process::ExitStatus {
 fn out_of_bounds_on_a_stale_base_is_a_trap() {
     let status = child("tripwires::child_out_of_bounds_on_a_stale_base");
     assert!(status.success(), "the process ended: {status}");
+}
+
+#[test]
+fn in_a_store_by_the_runtime_a_placement_is_larger_than_the_engines_allowance() {
+    let mut world = World::new(Setup::Swap);
+    let allowance = Store::new(world.runtime().engine(), ()).hostcall_fuel();
+    let enough = world.runtime().store(State::new(world.runtime())).hostcall_fuel();
+    world.set_hostcall_fuel(enough);
+    let guest = world.guest();
+    let pages = u32::try_from(allowance / GRANULE as usize).unwrap() + 1;
+    assert_eq!(guest.grow(&mut world, pages), PAGES as i32);
+    let region = guest.allocate(&mut world, GRANULE).unwrap();
+    guest.map(&mut world, region, END, pages * G).unwrap();
 }
 
 /// What `Runtime::context` warns of.

@@ -151,10 +151,10 @@ fn a_view_that_is_not_built_takes_no_others_place() {
     let fixture = Fixture::new(Setup::NoViews, builder.build().unwrap());
     let component = fixture.compile(&wat::guest("16"));
     let hop = |store: &mut Store<State>, guest: &Guest, region: u32| {
-        let before = mappable::system_calls();
+        let before = mappable::internals::system_calls();
         let mapping = guest.map(store, region, 4 * G, G).unwrap();
         let region = guest.unmap(store, mapping, 4 * G, G).unwrap();
-        (region, mappable::system_calls() - before)
+        (region, mappable::internals::system_calls() - before)
     };
     let begin = || {
         let mut store = Store::new(fixture.runtime.engine(), State::new(&fixture.runtime));

@@ -138,7 +138,7 @@ fn there_are_more_views_than_are_offered_at_once() {
 
 #[test]
 fn a_quota_holds_whoever_maps() {
-    let limits = Limits { mappings: 2, ..Limits::default() };
+    let limits = Limits::default().mappings(2);
     let mut world = World::with(MappingMode::Auto, "16", limits, 128);
     let regions = [0; 3].map(|_| world.call(A, "allocate", &[1]));
     for _ in 0..2 {
@@ -161,7 +161,7 @@ fn a_quota_holds_whoever_maps() {
     assert_eq!(world.call(A, "map", &[regions[2], 5 * G, G]), over_quota);
     assert_eq!(world.call(B, "map", &[regions[2], 5 * G, G]), 0);
     assert_eq!(world.word(layout::MAPPED), 2);
-    world.store.data_mut().mappable.set_limits(Limits { mappings: 1, ..limits });
+    world.store.data_mut().mappable.set_limits(limits.mappings(1));
     assert_eq!(world.call(A, "unmap", &[regions[0], 4 * G]), 0);
     assert_eq!(world.call(A, "map", &[regions[0], 4 * G, G]), over_quota);
 }
@@ -339,7 +339,7 @@ fn traps_name_the_instance() {
 
 #[test]
 fn there_are_as_many_regions_as_have_numbers() {
-    let limits = Limits { regions: usize::MAX, region_bytes: u64::MAX, ..Limits::default() };
+    let limits = Limits::default().regions(usize::MAX).region_bytes(u64::MAX);
     let mut world = World::with(MappingMode::Copy, "16", limits, 128);
     let last = world.call(A, "allocate", &[2]);
     let context = &mut world.store.data_mut().mappable;

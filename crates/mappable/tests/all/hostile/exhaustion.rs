@@ -11,8 +11,7 @@ use crate::wat;
 
 /// What the attacker's store may have, besides the canary in it.
 fn limit(scene: &mut Scene, limits: Limits) {
-    let limits =
-        Limits { region_bytes: limits.region_bytes.saturating_add(GRANULE), regions: limits.regions + 1, ..limits };
+    let limits = limits.region_bytes(limits.region_bytes.saturating_add(GRANULE)).regions(limits.regions + 1);
     scene.world.data_mut().mappable.set_limits(limits);
 }
 
@@ -28,7 +27,7 @@ on_every_setup! {
     fn a_guest_that_takes_all_its_bytes_is_told_so(setup) {
         let mut scene = Scene::new(setup);
         let attacker = scene.attacker(("", ""));
-        limit(&mut scene, Limits { region_bytes: 20 * GRANULE, ..Limits::default() });
+        limit(&mut scene, Limits::default().region_bytes(20 * GRANULE));
         let mut taken = vec![];
         let error = loop {
             match allocate(&mut scene, &attacker, 3) {
@@ -80,7 +79,7 @@ on_every_setup! {
     fn a_guest_that_maps_all_that_it_may_is_told_so(setup) {
         let mut scene = Scene::new(setup);
         let attacker = scene.attacker(("", ""));
-        limit(&mut scene, Limits { mappings: 4, ..Limits::default() });
+        limit(&mut scene, Limits::default().mappings(4));
         let mut mapped = vec![];
         for at in 0..4 {
             let region = scene.lend(&attacker, 1);
@@ -100,7 +99,7 @@ on_every_setup! {
     fn a_guest_can_have_no_more_copied_for_it_than_it_may_map_frozen(setup) {
         let mut scene = Scene::new(setup);
         let attacker = scene.attacker(("", ""));
-        limit(&mut scene, Limits { frozen_mapped_bytes: 4 * GRANULE, ..Limits::default() });
+        limit(&mut scene, Limits::default().frozen_mapped_bytes(4 * GRANULE));
         let mappings = [AT, AT + 2 * G].map(|at| {
             let reference = scene.lend_frozen(&attacker);
             attacker.map_frozen(&mut scene.world, reference, at, 2 * G).unwrap()
@@ -162,7 +161,7 @@ on_every_setup! {
             let fixture: &'static Fixture = Box::leak(Box::new(Fixture::new(setup, runtime.build().unwrap())));
             let mut scene = Scene::on(fixture);
             let attacker = scene.attacker(("", ""));
-            limit(&mut scene, Limits { views: of_store, ..Limits::default() });
+            limit(&mut scene, Limits::default().views(of_store));
             for round in 0..20 {
                 let mut mapped = vec![];
                 for n in 0..4 {

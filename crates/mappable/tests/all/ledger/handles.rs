@@ -217,7 +217,7 @@ on_every_setup! {
 
     fn tables_grow_and_numbers_are_used_again(setup) {
         let (mut world, guest) = World::with_guest(setup);
-        world.data_mut().mappable.set_limits(Limits { regions: 1 << 20, region_bytes: u64::MAX, ..Limits::default() });
+        world.data_mut().mappable.set_limits(Limits::default().regions(1 << 20).region_bytes(u64::MAX));
         let whole = guest.allocate(&mut world, GRANULE).unwrap();
         let reference = guest.freeze(&mut world, whole);
         for round in 0..3 {
@@ -240,7 +240,7 @@ on_every_setup! {
         // 70,000, where a ledger's records end at 65,536.
         const MANY: usize = 70_000;
         let (mut world, guest) = World::with_guest(setup);
-        world.data_mut().mappable.set_limits(Limits { regions: 1 << 20, region_bytes: u64::MAX, ..Limits::default() });
+        world.data_mut().mappable.set_limits(Limits::default().regions(1 << 20).region_bytes(u64::MAX));
         let whole = guest.allocate(&mut world, GRANULE).unwrap();
         let reference = guest.freeze(&mut world, whole);
         let mut clones = vec![];

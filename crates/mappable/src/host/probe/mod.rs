@@ -42,15 +42,12 @@ impl From<wasmtime::Error> for ProbeError {
     }
 }
 
-const PROBE: &str = r#"(module
-    (memory (export "memory") 3)
-    (func (export "refresh") (result i32) (memory.grow (i32.const 0)))
-    (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0)))
-    (func (export "store") (param i32 i32) (i32.store8 (local.get 0) (local.get 1))))"#;
-
-/// The memories whose base the engine must hold to be constant, and one with a maximum whose base may move.
-const FIXED: &str = "(module (memory (export \"memory\") 2 4))";
-const FIXED_SIZE: &str = "(module (memory (export \"memory\") 2 2))";
+/// The guest: a memory without a maximum, and functions that refresh its base, load and store.
+const GUEST: &[u8] = include_bytes!("guest.wasm");
+/// A memory whose base the engine must hold to be constant, because it has a maximum.
+const BOUNDED: &[u8] = include_bytes!("bounded.wasm");
+/// The same for one that can't grow.
+const FIXED: &[u8] = include_bytes!("fixed.wasm");
 
 /// Runs the probe on an engine whose memories `driving` should know. Answers whether a guest's store into a frozen
 /// mapping traps; if not, it has gone to the mapping's own copy.
@@ -67,9 +64,9 @@ pub(super) fn run(engine: &Engine, backing: &Arc<Backing>, driving: &DriverConfi
     }
     let driving = DriverConfig { remap_only: false, views_per_memory: 4, ..driving.clone() };
     let stores_trap = map(&mut guest, memory, backing, &driving)?;
-    for (text, what) in [(FIXED, "a maximum"), (FIXED_SIZE, "one size")] {
+    for (module, what) in [(BOUNDED, "a maximum"), (FIXED, "one size")] {
         let mut store = Store::new(engine, ());
-        let memory = instantiate(engine, &mut store, text)?.1;
+        let memory = instantiate(engine, &mut store, module)?.1;
         if find(memories, &memory, &store)?.strategy() != Ok(fixed) {
             return Err(ProbeError::Movability(what, fixed));
         }
@@ -92,7 +89,7 @@ impl Guest {
         // Whatever interruption the embedder has configured is not meant for the probe.
         let _ = store.set_fuel(u64::MAX);
         store.set_epoch_deadline(u64::MAX / 2);
-        let (instance, memory) = instantiate(engine, &mut store, PROBE)?;
+        let (instance, memory) = instantiate(engine, &mut store, GUEST)?;
         let refresh = instance.get_typed_func(&mut store, "refresh")?;
         let load = instance.get_typed_func(&mut store, "load")?;
         let write = instance.get_typed_func(&mut store, "store")?;
@@ -183,9 +180,8 @@ fn map(
     Ok(stores_trap)
 }
 
-fn instantiate(engine: &Engine, store: &mut Store<()>, text: &str) -> Result<(Instance, WasmMemory), ProbeError> {
-    let binary = wat::parse_str(text).map_err(wasmtime::Error::new)?;
-    let module = Module::from_binary(engine, &binary)?;
+fn instantiate(engine: &Engine, store: &mut Store<()>, module: &[u8]) -> Result<(Instance, WasmMemory), ProbeError> {
+    let module = Module::from_binary(engine, module)?;
     let instance = Instance::new(&mut *store, &module, &[])?;
     let memory = instance.get_memory(&mut *store, "memory").ok_or(ProbeError::ForeignMemory)?;
     Ok((instance, memory))
@@ -195,3 +191,6 @@ fn instantiate(engine: &Engine, store: &mut Store<()>, text: &str) -> Result<(In
 fn find(memories: &Arc<Memories>, memory: &WasmMemory, store: &Store<()>) -> Result<Arc<Memory>, ProbeError> {
     memories.find(memory.data_ptr(store).addr()).ok_or(ProbeError::ForeignMemory)
 }
+
+#[cfg(test)]
+mod tests;
