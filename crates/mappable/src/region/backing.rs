@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::HugePages;
-use super::extent::{AllocationId, Extent, block};
+use super::extent::{AllocationId, Extent};
 use super::idle::IdleRanges;
 use super::ranges::{FileRange, Ranges};
+use super::region_block::RegionBlock;
 use super::touched::Runs;
 use crate::sys::{Access, File, Space};
 
@@ -96,7 +97,7 @@ impl Backing {
     pub(crate) fn take(self: &Arc<Self>, len: u64) -> Option<Extent> {
         let block = match &self.file {
             Some(_) => None,
-            None => Some(block(len)?),
+            None => Some(RegionBlock::new(len)?),
         };
         let range = self.ranges().take(len)?;
         Some(self.extent(range, block))
@@ -112,7 +113,7 @@ impl Backing {
     }
 
     /// A new allocation.
-    fn extent(self: &Arc<Self>, range: FileRange, block: Option<Box<[u8]>>) -> Extent {
+    fn extent(self: &Arc<Self>, range: FileRange, block: Option<RegionBlock>) -> Extent {
         Extent::new(self, AllocationId(self.next()), range, block)
     }
 

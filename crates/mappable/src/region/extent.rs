@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::backing::{Backing, FileId, RecycledRange, Source};
 use super::ranges::FileRange;
+use super::region_block::RegionBlock;
 use crate::sys::HUGE_PAGE;
 use crate::tuning::MAX_WRITTEN;
 
@@ -24,7 +25,7 @@ pub(crate) struct Extent {
     allocation: AllocationId,
     range: FileRange,
     /// The bytes, as many as the range has, where the backing is no file.
-    block: Option<Box<[u8]>>,
+    block: Option<RegionBlock>,
 }
 
 impl Extent {
@@ -32,7 +33,7 @@ impl Extent {
         backing: &Arc<Backing>,
         allocation: AllocationId,
         range: FileRange,
-        block: Option<Box<[u8]>>,
+        block: Option<RegionBlock>,
     ) -> Self {
         Self { backing: Arc::clone(backing), allocation, range, block }
     }
@@ -141,7 +142,7 @@ impl Extent {
         let mut block_high = None;
         if let Some(all) = &self.block {
             let (first, rest) = all.split_at(usize::try_from(at).ok()?);
-            let [mut low, mut high] = [block(low.len())?, block(high.len())?];
+            let [mut low, mut high] = [RegionBlock::new(low.len())?, RegionBlock::new(high.len())?];
             low.copy_from_slice(first);
             high.copy_from_slice(rest);
             (self.block, block_high) = (Some(low), Some(high));
@@ -157,7 +158,7 @@ impl Extent {
         let siblings = Arc::ptr_eq(&self.backing, &high.backing) && self.allocation == high.allocation;
         let Some(range) = self.range.joined(high.range).filter(|_| siblings) else { return Err(high) };
         if let (Some(first), Some(rest)) = (&self.block, &high.block) {
-            let Some(mut both) = block(range.len()) else { return Err(high) };
+            let Some(mut both) = RegionBlock::new(range.len()) else { return Err(high) };
             let (low, high) = both.split_at_mut(first.len());
             low.copy_from_slice(first);
             high.copy_from_slice(rest);
@@ -201,11 +202,6 @@ impl Drop for Extent {
             self.backing.free(self.range);
         }
     }
-}
-
-/// `len` bytes of the process's heap that read as zero.
-pub(super) fn block(len: u64) -> Option<Box<[u8]>> {
-    bytemuck::allocation::try_zeroed_slice_box(usize::try_from(len).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -205,7 +205,10 @@ impl FrozenRegion {
     }
 }
 
-/// A host's reference to frozen bytes: a `[u8]` that never changes.
+/// A host's reference to frozen bytes: a `[u8]` that never changes, and that is aligned as [`Mappable::bytes`] are.
+///
+/// The host reads any part of it by index. A part that it keeps or passes on as a reference of its own is a
+/// [`slice`](Frozen::slice) of whole granules, or a slice of what took the reference over, such as `bytes::Bytes`.
 ///
 /// It is the host's side of the WIT resource `frozen`. Cloning is O(1); clones and slices go to other threads and, with
 /// [`MappableCtx::insert_frozen`](crate::MappableCtx::insert_frozen), to any number of stores. The memory is freed with
@@ -314,15 +317,14 @@ impl Frozen {
     }
 }
 
-/// So that a reference is the bytes of other libraries' types (`bytes::Bytes::from_owner`) without a copy.
+/// The bytes, for types of other libraries that take an owner over without a copy.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// fn sum(bytes: impl AsRef<[u8]>) -> u32 {
-///     bytes.as_ref().iter().map(|&byte| u32::from(byte)).sum()
-/// }
 /// # let runtime = mappable::Runtime::new()?;
-/// assert_eq!(sum(runtime.allocate_from(&[1, 2, 3])?.freeze()?), 6);
+/// let frozen = runtime.allocate_from(b"head and body")?.freeze()?;
+/// let body = bytes::Bytes::from_owner(frozen).slice(9..13);
+/// assert_eq!(body, "body");
 /// # Ok(())
 /// # }
 /// ```

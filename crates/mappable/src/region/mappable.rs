@@ -117,7 +117,9 @@ impl Mappable {
     /// The region's bytes.
     ///
     /// The first look maps the region into the host's address space (one or two system calls, kept until the region
-    /// is dropped, split or joined); from then on it costs nothing.
+    /// is dropped, split or joined); from then on it costs nothing. The slice begins at a page of the host, or where regions
+    /// are mapped by copying at a multiple of 16: it is aligned for every plain type, and so is each offset that is a multiple
+    /// of the type's own alignment ([`Mappable::as_pod_at`]).
     ///
     /// # Errors
     ///

@@ -24,7 +24,9 @@ mod held;
 mod huge;
 mod idle;
 mod mappable;
+mod pod;
 mod ranges;
+mod region_block;
 pub(crate) mod touched;
 
 pub(crate) use address_space::{GUARD, RESERVATION, SPAN};
@@ -39,6 +41,7 @@ pub(crate) use held::{Account, Charged, Held};
 pub use huge::HugePages;
 pub use mappable::Mappable;
 pub(crate) use mappable::check_part;
+pub use pod::PodError;
 pub(crate) use ranges::FileRange;
 
 /// The size of a granule in bytes: one page of WebAssembly. Region sizes and placements are multiples of it, so

@@ -26,6 +26,7 @@ mod stages;
 mod streams;
 mod threat_model;
 mod tripwires;
+mod typed;
 mod wit;
 
 use mappable_testing::{image, support, wat};
