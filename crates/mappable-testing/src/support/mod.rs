@@ -14,6 +14,7 @@ use wasmtime::{Config, ResourceLimiterAsync, Store, StoreContextMut, Trap};
 use crate::wat;
 
 mod closed;
+mod compiled;
 mod guest;
 mod wrong;
 pub use closed::closed;
@@ -398,9 +399,10 @@ pub struct Fixture {
 impl Fixture {
     pub fn new(setup: Setup, runtime: Runtime) -> Self {
         let linker = linker(&runtime);
-        let guest = runtime.compile(setup.text(&wat::guest(setup.memory())).as_bytes()).unwrap();
+        let text = setup.text(&wat::guest(setup.memory()));
+        let guest = compiled::component(setup, &runtime, &text);
         let canary = Mutex::new(Canary::new(&runtime, &linker, &guest));
-        let components = Mutex::new(HashMap::from([(setup.text(&wat::guest(setup.memory())), guest)]));
+        let components = Mutex::new(HashMap::from([(text, guest)]));
         Self { setup, runtime, linker, components, canary }
     }
 
@@ -415,7 +417,7 @@ impl Fixture {
         if let Some(component) = components.get(text) {
             return component.clone();
         }
-        let component = self.runtime.compile(text.as_bytes()).unwrap();
+        let component = compiled::component(self.setup, &self.runtime, text);
         components.insert(text.to_owned(), component.clone());
         component
     }
