@@ -83,7 +83,9 @@ use core_modules::patch::Patched;
 pub use core_modules::patch::preloaded;
 pub use error::{Bug, ImportError, LowerError, MemoryFault, ReadError, RewriteError, ShapeFault, Site, Unguarded};
 pub use gate::{Gate, GateKeyError};
+use ledger::analysis::Judgement;
 
+pub use ledger::function::{FunctionReport, Route};
 pub use ledger::obstacle::{Obstacle, Opening, Reason};
 pub use ledger::unsound::{Mention, Place, Private, Unsound};
 pub use package::MARK;
@@ -199,12 +201,17 @@ fn rewrite_behind<'a>(
     };
     let renames = gate::Renames::new(&facts.root_imports, gate)?;
     let patched = Patched::new(component, &facts, settings.bound, settings.preload)?;
-    let Some(types) = types else { return baseline(patched, &renames, None) };
+    let Some(types) = types else { return baseline(patched, &renames, None, Vec::new()) };
     let wanted = ledger::analysis::Settings { lists: settings.lists };
-    let obstacle = match walker.finish(&facts, types.as_ref(), wanted)? {
-        Ok(analysis) if analysis.is_identity() => return baseline(patched, &renames, None),
+    let Judgement { outcome, functions } = walker.finish(&facts, types.as_ref(), wanted)?;
+    let obstacle = match outcome {
+        Ok(analysis) if analysis.is_identity() => return baseline(patched, &renames, None, functions),
         Ok(analysis) => match by_ledger(&patched, &analysis, &renames, gate) {
-            Ok((bytes, report)) => return Ok(Rewritten { bytes: Cow::Owned(bytes), report }),
+            Ok(bytes) => {
+                let tier = TierReport::ledger(&analysis);
+                let report = report::report(&patched, tier, functions, |_, _, _| Some(RefreshReport::Ledger))?;
+                return Ok(Rewritten { bytes: Cow::Owned(bytes), report });
+            }
             Err(RewriteError::NotClosed { obstacle }) => obstacle,
             Err(error) if settings.tier == Tier::Ledger => return Err(error),
             Err(error) => Box::new(Obstacle::of_root(Reason::Broken(error.to_string()))),
@@ -213,7 +220,7 @@ fn rewrite_behind<'a>(
     };
     match settings.tier {
         Tier::Ledger => Err(RewriteError::NotClosed { obstacle }),
-        _ => baseline(patched, &renames, Some(*obstacle)),
+        _ => baseline(patched, &renames, Some(*obstacle), functions),
     }
 }
 
@@ -222,10 +229,11 @@ fn baseline<'a>(
     patched: Patched<'_, 'a>,
     renames: &gate::Renames,
     obstacle: Option<Obstacle>,
+    functions: Vec<Vec<FunctionReport>>,
 ) -> Result<Rewritten<'a>, RewriteError> {
     let found = verify::refreshes(patched.facts());
     let plan = plan::Plan::new(patched.facts(), &found)?;
-    let report = report::report(&patched, TierReport::Baseline { obstacle }, |number, nth, lower| {
+    let report = report::report(&patched, TierReport::Baseline { obstacle }, functions, |number, nth, lower| {
         if let Ok(core_instance) = *found.get(number)?.get(nth)? {
             return Some(RefreshReport::Present { core_instance });
         }
@@ -249,7 +257,7 @@ fn by_ledger(
     analysis: &ledger::analysis::Analysis,
     renames: &gate::Renames,
     gate: &Gate,
-) -> Result<(Vec<u8>, Report), RewriteError> {
+) -> Result<Vec<u8>, RewriteError> {
     let emitted = ledger::emit::emit(patched, analysis, renames, gate)?;
     if let Some(module) = emitted.guests.iter().find(|module| emitted.trusted.has(module)) {
         let component = patched.component_of(module)?;
@@ -269,8 +277,7 @@ fn by_ledger(
         }
         other => other,
     })?;
-    let report = report::report(patched, TierReport::ledger(analysis), |_, _, _| Some(RefreshReport::Ledger))?;
-    Ok((emitted.bytes, report))
+    Ok(emitted.bytes)
 }
 
 /// [`inspect_with`] with the default settings.

@@ -6,6 +6,7 @@ use crate::core_modules::patch::Patched;
 use crate::error::{RewriteError, broken};
 use crate::gate;
 use crate::ledger::analysis::{Analysis, CanonRole};
+use crate::ledger::function::{FunctionReport, Route};
 use crate::ledger::obstacle::Obstacle;
 use crate::path::ComponentPath;
 use crate::tree::read::{ComponentFacts, Lower};
@@ -89,6 +90,9 @@ pub struct ComponentReport {
     pub lowers: Vec<LowerReport>,
     /// The core modules that it defines.
     pub modules: Vec<ModuleReport>,
+    /// The functions that it lifts and lowers, in order, if the tier was to be chosen ([`Tier::Auto`](crate::Tier::Auto))
+    /// or forced to the ledger's, and the tree was followed to its end.
+    pub functions: Vec<FunctionReport>,
 }
 
 /// A lower of a swapping function.
@@ -149,10 +153,19 @@ pub enum RefreshReport {
 pub(crate) fn report(
     patched: &Patched<'_, '_>,
     tier: TierReport,
+    mut functions: Vec<Vec<FunctionReport>>,
     refresh: impl Fn(usize, usize, &Lower) -> Option<RefreshReport>,
 ) -> Result<Report, RewriteError> {
     let facts = patched.facts();
-    let components = facts.components.iter().enumerate().map(|(number, facts)| {
+    if let TierReport::Baseline { .. } = tier {
+        // What could go by the ledger doesn't.
+        let functions = functions.iter_mut().flatten();
+        functions.filter(|function| function.route == Route::Ledger).for_each(|function| {
+            function.route = Route::Baseline { why: None };
+        });
+    }
+    functions.resize_with(facts.components.len(), Vec::new);
+    let components = facts.components.iter().zip(functions).enumerate().map(|(number, (facts, functions))| {
         let lowers = facts.lowers.iter().enumerate().map(|(nth, lower)| {
             let refresh = refresh(number, nth, lower).ok_or_else(|| broken!("a lower has no refresh planned"))?;
             lower_report(facts, lower, refresh)
@@ -169,6 +182,7 @@ pub(crate) fn report(
             name: facts.name.map(str::to_owned),
             lowers: lowers.collect::<Result<_, RewriteError>>()?,
             modules: modules.collect(),
+            functions,
         })
     });
     let imports = facts.root_imports.iter().filter(|name| gate::is_public(name));

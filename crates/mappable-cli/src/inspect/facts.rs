@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use mappable::rewrite::{BOUNDED_PAGES, ComponentReport, LowerReport, MemoryType, RefreshReport, Report, TierReport};
+use mappable::rewrite::{
+    BOUNDED_PAGES, ComponentReport, FunctionReport, LowerReport, MemoryType, RefreshReport, Report, Route, TierReport,
+};
 use mappable::{MemoryShape, Strategy, strategy_for};
 use serde::Serialize;
 
@@ -17,7 +19,10 @@ pub(super) struct Facts {
     /// The outermost component's imports of our package.
     pub(super) imports: Vec<String>,
     pub(super) tier: Tier,
+    /// Those that change what is mapped.
     pub(super) functions: Vec<Function>,
+    /// All that a component calls or offers, and which way the calls go.
+    pub(super) calls: Vec<Call>,
     pub(super) memories: Vec<Memory>,
     /// How many loops find the base of their memory loaded.
     pub(super) preloads: usize,
@@ -78,6 +83,19 @@ pub(super) struct Function {
     pub(super) refresh_function: Option<u32>,
 }
 
+/// A function that a component calls or offers.
+#[derive(Serialize)]
+pub(super) struct Call {
+    pub(super) component: String,
+    pub(super) function: String,
+    /// `calls` or `offers`.
+    pub(super) side: &'static str,
+    /// `engine`, `baseline` or `ledger`: who carries its handles and lists.
+    pub(super) route: &'static str,
+    /// Why it doesn't go by the ledger, where that is about this function.
+    pub(super) why: Option<String>,
+}
+
 /// A linear memory.
 #[derive(Serialize)]
 pub(super) struct Memory {
@@ -103,6 +121,7 @@ impl Facts {
             imports: report.gated_imports.iter().map(|import| import.name.clone()).collect(),
             tier: Tier::from(&report.tier),
             functions: report.lowers().map(|(component, lower)| function(component, lower)).collect(),
+            calls: report.components.iter().flat_map(calls).collect(),
             memories: report.components.iter().flat_map(memories).collect(),
             preloads: modules.map(|module| module.preloads).sum(),
         }
@@ -124,12 +143,35 @@ fn function(component: &ComponentReport, lower: &LowerReport) -> Function {
     };
     Function {
         component: title(component),
-        function: lower.function.clone().unwrap_or_else(|| "(no name)".to_owned()),
+        function: function_name(lower.function.as_deref()),
         memory: named(lower),
         core_function: lower.core_func,
         refresh_instance,
         refresh_function,
     }
+}
+
+fn calls(component: &ComponentReport) -> impl Iterator<Item = Call> {
+    component.functions.iter().map(|function| call(component, function))
+}
+
+fn call(component: &ComponentReport, function: &FunctionReport) -> Call {
+    let (route, why) = match &function.route {
+        Route::Engine { why } => ("engine", why.as_ref()),
+        Route::Baseline { why } => ("baseline", why.as_ref()),
+        _ => ("ledger", None),
+    };
+    Call {
+        component: title(component),
+        function: function_name(function.function.as_deref()),
+        side: if function.lift { "offers" } else { "calls" },
+        route,
+        why: why.map(ToString::to_string),
+    }
+}
+
+fn function_name(name: Option<&str>) -> String {
+    name.unwrap_or("(no name)").to_owned()
 }
 
 /// A memory as its component sees it.

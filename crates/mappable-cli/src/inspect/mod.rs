@@ -8,13 +8,15 @@ use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
 use mappable::rewrite;
 
-use self::facts::{Facts, Memory, Tier};
+use self::facts::{Call, Facts, Memory, Tier};
 use crate::failure::{Exit, fail};
 use crate::{files, table};
 
 /// Say what mapping a component does, where its refreshes are, and how its memories can be mapped into
 ///
-/// Says for each function that changes what is mapped where the rewriter puts its refresh, and for each memory by which
+/// Rewrites and checks the component as `compile` does, and throws away what was written. Says for each function that a
+/// component calls or offers who carries its handles and lists (the engine, the baseline tier, the ledger), and what
+/// keeps it from the ledger. Says for each function that changes what is mapped where the rewriter puts its refresh, and for each memory by which
 /// strategy regions get into it: swap (another view is made current, no system call), remap (pages are mapped over, a
 /// system call), or not at all, and why. A memory that nothing is mapped into gets a maximum, so that it costs nothing
 /// that others can be; loops on the others get a preload in front of them, a load that spares them more.
@@ -70,6 +72,7 @@ fn describe(name: &str, facts: &Facts) -> String {
         if !matches!(facts.tier, Tier::Baseline { obstacle: None }) {
             text += &format!("\n{}", facts.tier);
         }
+        text += &calls(&facts.calls);
         if !facts.memories.is_empty() {
             text += &format!("\n\nMemories\n{}{}", memories(&facts.memories), preloads(facts.preloads));
         }
@@ -81,7 +84,7 @@ fn describe(name: &str, facts: &Facts) -> String {
     }
     text += &format!("\n{}", facts.tier);
     if facts.functions.is_empty() {
-        return text + "\nNo function in it changes what is mapped: no refresh is needed.";
+        return text + "\nNo function in it changes what is mapped: no refresh is needed." + &calls(&facts.calls);
     }
     let mut table = table::new(&["component", "function", "memory", "lowered as", "refresh"]);
     for function in &facts.functions {
@@ -94,10 +97,37 @@ fn describe(name: &str, facts: &Facts) -> String {
         table.add_row([&function.component, &function.function, &function.memory, &lowered, &refresh]);
     }
     format!(
-        "{text}\n\nFunctions that change what is mapped, each called through its refresh\n{table}\n\nMemories\n{}{}",
+        "{text}\n\nFunctions that change what is mapped, each called through its refresh\n{table}{}\n\nMemories\n{}{}",
+        calls(&facts.calls),
         memories(&facts.memories),
         preloads(facts.preloads)
     )
+}
+
+/// Which way calls go, if any is more than the engine's own business.
+fn calls(calls: &[Call]) -> String {
+    let (told, others): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.route != "engine" || call.why.is_some());
+    if told.is_empty() {
+        return String::new();
+    }
+    let mut table = table::new(&["component", "", "function", "goes by", "why not the ledger"]);
+    for call in told {
+        let why = match (&call.why, call.route) {
+            (Some(why), _) => why,
+            (None, "baseline") => "what keeps the whole tree at baseline",
+            (None, _) => "",
+        };
+        table.add_row([&call.component, call.side, &call.function, call.route, why]);
+    }
+    let others = match others.len() {
+        0 => String::new(),
+        1 => "\n1 other has neither handles of regions nor such lists: the engine's adapters carry its values."
+            .to_owned(),
+        n => format!(
+            "\n{n} others have neither handles of regions nor such lists: the engine's adapters carry their values."
+        ),
+    };
+    format!("\n\nFunctions with handles of regions, or with lists of plain data\n{table}{others}")
 }
 
 /// What is said of loops, if any is preloaded.

@@ -28,6 +28,55 @@ fn says_what_a_stage_maps() {
     assert!(facts["preloads"].as_u64().unwrap() > 0, "{facts}");
 }
 
+/// Two components that hand a list over; in the second text the outer one exports the function too.
+fn lists(exported: bool) -> String {
+    let core = r#"
+        (core module $m (memory (export "memory") 1)
+          (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+          (func (export "sum") (param i32 i32)))
+        (core instance $m (instantiate $m))
+        (alias core export $m "memory" (core memory $memory))
+        (alias core export $m "realloc" (core func $realloc))"#;
+    let export = if exported { r#"(export "sum" (func $o "sum"))"# } else { "" };
+    format!(
+        r#"(component
+            (component $offers {core}
+              (func $f (param "l" (list u32)) (canon lift (core func $m "sum") (memory $memory) (realloc $realloc)))
+              (export "sum" (func $f)))
+            (component $calls {core}
+              (import "sum" (func $f (param "l" (list u32))))
+              (core func (canon lower (func $f) (memory $memory))))
+            (instance $o (instantiate $offers))
+            (instance $c (instantiate $calls (with "sum" (func $o "sum"))))
+            {export})"#
+    )
+}
+
+#[test]
+fn says_of_each_function_which_way_its_calls_go_and_why() {
+    let place = Place::new();
+    place.file("closed.wat", lists(false));
+    place.file("open.wat", lists(true));
+    let closed = place.mappable(["inspect", "closed.wat"]).succeeds();
+    for row in
+        ["| root/0 (offers) | offers | sum      | ledger  |", "| root/1 (calls)  | calls  | sum      | ledger  |"]
+    {
+        assert!(closed.stdout().contains(row), "{row:?} is not in\n{}", closed.stdout());
+    }
+    let open = place.mappable(["inspect", "open.wat"]).succeeds();
+    let why = "has a list of plain data in its type, and can be called from outside (root exports `sum`)";
+    assert_eq!(open.stdout().matches(why).count(), 2, "{}", open.stdout());
+    let facts = place.mappable(["inspect", "--json", "open.wat"]).succeeds().json();
+    let call = &facts["calls"][0];
+    assert_eq!((&call["side"], &call["route"], &call["why"]), (&"offers".into(), &"engine".into(), &why.into()));
+    // A stage alone: what its export needs keeps all of it at baseline.
+    let facts = place.mappable(["inspect", "--json", guest("blur.wasm").to_str().unwrap()]).succeeds().json();
+    let calls = facts["calls"].as_array().unwrap();
+    let own: Vec<_> = calls.iter().filter(|call| call["route"] == "baseline" && !call["why"].is_null()).collect();
+    assert!(own.iter().any(|call| call["why"].as_str().unwrap().contains("root exports")), "{own:?}");
+    assert!(calls.iter().any(|call| call["route"] == "baseline" && call["why"].is_null()), "{calls:?}");
+}
+
 #[test]
 fn says_plainly_when_nothing_maps() {
     let place = Place::new();

@@ -15,6 +15,7 @@
 pub(crate) mod analysis;
 pub(crate) mod check;
 pub(crate) mod emit;
+pub(crate) mod function;
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, reason = "the host alone uses some of it"))]
 pub mod interface;
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, reason = "the host alone uses some of it"))]

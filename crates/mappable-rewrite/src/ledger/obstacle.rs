@@ -39,6 +39,11 @@ pub enum Reason {
         /// Why there can be no bridge.
         why: &'static str,
     },
+    /// A function without handles of ours has a list of plain data, and is open. That keeps nothing else from the ledger.
+    NoWindow {
+        /// What makes it open.
+        how: Opening,
+    },
     /// A canonical built-in other than `resource.drop` is about a type with handles of ours.
     Builtin {
         /// Its name.
@@ -133,6 +138,7 @@ impl fmt::Display for Reason {
         match self {
             Reason::Open { kind, how } => write!(f, "has `{kind}` in its type, and {how}"),
             Reason::NoBridge { kind, how, why } => write!(f, "has `{kind}` in its type, {how}, and {why}"),
+            Reason::NoWindow { how } => write!(f, "has a list of plain data in its type, and {how}"),
             Reason::Builtin { builtin, kind } => write!(f, "uses `{builtin}` of a type with `{kind}` in it"),
             Reason::OtherType => f.write_str("has another type than this version knows it by"),
             Reason::Mixed => f.write_str("is one of the package's functions and something else too"),

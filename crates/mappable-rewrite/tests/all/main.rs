@@ -3,6 +3,7 @@
 mod bounded;
 mod bridges;
 mod closed;
+mod functions;
 mod golden;
 mod identity;
 mod joined;

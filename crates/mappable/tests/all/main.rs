@@ -25,6 +25,7 @@ mod settings;
 mod stages;
 mod streams;
 mod threat_model;
+mod told;
 mod tripwires;
 mod typed;
 mod wit;

@@ -34,7 +34,8 @@ pub(super) struct Class {
 
 /// What becomes of a class.
 pub(super) enum Fate {
-    Untouched,
+    /// The engine's way. If it has a list of plain data, why that doesn't go by window.
+    Untouched(Option<Reason>),
     Builtin(Builtin, Rc<Signature>),
     Wrapped(Rc<Signature>, bool),
     Obstacle(Reason),
@@ -111,14 +112,17 @@ impl Class {
     /// `no_bridges`: why the tree can have no bridges, if it can't.
     pub(super) fn fate(self, settings: Settings, no_bridges: Option<&'static str>) -> Fate {
         let Some(kind) = self.mentions else {
-            return match (self.builtin, self.opened.or(self.crosses), self.signature) {
-                (None, None, Some(signature)) if !self.disagree && self.lifted && self.lowered => {
-                    match settings.lists && signature.has_plain_lists() {
-                        true => Fate::Wrapped(signature, true),
-                        false => Fate::Untouched,
-                    }
-                }
-                _ => Fate::Untouched,
+            let Some(signature) = self.signature.filter(|signature| settings.lists && signature.has_plain_lists())
+            else {
+                return Fate::Untouched(None);
+            };
+            return match self.opened.or(self.crosses) {
+                _ if self.builtin.is_some() => Fate::Untouched(None),
+                Some(how) => Fate::Untouched(Some(Reason::NoWindow { how })),
+                None if self.disagree => Fate::Untouched(Some(Reason::TypesDisagree)),
+                // Nobody calls it, or nobody is called.
+                None if !self.lifted || !self.lowered => Fate::Untouched(None),
+                None => Fate::Wrapped(signature, true),
             };
         };
         if let Some(how) = self.opened {

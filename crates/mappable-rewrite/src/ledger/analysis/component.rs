@@ -51,6 +51,13 @@ pub(super) struct Func<'a> {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Name<'a>(pub(super) Option<&'a str>, pub(super) Option<&'a str>);
 
+impl Name<'_> {
+    pub(super) fn in_full(self) -> Option<String> {
+        let Name(instance, name) = self;
+        name.map(|name| instance.map_or_else(|| name.to_owned(), |instance| format!("{instance}#{name}")))
+    }
+}
+
 /// A component's type.
 #[derive(Clone, Copy)]
 pub(super) struct Type {

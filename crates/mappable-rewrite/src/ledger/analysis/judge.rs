@@ -8,13 +8,14 @@ use wasmparser::types::TypesRef;
 
 use super::canon::Canon;
 use super::class::Fate;
-use super::component::{Component, Func, Name, Use};
+use super::component::{Component, Func, Use};
 use super::convert::Converter;
 use super::graph::{Graph, Node};
 use super::resources::{Kinds, kinds};
 use super::walk::Walker;
-use super::{Analysis, CanonRole, ComponentRoles, Settings, Stop, Version};
+use super::{Analysis, CanonRole, ComponentRoles, Judgement, Settings, Stop, Version};
 use crate::error::{RewriteError, broken};
+use crate::ledger::function::FunctionReport;
 use crate::ledger::obstacle::{Obstacle, Opening, Reason};
 use crate::ledger::signature::Kind;
 use crate::tree::read::{ComponentFacts, Facts};
@@ -26,27 +27,29 @@ impl Walker<'_> {
         facts: &Facts<'_>,
         types: TypesRef<'_>,
         settings: Settings,
-    ) -> Result<Result<Analysis, Obstacle>, RewriteError> {
+    ) -> Result<Judgement, RewriteError> {
         if facts.components.len() != self.components.len() || self.ended.len() != self.components.len() {
             return Err(broken!("the facts are of another tree"));
         }
+        let mut functions = Vec::new();
         let judged = if self.graph.too_large() {
             Err((0, None, Reason::TooLarge))
         } else {
             let firsts = self.join_uses();
             match kinds(&mut self.graph) {
-                Ok(kinds) => self.judge(facts, types, settings, &kinds, &firsts),
+                Ok(kinds) => self.judge(facts, types, settings, &kinds, &firsts, &mut functions),
                 Err(why) => Err(why),
             }
         };
-        judged.map_or_else(
-            |(component, function, reason)| {
+        let outcome = match judged {
+            Ok(analysis) => Ok(analysis),
+            Err((component, function, reason)) => {
                 let facts = facts.components.get(component).ok_or_else(|| broken!("an obstacle in no component"))?;
                 let (component, name) = (facts.path.clone(), facts.name.map(str::to_owned));
-                Ok(Err(Obstacle { component, name, function, reason }))
-            },
-            |analysis| Ok(Ok(analysis)),
-        )
+                Err(Obstacle { component, name, function, reason })
+            }
+        };
+        Ok(Judgement { outcome, functions })
     }
 
     /// Joins what goes by one instance's type, wherever it is another's name. Gives for each the first use, and says
@@ -86,6 +89,7 @@ impl Walker<'_> {
         settings: Settings,
         kinds: &Kinds,
         firsts: &Firsts,
+        functions: &mut Vec<Vec<FunctionReport>>,
     ) -> Result<Analysis, Stop> {
         let kind = |graph: &Graph, id: ResourceId| {
             let number = graph.known_resource(id)?;
@@ -104,6 +108,7 @@ impl Walker<'_> {
         let fates = classes.into_iter().map(|(node, class)| (node, class.fate(settings, no_bridges))).collect();
 
         let mut judge = Judge { graph: &mut self.graph, components: &self.components, fates, firsts, types, kind };
+        *functions = judge.functions();
         let components = facts.components.iter().enumerate();
         let components = components.map(|(index, facts)| judge.component(index, facts)).collect::<Result<_, _>>()?;
         let bridges = judge.bridges();
@@ -131,9 +136,9 @@ impl Walker<'_> {
 
 /// What is known when components are judged, one by one.
 pub(super) struct Judge<'j, 'a, K> {
-    graph: &'j mut Graph,
+    pub(super) graph: &'j mut Graph,
     pub(super) components: &'j [Component<'a>],
-    fates: HashMap<Node, Fate>,
+    pub(super) fates: HashMap<Node, Fate>,
     firsts: &'j Firsts,
     pub(super) types: TypesRef<'j>,
     /// Which resources are ours.
@@ -286,15 +291,12 @@ type Firsts = HashMap<(usize, u32), (usize, usize)>;
 
 /// What a component calls a function, or where it has no name there, what the first does that has one.
 fn function_name(graph: &mut Graph, components: &[Component<'_>], func: &Func<'_>) -> Option<String> {
-    let in_full = |Name(instance, name): Name<'_>| {
-        name.map(|name| instance.map_or_else(|| name.to_owned(), |instance| format!("{instance}#{name}")))
-    };
-    in_full(func.name).or_else(|| {
+    func.name.in_full().or_else(|| {
         let class = graph.funcs.find(func.node);
         components.iter().find_map(|component| {
             // An export's name comes after an import's, and says more.
             let mut funcs = component.funcs.iter().rev().filter(|func| graph.funcs.find(func.node) == class);
-            funcs.find_map(|func| in_full(func.name))
+            funcs.find_map(|func| func.name.in_full())
         })
     })
 }

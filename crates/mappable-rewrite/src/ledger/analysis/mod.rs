@@ -11,6 +11,7 @@ mod canon;
 mod class;
 mod component;
 mod convert;
+mod functions;
 mod graph;
 mod instantiate;
 mod judge;
@@ -22,7 +23,8 @@ use std::collections::BTreeMap;
 pub(crate) use bridges::{Bridge, BridgeFunc, Bridges};
 pub(crate) use walk::Walker;
 
-use super::obstacle::Reason;
+use super::function::FunctionReport;
+use super::obstacle::{Obstacle, Reason};
 use super::signature::{Kind, Signature};
 
 /// What is wanted.
@@ -34,6 +36,16 @@ pub(crate) struct Settings {
 
 /// Why a tree is not the ledger's: the component's place in the facts, the function in it, and the reason.
 type Stop = (usize, Option<String>, Reason);
+
+/// What is to become of a tree, and of each function in it.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    /// Or what keeps it at baseline.
+    pub(crate) outcome: Result<Analysis, Obstacle>,
+    /// The lifts and lowers of each component, in the order of the facts, as they are if nothing else stands in the way.
+    /// Empty if the tree was not followed to its end.
+    pub(crate) functions: Vec<Vec<FunctionReport>>,
+}
 
 /// What is to become of a tree, component by component, in the order of the facts (in which they begin).
 #[derive(Debug, Default)]
