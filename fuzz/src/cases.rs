@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use arbitrary::Result;
+use mappable_testing::support::Wrong;
 
 use crate::tiers::{Allowed, Machine, Record, Script, compare};
-use crate::traps;
 use crate::trees::Tree;
 
 /// A tree, and for each script its runs, the oracle's first.
@@ -83,7 +83,7 @@ pub fn long_run(case: fn(&[u8]) -> Result<Case>) {
                     shown += of_script[0].1.shown.len();
                     for (_, record) in of_script {
                         let clean = script.misuse.is_none() && script.lapse.is_none();
-                        let trap = record.trap.as_deref().map(traps::name);
+                        let trap = record.trap.as_deref().map(Wrong::of);
                         *named.entry((if clean { "clean" } else { "misuse" }, trap)).or_default() += 1;
                     }
                 }

@@ -7,8 +7,8 @@
 //!   `bounded`: of the memories that were given a maximum; [`preloaded`]: of preloads.
 //! - [`machine`]: runs a component on a stock engine, on a host that only keeps a record.
 //! - [`trees`]: trees of components that call each other, with functions of random types, and [`tiers`]: what runs
-//!   them, in each way that there is; [`embedder`]: what an open tree calls and is called by; [`traps`]: what was
-//!   wrong, by name; [`cases`]: all that, together.
+//!   them, in each way that there is; [`embedder`]: what an open tree calls and is called by;
+//!   [`cases`]: all that, together.
 
 mod bounded;
 pub mod cases;
@@ -23,7 +23,6 @@ pub mod preloaded;
 pub mod reading;
 pub mod soundness;
 pub mod tiers;
-pub mod traps;
 pub mod trees;
 
 use std::time::Duration;

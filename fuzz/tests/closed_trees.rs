@@ -8,8 +8,8 @@ use mappable::Limits;
 use mappable_fuzz::cases::{Case, long_run};
 use mappable_fuzz::code::Code;
 use mappable_fuzz::tiers::{Allowed, MEANT, Machine, Script, Strategy, Tier};
-use mappable_fuzz::traps;
 use mappable_fuzz::trees::{self, Misuse, Sort, coverage};
+use mappable_testing::support::Wrong;
 
 /// What a tree is asked, without misuse at first.
 fn scripts(u: &mut Unstructured<'_>, handles: bool) -> Result<Vec<Script>> {
@@ -120,7 +120,7 @@ fn most_trees_run_to_the_end_and_misuse_is_found() {
             let misuse = script.misuse.map(|(_, misuse, _)| misuse);
             clean += usize::from(misuse.is_none());
             match &record.trap {
-                Some(trap) => *named.entry(misuse).or_default().entry(traps::name(trap)).or_default() += 1,
+                Some(trap) => *named.entry(misuse).or_default().entry(Wrong::of(trap)).or_default() += 1,
                 None if misuse.is_none() => {
                     ended += 1;
                     shown += record.shown.len();

@@ -9,8 +9,8 @@ use mappable_fuzz::cases::{Case, long_run};
 use mappable_fuzz::code::Code;
 use mappable_fuzz::embedder::Lapse;
 use mappable_fuzz::tiers::{Allowed, Machine, Script, Strategy, Tier};
-use mappable_fuzz::traps;
 use mappable_fuzz::trees::{self, Misuse, Sort, coverage};
+use mappable_testing::support::Wrong;
 
 /// What a tree is asked: without misuse at first, then with a guest's, then with the embedder's, and so on.
 fn scripts(u: &mut Unstructured<'_>) -> Result<Vec<Script>> {
@@ -106,7 +106,7 @@ fn most_open_trees_run_to_the_end_and_what_is_wrong_is_found() {
             let wrong = wrong.or(script.lapse.map(|(lapse, _)| format!("{lapse:?}")));
             clean += usize::from(wrong.is_none());
             match &record.trap {
-                Some(trap) => *named.entry(wrong).or_default().entry(traps::name(trap)).or_default() += 1,
+                Some(trap) => *named.entry(wrong).or_default().entry(Wrong::of(trap)).or_default() += 1,
                 None if wrong.is_none() => {
                     ended += 1;
                     shown += record.shown.len();

@@ -1,8 +1,9 @@
 //! Where two runs of a tree differ that must not.
 
+use mappable_testing::support::Wrong;
+
 use super::{Machine, Record, Script, Strategy};
 use crate::embedder::{BEYOND, FAILED};
-use crate::traps::{self, Wrong};
 use crate::trees::Misuse;
 
 /// What two runs of a tree may differ in, and why.
@@ -90,12 +91,12 @@ pub fn compare(
     let stores = script.misuse.is_some_and(|(_, misuse, _)| misuse == Misuse::FrozenStore);
     if stores && one_on.copies() != other_on.copies() {
         let [trapping, private] = if one_on.copies() { [other, one] } else { [one, other] };
-        let traps = trapping.trap.as_deref().and_then(traps::name) == Some(Wrong::OutOfBounds);
+        let traps = trapping.trap.as_deref().and_then(Wrong::of) == Some(Wrong::OutOfBounds);
         if traps && private.shown.starts_with(&trapping.shown) {
             return Ok(vec![Allowed::FrozenStore]);
         }
     }
-    let lent_on = other.trap.as_deref().and_then(traps::name) == Some(Wrong::Lent) && one.open;
+    let lent_on = other.trap.as_deref().and_then(Wrong::of) == Some(Wrong::Lent) && one.open;
     if lent_on && one.shown.starts_with(before_failing(other)) && one.trap != other.trap && one.shown != other.shown {
         return Ok(vec![Allowed::LentOn]);
     }
@@ -119,7 +120,7 @@ pub fn compare(
     } else if one.later != other.later {
         return Err(format!("after {:?}: {:x?} against {:x?}", one.trap, one.later, other.later));
     }
-    let names = [one, other].map(|record| record.trap.as_deref().map(traps::name));
+    let names = [one, other].map(|record| record.trap.as_deref().map(Wrong::of));
     match names {
         [Some(None), _] | [_, Some(None)] => {
             return Err(format!("a trap has no name: {:?}, {:?}", one.trap, other.trap));
@@ -145,7 +146,7 @@ fn before_failing(record: &Record) -> &[(u32, u64)] {
 fn found_outside(record: &Record) -> bool {
     let of_handles = [Wrong::UnknownHandle, Wrong::OtherKind, Wrong::Mapped, Wrong::Borrowed, Wrong::Lent];
     let in_none = |trap: &&str| !trap.contains("wasm backtrace");
-    let wrong = record.trap.as_deref().filter(in_none).and_then(traps::name);
+    let wrong = record.trap.as_deref().filter(in_none).and_then(Wrong::of);
     wrong.is_some_and(|wrong| of_handles.contains(&wrong))
 }
 
@@ -165,12 +166,12 @@ fn whole(misuse: Misuse, one: &Record, other: &Record) -> Option<Allowed> {
             (sooner && one.shown.len() > other.shown.len()).then_some(Allowed::AreaSooner)
         }
         Misuse::PostReturnLeaves => {
-            let noticed = |record: &Record| record.trap.as_deref().and_then(traps::name) == Some(Wrong::CannotLeave);
+            let noticed = |record: &Record| record.trap.as_deref().and_then(Wrong::of) == Some(Wrong::CannotLeave);
             let went_on = |one: &Record, other: &Record| noticed(one) && other.shown.starts_with(before_failing(one));
             (one.open && went_on(one, other) != went_on(other, one)).then_some(Allowed::PostReturn)
         }
         Misuse::ReallocMisaligned => {
-            let noticed = |record: &Record| record.trap.as_deref().and_then(traps::name) == Some(Wrong::Misaligned);
+            let noticed = |record: &Record| record.trap.as_deref().and_then(Wrong::of) == Some(Wrong::Misaligned);
             let went_on = |one: &Record, other: &Record| noticed(one) && other.shown.starts_with(&one.shown);
             (went_on(one, other) != went_on(other, one)).then_some(Allowed::OtherRealloc)
         }

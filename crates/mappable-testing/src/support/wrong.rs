@@ -3,7 +3,7 @@
 use super::{Setup, trapped};
 
 /// Why a call trapped, whatever tier the guest is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wrong {
     /// There is no such handle: never given, used up, handed over, or another instance's.
     UnknownHandle,
@@ -31,6 +31,16 @@ pub enum Wrong {
     Discriminant,
     /// What runs while a value is on its way had others pass values. At baseline that is nobody's business.
     Interrupted,
+    /// A char that is none.
+    Char,
+    /// A string that is not of its encoding.
+    Encoding,
+    /// A guest gave up.
+    Unreachable,
+    /// The embedder called what can't be entered.
+    CannotEnter,
+    /// The embedder's own error, or a value of another type.
+    Embedder,
 }
 
 /// What each is called in `docs/src/spec.md`; what the texts of the baseline and of the ledger have in them. (Some depend
@@ -77,8 +87,8 @@ pub const SAID: [(Wrong, &str, &[&str], &[&str]); 13] = [
     (
         Wrong::OutOfBounds,
         "a list outside of the memory",
-        &["out of bounds", "out-of-bounds"],
-        &["out of bounds", "out-of-bounds"],
+        &["out of bounds", "out-of-bounds", "beyond end of memory"],
+        &["out of bounds", "out-of-bounds", "beyond end of memory"],
     ),
     (
         Wrong::Misaligned,
@@ -90,6 +100,27 @@ pub const SAID: [(Wrong, &str, &[&str], &[&str]); 13] = [
     (Wrong::Discriminant, "a variant of no case", &["discriminant", "unreachable"], &["discriminant"]),
     (Wrong::Interrupted, "values passed while others are on their way", &[], &["got in each other's way"]),
 ];
+
+/// What is wrong whatever the tier, and says the same.
+const SAID_ALWAYS: [(Wrong, &[&str]); 5] = [
+    (Wrong::Unreachable, &["`unreachable` instruction executed"]),
+    (Wrong::Char, &["char"]),
+    (Wrong::Encoding, &["utf-8", "utf-16", "utf16", "utf8"]),
+    (Wrong::CannotEnter, &["cannot enter component instance"]),
+    (Wrong::Embedder, &["the embedder fails", "mismatch"]),
+];
+
+impl Wrong {
+    /// What is wrong by the last words of a trap, in whatever tier. None if nobody knows. What comes first counts:
+    /// an engine's adapter that meets a wrong discriminant gives up as a guest does.
+    pub fn of(trap: &str) -> Option<Self> {
+        let said = |parts: &[&str]| parts.iter().any(|part| trap.contains(part));
+        let by_tier = SAID.map(|(wrong, _, baseline, ledger)| (wrong, said(baseline) || said(ledger)));
+        let [unreachable, always @ ..] = SAID_ALWAYS.map(|(wrong, parts)| (wrong, said(parts)));
+        let mut all = [unreachable].into_iter().chain(by_tier).chain(always);
+        all.find(|(_, said)| *said).map(|(wrong, _)| wrong)
+    }
+}
 
 impl Setup {
     /// Whether an error tells of this.
