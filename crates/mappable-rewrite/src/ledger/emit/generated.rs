@@ -24,6 +24,8 @@ pub(super) struct Generated {
     /// By the context slots that they keep, too.
     guards: HashMap<Vec<u32>, HashMap<FuncTypes, Module>>,
     may_leave: HashMap<FuncTypes, Module>,
+    /// Whether guards have a barrier for exceptions.
+    throws: bool,
     /// All of them, for the check of what is written.
     all: check::Trusted,
 }
@@ -49,12 +51,13 @@ impl Wrapper {
 }
 
 impl Generated {
-    pub(super) fn new() -> Result<Self, RewriteError> {
+    /// `throws` says whether a core module of the tree may throw.
+    pub(super) fn new(throws: bool) -> Result<Self, RewriteError> {
         let mut all = check::Trusted::new(Kind::ALL.map(modules::drop_name));
         all.insert(Role::Table, None, &modules::table())?;
         all.insert(Role::WindowMemory, None, &modules::window_memory())?;
         all.insert(Role::WindowStart, None, &modules::window_start())?;
-        Ok(Generated { wrappers: HashMap::new(), guards: HashMap::new(), may_leave: HashMap::new(), all })
+        Ok(Generated { wrappers: HashMap::new(), guards: HashMap::new(), may_leave: HashMap::new(), throws, all })
     }
 
     /// All that may be in the output.
@@ -103,9 +106,9 @@ impl Generated {
     /// (A `post-return` has those of the function that has returned.)
     pub(super) fn guard_of(&mut self, ty: &FuncType, slots: &BTreeSet<u32>) -> Result<&Module, RewriteError> {
         let slots: Vec<u32> = slots.iter().copied().filter(|_| !ty.results().is_empty()).collect();
-        let all = &mut self.all;
+        let (all, throws) = (&mut self.all, self.throws);
         known(self.guards.entry(slots.clone()).or_default(), ty, |params, results| {
-            let module = modules::guard(params, results, &slots);
+            let module = modules::guard(params, results, &slots, throws);
             all.insert(Role::Guard, None, &module)?;
             Ok(module)
         })

@@ -62,7 +62,7 @@ pub(crate) fn emit<'a>(
     gate: &Gate,
 ) -> Result<Emitted<'a>, RewriteError> {
     let (component, facts) = (patched.bytes(), patched.facts());
-    let mut generated = Generated::new()?;
+    let mut generated = Generated::new(facts.throws)?;
     let mut emitter = Emitter {
         facts,
         analysis,

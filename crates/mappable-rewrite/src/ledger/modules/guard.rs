@@ -1,6 +1,6 @@
 //! Around what may not call out, and what it may not call.
 
-use wasm_encoder::ValType;
+use wasm_encoder::{BlockType, Catch, ValType};
 
 use super::Module;
 use super::code::{Arg, Code};
@@ -16,7 +16,10 @@ const IN_POST_RETURN: i32 = 2;
 /// Then what waits in the ledger may be theirs, so that nobody may go on.
 ///
 /// These context slots of the thread are 0 when the callee begins, and afterwards what they were before.
-pub(super) fn guard(params: &[ValType], results: &[ValType], slots: &[u32]) -> Module {
+///
+/// With a `barrier`, an exception of a `realloc` is a trap. A caller's wrapper calls its `realloc` behind the engine's
+/// adapter, which does the same around all that it calls.
+pub(super) fn guard(params: &[ValType], results: &[ValType], slots: &[u32], barrier: bool) -> Module {
     let mut code = Code::new("mappable-guard", params, results);
     let callee = code.callee(params, results);
     let slots: Vec<_> = slots.iter().map(|slot| code.context(*slot)).collect();
@@ -32,10 +35,18 @@ pub(super) fn guard(params: &[ValType], results: &[ValType], slots: &[u32]) -> M
     for ((get, set), kept) in slots.iter().zip(&kept) {
         code.code().call(*get).local_set(*kept).i32_const(0).call(*set);
     }
+    let result = results.first().filter(|_| barrier).map(|ty| BlockType::Result(*ty));
+    if let Some(ty) = result {
+        code.code().block(ty).block(BlockType::Empty).try_table(ty, [Catch::All { label: 0 }]);
+    }
     for param in 0..params.len() as u32 {
         code.code().local_get(param);
     }
-    code.code().call(callee).local_get(before).global_set(forbidden);
+    code.code().call(callee);
+    if result.is_some() {
+        code.code().end().br(1).end().unreachable().end();
+    }
+    code.code().local_get(before).global_set(forbidden);
     for ((_, set), kept) in slots.iter().zip(&kept) {
         code.code().local_get(*kept).call(*set);
     }

@@ -126,9 +126,15 @@ pub(crate) fn drop_name(kind: Kind) -> &'static str {
 pub(crate) const SLOTS: [u32; 2] = [0, 1];
 
 /// Around a `realloc` or `post-return`: nothing may be called meanwhile. These context slots of its thread are 0 when it
-/// begins, and afterwards what they were: so the engine's adapters do it around a `realloc`.
-pub(crate) fn guard(params: &[wasm_encoder::ValType], results: &[wasm_encoder::ValType], slots: &[u32]) -> Module {
-    guard::guard(params, results, slots)
+/// begins, and afterwards what they were: so the engine's adapters do it around a `realloc`. With a `barrier`, an exception
+/// of a `realloc` is a trap, which takes an engine that has exceptions.
+pub(crate) fn guard(
+    params: &[wasm_encoder::ValType],
+    results: &[wasm_encoder::ValType],
+    slots: &[u32],
+    barrier: bool,
+) -> Module {
+    guard::guard(params, results, slots, barrier)
 }
 
 /// In front of a lower or built-in that leaves the component and is none of ours, where wrappers call `realloc`: the

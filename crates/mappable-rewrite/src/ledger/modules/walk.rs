@@ -102,6 +102,11 @@ impl Code {
         let bytes = self.byte_len(len, element);
         self.check_aligned(at, element.align());
         self.check_bounds(at, bytes, memory);
+        if element.size() > 1 {
+            // All of a memory of 4 GiB: its size does not fit where sizes are passed.
+            self.code().local_get(bytes).i64_const(32).i64_shr_u().i32_wrap_i64();
+            self.fail_if(Failure::OutOfBounds, Arg::Local(at), Arg::Const(0));
+        }
         bytes
     }
 

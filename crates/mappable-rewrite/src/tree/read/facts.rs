@@ -1,4 +1,4 @@
-//! What is noted of a tree of components: by index, as the component has it, and never by offset.
+//! The facts of a tree of components. They have indices, as each component has them, and no offsets.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,6 +13,8 @@ use crate::tree::types::{MemoryType, ModuleReport};
 pub(crate) struct Facts<'a> {
     /// Each component, in the order in which they begin: the outermost is the first.
     pub(crate) components: Vec<ComponentFacts<'a>>,
+    /// Whether a core module of the tree has a tag, without which nothing can be thrown.
+    pub(crate) throws: bool,
     /// The names that the outermost component imports.
     pub(crate) root_imports: Vec<&'a str>,
 }
@@ -102,21 +104,21 @@ pub(crate) struct Lower {
 /// A use of a core function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FuncUser {
-    /// As an export of this core instance.
+    /// It is an export of this core instance.
     Export(u32),
-    /// As what a `canon lift` lifts.
+    /// A `canon lift` lifts it.
     Lift,
-    /// As `realloc`, `post-return` or `callback` of a canonical function.
+    /// It is the `realloc`, `post-return` or `callback` of a canonical function.
     Option,
-    /// As a resource's destructor.
+    /// It is a resource's destructor.
     Destructor,
 }
 
 /// A use of a core instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InstanceUser {
-    /// As an argument of the instantiation that makes this core instance.
+    /// It is an argument of the instantiation that makes this core instance.
     Argument(u32),
-    /// As what an export is aliased of.
+    /// One of its exports is aliased.
     Alias,
 }

@@ -77,7 +77,7 @@ pub(crate) fn read(bytes: &[u8], bodies: Bodies) -> Result<Facts<'_>, RewriteErr
     Ok(read_with(bytes, bodies, &mut ())?.0)
 }
 
-/// As [`read`], with somebody who sees it all. Gives the validator's types too, of all components.
+/// Does what [`read`] does, and shows each section to `visitor`. Returns the validator's types of all components, too.
 pub(crate) fn read_with<'a>(
     bytes: &'a [u8],
     bodies: Bodies,
@@ -164,6 +164,7 @@ impl<'a> Reader<'a> {
             (_, Payload::Version { encoding, .. }) => self.begin(encoding, visitor),
             (_, Payload::End(_)) => self.end(visitor),
             (Some(Open::Module(module, memories)), payload) => {
+                self.facts.throws |= matches!(payload, Payload::TagSection(_));
                 module::note(module, memories, payload);
                 Ok(())
             }

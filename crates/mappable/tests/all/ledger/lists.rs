@@ -209,6 +209,16 @@ on_every_setup! {
         scene.there_and_back(FROM, TO, 10, 1);
     }
 
+    fn an_exception_of_a_realloc_traps_and_is_nobodys_to_catch(setup) {
+        for result in [false, true] {
+            let mut scene = Scene::throwing(setup);
+            scene.there_and_back(FROM, TO, 10, 1);
+            scene.set_how(DIES, 0);
+            let answer = if result { scene.get(FROM, 100).map(drop) } else { scene.put(FROM, 100).map(drop) };
+            trapped(answer);
+        }
+    }
+
     fn a_list_onto_itself_in_another_memory_is_no_overlap(setup) {
         // The same addresses on both sides.
         let mut scene = Scene::bytes(setup);
@@ -248,5 +258,17 @@ fn a_hundred_mebibytes_arrive_whole() {
         scene.set_to(1700 * G);
         scene.there_and_back(FROM, 1700 * G, 1600 * G, 3);
         scene.there_and_back(FROM, 1700 * G, 100, 4);
+    }
+}
+
+#[test]
+fn a_list_of_as_many_bytes_as_there_can_be_traps() {
+    for setup in [Setup::Swap, Setup::LedgerSwap] {
+        for result in [false, true] {
+            let mut scene = Scene::full(setup, TYPES[6]);
+            scene.set_to(0);
+            let answer = if result { scene.get(0, 1 << 29).map(drop) } else { scene.put(0, 1 << 29).map(drop) };
+            wrong(setup, answer, &[Wrong::OutOfBounds]);
+        }
     }
 }

@@ -302,7 +302,7 @@ fn nobody_passes_anything_while_a_realloc_or_post_return_runs() {
         let callee = wasmtime::Func::wrap(&mut world.store, move |mut caller: wasmtime::Caller<'_, _>| {
             set_word(&ledger, &mut caller, half, 99);
         });
-        let guard = world.instantiate(&a, &modules::guard(&[], &[], &[]), Some(callee));
+        let guard = world.instantiate(&a, &modules::guard(&[], &[], &[], false), Some(callee));
         let call = guard.get_typed_func::<(), ()>(&mut world.store, CALL).unwrap();
         assert_eq!(failed(call.call(&mut world.store, ())), failure(Failure::Interrupted, 0, 0));
     }
@@ -317,7 +317,7 @@ fn nothing_of_ours_may_be_called_where_leaving_is_forbidden() {
     let call = lower.typed::<u32, ()>(&world.store).unwrap();
     let drop = a.table.get_typed_func::<u32, ()>(&mut world.store, "drop-mappable").unwrap();
     for callee in [lower, *drop.func()] {
-        let guard = modules::guard(&[wasm_encoder::ValType::I32], &[], &[]);
+        let guard = modules::guard(&[wasm_encoder::ValType::I32], &[], &[], false);
         let guard = world.instantiate(&a, &guard, Some(callee)).get_func(&mut world.store, CALL).unwrap();
         let call = guard.typed::<u32, ()>(&world.store).unwrap();
         assert_eq!(failed(call.call(&mut world.store, it)), failure(Failure::CannotLeave, 0, 0));
@@ -326,7 +326,7 @@ fn nothing_of_ours_may_be_called_where_leaving_is_forbidden() {
     }
     // After a realloc that returns it is allowed again, after one inside of another it is not.
     let nothing = wasmtime::Func::wrap(&mut world.store, || 3u32);
-    let guard = modules::guard(&[], &[wasm_encoder::ValType::I32], &[]);
+    let guard = modules::guard(&[], &[wasm_encoder::ValType::I32], &[], true);
     let guard = world.instantiate(&a, &guard, Some(nothing)).get_func(&mut world.store, CALL).unwrap();
     let forbidden = a.table.get_global(&mut world.store, "forbidden").unwrap();
     for before in [0, 1] {
@@ -347,7 +347,7 @@ fn a_realloc_begins_with_empty_context_slots_and_leaves_them_as_they_were() {
     });
     for (slots, seen, left) in [(&[0, 1][..], 0, [5, 6]), (&[0], 6, [5, 78]), (&[1], 5, [77, 6]), (&[], 11, [77, 78])] {
         world.store.data_mut().context = [5, 6];
-        let guard = modules::guard(&[], &[wasm_encoder::ValType::I32], slots);
+        let guard = modules::guard(&[], &[wasm_encoder::ValType::I32], slots, true);
         let guard = world.instantiate(&a, &guard, Some(callee));
         let call = guard.get_typed_func::<(), u32>(&mut world.store, CALL).unwrap();
         assert_eq!(call.call(&mut world.store, ()).unwrap(), seen);

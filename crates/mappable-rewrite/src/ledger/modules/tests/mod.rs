@@ -20,7 +20,7 @@ use crate::ledger::signature::Value;
 fn fixed_modules_are_valid_and_import_what_they_need() {
     let swap = Signature { params: vec![], result: None };
     let mut all = vec![ledger_memory("stage"), window_memory(), window_start(), table(), may_leave(&[], &[])];
-    all.extend([&SLOTS[..], &[1], &[]].map(|slots| guard(&[], &[], slots)));
+    all.extend([&SLOTS[..], &[1], &[]].map(|slots| guard(&[], &[], slots, true)));
     let swapping = [Builtin::MappableMap, Builtin::MappingUnmap, Builtin::FrozenMap, Builtin::FrozenMappingUnmap];
     all.extend(swapping.map(|which| builtin(which, &swap)));
     all.iter().for_each(check);

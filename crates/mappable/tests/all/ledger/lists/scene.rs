@@ -229,9 +229,43 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) fn new(setup: Setup, (ty, size, align): (&str, u32, u32)) -> Self {
+    pub(super) fn new(setup: Setup, ty: (&str, u32, u32)) -> Self {
+        Self::of(setup, ty, &composition(setup.memory(), ty.0, ty.2))
+    }
+
+    /// Of parties whose `realloc` throws where it would die, and of which `a` catches what it is thrown when it calls `b`.
+    pub(super) fn throwing(setup: Setup) -> Self {
+        let (ty, _, align) = TYPES[0];
+        let text = composition(setup.memory(), ty, align);
+        let text = ["put", "get"].into_iter().fold(text, |text, name| {
+            let call = if name == "put" {
+                "(call $put (local.get 0) (local.get 1))"
+            } else {
+                "(call $get (local.get 0) (local.get 1) (i32.const 2048))"
+            };
+            let ty = if name == "put" { "(result i32)" } else { "" };
+            let caught = format!(
+                "(block $done {ty} (block $caught (br $done (try_table {ty} (catch_all $caught) {call}))) {})",
+                if name == "put" { "(i32.const -1)" } else { "" }
+            );
+            text.replace(call, &caught)
+        });
+        let dies = "            unreachable)\n            (call_indirect $t (type $map)";
+        let throws = dies.replace("unreachable", "(throw $thrown)");
+        let text =
+            text.replace(dies, &throws).replace(r#"(memory (export "mem")"#, r#"(tag $thrown) (memory (export "mem")"#);
+        assert!(text.matches("(throw $thrown)").count() == 2 && text.matches("try_table").count() == 2, "{text}");
+        Self::of(setup, TYPES[0], &text)
+    }
+
+    /// Of parties whose memories have all that 32 bits can address.
+    pub(super) fn full(setup: Setup, ty: (&str, u32, u32)) -> Self {
+        Self::of(setup, ty, &composition("65536", ty.0, ty.2))
+    }
+
+    fn of(setup: Setup, (ty, size, _): (&str, u32, u32), text: &str) -> Self {
         let mut world = World::new(setup);
-        let [a, b] = Party::all(&mut world, &composition(setup.memory(), ty, align), ["a", "b"]);
+        let [a, b] = Party::all(&mut world, text, ["a", "b"]);
         let kind = if ty == "char" { CHARACTERS } else { BYTES };
         let mut scene = Self { world, a, b, size, kind };
         scene.set_to(TO);
