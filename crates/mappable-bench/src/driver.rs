@@ -1,4 +1,4 @@
-//! What all benchmarks do: case after case, the methods of each interleaved, a row for each method.
+//! Runs a benchmark: case after case, with the methods of each case interleaved. Each method gives a row.
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;

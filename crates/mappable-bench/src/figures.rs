@@ -1,4 +1,4 @@
-//! What benchmarks say: medians and spread, and what they were taken with.
+//! The figures of benchmarks: medians and spread, and the machine that they were taken on.
 
 use std::path::PathBuf;
 use std::{fs, thread};

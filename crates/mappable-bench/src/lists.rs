@@ -1,4 +1,4 @@
-//! `mappable-bench lists`: what it costs to pass a list, for components that know nothing of this project.
+//! `mappable-bench lists`: times passing a list between components that know nothing of this project.
 
 use std::collections::BTreeMap;
 

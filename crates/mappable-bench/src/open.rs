@@ -1,4 +1,4 @@
-//! `mappable-bench open`: what it costs that the host has a hand in a composition, by how many stages it has.
+//! `mappable-bench open`: times compositions that the host calls with regions, by their number of stages.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How much memory this process has, as the operating system tells.
+//! Reads from the operating system how much memory this process has.
 
 use std::fs;
 

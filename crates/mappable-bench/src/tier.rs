@@ -1,4 +1,4 @@
-//! In what an engine is measured: the two tiers, and concurrency support.
+//! The settings that engines are measured with: tier, and concurrency support.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
-//! What went wrong, as one line for a person and an exit code for a program.
+//! Failures: one line for a person, and an exit code for a program.
 //!
 //! A [`Failure`] is where a chain of causes ends when it decides the exit code; an error without one is a failure of
-//! the work. Contexts put before it who was at it: `photo.jpg: stage decode: …`.
+//! the work. Contexts in front of it say who was at work: `photo.jpg: stage decode: …`.
 
 use std::fmt;
 use std::io::Write as _;

@@ -1,7 +1,7 @@
 //! The `mappable` command: pipelines of sandboxed stages that hand one region along, a demo, and tools around them.
 //!
 //! ```text
-//!   cli          what can be asked for
+//!   cli          the command line
 //!    ├ demo      the whole idea in one table, from nothing
 //!    ├ pipe      a picture through stages, from file to file
 //!    ├ run       a WASI 0.2 command, with mapping

@@ -15,13 +15,13 @@ pub(crate) struct Figures {
     /// From handing the picture over to having what the stage gave.
     #[serde(rename = "ns", serialize_with = "serialize_nanos")]
     pub(crate) time: Duration,
-    /// Of that, for map, unmap and handing over (or copying): what a stage that does no work takes for a picture of
+    /// The part of it for map, unmap and handing over (or copying): what a stage that does no work takes for a picture of
     /// this size.
     #[serde(rename = "ns_hand_over", serialize_with = "serialize_nanos")]
     pub(crate) hand_over: Duration,
     /// The picture that it was given, and the one that it gave.
     pub(crate) bytes_handed_over: u64,
-    /// Of these, those that were copied from one memory to another.
+    /// The part of these that was copied from one memory to another.
     pub(crate) bytes_copied: u64,
     /// What it was given.
     pub(crate) input: Header,

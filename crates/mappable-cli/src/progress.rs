@@ -1,4 +1,4 @@
-//! What is being done, on one line of a terminal, and nothing elsewhere.
+//! Shows what is being done, on one line of a terminal. Prints nothing elsewhere.
 
 use std::time::Duration;
 

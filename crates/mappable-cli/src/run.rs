@@ -83,7 +83,7 @@ impl WasiView for State {
     }
 }
 
-/// Runs it, and answers with its exit code.
+/// Runs it, and returns its exit code.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let name = args.app().display().to_string();
     application(args).with_context(|| name.clone()).or_else(|error| match error.downcast::<Trapped>() {

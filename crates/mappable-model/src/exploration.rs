@@ -1,4 +1,4 @@
-//! Small worlds, explored exhaustively; and wrong ones, which the exploration must find out.
+//! Explores small worlds exhaustively, and wrong ones, which the exploration must find.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What is done with values that are not mapped: made, frozen, cut, joined, copied, read, written, dropped.
+//! Operations on values that are not mapped: make, freeze, split, join, copy, read, write, drop.
 
 use crate::world::{Allocation, Block, Extent, Handle, Mistake, Value, World};
 use crate::{AccessError, AllocateError, GRANULE, Holder, Op, Outcome, PartError};

@@ -2,7 +2,7 @@
 //! and is read as a specification, explored exhaustively in small, and compared with the library in large.
 //!
 //! A [`World`] has stores, instances with a memory each, a host, and what they hold. [`World::apply`] does one [`Op`]
-//! and answers the [`Outcome`] that the caller sees. There is no other way to change a world.
+//! and returns the [`Outcome`] that the caller sees. There is no other way to change a world.
 //!
 //! # What is held
 //!

@@ -1,4 +1,4 @@
-//! What an instance's memory shows: its heap and, at their placements, values.
+//! An instance's memory: its heap, and the values at their placements.
 
 use crate::world::{Extent, Handle, Mistake, Value, Way, World};
 use crate::{GRANULE, Holder, MapError, Op, Outcome};

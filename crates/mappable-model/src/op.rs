@@ -1,4 +1,4 @@
-//! What can be done in a world, and what is seen of it.
+//! The operations of a world, and their outcomes.
 
 /// Who does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

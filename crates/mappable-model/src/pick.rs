@@ -1,4 +1,4 @@
-//! Operations chosen at random: mostly such as can be done, some not.
+//! Chooses operations at random. Most of them can be done, some can't.
 
 use crate::memory::{Memory, Mount};
 use crate::world::{Handle, Life, Value, Way, World};
@@ -21,7 +21,7 @@ struct Pick<'a, C> {
 }
 
 impl Op {
-    /// An operation of these instances or the host. `choose(n)` answers a number below `n`, which is not zero. One in
+    /// An operation of these instances or the host. `choose(n)` returns a number below `n`, which is not zero. One in
     /// hundreds traps, uses what is not there, or drops a store.
     pub fn pick(world: &World, instances: &[usize], choose: &mut impl FnMut(usize) -> usize) -> Self {
         let dead = |&&it: &&usize| world.stores[world.instances[it].store].life == Life::Dead;
@@ -171,7 +171,7 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
         })
     }
 
-    /// Of two neighbours mostly, if there are any.
+    /// Mostly joins two neighbours, if there are any.
     fn join(&mut self, by: Holder) -> Option<Op> {
         let low = self.handle(by, Kind::Region)?;
         let other = self.handle(by, Kind::Region)?;

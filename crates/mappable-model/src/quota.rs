@@ -1,4 +1,4 @@
-//! What a store may hold, and what it is charged.
+//! The quotas of a store, and what it is charged.
 
 use crate::GRANULE;
 use crate::world::{Value, World};

@@ -1,4 +1,4 @@
-//! Why a component was not rewritten: one sentence each, with the place and the thing that stood in the way.
+//! Errors: one sentence each, with the place and what is wrong there.
 
 use std::fmt;
 
@@ -266,16 +266,16 @@ pub enum ShapeFault {
     #[error("its result is not a `result` with an ok and an error type")]
     Result,
     /// The ok case is no owned handle.
-    #[error("it does not answer ok with an owned handle")]
+    #[error("it does not return an owned handle on success")]
     Ok,
     /// The error case is no `tuple<own<r>, map-error>`.
-    #[error("it does not answer an error with the handle and a `map-error`")]
+    #[error("it does not return the handle and a `map-error` on failure")]
     Err,
     /// The handle given back on error is of another resource than the one taken.
-    #[error("the handle it gives back on error is of another resource than the one it takes")]
+    #[error("the handle it returns on failure is of another resource than the one it takes")]
     OtherResource,
     /// The handle given on success is of the same resource as the one taken.
-    #[error("the handle it answers ok with is of the same resource as the one it takes")]
+    #[error("the handle it returns on success is of the same resource as the one it takes")]
     SameResource,
 }
 

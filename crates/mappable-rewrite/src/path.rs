@@ -1,4 +1,4 @@
-//! Where in the tree a component is.
+//! Paths of components in a tree.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What was found in a component, for people and for the command: plain data.
+//! The report on a component: plain data, for people and for the command.
 
 use wasmparser::Instance;
 
@@ -35,7 +35,7 @@ pub enum TierReport {
         /// How many of its lowers are of the package's functions and take or give handles.
         builtins: usize,
     },
-    /// Only as it is, with refreshes.
+    /// The engine keeps its handles, and refreshes follow its maps.
     Baseline {
         /// What stands in the way of the ledger. None if there is nothing that the ledger could do for it.
         obstacle: Option<Obstacle>,
@@ -137,7 +137,7 @@ pub enum RefreshReport {
         /// Index of the refresh's instance in the component as given.
         core_instance: u32,
     },
-    /// None: the ledger's wrapper does what it does.
+    /// There is none: the ledger's wrapper does its work.
     Ledger,
     /// It was, or would be, put in.
     Inserted {

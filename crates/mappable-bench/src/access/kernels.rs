@@ -1,4 +1,4 @@
-//! The kernels, computed natively: what they are given, and what must come out.
+//! The kernels' inputs, and their results computed natively, for comparison.
 
 use serde::Serialize;
 

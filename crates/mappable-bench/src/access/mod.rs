@@ -1,4 +1,4 @@
-//! `mappable-bench access`: what it costs to work on bytes, wherever they are.
+//! `mappable-bench access`: times work on bytes of a heap, of a heap that may move, and of a mapped region.
 
 mod kernels;
 mod rooms;

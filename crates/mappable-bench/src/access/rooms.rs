@@ -1,4 +1,4 @@
-//! Where kernels run: on the heap of an engine as it comes, on the heap of one that maps, and on a mapped region.
+//! The places that kernels run on: a stock engine's heap, a mapping engine's heap, and a mapped region.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! `mappable-bench cold`: what a request costs that has a store and an instance of its own, so that nothing is warm.
+//! `mappable-bench cold`: times requests that each have a store and an instance of their own, so that nothing is warm.
 
 mod requests;
 

@@ -1,4 +1,4 @@
-//! Requests, each in a store and an instance of its own, and how long each part of one takes.
+//! Runs requests, each in a store and an instance of its own, and times each part.
 
 use std::cell::RefCell;
 use std::rc::Rc;

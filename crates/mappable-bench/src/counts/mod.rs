@@ -1,4 +1,4 @@
-//! `mappable-bench counts`: what a hop does, in figures that don't depend on the machine's mood.
+//! `mappable-bench counts`: counts what a hop does, in figures that repeat exactly.
 //!
 //! ```text
 //!   counts        what a hop adds: the difference of two runs, so that what is done once is not in it

@@ -1,4 +1,4 @@
-//! `mappable-bench rounds`: what is counted for `mappable-bench counts`. Not for people.
+//! `mappable-bench rounds`: the process that `mappable-bench counts` runs and counts. Not for people.
 
 use anyhow::{Context, Result, ensure};
 

@@ -1,4 +1,4 @@
-//! What does the work that is counted.
+//! The methods that `counts` can run.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! What the rows come to.
+//! Summarises the rows.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) struct Summary {
     /// The most instructions and system calls of a hop by the ledger.
     pub(super) ledger_instructions: Option<f64>,
     pub(super) ledger_system_calls: Option<f64>,
-    /// Of a method whose hops take the same at any size: the most instructions over the fewest.
+    /// The most instructions over the fewest, for a method whose hops take the same at any size.
     pub(super) flatness: BTreeMap<String, f64>,
     /// As in `mappable-bench hop`, in instructions; the most of all sizes.
     pub(super) swap_over_floor: Option<f64>,

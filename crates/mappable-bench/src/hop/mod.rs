@@ -1,4 +1,4 @@
-//! `mappable-bench hop`: what it costs to hand bytes from one component to another and back.
+//! `mappable-bench hop`: times handing bytes from one component to another and back.
 
 mod kind;
 mod picture;

@@ -1,4 +1,4 @@
-//! What a hop takes, as a picture that stands by itself: of a region, and of the bytes as a list or by memcpy.
+//! Draws the times of a hop as one picture: a region, the bytes as a list, and memcpy.
 
 use super::summary::Case;
 use super::{Args, Kind, Row};

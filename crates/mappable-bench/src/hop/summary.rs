@@ -1,4 +1,4 @@
-//! What the rows come to.
+//! Summarises the rows.
 
 use std::collections::BTreeMap;
 

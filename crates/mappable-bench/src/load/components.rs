@@ -1,4 +1,4 @@
-//! What is loaded: components of a few kilobytes up to several megabytes, open and closed.
+//! The components that are loaded: a few kilobytes to several megabytes, open and closed.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `mappable-bench load`: what rewriting adds to compiling.
+//! `mappable-bench load`: times rewriting, beside compiling.
 
 mod components;
 
@@ -83,7 +83,7 @@ struct Row {
 struct Summary {
     /// Rewriting, in either tier, over compiling the same component.
     rewrite_over_compile: Option<f64>,
-    /// Of which component.
+    /// The component.
     rewrite_over_compile_of: Option<String>,
     rewrite_baseline_over_compile: Option<f64>,
     rewrite_ledger_over_compile: Option<f64>,

@@ -1,4 +1,4 @@
-//! Calls that do nothing, on an engine that maps: what a hop can't take less than, however it is made.
+//! Calls that do nothing, on an engine that maps: no hop can take less.
 
 use std::hint::black_box;
 

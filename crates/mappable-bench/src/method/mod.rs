@@ -19,7 +19,7 @@ use super::tier::Tier;
 
 /// Two parties that pass bytes back and forth; each writes one cache line when it has them.
 pub(super) trait Method {
-    /// Does `rounds` rounds, and answers how much of what is measured has been done, rightly, since it was made.
+    /// Does `rounds` rounds, and returns how much of what is measured has been done, rightly, since it was made.
     fn run(&mut self, rounds: u32) -> Result<u64>;
 }
 

@@ -1,4 +1,4 @@
-//! What ordinary components do: each case is a component and how it is used.
+//! The cases: each is an ordinary component and a way to use it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! On what ordinary components run: engines as they come, and ours.
+//! The engines that ordinary components run on: stock ones and ours.
 
 use anyhow::Result;
 use mappable::{MappableCtx, MappableView, Runtime};

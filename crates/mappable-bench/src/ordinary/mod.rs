@@ -1,4 +1,4 @@
-//! `mappable-bench ordinary`: what a component that maps nothing pays, or gains, for running on an engine that can map.
+//! `mappable-bench ordinary`: times components that map nothing, on a stock engine and on one that can map.
 
 mod cases;
 mod engines;

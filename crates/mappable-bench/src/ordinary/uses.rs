@@ -1,4 +1,4 @@
-//! How ordinary components are used.
+//! The ways to use an ordinary component.
 
 use anyhow::{Context, Result, ensure};
 use wasmtime::Store;
@@ -7,7 +7,7 @@ use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Lower, TypedF
 use super::engines::{Ready, Timed, Use};
 use crate::method::Method;
 
-/// The loop is in the guest: an export `run: func(rounds: u32) -> u64`, of this name, that answers how much it has done
+/// The loop is in the guest: an export `run: func(rounds: u32) -> u64`, of this name, that returns how much it has done
 /// rightly since it was made.
 pub(super) struct Rounds(pub(super) &'static str);
 
@@ -33,7 +33,7 @@ impl<T> Method for Loop<T> {
     }
 }
 
-/// As [`Rounds`], once `set` has been given the input. After one round `get` must give the output.
+/// Like [`Rounds`], once `set` has been given the input. After one round `get` must give the output.
 pub(super) struct Worked {
     pub(super) input: Vec<u8>,
     pub(super) output: Vec<u8>,
@@ -108,7 +108,7 @@ pub(super) struct Fresh {
     /// Pages that it begins with, and by how many it grows.
     pub(super) pages: u32,
     pub(super) grow: u32,
-    /// Of how many bytes each 4 KiB are touched.
+    /// How many bytes there are, of which each 4 KiB are touched.
     pub(super) touch: u32,
 }
 
@@ -156,7 +156,7 @@ pub(super) trait Crowd {
     fn leave(&mut self);
 }
 
-/// As [`Fresh`], and they stay.
+/// Like [`Fresh`], and they stay.
 pub(super) struct Staying(pub(super) Fresh);
 
 impl Use for Staying {

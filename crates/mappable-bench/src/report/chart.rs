@@ -1,4 +1,4 @@
-//! Charts, drawn by kuva: SVG that stands in a page by itself.
+//! Draws charts with kuva, as SVG that needs nothing else.
 
 use kuva::TickFormat;
 use kuva::backend::svg::SvgBackend;

@@ -1,4 +1,4 @@
-//! `mappable-bench scale`: what a hop costs, and what memory an instance takes, as there are more of everything.
+//! `mappable-bench scale`: times hops, and measures memory, as instances and regions get more.
 
 mod guests;
 
@@ -126,7 +126,7 @@ struct Row {
 /// By method and case.
 #[derive(Debug, Serialize)]
 struct Summary {
-    /// Of the times of warm hops, the dearest over the cheapest.
+    /// The longest warm hop over the shortest.
     flatness: BTreeMap<String, f64>,
     /// A hop with the most regions in turn over one with the fewest.
     thrash_over_warm: BTreeMap<Tier, f64>,

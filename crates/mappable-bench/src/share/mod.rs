@@ -1,4 +1,4 @@
-//! `mappable-bench share`: what it costs that many instances read the same bytes.
+//! `mappable-bench share`: measures many instances that read the same bytes.
 
 mod guests;
 mod subject;

@@ -1,4 +1,4 @@
-//! What is shared, and what it takes.
+//! The instances that are measured, and the memory that they take.
 
 use std::time::{Duration, Instant};
 

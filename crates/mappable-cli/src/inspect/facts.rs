@@ -1,4 +1,4 @@
-//! What is said of a component: the rewriter's report, put together with how memories are mapped into.
+//! The facts that are printed: the rewriter's report, and how each memory is mapped into.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use mappable::rewrite::{
 use mappable::{MemoryShape, Strategy, strategy_for};
 use serde::Serialize;
 
-/// All that is said.
+/// All facts, as JSON has them.
 #[derive(Serialize)]
 pub(super) struct Facts {
     /// Whether it calls a function that changes what is mapped, or imports our package.
@@ -34,7 +34,7 @@ pub(super) struct Facts {
 pub(super) enum Tier {
     /// Handles and lists by the ledger.
     Ledger { wrapped: usize, builtins: usize },
-    /// As it is, with refreshes: what stands in the way of the ledger, if anything does.
+    /// The engine has its handles: what stands in the way of the ledger, if anything does.
     Baseline { obstacle: Option<String> },
 }
 
@@ -101,7 +101,7 @@ pub(super) struct Call {
 pub(super) struct Memory {
     pub(super) component: String,
     pub(super) memory: String,
-    /// As in the text format: least, and most where that is declared.
+    /// The minimum and any maximum, as the text format has them.
     pub(super) pages: String,
     /// Whether a function that changes what is mapped acts on it.
     pub(super) mapped_into: bool,

@@ -1,4 +1,5 @@
-//! `mappable inspect`: what mapping a component does, where its refreshes are, and how its memories are mapped into.
+//! `mappable inspect`: prints what a component maps, which way its functions' calls go, where its refreshes are, and how
+//! its memories are mapped into.
 
 mod facts;
 

@@ -1,5 +1,5 @@
-//! Stages that are handed lists: world `copying-stage`, on a stock engine with its default settings. What a user
-//! without regions would have, for comparison.
+//! Stages that are handed lists: world `copying-stage`, on a stock engine with its default settings. For comparison:
+//! this is what a user has without regions.
 
 use anyhow::Result;
 use wasmtime::component::{Component, Linker, TypedFunc};

@@ -1,4 +1,4 @@
-//! What a picture is, as the WIT interface `mappable:stage/format` says it.
+//! The header of a picture, as the WIT interface `mappable:stage/format` has it.
 
 use anyhow::Result;
 use serde::Serialize;

@@ -7,8 +7,8 @@
 //!    └ Step          is called with a picture and gives a picture
 //! ```
 //!
-//! A stage is not trusted: what it says of its picture is checked (`format`), what it takes is bounded (`sandbox`). In
-//! what order stages run, and what that costs, is [`pipeline`](crate::pipeline)'s business.
+//! A stage is not trusted: its picture's header is checked (`format`), and its resources are bounded (`sandbox`).
+//! [`pipeline`](crate::pipeline) runs stages in order and times them.
 
 mod builtin;
 mod copying;

@@ -1,4 +1,4 @@
-//! What a stage may have, and how its end is told.
+//! The limits of a stage, and the errors in which it ends.
 
 use indicatif::HumanBytes;
 use wasmtime::{ResourceLimiter, Trap};
@@ -29,7 +29,7 @@ impl Limiter {
         }
     }
 
-    /// The guest answers that it could not do it, in these words.
+    /// The guest returned an error, in these words.
     pub(crate) fn explain_answer(&self, text: &str) -> anyhow::Error {
         match self.refused_bytes {
             Some(_) => self.out_of_memory(text),

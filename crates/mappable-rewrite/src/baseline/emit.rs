@@ -140,7 +140,7 @@ fn put_refresh(component: &mut Component, placed: Placed) {
 impl Reencode for Emitter<'_> {
     type Error = RewriteError;
 
-    /// Of core functions of a component: no core module is gone into.
+    /// Maps core functions of a component. No core module is entered.
     fn function_index(&mut self, old: u32) -> EmitResult<u32> {
         match self.current() {
             Some(plan) => Ok(plan.core_func(old)),

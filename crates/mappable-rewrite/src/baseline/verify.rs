@@ -1,4 +1,4 @@
-//! Whether marked lowers sit behind refreshes, told from facts alone: nothing of the plan's or the emitter's is used.
+//! Finds out from facts alone whether each marked lower is behind a refresh. Nothing of the plan or the emitter is used.
 //!
 //! A marked lower is *guarded* when
 //! - its core function is used exactly once in its component: as an export of one core instance,
@@ -6,7 +6,7 @@
 //! - and which is used exactly once: as the only argument of an instantiation
 //! - of a module, defined in this component, whose bytes are the refresh's.
 //!
-//! Whatever fails that is not guarded, an honest refresh in another dress included: one more refresh does no harm.
+//! A lower that fails this is not guarded, even if a refresh of another form follows it. One more refresh does no harm.
 
 use wasmparser::{Export, ExternalKind, Instance};
 

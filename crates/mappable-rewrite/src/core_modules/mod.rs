@@ -1,4 +1,4 @@
-//! What is done inside core modules, whichever tier the component is rewritten for.
+//! Changes inside core modules, the same for both tiers.
 //!
 //! [`bound`] finds the memories that get a maximum, [`preload`] the loops that find the base of their memory loaded, and
 //! [`patch`] writes both.

@@ -1,5 +1,5 @@
-//! Writes into core modules what is planned for them alone: maxima of memories that they import and define, and preloads in
-//! front of loops. All else keeps its bytes, but for the sizes of what it lies in.
+//! Writes into core modules: maxima of the memories that they import and define, and preloads in front of loops. All other
+//! bytes stay as they are, except the sizes of the sections and modules around.
 //!
 //! Sections are walked by their headers alone: the component has been validated.
 
@@ -24,8 +24,8 @@ use crate::tree::read::{self, ComponentFacts, Facts};
 /// Neither is of use without the other, so they are one: whoever writes a component has both from here.
 #[derive(Debug)]
 pub(crate) struct Patched<'f, 'a> {
-    /// Of the component as given. Indices hold for the bytes here, too: nothing that has one was added or removed.
-    /// Offsets do not, so the facts keep none.
+    /// The facts of the component as given. Indices hold for these bytes, too, since nothing that has one was added or
+    /// removed. Offsets do not hold, and the facts have none.
     facts: &'f Facts<'a>,
     bytes: Cow<'a, [u8]>,
     bounded: Bounded,

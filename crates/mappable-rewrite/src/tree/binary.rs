@@ -1,4 +1,4 @@
-//! The binary format: which of it is taken, and where the sections of a module or component lie.
+//! The binary format: the features that are accepted, and the sections of a module or component.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Errors of writing: ours within the encoder's, and back.
+//! Converts errors between ours and the encoder's.
 
 use wasm_encoder::reencode::Error;
 

@@ -1,6 +1,6 @@
-//! A tree of components: what is where in it, and how its bytes are read and written.
+//! Reads a tree of components into facts, and has what all readers and writers of bytes share.
 //!
-//! [`read`] validates a component and notes the facts that all else is decided by. [`shape`] tells which functions are marked.
+//! [`read`] validates a component and notes facts, by which all else is decided. [`shape`] finds marked functions.
 //! [`binary`] and [`encode`] are what every reader and writer of bytes shares.
 
 pub(crate) mod binary;

@@ -1,4 +1,4 @@
-//! Which functions change what is mapped: told by type alone.
+//! Recognises functions that change what is mapped, by type alone.
 //!
 //! Names can't be trusted: parameter names aren't compared when a component is linked, an import of version 0.1.9
 //! links to our 0.1.0, and a root import may be renamed at will. What *is* compared, all the way from a lower to the

@@ -1,4 +1,4 @@
-//! What is said of core modules and memories: plain data.
+//! Core modules and memories, as reports have them: plain data.
 
 use std::fmt;
 
@@ -23,15 +23,15 @@ pub struct ModuleReport {
 /// A core memory's type. Whether a memory can be swapped, remapped or only copied to is decided by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryType {
-    /// Pages at first.
+    /// In pages, when it is made.
     pub minimum: u64,
-    /// Pages at most, where that is declared.
+    /// In pages, if it is declared.
     pub maximum: Option<u64>,
     /// Whether addresses have 64 bits.
     pub memory64: bool,
     /// Whether threads share it.
     pub shared: bool,
-    /// The page size's logarithm, where it is declared; 16 where not.
+    /// The logarithm of the page size in bytes, if it is declared. If not, it is 16.
     pub page_size_log2: Option<u32>,
 }
 

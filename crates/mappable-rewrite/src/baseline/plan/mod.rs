@@ -1,4 +1,4 @@
-//! What becomes what: which lowers get a refresh, and where each old index goes.
+//! Plans the baseline's output: which lowers get a refresh, and which index each old one becomes.
 //!
 //! Pure arithmetic. A refresh of the lower that defines core function `f` adds, right behind that lower, two core
 //! instances (the refresh's argument and the refresh) and one core function (what the refresh exports). A component

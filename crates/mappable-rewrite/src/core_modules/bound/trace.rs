@@ -1,4 +1,5 @@
-//! Which memories marked lowers may name, which modules leave the tree's sight, and what imports of memories are given.
+//! Traces memories: which ones marked lowers may name, which modules leave the tree, and what each import of a memory is
+//! given.
 //!
 //! A memory of a component is what a core instance exports. That is followed to the module which the instance is of,
 //! and from there through imports to the module that defines the memory. Where a module is not known, any memory that

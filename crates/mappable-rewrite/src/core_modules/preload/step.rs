@@ -1,4 +1,4 @@
-//! What an operator is to the walk, told while it is decoded: most are nothing to it, and there are many.
+//! Classifies operators for the walk while they are decoded. Most of them mean nothing to it.
 
 use wasmparser::{BrTable, TryTable, VisitOperator, VisitSimdOperator};
 

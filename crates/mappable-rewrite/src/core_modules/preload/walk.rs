@@ -1,4 +1,4 @@
-//! Which loops of a function are worth a preload, in one pass over its operators.
+//! Finds the loops of a function that are worth a preload, in one pass over its operators.
 //!
 //! Modelled on what Cranelift's alias analysis finds (`alias_analysis.rs` there). The base of a memory is *known* where an
 //! access to that memory dominates, and no *fence* is on any way from there: a call, or what may become one. Nothing but a
@@ -52,7 +52,7 @@ pub(super) struct Walk {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FrameKind {
-    /// Of a branch to its end, only those that were seen can be taken.
+    /// Only branches that were seen lead to its end.
     Block,
     /// The whole body, or an `if` that has had its `else`.
     Other,

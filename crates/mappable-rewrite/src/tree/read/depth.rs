@@ -1,4 +1,4 @@
-//! How deep types are nested, told without recursion.
+//! Limits how deep types are nested, without recursion.
 //!
 //! The engine's parser reads a type within a type by calling itself, before anything limits how deep that goes: a
 //! component of a few kilobytes exhausts the stack, and with it the process. So type sections are walked here first.

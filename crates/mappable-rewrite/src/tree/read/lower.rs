@@ -1,4 +1,4 @@
-//! Whether a lower is of a swapping function, and whether a refresh behind it would be sound.
+//! Finds lowers of swapping functions, and checks that a refresh behind each would be sound.
 
 use wasmparser::types::TypesRef;
 use wasmparser::{CanonicalOption, CompositeInnerType, MemoryType, ValType};

@@ -1,4 +1,4 @@
-//! Which types of a component are plain data, or lists of it: what the ledger's emitter can't see of types that were
+//! Notes which types of a component are plain data, or lists of it. The ledger's emitter can't see that of types that are
 //! aliased from instances.
 
 use std::collections::HashMap;
