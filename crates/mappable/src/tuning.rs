@@ -19,6 +19,10 @@ pub(crate) const CHANGES_OF_FIRST: u32 = 8;
 /// (`--thrash`).
 pub(crate) const REPEATS: u32 = 16;
 
+/// How many mounts a view of its own may show. What is more is shown in passing, by a system call for each change: to build
+/// such a view takes as many of them as it has mounts, and to look for one a step for each. `scale`.
+pub(crate) const MOUNTS_A_VIEW: usize = 128;
+
 /// How many misses are remembered for each view that there may be. More would remember working sets that no cache of this
 /// size can hold. `scale` (`--thrash`).
 pub(crate) const MISSES_A_VIEW: usize = 8;

@@ -6,7 +6,7 @@ use super::addresses::{Addresses, MemoryId};
 use super::error::TrapReason;
 use crate::ledger::{Ledger, SeatNumber};
 use crate::region::{Charged, Held};
-use crate::view::{Directory, DriverConfig, MappedMemory, Memory, Mount, MountError};
+use crate::view::{Directory, DriverConfig, Lingering, MappedMemory, Memory, Mount, MountError};
 
 /// The memories that a context drives. They are adopted when a guest first names them.
 pub(super) struct MappedMemories {
@@ -15,8 +15,8 @@ pub(super) struct MappedMemories {
     driving: DriverConfig,
     /// Whether regions are mapped at all.
     mapping: bool,
-    /// How many regions linger in all memories together.
-    lingering: usize,
+    /// What lingers in all memories together.
+    lingering: Lingering,
 }
 
 /// A place in a memory, as its instance sees it now.
@@ -29,7 +29,7 @@ pub(super) struct Location {
 
 impl MappedMemories {
     pub(super) fn new(driving: DriverConfig, mapping: bool) -> Self {
-        Self { seats: vec![], addresses: Addresses::default(), driving, mapping, lingering: 0 }
+        Self { seats: vec![], addresses: Addresses::default(), driving, mapping, lingering: Lingering::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -65,11 +65,14 @@ impl MappedMemories {
 
     /// The first time that a view of a memory is seen.
     fn locate_new(&mut self, address: usize) -> Result<Option<Location>, TrapReason> {
-        let known = (0..self.seats.len()).find(|&seat| self.offset_in(seat, address).is_some());
+        let found = self.driving.memories.find(address);
+        // All memories are looked at for a new view alone, not for each new memory.
+        let is_new = found.as_ref().is_some_and(|memory| !memory.is_adopted());
+        let known = (0..self.seats.len()).find(|&seat| !is_new && self.offset_in(seat, address).is_some());
         let seat = match known {
             Some(seat) => seat,
             None => {
-                let Some(memory) = self.driving.memories.find(address) else { return Ok(None) };
+                let Some(memory) = found else { return Ok(None) };
                 self.seats.push(MappedMemory::adopt(memory, &self.driving).ok_or(TrapReason::AnotherContext)?);
                 self.seats.len() - 1
             }
@@ -107,7 +110,7 @@ impl MappedMemories {
 
     /// How many regions linger in all memories together.
     pub(super) fn lingering(&self) -> usize {
-        self.lingering
+        self.lingering.regions
     }
 
     /// Whether anything can be mapped in a memory.
@@ -134,33 +137,27 @@ impl MappedMemories {
         change: impl FnOnce(&mut MappedMemory, &DriverConfig) -> Result<(), MountError>,
     ) -> Result<(), MountError> {
         let seat = self.seats.get_mut(seat).ok_or(MountError::Unknown)?;
-        let before = seat.lingering().len();
+        let before = seat.lingering();
         let changed = change(seat, &self.driving);
-        if before > 0 {
-            self.lingering = self.lingering.saturating_sub(before.saturating_sub(seat.lingering().len()));
+        if before.regions > 0 {
+            self.lingering = self.lingering.without(before).with(seat.lingering());
         }
         changed
     }
 
-    /// How many regions linger in other memories than this one, and how many bytes of them are frozen. What lingers in
-    /// this one goes with the next change.
+    /// What lingers in other memories than this one. What lingers in this one goes with the next change.
     #[inline]
-    pub(super) fn lingering_besides(&self, seat: MemoryId) -> (usize, u64) {
-        if self.lingering == 0 { (0, 0) } else { self.count_lingering_besides(seat) }
-    }
-
-    fn count_lingering_besides(&self, seat: MemoryId) -> (usize, u64) {
-        let others = self.seats.iter().enumerate().filter(|(id, _)| *id != seat);
-        others
-            .flat_map(|(_, seat)| seat.lingering())
-            .fold((0, 0), |(count, bytes), held| (count + 1, bytes + if held.is_frozen() { held.size() } else { 0 }))
+    pub(super) fn lingering_besides(&self, seat: MemoryId) -> Lingering {
+        let here = self.seats.get(seat).map(MappedMemory::lingering).unwrap_or_default();
+        self.lingering.without(here)
     }
 
     /// A `mapping` was dropped.
     pub(super) fn linger(&mut self, seat: MemoryId, mount: Mount, region: Charged) {
         if let Some(seat) = self.seats.get_mut(seat) {
+            let before = seat.lingering();
             seat.linger(mount, region);
-            self.lingering += 1;
+            self.lingering = self.lingering.without(before).with(seat.lingering());
         }
     }
 
@@ -175,7 +172,7 @@ impl MappedMemories {
     #[cfg(feature = "externref")]
     pub(super) fn strand(&mut self, seat: MemoryId, region: Charged) {
         if let Some(seat) = self.seats.get_mut(seat) {
-            self.lingering = self.lingering.saturating_sub(seat.lingering().len());
+            self.lingering = self.lingering.without(seat.lingering());
             seat.strand(region);
         }
     }

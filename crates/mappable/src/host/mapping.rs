@@ -26,10 +26,11 @@ impl MappableCtx {
         let spot = self.seats.locate(at.address)?.filter(|spot| self.seats.is_mappable(spot.seat));
         let Some(spot) = spot else { return Ok(Err(WitMapError::PlacementUnmappable)) };
         let frozen_bytes = frozen_bytes(&entry.held);
-        let (lingering, lingering_bytes) = self.seats.lingering_besides(spot.seat);
-        let frozen_mapped = self.frozen_mapped_bytes.saturating_add(lingering_bytes).saturating_add(frozen_bytes);
+        let lingering = self.seats.lingering_besides(spot.seat);
+        let frozen_mapped =
+            self.frozen_mapped_bytes.saturating_add(lingering.frozen_bytes).saturating_add(frozen_bytes);
         let over = kind == RegionKind::Frozen && frozen_mapped > self.limits.frozen_mapped_bytes;
-        if over || mapped + lingering >= self.limits.mappings {
+        if over || mapped + lingering.regions >= self.limits.mappings {
             return Ok(Err(WitMapError::MappingOverQuota));
         }
         let mount = match Placement::new(spot.offset, at.len, entry.held.size()) {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::HugePages;
 use super::extent::{AllocationId, Extent};
@@ -34,8 +34,8 @@ pub(crate) struct Backing {
     idle: Mutex<IdleRanges<RecycledRange>>,
     /// How many bytes there may be of them.
     max_idle: u64,
-    /// Files of others that are shown, by what tells them apart in a [`Source`].
-    foreign: Mutex<BTreeMap<FileId, Weak<File>>>,
+    /// Files of others that may be shown, by what tells them apart in a [`Source`].
+    foreign: Mutex<BTreeMap<FileId, Arc<File>>>,
     /// What the next allocation, or foreign file, is told apart by.
     next: AtomicU64,
 }
@@ -126,13 +126,16 @@ impl Backing {
         }
     }
 
-    /// Makes a file of others one that can be shown.
-    pub(crate) fn admit(&self, file: File) -> (FileId, Arc<File>) {
+    /// Makes a file of others one that can be shown, until [`Backing::dismiss`].
+    pub(super) fn admit(&self, file: File) -> (FileId, Arc<File>) {
         let (id, file) = (FileId(self.next()), Arc::new(file));
-        let mut foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
-        foreign.retain(|_, file| file.strong_count() > 0);
-        foreign.insert(id, Arc::downgrade(&file));
+        self.foreign().insert(id, Arc::clone(&file));
         (id, file)
+    }
+
+    /// Lets go of a file of others.
+    pub(super) fn dismiss(&self, id: FileId) {
+        self.foreign().remove(&id);
     }
 
     /// Calls `show` with the file of that identity. An error if it is no longer there.
@@ -141,8 +144,7 @@ impl Backing {
         if id == FileId::OWN {
             return show(self.file.as_ref().ok_or_else(gone)?);
         }
-        let foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner).get(&id).and_then(Weak::upgrade);
-        let file = foreign.ok_or_else(gone)?;
+        let file = self.foreign().get(&id).map(Arc::clone).ok_or_else(gone)?;
         show(&file)
     }
 
@@ -180,6 +182,10 @@ impl Backing {
     fn idle(&self) -> MutexGuard<'_, IdleRanges<RecycledRange>> {
         // As above.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn foreign(&self) -> MutexGuard<'_, BTreeMap<FileId, Arc<File>>> {
+        self.foreign.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that no other call gives.

@@ -48,6 +48,12 @@ struct Foreign {
     file: Arc<File>,
 }
 
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        self.backing.dismiss(self.source.file);
+    }
+}
+
 impl Allocation {
     fn source(&self) -> Source {
         match &self.bytes {

@@ -19,6 +19,8 @@ use super::memory::Linear;
 use super::view::Heap;
 use super::{Allowance, Memory, MemoryShape, strategy_for};
 use crate::GRANULE;
+#[cfg(test)]
+use crate::region::GUARD;
 use crate::region::{Backing, SPAN};
 use crate::sys::address_space_limit;
 
@@ -97,6 +99,15 @@ impl Creator {
         let memory = Arc::new(memory);
         self.memories.lock().insert(memory.key(), Arc::downgrade(&memory));
         Ok(Linear { memory, memories: Arc::clone(&self.memories) })
+    }
+
+    /// A memory without an engine, which nothing gives up.
+    #[cfg(test)]
+    pub(super) fn create_for_tests(&self, ty: &MemoryType) -> Arc<Memory> {
+        let minimum = ty.minimum() * GRANULE;
+        let guard = if self.backing.is_in_file() { GUARD } else { 0 };
+        let sizes = Sizes { minimum, maximum: None, reservation: 0, guard };
+        Arc::clone(&self.create(ty, sizes).unwrap().memory)
     }
 
     fn in_pages(&self, capacity: u64, shape: &MemoryShape, sizes: &Sizes) -> Result<Memory, String> {

@@ -142,6 +142,11 @@ impl Memory {
         self.strategy
     }
 
+    /// Whether a context drives the memory.
+    pub(crate) fn is_adopted(&self) -> bool {
+        self.adopted.load(Ordering::Relaxed)
+    }
+
     /// Claims the memory for a context, which drives it from then on. `false` if another one does.
     pub(super) fn adopt(&self) -> bool {
         !self.adopted.swap(true, Ordering::Relaxed)

@@ -10,9 +10,9 @@
 //!   MappedMemory       a memory that regions are mapped into, by switching or changing views, or by copying
 //!    ├ Views           the cached views of a memory, and which leads to which
 //!    │  └ History      what was wanted and had no view: what is worth one
-//!    ├ CopiedMounts    what is mapped in a memory that has no views
-//!    ├ SwappedBytes    what is mapped in one that has views, by exchanging bytes all the same
-//!    └ Mount           bytes at a placement: arithmetic alone
+//!    ├ SwappedBytes    what is mapped by exchanging bytes: all in a memory without views, little in another
+//!    └ Mounts          what is shown besides the heap
+//!       └ Mount        bytes at a placement: arithmetic alone
 //!   LedgerRole         what a memory shows where a store's ledger says it: as a guest's memory, as the ledger itself,
 //!                      or as a window on others (`Directory`)
 //! ```
@@ -29,13 +29,13 @@
 //! Who may map what is [`host`](crate::host)'s business; what is owned, [`region`](crate::region)'s.
 
 mod allowance;
-mod copied_mounts;
 mod creator;
 mod history;
 mod idle;
 mod mapped_memory;
 mod memory;
 mod mount;
+mod mounts;
 mod paged;
 mod resident;
 mod role;
@@ -48,7 +48,7 @@ mod warm_pool;
 
 pub(crate) use allowance::Allowance;
 pub(crate) use creator::{Creator, Memories};
-pub(crate) use mapped_memory::{DriverConfig, MappedMemory, MountError};
+pub(crate) use mapped_memory::{DriverConfig, Lingering, MappedMemory, MountError};
 pub(crate) use memory::Memory;
 pub(crate) use mount::{Mount, Placement, PlacementError};
 pub(crate) use role::Directory;

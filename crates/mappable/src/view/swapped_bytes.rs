@@ -1,44 +1,36 @@
-//! Mapping into a memory in pages by moving bytes: a small region's bytes are exchanged with those of the heap that it
-//! hides, and back. No view changes, and no system call is made.
+//! Mapping by exchanging bytes: a region's bytes are put where the memory's are, and taken out again. No view changes.
 //!
-//! For what is mapped for the first time that is the cheapest way where the pages are there already, which is likely of a
-//! region that was mapped before or comes back, and that the host has a window of, and of a heap that had a guest before
+//! That is the only way in a memory without views. In one with views it is the cheapest way for a small region that is
+//! mapped for the first time, if the pages are there already: which is likely for a region that was mapped before and
+//! that the host has a window of, and for a heap that had a guest before
 //! (see [`SlotHistory`](super::idle::SlotHistory)). A page that is not there costs more than it saves
-//! (`docs/src/measurements.md`). A region that is frozen is never moved, for a guest could write to it.
+//! (`docs/src/measurements.md`).
 //!
-//! While a region is moved its own pages have the heap's bytes, and no current view shows them. Nobody but
-//! [`SwappedBytes::exchange`] looks at them: the region is in its context, mapped.
+//! While a region's bytes are swapped in, its own pages have the heap's bytes, and no current view shows them. Nobody
+//! else looks at them: the region is in its context, mapped. A frozen region keeps its bytes, which a copy of is put into
+//! the memory, and what that hides is kept here. That happens only in memories without views: in one with views a guest
+//! would write to the copy, and not trap.
 
 use std::io;
 
+use super::mounts::Mounts;
 use super::{Memory, Mount};
 use crate::region::{Charged, Held};
 use crate::tuning::LARGEST_EXCHANGED;
 
-/// What is mapped in a memory by moving.
+/// What is mapped into a memory by exchanging bytes, each with what it hides if it is frozen.
 #[derive(Default)]
 pub(super) struct SwappedBytes {
-    /// None of them overlaps another, nor what the current view shows, between changes.
-    mounts: Vec<Mount>,
+    /// None of them overlaps what the current view shows, between changes.
+    mounts: Mounts<Vec<u8>>,
 }
 
 impl SwappedBytes {
-    pub(super) fn mounts(&self) -> &[Mount] {
+    pub(super) fn mounts(&self) -> &Mounts<Vec<u8>> {
         &self.mounts
     }
 
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.mounts.is_empty()
-    }
-
-    /// Whether nothing of a placement is where something was moved to.
-    #[inline]
-    pub(super) fn is_clear_of(&self, mount: &Mount) -> bool {
-        self.mounts.is_empty() || self.mounts.iter().all(|moved| !moved.overlaps(mount))
-    }
-
-    /// Whether a region is one that is moved, the first time.
+    /// Whether a region that is mapped for the first time into a memory with views should be swapped in.
     pub(super) fn suits(memory: &Memory, mount: &Mount, held: &Held) -> bool {
         let Held::Mappable(region) = held else { return false };
         mount.len() <= LARGEST_EXCHANGED
@@ -47,40 +39,72 @@ impl SwappedBytes {
             && memory.has_pages(mount.offset())
     }
 
-    /// Moves a region in. Where it comes to, the current view shows the heap.
+    /// Swaps a region in, where the memory shows its heap. An error changes nothing.
     pub(super) fn put(&mut self, memory: &Memory, mount: Mount, held: &mut Held) -> io::Result<()> {
-        exchange(memory, &mount, held)?;
+        let mut hidden = vec![];
+        if held.is_frozen() {
+            let len = usize::try_from(mount.len()).map_err(io::Error::other)?;
+            hidden.try_reserve_exact(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+            hidden.resize(len, 0);
+            memory.copy_out(mount.offset(), &mut hidden)?;
+        }
+        swap_in(memory, &mount, held)?;
         memory.note_moved(mount.offset());
-        self.mounts.push(mount);
+        self.mounts.insert(mount, hidden);
         Ok(())
     }
 
-    /// Exchanges what was moved of these once more: out, before views change, or in again where they could not. What was
-    /// is noted by [`SwappedBytes::forget`].
-    pub(super) fn exchange<'a>(
-        &self,
+    /// Takes out those of `leaving` that are swapped in.
+    pub(super) fn take_out<'a>(
+        &mut self,
         memory: &Memory,
         leaving: impl Iterator<Item = (Mount, &'a mut Held)>,
-    ) -> io::Result<()> {
-        let mut moved = leaving.filter(|(mount, _)| self.mounts.contains(mount));
-        moved.try_for_each(|(mount, held)| exchange(memory, &mount, held))
+    ) -> io::Result<TakenOut> {
+        let mut taken = TakenOut::default();
+        for (mount, held) in leaving {
+            let Some(hidden) = self.mounts.remove(&mount) else { continue };
+            match held {
+                Held::Mappable(region) => memory.exchange(mount.offset(), region.bytes_mut()?)?,
+                Held::Frozen(_) => memory.copy_in(mount.offset(), &hidden)?,
+            }
+            taken.insert(mount, hidden);
+        }
+        Ok(taken)
     }
 
-    /// Notes that a region is moved no more.
-    pub(super) fn forget(&mut self, mount: &Mount) {
-        self.mounts.retain(|other| other != mount);
+    /// Swaps in again what of `leaving` was taken out.
+    pub(super) fn put_back<'a>(
+        &mut self,
+        memory: &Memory,
+        mut taken: TakenOut,
+        leaving: impl Iterator<Item = (Mount, &'a mut Held)>,
+    ) -> io::Result<()> {
+        for (mount, held) in leaving {
+            let Some(hidden) = taken.remove(&mount) else { continue };
+            swap_in(memory, &mount, held)?;
+            self.mounts.insert(mount, hidden);
+        }
+        Ok(())
     }
 }
 
-/// Mounts of what lingers, and one more.
+/// What was swapped in, as [`SwappedBytes`] has it.
+pub(super) type TakenOut = Mounts<Vec<u8>>;
+
+/// Mounts that linger, and one more.
 pub(super) fn leaving<'a>(
-    lingering: &'a mut [(Mount, Charged)],
+    lingering: &'a mut Mounts<Charged>,
     goes: Option<(Mount, &'a mut Held)>,
 ) -> impl Iterator<Item = (Mount, &'a mut Held)> {
-    lingering.iter_mut().map(|(mount, region)| (*mount, &mut **region)).chain(goes)
+    lingering.iter_mut().map(|(mount, region)| (mount, &mut **region)).chain(goes)
 }
 
-fn exchange(memory: &Memory, mount: &Mount, held: &mut Held) -> io::Result<()> {
-    let Held::Mappable(region) = held else { return Err(io::Error::other("bug: a frozen region was moved")) };
-    memory.exchange(mount.offset(), region.bytes_mut()?)
+fn swap_in(memory: &Memory, mount: &Mount, held: &mut Held) -> io::Result<()> {
+    match held {
+        Held::Mappable(region) => memory.exchange(mount.offset(), region.bytes_mut()?),
+        Held::Frozen(region) => {
+            let block = region.block().ok_or_else(|| io::Error::other("bug: frozen pages are not copied"))?;
+            memory.copy_in(mount.offset(), block)
+        }
+    }
 }

@@ -5,11 +5,12 @@
 
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Mount;
 use super::allowance::Permit;
+use super::mounts::Mounts;
 use crate::GRANULE;
 use crate::region::Extent;
 use crate::sys::{self, Access, File, Guard, Space};
@@ -20,9 +21,11 @@ use crate::tuning::RESERVED_AHEAD;
 pub(crate) struct View {
     /// What is shown besides the heap, and the guards of what is shown for reading alone. They go before the addresses do,
     /// which may then be others'.
-    regions: Mutex<Vec<(Mount, Option<Guard>)>>,
+    regions: Mutex<Mounts<Option<Guard>>>,
     /// Whether there are guards: asked when the view is made current, without the lock.
     is_guarded: AtomicBool,
+    /// What [`sys::faults`] was when nothing here was last found to be dirty.
+    clean_at: AtomicU64,
     /// Whether the system refused to show something here, which may have left a hole. Never `false` again.
     is_torn: AtomicBool,
     /// Whether it has one, as far as is known. Never `false` again.
@@ -48,6 +51,7 @@ impl View {
         let view = Self {
             regions: Mutex::default(),
             is_guarded: AtomicBool::new(false),
+            clean_at: AtomicU64::new(sys::faults()),
             is_torn: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
             space,
@@ -72,10 +76,9 @@ impl View {
 
     /// Whether the heap is shown there, and nothing else.
     pub(super) fn shows_heap(&self, offset: u64, len: u64) -> bool {
-        let covers = |mount: &Mount| mount.offset() < offset + len && offset < mount.offset() + mount.len();
         !self.is_broken.load(Ordering::Relaxed)
             && offset.checked_add(len).is_some_and(|end| end <= self.heap_shown() as u64)
-            && !self.regions().iter().any(|(mount, _)| covers(mount))
+            && self.regions().overlapping(offset..offset + len).next().is_none()
     }
 
     /// Whether it shows what it should, and the heap as far as `len` bytes: nothing is to be done before it is current.
@@ -87,7 +90,7 @@ impl View {
     /// Whether the host may have written where a region is shown for reading alone: asked without the lock.
     #[inline]
     fn may_be_dirty(&self) -> bool {
-        self.is_guarded.load(Ordering::Relaxed) && sys::faults() != 0
+        self.is_guarded.load(Ordering::Relaxed) && sys::faults() != self.clean_at.load(Ordering::Relaxed)
     }
 
     /// Shows the heap as far as `len` bytes, if it is not shown so far already.
@@ -153,7 +156,7 @@ impl View {
 
     /// Shows the heap where regions are still shown. An error if the view may not be whole even so.
     pub(super) fn show_heap_alone(&self, heap: &Heap) -> io::Result<()> {
-        let regions: Vec<Mount> = self.regions().iter().map(|(mount, _)| *mount).collect();
+        let regions: Vec<Mount> = self.regions().iter().copied().collect();
         regions.iter().try_for_each(|mount| self.hide(heap, mount))?;
         if self.is_torn.load(Ordering::Relaxed) {
             return Err(io::Error::other("a view may have a hole"));
@@ -194,9 +197,10 @@ impl View {
         Ok(())
     }
 
-    /// The same, before `others` are shown.
+    /// The same, before `others` are shown, which are in order.
     pub(super) fn hide_for(&self, heap: &Heap, mount: &Mount, others: &[Mount]) -> io::Result<()> {
-        if others.iter().any(|other| other.covers(mount)) {
+        let before = others.partition_point(|other| other.offset() <= mount.offset());
+        if others[..before].last().is_some_and(|other| other.covers(mount)) {
             self.note(mount, None);
             return Ok(());
         }
@@ -205,7 +209,7 @@ impl View {
 
     /// Shows the heap alone, as far as it was shown.
     pub(super) fn clear(&self, heap: &Heap) -> io::Result<()> {
-        self.regions().clear();
+        drop(std::mem::take(&mut *self.regions()));
         self.is_guarded.store(false, Ordering::Relaxed);
         let shown = self.heap_shown();
         if shown == 0 { Ok(()) } else { self.show_heap(heap, 0, shown) }
@@ -214,9 +218,11 @@ impl View {
     /// Notes that a region is shown, with its guard if it has one; or that it is not any more.
     fn note(&self, mount: &Mount, shown: Option<Option<Guard>>) {
         let mut regions = self.regions();
-        regions.retain(|(other, _)| other != mount);
-        regions.extend(shown.map(|guard| (*mount, guard)));
-        self.is_guarded.store(regions.iter().any(|(_, guard)| guard.is_some()), Ordering::Relaxed);
+        match shown {
+            Some(guard) => regions.insert(*mount, guard),
+            None => drop(regions.remove(mount)),
+        }
+        self.is_guarded.store(!regions.are_writable(), Ordering::Relaxed);
     }
 
     /// Shows again what is frozen wherever the host has written to it since. The view is not current, or about to change.
@@ -224,8 +230,10 @@ impl View {
         if !self.may_be_dirty() {
             return Ok(());
         }
-        let dirty: Vec<Mount> = self.regions().iter().filter(is_dirty).map(|(mount, _)| *mount).collect();
-        dirty.iter().try_for_each(|mount| self.show(heap, mount))
+        let now = sys::faults();
+        self.dirty().iter().try_for_each(|mount| self.show(heap, mount))?;
+        self.clean_at.store(now, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Frees the memory that the host's writes have taken. The view is not current, nor the one before.
@@ -237,21 +245,28 @@ impl View {
     }
 
     fn free_dirty(&self) {
-        for (mount, _) in self.regions().iter().filter(is_dirty) {
+        let now = sys::faults();
+        let dirty = self.dirty();
+        if dirty.is_empty() {
+            self.clean_at.store(now, Ordering::Relaxed);
+        }
+        for mount in dirty {
             if let Err(error) = self.space.discard(mount.offset() as usize, mount.len() as usize) {
                 tracing::warn!(%error, "pages that were written to were not freed");
             }
         }
     }
 
-    fn regions(&self) -> MutexGuard<'_, Vec<(Mount, Option<Guard>)>> {
+    /// Where the host has written to what is shown for reading alone.
+    fn dirty(&self) -> Vec<Mount> {
+        let regions = self.regions();
+        let dirty = regions.pairs().filter(|(_, guard)| guard.as_ref().is_some_and(Guard::is_dirty));
+        dirty.map(|(mount, _)| *mount).collect()
+    }
+
+    fn regions(&self) -> MutexGuard<'_, Mounts<Option<Guard>>> {
         self.regions.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether the host has written where a region is shown for reading alone.
-fn is_dirty((_, guard): &&(Mount, Option<Guard>)) -> bool {
-    guard.as_ref().is_some_and(Guard::is_dirty)
 }
 
 /// The pages of a linear memory itself, which every view of it shows.

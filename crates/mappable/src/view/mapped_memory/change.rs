@@ -2,18 +2,15 @@
 //!
 //! A change goes to the view that shows what is wanted: one edge away when it has been there before, cached, or built
 //! (*swap*); or the spare view is changed, which in a memory that can't swap is the only one (*remap*); or bytes are
-//! moved, in memories without views (*copy*, [`CopiedMounts`]), or the first time where that is cheaper ([`SwappedBytes`]). A step
-//! that fails has changed nothing. What is worth a view, [`Views`] says.
+//! exchanged ([`SwappedBytes`]), in memories without views (*copy*) or the first time where that is cheaper. A step that
+//! fails has changed nothing. What is worth a view, [`Views`] says.
 
 use std::io;
 use std::sync::Arc;
 
-use super::{DriverConfig, MappedMemory, MountError, Shown};
+use super::{DriverConfig, MappedMemory, MountError};
 use crate::region::Held;
-use crate::sys::Access;
-use crate::view::copied_mounts::CopiedMounts;
-use crate::view::mount::{changed, difference};
-use crate::view::swapped_bytes::{SwappedBytes, leaving};
+use crate::view::swapped_bytes::{SwappedBytes, TakenOut, leaving};
 use crate::view::view::View;
 use crate::view::views::{ViewId, Views};
 use crate::view::{Memory, Mount, Strategy};
@@ -59,10 +56,11 @@ impl MappedMemory {
     /// [`MountError::Broken`].
     #[inline]
     fn step(&mut self, mount: &Mount, comes: bool) -> Option<Result<(), MountError>> {
-        if !self.is_settled() || !self.moved.is_clear_of(mount) {
+        let is_clear = || self.swapped.mounts().overlapping(mount.range()).next().is_none();
+        if !self.is_settled() || !(self.swapped.mounts().is_empty() || is_clear()) {
             return None;
         }
-        let Shown::Views(views) = &mut self.shown else { return None };
+        let views = self.views.as_mut()?;
         let id = views.after(mount, comes)?;
         Some(go(views, &self.memory, id))
     }
@@ -76,7 +74,7 @@ impl MappedMemory {
         held: &mut Held,
         driving: &DriverConfig,
     ) -> Result<(), MountError> {
-        if comes && self.live_mounts().any(|other| other.overlaps(&mount)) {
+        if comes && !self.is_free(&mount) {
             return Err(MountError::Overlaps);
         }
         let strategy = self.strategy.map_err(|_| MountError::Unmappable)?;
@@ -86,97 +84,72 @@ impl MappedMemory {
         // That we are called shows that the refresh after the last change has run. (What trusted modules change they
         // refresh at once, and they change nothing while there is something here.)
         self.retired.clear();
-        match &mut self.shown {
-            Shown::Views(_) => self.change_pages(mount, comes, held, strategy, driving)?,
-            Shown::CopiedMounts(copies) => {
-                let room =
-                    if comes { CopiedMounts::room_for(&mount, held).map_err(MountError::Exhausted)? } else { vec![] };
-                for (lingering, region) in &mut self.lingering {
-                    copies.hide(&self.memory, *lingering, region).map_err(MountError::Broken)?;
-                }
-                let done = if comes {
-                    copies.show(&self.memory, mount, held, room)
-                } else {
-                    copies.hide(&self.memory, mount, held)
-                };
-                done.map_err(MountError::Broken)?;
-            }
-        }
-        self.retired.extend(self.lingering.drain(..).map(|(_, region)| region).filter(|region| !region.is_frozen()));
-        Ok(())
-    }
-
-    /// The same in a memory in pages.
-    fn change_pages(
-        &mut self,
-        mount: Mount,
-        comes: bool,
-        held: &mut Held,
-        strategy: Strategy,
-        driving: &DriverConfig,
-    ) -> Result<(), MountError> {
-        // Before views change, while the heap is what is shown where a region was moved to.
+        // Before views change, while the heap is what is shown where a region was swapped in.
         let goes = (!comes).then_some((mount, &mut *held));
-        let exchanged = self.moved.exchange(&self.memory, leaving(&mut self.lingering, goes));
-        exchanged.map_err(MountError::Broken)?;
-        match self.change_views(mount, comes, held, strategy, driving) {
+        let taken = self.swapped.take_out(&self.memory, leaving(&mut self.lingering, goes));
+        let taken = taken.map_err(MountError::Broken)?;
+        match self.change_shown(mount, comes, &taken, held, strategy, driving) {
             Ok(()) => {}
             Err(MountError::Broken(error)) => return Err(MountError::Broken(error)),
             Err(error) => {
                 let goes = (!comes).then_some((mount, held));
-                let exchanged = self.moved.exchange(&self.memory, leaving(&mut self.lingering, goes));
-                return Err(exchanged.map_or_else(MountError::Broken, |()| error));
+                let put_back = self.swapped.put_back(&self.memory, taken, leaving(&mut self.lingering, goes));
+                return Err(put_back.map_or_else(MountError::Broken, |()| error));
             }
         }
-        self.lingering.iter().for_each(|(lingering, _)| self.moved.forget(lingering));
-        match held {
-            _ if !comes => self.moved.forget(&mount),
-            Held::Mappable(region) => region.note_mapped(),
-            Held::Frozen(_) => {}
+        if comes && let Held::Mappable(region) = held {
+            region.note_mapped();
         }
+        self.retired.extend(self.lingering.drain().filter(|region| !region.is_frozen()));
         Ok(())
     }
 
-    /// The same for what views show, or for what comes and is moved.
-    fn change_views(
+    /// The same for what views show, or for what comes and is swapped in. `taken` is gone already.
+    fn change_shown(
         &mut self,
         mount: Mount,
         comes: bool,
+        taken: &TakenOut,
         held: &mut Held,
         strategy: Strategy,
         driving: &DriverConfig,
     ) -> Result<(), MountError> {
-        let Shown::Views(views) = &mut self.shown else { return Err(MountError::Unknown) };
         let memory = &*self.memory;
-        let mut hide: Vec<Mount> = self.lingering.iter().map(|(lingering, _)| *lingering).collect();
-        hide.extend((!comes).then_some(mount));
-        hide.retain(|mount| !self.moved.mounts().contains(mount));
-        if hide.is_empty() && !comes {
+        let Some(views) = &mut self.views else {
+            let done = if comes { self.swapped.put(memory, mount, held) } else { Ok(()) };
+            return done.map_err(|error| match error.kind() {
+                io::ErrorKind::OutOfMemory => MountError::Exhausted(error),
+                _ => MountError::Broken(error),
+            });
+        };
+        let goes = (!comes).then_some(mount);
+        let mut hide: Vec<Mount> = self.lingering.iter().copied().chain(goes).collect();
+        hide.retain(|mount| !taken.contains(mount));
+        hide.sort_unstable();
+        let comes = comes.then_some(mount);
+        if hide.is_empty() && comes.is_none() {
             // What the host has written to frozen bytes goes with this change, too.
             return Ok(memory.remap(views.current_view(), &[], &[])?);
         }
-        let wanted = changed(views.mounts(), &hide, comes.then_some(mount));
-
-        if strategy != Strategy::Swap {
-            return show_in_passing(views, memory, wanted);
-        }
+        let wanted = if strategy == Strategy::Swap { views.wanted(&hide, comes) } else { None };
+        let Some(wanted) = wanted else { return show_in_passing(views, memory, &hide, comes) };
         let swapped = match views.showing(&wanted) {
             Some(id) => Some(id),
             // What came in passing goes so.
-            None if !comes && views.is_current(views.spare()) => None,
+            None if comes.is_none() && views.is_current(views.spare()) => None,
             None => {
                 let since = views.miss(&wanted);
-                let is_first = comes && since.is_none() && self.lingering.is_empty();
-                if is_first && is_worth_moving(views, memory, &mount, held, &wanted) {
-                    match self.moved.put(memory, mount, held) {
+                let is_first = comes.is_some() && since.is_none() && self.lingering.is_empty();
+                if is_first && is_worth_swapping_in(views, memory, &mount, held, &wanted) {
+                    match self.swapped.put(memory, mount, held) {
                         Ok(()) => return Ok(()),
-                        Err(error) => tracing::debug!(%error, "a region was not moved; remapping instead"),
+                        Err(error) => tracing::debug!(%error, "a region was not swapped in; remapping instead"),
                     }
                 }
                 build_if_worthwhile(views, memory, &wanted, since, driving)
             }
         };
-        let Some(id) = swapped else { return show_in_passing(views, memory, wanted) };
+        let Some(id) = swapped else { return show_in_passing(views, memory, &hide, comes) };
         if self.lingering.is_empty() {
             views.link(mount, id);
         }
@@ -184,12 +157,10 @@ impl MappedMemory {
     }
 }
 
-/// Whether a region should be moved in: it suits, and not even the spare view shows what is wanted. Not where something
+/// Whether a region should be swapped in: it suits, and not even the spare view shows what is wanted. Not where something
 /// frozen is shown: what the host has written there goes with each change of a view.
-fn is_worth_moving(views: &Views, memory: &Memory, mount: &Mount, held: &Held, wanted: &[Mount]) -> bool {
-    views.mounts().iter().all(|mount| mount.access() == Access::Write)
-        && views.mounts_of(views.spare()) != wanted
-        && SwappedBytes::suits(memory, mount, held)
+fn is_worth_swapping_in(views: &Views, memory: &Memory, mount: &Mount, held: &Held, wanted: &[Mount]) -> bool {
+    views.mounts().are_writable() && !views.is_in_spare(wanted) && SwappedBytes::suits(memory, mount, held)
 }
 
 /// A view of its own for what was missed before, at `since`, or none.
@@ -213,24 +184,23 @@ fn build_if_worthwhile(
     if views.needs_spare()
         && let Some(view) = build(views, memory, wanted, u64::MAX, driving)
     {
-        views.insert_spare(view, wanted.to_vec());
+        views.insert_spare(view, wanted);
     }
     None
 }
 
-/// Has the spare view show what is wanted.
-fn show_in_passing(views: &mut Views, memory: &Memory, wanted: Vec<Mount>) -> Result<(), MountError> {
+/// Has the spare view show what is shown now, without `hide` and with `comes`.
+fn show_in_passing(views: &mut Views, memory: &Memory, hide: &[Mount], comes: Option<Mount>) -> Result<(), MountError> {
     let spare = views.spare();
-    let (hide, show) = difference(views.mounts_of(spare), &wanted);
+    let (hide, show) = views.change_of_spare(hide, comes);
     let is_current = views.is_current(spare);
     let view = views.view(spare);
     let done = if is_current { memory.remap(view, &hide, &show) } else { memory.lay(view, &hide, &show) };
-    let now = match &done {
-        Ok(()) => wanted,
+    match &done {
+        Ok(()) => views.changed(&hide, &show),
         Err(_) if is_current => return done.map_err(MountError::from),
-        Err(_) => vec![],
-    };
-    views.changed(now);
+        Err(_) => views.emptied(),
+    }
     if let Some(driven) = memory.driven().filter(|_| !views.has_spare()) {
         driven.void();
     }

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 
 use self::change::leave;
-use super::copied_mounts::CopiedMounts;
+use super::mounts::Mounts;
 use super::paged::RemapError;
 use super::role::SharedSelector;
 use super::swapped_bytes::SwappedBytes;
@@ -19,7 +19,6 @@ use super::views::Views;
 use super::{Allowance, Memories, Memory, Mount, Strategy, Unmappable};
 use crate::ledger::{Ledger, SeatNumber};
 use crate::region::{Charged, Held};
-use crate::sys::Access;
 
 /// Why a region was not mapped or unmapped. Nothing has changed, save for `Broken`.
 #[derive(Debug)]
@@ -57,23 +56,38 @@ pub(crate) struct DriverConfig {
     pub(crate) views: Arc<Allowance>,
 }
 
-/// How what is mapped is shown.
-enum Shown {
-    /// By the current view (*swap* and *remap*).
-    Views(Views),
-    /// In the one place that there is (*copy*).
-    CopiedMounts(CopiedMounts),
+/// What is shown in a memory though nobody owns it any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lingering {
+    pub(crate) regions: usize,
+    /// Of those that are frozen.
+    pub(crate) frozen_bytes: u64,
+}
+
+impl Lingering {
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self { regions: self.regions + other.regions, frozen_bytes: self.frozen_bytes + other.frozen_bytes }
+    }
+
+    /// What is left of it without `part`.
+    pub(crate) fn without(self, part: Self) -> Self {
+        Self {
+            regions: self.regions.saturating_sub(part.regions),
+            frozen_bytes: self.frozen_bytes.saturating_sub(part.frozen_bytes),
+        }
+    }
 }
 
 /// A memory, adopted by a context.
 pub(crate) struct MappedMemory {
     memory: Arc<Memory>,
     strategy: Result<Strategy, Unmappable>,
-    shown: Shown,
-    /// What is mapped besides what the current view shows.
-    moved: SwappedBytes,
+    /// The views of it, of which the current one shows what is mapped. `None` in a memory without.
+    views: Option<Views>,
+    /// What is mapped besides.
+    swapped: SwappedBytes,
     /// Regions whose mapping was dropped. They are shown until the next change, and nobody owns them any more.
-    lingering: Vec<(Mount, Charged)>,
+    lingering: Mounts<Charged>,
     /// Regions that can be written and lingered until the last change. The engine may have written to them through the
     /// base before, so they are freed when the next change shows that the base has been refreshed. (Of frozen ones it
     /// has pages of its own.)
@@ -90,16 +104,13 @@ impl MappedMemory {
             Strategy::Swap if driving.remap_only => Strategy::Remap,
             able => able,
         });
-        let shown = match memory.first_view() {
-            Some(first) => Shown::Views(Views::new(first, driving.views_per_memory)),
-            None => Shown::CopiedMounts(CopiedMounts::default()),
-        };
+        let views = memory.first_view().map(|first| Views::new(first, driving.views_per_memory));
         memory.adopt().then_some(Self {
             memory,
             strategy,
-            shown,
-            moved: SwappedBytes::default(),
-            lingering: vec![],
+            views,
+            swapped: SwappedBytes::default(),
+            lingering: Mounts::default(),
             retired: vec![],
             is_stopped: false,
         })
@@ -128,7 +139,7 @@ impl MappedMemory {
 
     /// Whether the memory shows these bytes there.
     pub(crate) fn shows(&mut self, mount: &Mount) -> bool {
-        self.sync().is_ok() && self.mounts().any(|shown| shown == mount)
+        self.sync().is_ok() && self.is_mounted(mount)
     }
 
     /// Takes in what was changed without the host.
@@ -138,7 +149,7 @@ impl MappedMemory {
     }
 
     fn sync_driven(&mut self) -> Result<(), MountError> {
-        let Shown::Views(views) = &mut self.shown else { return Ok(()) };
+        let Some(views) = &mut self.views else { return Ok(()) };
         let base = self.memory.settle();
         if views.current_view().base().addr().get() != base {
             let id = views.at(base).ok_or(MountError::Unknown)?;
@@ -164,12 +175,12 @@ impl MappedMemory {
     }
 
     fn offer_to(&self, driven: &SharedSelector) {
-        let settled = self.is_settled() && self.moved.is_empty() && self.strategy == Ok(Strategy::Swap);
-        match &self.shown {
-            Shown::Views(views)
+        let settled = self.is_settled() && self.swapped.mounts().is_empty() && self.strategy == Ok(Strategy::Swap);
+        match &self.views {
+            Some(views)
                 if settled
                     && !(views.has_spare() && views.is_current(views.spare()))
-                    && views.mounts().iter().all(|mount| mount.access() == Access::Write) =>
+                    && views.mounts().are_writable() =>
             {
                 driven.offer(views.current_view().base().as_ptr());
             }
@@ -201,20 +212,20 @@ impl MappedMemory {
     pub(crate) fn linger(&mut self, mount: Mount, region: Charged) {
         // The next change is the host's, so that it goes with that.
         self.withhold();
-        self.lingering.push((mount, region));
+        self.lingering.insert(mount, region);
     }
 
-    /// The regions that are shown though nobody owns them any more.
-    pub(crate) fn lingering(&self) -> impl ExactSizeIterator<Item = &Held> {
-        self.lingering.iter().map(|(_, region)| &**region)
+    /// What is shown though nobody owns it any more.
+    #[inline]
+    pub(crate) fn lingering(&self) -> Lingering {
+        Lingering { regions: self.lingering.len(), frozen_bytes: self.lingering.frozen_bytes() }
     }
 
     /// Leaves all regions that are still shown, and `mapped`, to the memory, for as long as it can be looked at.
     /// Trusted modules change nothing any more.
     pub(crate) fn abandon(&mut self, mapped: impl IntoIterator<Item = Charged>) {
         self.withhold();
-        let lingering = self.lingering.drain(..).map(|(_, region)| region);
-        self.memory.keep(lingering.chain(self.retired.drain(..)).chain(mapped));
+        self.memory.keep(self.lingering.drain().chain(self.retired.drain(..)).chain(mapped));
     }
 
     /// Compiled code has not taken the last change in, and goes on. Whatever it could see stays with the memory, and
@@ -224,17 +235,17 @@ impl MappedMemory {
         self.abandon([region]);
     }
 
-    fn mounts(&self) -> impl Iterator<Item = &Mount> {
-        let shown = match &self.shown {
-            Shown::Views(views) => views.mounts(),
-            Shown::CopiedMounts(copies) => copies.mounts(),
-        };
-        shown.iter().chain(self.moved.mounts())
+    /// Whether these bytes are shown there.
+    fn is_mounted(&self, mount: &Mount) -> bool {
+        self.swapped.mounts().contains(mount) || self.views.as_ref().is_some_and(|views| views.mounts().contains(mount))
     }
 
-    /// Mounts that somebody owns.
-    fn live_mounts(&self) -> impl Iterator<Item = &Mount> {
-        let lingers = |mount: &Mount| self.lingering.iter().any(|(other, _)| other == mount);
-        self.mounts().filter(move |mount| !lingers(mount))
+    /// Whether a placement is clear of all that somebody owns.
+    fn is_free(&self, mount: &Mount) -> bool {
+        let in_view = self.views.iter().flat_map(|views| views.mounts().overlapping(mount.range()));
+        self.swapped.mounts().overlapping(mount.range()).chain(in_view).all(|other| self.lingering.contains(other))
     }
 }
+
+#[cfg(test)]
+mod tests;

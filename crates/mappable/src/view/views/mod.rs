@@ -12,6 +12,9 @@
 //! that come around in a cycle, and are more than there is room for, some keep their views and the others are shown in
 //! passing; and views that are used no more make room.
 //!
+//! What is more than [`MOUNTS_A_VIEW`] mounts is always shown in passing: a view of its own would cost as many system calls,
+//! and each change a step for each of them.
+//!
 //! The cache is bounded. The least recently used view goes, but never the current one, nor the one before it, whose
 //! base the engine may still have, nor the first, nor the spare.
 
@@ -22,8 +25,9 @@ use slab::Slab;
 
 use super::Mount;
 use super::history::{History, fingerprint};
+use super::mounts::{Mounts, changed, difference};
 use super::view::View;
-use crate::tuning::{CHANGES_OF_FIRST, REPEATS};
+use crate::tuning::{CHANGES_OF_FIRST, MOUNTS_A_VIEW, REPEATS};
 
 /// A view in the cache of its memory.
 pub(super) type ViewId = usize;
@@ -31,8 +35,8 @@ pub(super) type ViewId = usize;
 /// A view, what it shows, and what is one step away.
 struct Cached<V> {
     view: V,
-    /// What the view shows besides the heap, in order.
-    mounts: Vec<Mount>,
+    /// What the view shows besides the heap: of a view that is not the spare one, no more than [`MOUNTS_A_VIEW`] mounts.
+    mounts: Mounts,
     /// In order of mount, one for each. Every edge has its twin in the other direction. None leads to a spare view that
     /// is not the first.
     edges: Vec<Edge>,
@@ -62,7 +66,7 @@ pub(super) struct Views<V = Arc<View>> {
     spare: ViewId,
     /// How often the first view was changed.
     changes: u32,
-    /// The cached views by what they show, but for a spare one that is not the first.
+    /// The cached views by what they show, in order, but for a spare one that is not the first or shows too much.
     by_mounts: BTreeMap<Vec<Mount>, ViewId>,
     current: ViewId,
     /// The view that was current before. It is not forgotten: the engine may have its base.
@@ -81,7 +85,7 @@ impl<V> Views<V> {
     /// The cache of a memory whose only view shows the heap.
     pub(super) fn new(first: V, room: usize) -> Self {
         let mut cached = Slab::new();
-        let first = cached.insert(Cached { view: first, mounts: vec![], edges: vec![], taken: 0, used: 0 });
+        let first = cached.insert(Cached { view: first, mounts: Mounts::default(), edges: vec![], taken: 0, used: 0 });
         Self {
             cached,
             first,
@@ -104,13 +108,34 @@ impl<V> Views<V> {
     }
 
     /// What is shown now.
-    pub(super) fn mounts(&self) -> &[Mount] {
+    pub(super) fn mounts(&self) -> &Mounts {
         self.mounts_of(self.current)
     }
 
     /// What a view shows besides the heap.
-    pub(super) fn mounts_of(&self, id: ViewId) -> &[Mount] {
+    fn mounts_of(&self, id: ViewId) -> &Mounts {
         &self.cached[id].mounts
+    }
+
+    /// What is shown once `hide`, which is in order and shown, has gone and `comes` has come: in order. `None` where that is
+    /// more than a view of its own may show.
+    pub(super) fn wanted(&self, hide: &[Mount], comes: Option<Mount>) -> Option<Vec<Mount>> {
+        let len = self.mounts().len().saturating_sub(hide.len()) + usize::from(comes.is_some());
+        (len <= MOUNTS_A_VIEW).then(|| changed(self.mounts(), hide, comes))
+    }
+
+    /// What has to go from the spare view, and to come, for the same to be shown by that.
+    pub(super) fn change_of_spare(&self, hide: &[Mount], comes: Option<Mount>) -> (Vec<Mount>, Vec<Mount>) {
+        if self.is_current(self.spare) {
+            return (hide.to_vec(), comes.into_iter().collect());
+        }
+        difference(self.mounts_of(self.spare), &changed(self.mounts(), hide, comes))
+    }
+
+    /// Whether the spare view shows exactly `mounts`.
+    pub(super) fn is_in_spare(&self, mounts: &[Mount]) -> bool {
+        let spare = self.mounts_of(self.spare);
+        spare.len() == mounts.len() && spare.iter().eq(mounts)
     }
 
     #[inline]
@@ -173,7 +198,7 @@ impl<V> Views<V> {
     /// answers since when, for [`Views::evict`].
     pub(super) fn miss(&mut self, mounts: &[Mount]) -> Option<u64> {
         self.clock += 1;
-        if self.is_full() && self.has_spare() && self.mounts_of(self.spare) == mounts {
+        if self.is_full() && self.has_spare() && self.is_in_spare(mounts) {
             self.repeats += 1;
             return self.repeats.is_multiple_of(REPEATS).then_some(self.missed);
         }
@@ -183,18 +208,18 @@ impl<V> Views<V> {
 
     /// Adds a view that shows `mounts`, which no other does.
     pub(super) fn insert(&mut self, view: V, mounts: Vec<Mount>) -> ViewId {
-        let id = self.add(view, mounts.clone());
+        let id = self.add(view, &mounts);
         self.by_mounts.insert(mounts, id);
         id
     }
 
     /// Adds a view that shows `mounts` in passing, and others after them.
-    pub(super) fn insert_spare(&mut self, view: V, mounts: Vec<Mount>) -> ViewId {
+    pub(super) fn insert_spare(&mut self, view: V, mounts: &[Mount]) {
         self.spare = self.add(view, mounts);
-        self.spare
     }
 
-    fn add(&mut self, view: V, mounts: Vec<Mount>) -> ViewId {
+    fn add(&mut self, view: V, mounts: &[Mount]) -> ViewId {
+        let mounts = mounts.iter().copied().collect();
         self.cached.insert(Cached { view, mounts, edges: vec![], taken: 0, used: self.clock })
     }
 
@@ -224,17 +249,35 @@ impl<V> Views<V> {
         Ok(())
     }
 
-    /// Notes that the spare view has been changed and now shows `mounts`.
-    pub(super) fn changed(&mut self, mounts: Vec<Mount>) {
-        let old = std::mem::replace(&mut self.cached[self.spare].mounts, mounts.clone());
+    /// Notes that the spare view has been changed: `hide` is shown no more, `show` is.
+    pub(super) fn changed(&mut self, hide: &[Mount], show: &[Mount]) {
         if !self.has_spare() {
             self.changes = self.changes.saturating_add(1);
             self.unlink(self.first);
-            if self.by_mounts.get(&old) == Some(&self.first) {
+            if let Some(old) = self.key_of_spare().filter(|old| self.by_mounts.get(old) == Some(&self.first)) {
                 self.by_mounts.remove(&old);
             }
-            self.by_mounts.entry(mounts).or_insert(self.first);
         }
+        let mounts = &mut self.cached[self.spare].mounts;
+        hide.iter().for_each(|mount| mounts.remove(mount).unwrap_or_default());
+        show.iter().for_each(|mount| mounts.insert(*mount, ()));
+        if !self.has_spare()
+            && let Some(new) = self.key_of_spare()
+        {
+            self.by_mounts.entry(new).or_insert(self.first);
+        }
+    }
+
+    /// Notes that the spare view shows the heap alone.
+    pub(super) fn emptied(&mut self) {
+        let all: Vec<Mount> = self.mounts_of(self.spare).iter().copied().collect();
+        self.changed(&all, &[]);
+    }
+
+    /// What the spare view is found by, if it is the first.
+    fn key_of_spare(&self) -> Option<Vec<Mount>> {
+        let mounts = self.mounts_of(self.spare);
+        (mounts.len() <= MOUNTS_A_VIEW).then(|| mounts.iter().copied().collect())
     }
 
     /// Takes out the least recently used view, if there is one that can go and was last made current before `since`.
@@ -244,7 +287,7 @@ impl<V> Views<V> {
         let (id, _) = idle.min_by_key(|(_, cached)| cached.used)?;
         self.unlink(id);
         let gone = self.cached.remove(id);
-        self.by_mounts.remove(&gone.mounts);
+        self.by_mounts.remove(&gone.mounts.iter().copied().collect::<Vec<_>>());
         Some(gone.view)
     }
 
