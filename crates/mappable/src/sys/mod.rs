@@ -10,13 +10,15 @@
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 mod linux;
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
-pub(crate) use linux::{File, Guard, Space, address_space_limit, faults, install_fault_handler, may_refuse_pages};
+pub(crate) use linux::{
+    File, Guard, Space, address_space_limit, faults, install_fault_handler, may_refuse_pages, with_spare_mappings,
+};
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))))]
 mod unsupported;
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))))]
 pub(crate) use unsupported::{
-    File, Guard, Space, address_space_limit, faults, install_fault_handler, may_refuse_pages,
+    File, Guard, Space, address_space_limit, faults, install_fault_handler, may_refuse_pages, with_spare_mappings,
 };
 
 #[cfg(feature = "fault-injection")]

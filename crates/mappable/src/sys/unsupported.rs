@@ -129,3 +129,7 @@ pub(crate) fn address_space_limit() -> Option<u64> {
 pub(crate) fn may_refuse_pages() -> bool {
     false
 }
+
+pub(crate) fn with_spare_mappings(mut restore: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    restore()
+}

@@ -14,6 +14,7 @@ use super::Mount;
 use super::allowance::Permit;
 use super::idle::{Idle, IdleMemory, SlotHistory};
 use super::view::{Heap, View};
+use crate::sys;
 
 /// A linear memory in pages.
 #[derive(Debug)]
@@ -144,8 +145,8 @@ impl Drop for Paged {
     }
 }
 
-fn undo(view: &View, error: io::Error, undo: impl FnOnce() -> io::Result<()>) -> RemapError {
-    match undo() {
+fn undo(view: &View, error: io::Error, undo: impl FnMut() -> io::Result<()>) -> RemapError {
+    match sys::with_spare_mappings(undo) {
         Ok(()) => RemapError::Undone(error),
         Err(_) => {
             view.note_broken();

@@ -192,7 +192,7 @@ impl View {
 
     /// Shows the heap again in place of a region.
     pub(super) fn hide(&self, heap: &Heap, mount: &Mount) -> io::Result<()> {
-        self.show_heap(heap, mount.offset() as usize, mount.len() as usize)?;
+        sys::with_spare_mappings(|| self.show_heap(heap, mount.offset() as usize, mount.len() as usize))?;
         self.note(mount, None);
         Ok(())
     }
@@ -231,7 +231,7 @@ impl View {
             return Ok(());
         }
         let now = sys::faults();
-        self.dirty().iter().try_for_each(|mount| self.show(heap, mount))?;
+        self.dirty().iter().try_for_each(|mount| sys::with_spare_mappings(|| self.show(heap, mount)))?;
         self.clean_at.store(now, Ordering::Relaxed);
         Ok(())
     }

@@ -6,13 +6,13 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use mappable::TrapReason;
 use mappable::injection::Call;
+use mappable::{GRANULE, Limits, TrapReason};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
 use crate::fault::Faults;
 use crate::scene::Scene;
-use crate::support::{Fixture, Setup};
+use crate::support::{Fixture, G, Guest, MapError, Setup};
 use crate::{alone, child, had};
 
 const PAGE: usize = 4096;
@@ -104,6 +104,63 @@ fn child_without_mappings_to_spare() {
 fn a_process_without_mappings_to_spare_loses_nothing() {
     let _alone = alone();
     let output = child("exhausted::child_without_mappings_to_spare");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("all was tried"), "{output:?}");
+}
+
+/// Run by `a_guest_maps_until_the_system_has_no_mapping_left`, in a process of its own.
+#[test]
+#[ignore = "takes all mappings that a process may have"]
+fn child_with_few_mappings_to_spare() {
+    /// How many mappings the process has left: more than two for each region that a view of its own may show.
+    const LEFT: u32 = 1_200;
+    let _alone = alone();
+    let setups = [Setup::Swap, Setup::Remap, Setup::LedgerSwap, Setup::LedgerRemap];
+    for (setup, is_frozen) in setups.into_iter().flat_map(|setup| [(setup, false), (setup, true)]) {
+        let fixture: &'static Fixture = Box::leak(Box::new(Fixture::new(setup, setup.runtime())));
+        let mut world = fixture.world();
+        let limits = Limits::default().mappings(usize::MAX).regions(usize::MAX);
+        world.data_mut().mappable.set_limits(limits);
+        let guest = world.guest();
+        guest.grow(&mut world, 2 * LEFT);
+        let mut hoard = Hoard::new(1 << 20);
+        hoard.spare(LEFT as usize / 2);
+        let (mut mapped, mut next) = (vec![], 1);
+        let (refused, error) = loop {
+            let handle = guest.allocate(&mut world, GRANULE).unwrap();
+            let handle = if is_frozen { guest.freeze(&mut world, handle) } else { handle };
+            let map = if is_frozen { Guest::map_frozen } else { Guest::map };
+            match map(&guest, &mut world, handle, next * G, G) {
+                Ok(mapping) => mapped.push((mapping, next * G)),
+                Err(refused) => break refused,
+            }
+            next += 2;
+        };
+        assert_eq!(error, MapError::Exhausted, "{setup:?}");
+        // Each has taken two: its own, and that of the heap behind it.
+        let taken = 2 * mapped.len() as u32;
+        assert!(taken > LEFT / 2 && taken <= LEFT, "{setup:?}: {taken} mappings of {LEFT}");
+        // The guest is told so, and has all else as before. What it gives up it can map again.
+        mapped.iter().for_each(|(_, at)| guest.expect(&mut world, *at, G, 0));
+        let unmap = if is_frozen { Guest::unmap_frozen } else { Guest::unmap };
+        let (mapping, at) = mapped.swap_remove(mapped.len() / 2);
+        unmap(&guest, &mut world, mapping, at, G).unwrap();
+        let map = if is_frozen { Guest::map_frozen } else { Guest::map };
+        mapped.push((map(&guest, &mut world, refused, at, G).unwrap(), at));
+        for (mapping, at) in mapped {
+            unmap(&guest, &mut world, mapping, at, G).unwrap();
+        }
+        drop(hoard);
+        drop(world);
+        fixture.check_canary();
+    }
+    println!("all was tried");
+}
+
+#[test]
+fn a_guest_maps_until_the_system_has_no_mapping_left() {
+    let _alone = alone();
+    let output = child("exhausted::child_with_few_mappings_to_spare");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("all was tried"), "{output:?}");
 }

@@ -27,7 +27,9 @@ use rustix::process::{Resource, getrlimit};
 use super::{Access, Call, HUGE_PAGE, count, enter};
 
 mod fault;
+mod spare;
 pub(crate) use fault::{Guard, faults, install as install_fault_handler};
+pub(crate) use spare::with_spare_mappings;
 
 /// Asks for what is there to be moved into huge pages. Linux 6.1 and later, on every processor.
 const MADV_COLLAPSE: libc::c_int = 25;
@@ -56,6 +58,7 @@ impl File {
         let file = memfd_create(name, MemfdFlags::CLOEXEC)?;
         enter(Call::Truncate)?;
         ftruncate(&file, len)?;
+        spare::keep();
         Ok(Self { file: file.into(), len })
     }
 
