@@ -41,7 +41,7 @@ impl Default for Tables {
 }
 
 impl Tables {
-    /// Makes a table. Answers its number, or nothing if there is no room for another one.
+    /// Makes a table. Returns its number, or `None` if there is no room for another one.
     pub(crate) fn join(&mut self, ledger: &Ledger, name: &[u8]) -> Option<u32> {
         let number = u32::try_from(self.tables.len()).ok()?.checked_add(1).filter(|&number| number < MAX_TABLES)?;
         let chunk = self.chunks.first()?;
@@ -52,7 +52,7 @@ impl Tables {
         Some(number)
     }
 
-    /// Doubles a table's room. Answers nothing, and all is as it was, if there is none.
+    /// Doubles a table's room. Returns `None`, and changes nothing, if there is none.
     pub(crate) fn double(&mut self, ledger: &Ledger, number: u32) -> Option<()> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         let table = self.tables.get_mut(index)?;

@@ -48,7 +48,7 @@ unsafe impl Send for Words {}
 unsafe impl Sync for Words {}
 
 impl Words {
-    /// As many as there is use for, all zero. Takes no memory until it is touched.
+    /// Makes as many as there is use for, all zero. Takes no memory until it is touched.
     pub(super) fn new(backing: &Arc<Backing>) -> io::Result<Self> {
         if !backing.is_in_file() {
             let len = bytes_of(PAGES_WITHOUT_BOUNCE)?;

@@ -14,9 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::HugePages;
 use super::extent::{AllocationId, Extent};
 use super::idle::IdleRanges;
-use super::ranges::{FileRange, Ranges};
+use super::ranges::{FileRange, Ranges, Runs};
 use super::region_block::RegionBlock;
-use super::touched::Runs;
 use crate::sys::{Access, File, Space};
 
 /// The length of the file in bytes. All holes, so it is address space alone: room for a quarter of a million heaps

@@ -21,16 +21,16 @@ use super::{Backing, Mappable, Source};
 #[non_exhaustive]
 pub struct Limits {
     /// The bytes of all regions, and of all allocations that frozen references keep (each once, and in full), together.
-    /// `allocate`, `copy` and the like answer `region-over-quota` beyond.
+    /// `allocate`, `copy` and the like return `region-over-quota` beyond.
     pub region_bytes: u64,
-    /// How many regions and references to frozen ones, mapped or not. What makes one more answers `region-over-quota`
+    /// How many regions and references to frozen ones, mapped or not. What makes one more returns `region-over-quota`
     /// beyond.
     pub regions: usize,
     /// How many may be mapped at once, those included whose mapping was dropped while they are still shown (but for those
-    /// in the memory that is mapped into, which go with that call). `map` answers `mapping-over-quota` beyond.
+    /// in the memory that is mapped into, which go with that call). `map` returns `mapping-over-quota` beyond.
     pub mappings: usize,
     /// How many bytes of frozen regions may be mapped at once: as many as a guest can have copied for itself, by having
-    /// the host write to them. `map` answers `mapping-over-quota` beyond.
+    /// the host write to them. `map` returns `mapping-over-quota` beyond.
     pub frozen_mapped_bytes: u64,
     /// How many views of its memories the store may have in the cache, beyond the first of each. No error: beyond, the
     /// least recently used one goes, or regions are mapped by remapping.

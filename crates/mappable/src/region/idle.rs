@@ -21,7 +21,7 @@ impl<W> IdleRanges<W> {
         Self { max, bytes: 0, kept: VecDeque::new() }
     }
 
-    /// Keeps a range. Answers those that have to go, which have been there longest.
+    /// Keeps a range. Returns those that have to go, which have been there longest.
     pub(super) fn put(&mut self, range: FileRange, with: W) -> Vec<(FileRange, W)> {
         self.bytes += range.len();
         self.kept.push_back((range, with));

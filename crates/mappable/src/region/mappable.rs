@@ -20,7 +20,8 @@ use std::sync::{Arc, OnceLock};
 use super::backing::RecycledRange;
 use super::frozen::FrozenRegion;
 use super::huge;
-use super::touched::{Runs, Touched};
+use super::ranges::Runs;
+use super::touched::Touched;
 use super::{
     AllocateError, Backing, Extent, FileRange, FreezeFailed, Frozen, GRANULE, JoinFailed, PartError, Source,
     SplitFailed,

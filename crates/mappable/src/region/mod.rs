@@ -27,7 +27,7 @@ mod mappable;
 mod pod;
 mod ranges;
 mod region_block;
-pub(crate) mod touched;
+mod touched;
 
 pub(crate) use address_space::{GUARD, RESERVATION, SPAN};
 pub(crate) use backing::{Backing, Source};
@@ -42,7 +42,8 @@ pub use huge::HugePages;
 pub use mappable::Mappable;
 pub(crate) use mappable::check_part;
 pub use pod::PodError;
-pub(crate) use ranges::FileRange;
+pub(crate) use ranges::{FileRange, Runs};
+pub(crate) use touched::Touched;
 
 /// The size of a granule in bytes: one page of WebAssembly. Region sizes and placements are multiples of it, so
 /// that no two regions share a page of the host.

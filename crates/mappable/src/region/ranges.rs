@@ -3,6 +3,7 @@
 //! part together with one that is taken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::GRANULE;
 use crate::sys::HUGE_PAGE;
@@ -68,6 +69,9 @@ impl FileRange {
         (self.end() == next.start).then_some(Self { start: self.start, len: self.len + next.len })
     }
 }
+
+/// Runs of pages, as offsets in an extent: in order, none of them in another.
+pub(crate) type Runs = Vec<Range<u64>>;
 
 /// The free ranges of a file of a given length.
 #[derive(Debug)]

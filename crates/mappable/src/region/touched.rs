@@ -9,10 +9,8 @@ use std::io;
 use std::ops::Range;
 
 use super::Extent;
+use super::ranges::Runs;
 use crate::tuning::MAX_RUNS;
-
-/// Runs of pages, as offsets in an extent: in order, none of them in another.
-pub(crate) type Runs = Vec<Range<u64>>;
 
 /// The pages that there are.
 #[derive(Debug, PartialEq, Eq)]

@@ -23,13 +23,13 @@ pub fn fail(call: Call, succeed: u64) {
     COUNTDOWN.set(Some((call, succeed)));
 }
 
-/// As [`fail`], and has all later calls of that kind fail too, until [`stop`].
+/// Makes this thread's calls of that kind fail after `succeed` others, all of them, until [`stop`].
 pub fn fail_from(call: Call, succeed: u64) {
     fail(call, succeed);
     GOES_ON.set(true);
 }
 
-/// Lets all calls through again. Answers whether one failed since [`fail`].
+/// Lets all calls through again. Returns whether one failed since [`fail`].
 pub fn stop() -> bool {
     COUNTDOWN.set(None);
     FAILED.replace(false)

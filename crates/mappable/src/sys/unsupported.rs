@@ -71,19 +71,19 @@ impl Space {
         match self.0 {}
     }
 
-    pub(crate) fn hide(&self, _at: usize, _len: usize) -> io::Result<()> {
+    pub(crate) fn unmap(&self, _at: usize, _len: usize) -> io::Result<()> {
         match self.0 {}
     }
 
-    pub(crate) fn lay(&self, _at: usize, _file: &File, _start: u64, _len: usize) -> io::Result<()> {
+    pub(crate) fn reserve_file(&self, _at: usize, _file: &File, _start: u64, _len: usize) -> io::Result<()> {
         match self.0 {}
     }
 
-    pub(crate) fn open(&self, _at: usize, _len: usize) -> io::Result<()> {
+    pub(crate) fn commit(&self, _at: usize, _len: usize) -> io::Result<()> {
         match self.0 {}
     }
 
-    pub(crate) fn close(&self, _at: usize, _len: usize) -> io::Result<()> {
+    pub(crate) fn decommit(&self, _at: usize, _len: usize) -> io::Result<()> {
         match self.0 {}
     }
 

@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 use super::idle::{Idle, IdleMemory};
-use super::memory::Linear;
 use super::view::Heap;
 use super::{Allowance, Memory, MemoryShape, strategy_for};
 use crate::GRANULE;
@@ -160,5 +159,43 @@ unsafe impl MemoryCreator for Creator {
             guard: guard_size_in_bytes as u64,
         };
         Ok(Box::new(self.create(&ty, sizes)?))
+    }
+}
+
+/// A [`Memory`] in the engine's hands.
+struct Linear {
+    memory: Arc<Memory>,
+    memories: Arc<Memories>,
+}
+
+// SAFETY: as the module of `Memory` says. The base that `as_ptr` returns is that of the current view, which is kept, shows the
+// heap as far as `byte_size`, and has nothing accessible from there to the end of reservation and guard; or that of the
+// block, which has at least `byte_size` bytes.
+unsafe impl LinearMemory for Linear {
+    fn byte_size(&self) -> usize {
+        self.memory.shown_size()
+    }
+
+    fn byte_capacity(&self) -> usize {
+        self.memory.capacity()
+    }
+
+    fn grow_to(&mut self, new_size: usize) -> wasmtime::Result<()> {
+        let key = self.memory.key();
+        let left = self.memory.grow_to(new_size)?;
+        // Before its addresses can be another memory's.
+        self.memories.rekey(key, &self.memory);
+        drop(left);
+        Ok(())
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.memory.shown()
+    }
+}
+
+impl Drop for Linear {
+    fn drop(&mut self) {
+        self.memories.remove(&self.memory);
     }
 }

@@ -31,7 +31,7 @@ impl History {
         Self { latest: BTreeMap::new(), misses: VecDeque::new(), bound: views.saturating_mul(MISSES_A_VIEW) }
     }
 
-    /// Notes that a set is missed now. Answers when it was missed before, if that is remembered. No two misses are at the
+    /// Notes that a set is missed now. Returns when it was missed before, if that is remembered. No two misses are at the
     /// same time.
     pub(super) fn note(&mut self, set: Fingerprint, now: u64) -> Option<u64> {
         let before = self.latest.insert(set, now);

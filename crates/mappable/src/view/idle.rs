@@ -29,7 +29,7 @@ use super::view::{Heap, View};
 use super::warm_pool::{Affinity, WarmPool};
 use crate::GRANULE;
 use crate::region::ZEROES;
-use crate::region::touched::{Runs, Touched};
+use crate::region::{Runs, Touched};
 use crate::tuning::KEEP_RESIDENT;
 
 /// The memories of a runtime that are idle.
@@ -49,7 +49,7 @@ pub(super) struct IdleMemory {
     pub(super) first: View,
     pub(super) heap: Heap,
     pub(super) past: SlotHistory,
-    /// Of one that is idle.
+    /// What it keeps resident while it is idle.
     share: Option<Reservation>,
 }
 
@@ -97,7 +97,7 @@ impl Idle {
         let began = len.next_multiple_of(GRANULE as usize);
         let mut bare = self.lock().take(Affinity { capacity, span, began })?;
         (bare.past.began, bare.share) = (began, None);
-        match bare.first.show_heap_just_to(&bare.heap, len) {
+        match bare.first.show_heap_up_to(&bare.heap, len) {
             Ok(()) => Some(bare),
             Err(error) => {
                 tracing::debug!(%error, "an idle memory was of no use");
@@ -157,9 +157,9 @@ impl IdleMemory {
         }
         self.free(there.without(kept), rest)?;
         self.past.pages = parts.into_iter().filter(|part| kept.has(part.start)).collect();
-        // What has no pages needs no page tables either, and what nobody begins with needs not stay laid.
-        let laid = if rest.is_some() { 0 } else { self.past.began };
-        self.first.lift_heap_from(laid.max(Granules::SPAN as usize))
+        // What has no pages needs no page tables either, and what nobody begins with needs not stay reserved.
+        let reserved = if rest.is_some() { 0 } else { self.past.began };
+        self.first.unmap_heap_from(reserved.max(Granules::SPAN as usize))
     }
 
     /// In which granules there is any memory, and which of them are not all zero, or may not be.

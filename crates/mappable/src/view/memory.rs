@@ -11,7 +11,7 @@
 //! A memory with a [`LedgerRole`] shows what the ledger says: one of its own views that are kept and show the heap as far
 //! as `byte_size` (a slot of [`SharedSelector`]; growth empties the others); the ledger, which is kept, has as many
 //! accessible bytes as is said and inaccessible ones behind them as any memory; or another memory, which is kept, with that
-//! one's size. So what `as_ptr` and `byte_size` answer belongs together whatever the ledger says.
+//! one's size. So what `as_ptr` and `byte_size` return belongs together whatever the ledger says.
 //!
 //! [`Memory::exchange`], [`Memory::copy_in`] and [`Memory::copy_out`] access a block's bytes, the first also a heap's.
 //! They are called by the context that drives the memory, in a host call of the store that the memory is in: compiled
@@ -24,10 +24,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use wasmtime::LinearMemory;
-
 use super::allowance::Permit;
-use super::creator::Memories;
 use super::idle::{Idle, IdleMemory};
 use super::paged::{Paged, RemapError};
 use super::role::{Directory, LedgerRole, SharedSelector, Window};
@@ -111,17 +108,29 @@ impl Memory {
 
     /// What the engine is told when it asks for the base.
     #[inline]
-    fn shown(&self) -> *mut u8 {
+    pub(super) fn shown(&self) -> *mut u8 {
         let own = self.base.load(Ordering::Relaxed);
         self.role.get().map_or(own, |role| shown_as(role, own))
     }
 
     /// What the engine is told when it asks for the size.
-    fn shown_size(&self) -> usize {
+    pub(super) fn shown_size(&self) -> usize {
         match self.role.get() {
             None | Some(LedgerRole::Guest(_)) => self.size(),
             Some(LedgerRole::Ledger(ledger)) => ledger.len(),
             Some(LedgerRole::Window(window)) => window.target().map_or(self.size(), |target| target.size()),
+        }
+    }
+
+    /// What the engine is told when it asks how large the memory gets without a new base.
+    pub(super) fn capacity(&self) -> usize {
+        if let Some(LedgerRole::Ledger(_) | LedgerRole::Window(_)) = self.role.get() {
+            return self.shown_size();
+        }
+        match &self.body {
+            // Growth never moves the base (swapping does), so all that the memory can ever have.
+            Body::Paged(paged) => paged.heap.extent.range().len() as usize,
+            Body::Block(block) => block.lock().unwrap_or_else(PoisonError::into_inner).len(),
         }
     }
 
@@ -227,7 +236,7 @@ impl Memory {
         }
     }
 
-    /// Makes what the ledger has made current the host's own choice, too. Answers the base.
+    /// Makes what the ledger has made current the host's own choice, too. Returns the base.
     pub(super) fn settle(&self) -> usize {
         let shown = self.shown();
         self.base.store(shown, Ordering::Relaxed);
@@ -239,9 +248,9 @@ impl Memory {
         self.paged().map_err(RemapError::Undone)?.remap(view, hide, show)
     }
 
-    /// As [`Paged::lay`].
-    pub(super) fn lay(&self, view: &View, hide: &[Mount], show: &[Mount]) -> Result<(), RemapError> {
-        self.paged().map_err(RemapError::Undone)?.lay(view, self.size(), hide, show)
+    /// As [`Paged::remap_unused`].
+    pub(super) fn remap_unused(&self, view: &View, hide: &[Mount], show: &[Mount]) -> Result<(), RemapError> {
+        self.paged().map_err(RemapError::Undone)?.remap_unused(view, self.size(), hide, show)
     }
 
     /// As [`SlotHistory::has_pages`](super::idle::SlotHistory::has_pages).
@@ -309,8 +318,8 @@ impl Memory {
         self.orphans.lock().unwrap_or_else(PoisonError::into_inner).extend(regions);
     }
 
-    /// Makes the memory larger. Answers a block that it no longer uses.
-    fn grow_to(&self, size: usize) -> io::Result<Option<Block>> {
+    /// Makes the memory larger. Returns a block that it no longer uses.
+    pub(super) fn grow_to(&self, size: usize) -> io::Result<Option<Block>> {
         if let Some(LedgerRole::Ledger(_) | LedgerRole::Window(_)) = self.role.get() {
             let same = size == self.shown_size();
             return if same { Ok(None) } else { Err(io::Error::other("bug: a trusted module's memory is to grow")) };
@@ -344,50 +353,5 @@ fn shown_as(role: &LedgerRole, own: *mut u8) -> *mut u8 {
         LedgerRole::Ledger(ledger) => ledger.base(),
         // What a window shows is never a window.
         LedgerRole::Window(window) => window.target().map_or(own, |target| target.shown()),
-    }
-}
-
-/// A [`Memory`] in the engine's hands.
-pub(crate) struct Linear {
-    pub(crate) memory: Arc<Memory>,
-    pub(crate) memories: Arc<Memories>,
-}
-
-// SAFETY: as the module says. The base that `as_ptr` answers is that of the current view, which is kept, shows the
-// heap as far as `byte_size`, and has nothing accessible from there to the end of reservation and guard; or that of the
-// block, which has at least `byte_size` bytes.
-unsafe impl LinearMemory for Linear {
-    fn byte_size(&self) -> usize {
-        self.memory.shown_size()
-    }
-
-    fn byte_capacity(&self) -> usize {
-        if let Some(LedgerRole::Ledger(_) | LedgerRole::Window(_)) = self.memory.role.get() {
-            return self.memory.shown_size();
-        }
-        match &self.memory.body {
-            // Growth never moves the base (swapping does), so all that the memory can ever have.
-            Body::Paged(paged) => paged.heap.extent.range().len() as usize,
-            Body::Block(block) => block.lock().unwrap_or_else(PoisonError::into_inner).len(),
-        }
-    }
-
-    fn grow_to(&mut self, new_size: usize) -> wasmtime::Result<()> {
-        let key = self.memory.key();
-        let left = self.memory.grow_to(new_size)?;
-        // Before its addresses can be another memory's.
-        self.memories.rekey(key, &self.memory);
-        drop(left);
-        Ok(())
-    }
-
-    fn as_ptr(&self) -> *mut u8 {
-        self.memory.shown()
-    }
-}
-
-impl Drop for Linear {
-    fn drop(&mut self) {
-        self.memories.remove(&self.memory);
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Paged {
 }
 
 impl Paged {
-    /// A memory whose heap reads as zero, and is shown by its first view and nothing else. Answers that one's base.
+    /// A memory whose heap reads as zero, and is shown by its first view and nothing else. Returns that one's base.
     pub(super) fn new(bare: IdleMemory, idle: &Arc<Idle>) -> (Self, NonNull<u8>) {
         let IdleMemory { first, heap, past, .. } = bare;
         let base = first.base();
@@ -112,15 +112,21 @@ impl Paged {
     /// # Errors
     ///
     /// [`RemapError::Undone`] if the view shows the heap alone, [`RemapError::Broken`] if it is no longer whole.
-    pub(super) fn lay(&self, view: &View, len: usize, hide: &[Mount], show: &[Mount]) -> Result<(), RemapError> {
-        let lay = || {
+    pub(super) fn remap_unused(
+        &self,
+        view: &View,
+        len: usize,
+        hide: &[Mount],
+        show: &[Mount],
+    ) -> Result<(), RemapError> {
+        let remap = || {
             hide.iter().try_for_each(|mount| view.hide_for(&self.heap, mount, show))?;
             view.discard_writes(&self.heap)?;
             // Before what comes, some of which may be behind the heap as it was shown.
             view.show_heap_to(&self.heap, len)?;
             show.iter().try_for_each(|mount| view.show(&self.heap, mount))
         };
-        lay().map_err(|error| undo(view, error, || view.clear(&self.heap)))
+        remap().map_err(|error| undo(view, error, || view.clear(&self.heap)))
     }
 
     fn views(&self) -> MutexGuard<'_, Vec<Arc<View>>> {

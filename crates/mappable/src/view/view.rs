@@ -33,9 +33,9 @@ pub(crate) struct View {
     space: Space,
     /// How much of the heap is shown, in bytes: whole granules. Beyond it nothing is accessible.
     heap_shown: AtomicUsize,
-    /// How much of the heap is laid, in bytes: no less than is shown, and no more than there is. Behind that the space
+    /// How much of the heap is reserved, in bytes: no less than is shown, and no more than there is. Behind that the space
     /// is as it was reserved.
-    heap_laid: AtomicUsize,
+    heap_reserved: AtomicUsize,
     /// The runtime's and the store's, held by every view but a memory's first.
     _permits: Option<[Permit; 2]>,
 }
@@ -56,7 +56,7 @@ impl View {
             is_broken: AtomicBool::new(false),
             space,
             heap_shown: AtomicUsize::new(0),
-            heap_laid: AtomicUsize::new(0),
+            heap_reserved: AtomicUsize::new(0),
             _permits: permits,
         };
         view.show_heap_to(heap, heap_len)?;
@@ -100,35 +100,37 @@ impl View {
         if len <= shown {
             return Ok(());
         }
-        if self.heap_laid.load(Ordering::Relaxed) == 0 {
+        if self.heap_reserved.load(Ordering::Relaxed) == 0 {
             // Most views never grow.
             self.show_heap(heap, 0, len)?;
-            self.heap_laid.store(len, Ordering::Relaxed);
+            self.heap_reserved.store(len, Ordering::Relaxed);
         } else {
-            self.lay_heap_to(heap, len)?;
-            self.attempt(|| self.space.open(shown, len - shown))?;
+            self.reserve_heap_to(heap, len)?;
+            self.attempt(|| self.space.commit(shown, len - shown))?;
         }
         self.heap_shown.store(len, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Lays the heap as far as `len` bytes, and some way ahead, if it is not laid so far already.
-    fn lay_heap_to(&self, heap: &Heap, len: usize) -> io::Result<()> {
-        let laid = self.heap_laid.load(Ordering::Relaxed);
-        if len > laid {
+    /// Reserves the heap as far as `len` bytes, and some way ahead, if it is not reserved so far already.
+    fn reserve_heap_to(&self, heap: &Heap, len: usize) -> io::Result<()> {
+        let reserved = self.heap_reserved.load(Ordering::Relaxed);
+        if len > reserved {
             let (least, most) = RESERVED_AHEAD;
             let ahead = len + len.clamp(least, most);
             let to = ahead.min(heap.extent.range().len() as usize).max(len);
             let source = heap.extent.source();
-            let lay = |file: &File| self.space.lay(laid, file, source.range.start() + laid as u64, to - laid);
-            self.attempt(|| heap.extent.backing().with_file(source.file, lay))?;
-            self.heap_laid.store(to, Ordering::Relaxed);
+            let reserve = |file: &File| {
+                self.space.reserve_file(reserved, file, source.range.start() + reserved as u64, to - reserved)
+            };
+            self.attempt(|| heap.extent.backing().with_file(source.file, reserve))?;
+            self.heap_reserved.store(to, Ordering::Relaxed);
         }
         Ok(())
     }
 
     /// Shows the heap as far as `len` bytes and no further.
-    pub(super) fn show_heap_just_to(&self, heap: &Heap, len: usize) -> io::Result<()> {
+    pub(super) fn show_heap_up_to(&self, heap: &Heap, len: usize) -> io::Result<()> {
         self.hide_heap_from(len)?;
         self.show_heap_to(heap, len)
     }
@@ -137,18 +139,18 @@ impl View {
     fn hide_heap_from(&self, len: usize) -> io::Result<()> {
         let (len, shown) = (len.next_multiple_of(GRANULE as usize), self.heap_shown());
         if len < shown {
-            self.attempt(|| self.space.close(len, shown - len))?;
+            self.attempt(|| self.space.decommit(len, shown - len))?;
             self.heap_shown.store(len, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// The same, and has nothing laid there any more: no page tables are left of it.
-    pub(super) fn lift_heap_from(&self, len: usize) -> io::Result<()> {
-        let (len, laid) = (len.next_multiple_of(GRANULE as usize), self.heap_laid.load(Ordering::Relaxed));
-        if len < laid {
-            self.attempt(|| self.space.hide(len, laid - len))?;
-            self.heap_laid.store(len, Ordering::Relaxed);
+    /// The same, and has nothing reserved there any more: no page tables are left of it.
+    pub(super) fn unmap_heap_from(&self, len: usize) -> io::Result<()> {
+        let (len, reserved) = (len.next_multiple_of(GRANULE as usize), self.heap_reserved.load(Ordering::Relaxed));
+        if len < reserved {
+            self.attempt(|| self.space.unmap(len, reserved - len))?;
+            self.heap_reserved.store(len, Ordering::Relaxed);
             self.heap_shown.fetch_min(len, Ordering::Relaxed);
         }
         Ok(())

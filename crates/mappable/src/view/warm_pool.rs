@@ -24,7 +24,7 @@ impl<T> WarmPool<T> {
         Self { max, kept: vec![] }
     }
 
-    /// Keeps one more. Answers the one that has to go for it, which has been there longest.
+    /// Keeps one more. Returns the one that has to go for it, which has been there longest.
     pub(super) fn put(&mut self, fit: Affinity, thing: T) -> Option<T> {
         self.kept.push((fit, thing));
         (self.kept.len() > self.max).then(|| self.kept.remove(0).1)

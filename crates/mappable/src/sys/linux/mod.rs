@@ -122,7 +122,7 @@ impl File {
 }
 
 /// A range of addresses that is ours. Nothing is accessible in it but what [`Space::map`] has put there, and what was
-/// laid there and opened.
+/// reserved there and opened.
 #[derive(Debug)]
 pub(crate) struct Space {
     /// Page-aligned, the start of `len` bytes inside of `reserved`.
@@ -194,17 +194,17 @@ impl Space {
         Ok(())
     }
 
-    /// Lays `len` bytes of `file` from `start` at offset `at`, in place of what was there: for [`Space::open`] to show,
-    /// and inaccessible until then. They are inside of the file. Neighbours in the file that are laid side by side are
-    /// one mapping of the process's, as are those that are open.
+    /// Maps `len` bytes of `file` from `start` at offset `at`, in place of what was there: for [`Space::commit`] to show,
+    /// and inaccessible until then. They are inside of the file. Neighbours in the file that are reserved side by side are
+    /// one mapping of the process's, as are those that are committed.
     ///
     /// As for [`Space::map`], an error may leave the range inaccessible.
-    pub(crate) fn lay(&self, at: usize, file: &File, start: u64, len: usize) -> io::Result<()> {
+    pub(crate) fn reserve_file(&self, at: usize, file: &File, start: u64, len: usize) -> io::Result<()> {
         let address = self.part(at, len)?;
         if file.mappable(start, len) < len {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "bug: past the end of a file there is nothing to lay",
+                "bug: past the end of a file there is nothing to reserve",
             ));
         }
         self.replace(address, len, || {
@@ -215,13 +215,13 @@ impl Space {
         })
     }
 
-    /// Shows what is laid in a range for writing. An error changes nothing, where all of it was laid for the same file.
-    pub(crate) fn open(&self, at: usize, len: usize) -> io::Result<()> {
+    /// Makes what is reserved in a range accessible. An error changes nothing, where all of it was reserved for the same file.
+    pub(crate) fn commit(&self, at: usize, len: usize) -> io::Result<()> {
         self.protect(at, len, MprotectFlags::READ | MprotectFlags::WRITE)
     }
 
-    /// Makes what is open in a range inaccessible again. It stays laid, and its page tables stay.
-    pub(crate) fn close(&self, at: usize, len: usize) -> io::Result<()> {
+    /// Makes what is committed in a range inaccessible again. It stays reserved, and its page tables stay.
+    pub(crate) fn decommit(&self, at: usize, len: usize) -> io::Result<()> {
         self.protect(at, len, MprotectFlags::empty())
     }
 
@@ -267,7 +267,7 @@ impl Space {
     /// Shows nothing from `at` on for `len` bytes, which are inaccessible from then on, in place of what was there.
     ///
     /// As for [`Space::map`], an error may leave the range inaccessible.
-    pub(crate) fn hide(&self, at: usize, len: usize) -> io::Result<()> {
+    pub(crate) fn unmap(&self, at: usize, len: usize) -> io::Result<()> {
         let address = self.part(at, len)?;
         self.replace(address, len, || {
             let sharing = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
@@ -375,9 +375,9 @@ mod tests {
         let space = Space::reserve(LEN, 0).unwrap();
         for (at, len) in [(LEN, 65_536), (LEN - 65_536, 131_072), (usize::MAX, 2)] {
             let mapped = space.map(at, &file, 0, len, Access::Write);
-            let laid = [space.lay(at, &file, 0, len), space.open(at, len), space.close(at, len)];
-            let others = [mapped, space.hide(at, len), space.collapse(at, len), space.discard(at, len)];
-            let mut refused = laid.into_iter().chain(others);
+            let reserved = [space.reserve_file(at, &file, 0, len), space.commit(at, len), space.decommit(at, len)];
+            let others = [mapped, space.unmap(at, len), space.collapse(at, len), space.discard(at, len)];
+            let mut refused = reserved.into_iter().chain(others);
             assert!(refused.all(|answer| answer.unwrap_err().kind() == io::ErrorKind::InvalidInput));
         }
     }

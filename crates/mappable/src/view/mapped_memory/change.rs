@@ -195,7 +195,7 @@ fn show_in_passing(views: &mut Views, memory: &Memory, hide: &[Mount], comes: Op
     let (hide, show) = views.change_of_spare(hide, comes);
     let is_current = views.is_current(spare);
     let view = views.view(spare);
-    let done = if is_current { memory.remap(view, &hide, &show) } else { memory.lay(view, &hide, &show) };
+    let done = if is_current { memory.remap(view, &hide, &show) } else { memory.remap_unused(view, &hide, &show) };
     match &done {
         Ok(()) => views.changed(&hide, &show),
         Err(_) if is_current => return done.map_err(MountError::from),

@@ -60,7 +60,7 @@ pub(crate) struct DriverConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lingering {
     pub(crate) regions: usize,
-    /// Of those that are frozen.
+    /// How many bytes of them are frozen.
     pub(crate) frozen_bytes: u64,
 }
 
@@ -124,7 +124,7 @@ impl MappedMemory {
         self.strategy
     }
 
-    /// Whether `address` is in the memory as its instance sees it now. Answers the offset.
+    /// Whether `address` is in the memory as its instance sees it now. Returns the offset.
     #[inline]
     pub(crate) fn offset_of(&self, address: usize) -> Option<u64> {
         let offset = address.wrapping_sub(self.memory.base());
@@ -132,7 +132,7 @@ impl MappedMemory {
         (offset < self.memory.size().max(1)).then_some(offset as u64)
     }
 
-    /// Has a ledger drive the memory, from here on. `false` if it can't.
+    /// Hands the memory over to a ledger. Returns whether that was possible.
     pub(crate) fn drive(&self, ledger: &Arc<Ledger>, seat: SeatNumber) -> bool {
         self.memory.drive(ledger, seat)
     }

@@ -195,7 +195,7 @@ impl<V> Views<V> {
     }
 
     /// Notes that no view shows `mounts`, which are wanted. If that was so before, they are worth a view of their own:
-    /// answers since when, for [`Views::evict`].
+    /// returns since when, for [`Views::evict`].
     pub(super) fn miss(&mut self, mounts: &[Mount]) -> Option<u64> {
         self.clock += 1;
         if self.is_full() && self.has_spare() && self.is_in_spare(mounts) {
