@@ -85,13 +85,14 @@ pub use region::{
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
 pub use sys::injection;
-pub use view::{MemoryShape, Strategy, Unmappable, strategy_for};
+pub use view::{MemoryShape, Strategy, Unmappable};
 
-/// What benchmarks and tests count.
+/// What only the project's own tools and tests use.
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
     pub use crate::sys::{calls as system_calls, reservations};
+    pub use crate::view::strategy_for;
 }
 
 /// A handle to a region, as components are passed it and give it: `own<mappable>`, or `borrow<mappable>`.

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use mappable::internals::strategy_for;
 use mappable::rewrite::{
     BOUNDED_PAGES, ComponentReport, FunctionReport, LowerReport, MemoryType, RefreshReport, Report, Route, TierReport,
 };
-use mappable::{MemoryShape, Strategy, strategy_for};
+use mappable::{MemoryShape, Strategy};
 use serde::Serialize;
 
 /// All facts, as JSON has them.

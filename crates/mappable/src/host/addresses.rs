@@ -1,6 +1,6 @@
-//! Where an address led last time: from a pointer that a guest named to the memory that it lies in.
+//! A cache that leads from an address that a guest named to the memory that the address is in.
 //!
-//! A cache, and trusted for nothing: what it answers is checked against the memory itself.
+//! It may be wrong: the caller checks what it returns against the memory itself.
 
 /// An index into a context's memories.
 pub(super) type MemoryId = usize;

@@ -29,7 +29,7 @@ pub enum MappingMode {
     /// By copying always, on any platform: the bytes are moved into the memory and out of it, and the engine checks every
     /// access to a memory. A store into a frozen mapping does not trap; it is gone with the mapping.
     Copy,
-    /// Not at all: every `map` answers `placement-unmappable`, and guests read and write by copy.
+    /// Not at all: every `map` returns `placement-unmappable`, and guests read and write by copy.
     Off,
 }
 

@@ -30,7 +30,7 @@ pub enum CompileError {
 
 impl Runtime {
     /// Compiles a component, in binary or (with the feature `wat`) text, with the refreshes that mapping needs, or for the ledger
-    /// ([`RuntimeBuilder::tier`]). A component that maps nothing, and passes no lists from component to component, is
+    /// ([`RuntimeBuilder::tier`](crate::RuntimeBuilder::tier)). A component that maps nothing, and passes no lists from component to component, is
     /// compiled as it is, byte for byte but for the maxima of its memories and the preloads of its loops.
     ///
     /// Where pages are mapped, a 32-bit memory of ordinary pages that nothing can be mapped into gets a maximum of 65,535
@@ -44,7 +44,7 @@ impl Runtime {
     /// One that maps nothing but passes lists of plain data from component to component is compiled so that they go by
     /// window, and then needs [`add_to_linker`](crate::add_to_linker), and a store whose data is a
     /// [`MappableView`](crate::MappableView), as those do that map. Without them it does not link: Wasmtime misses an
-    /// import of the name `mappable:<key>/ledger@0.1.0`, which is in no component as written. [`Tier::Baseline`] leaves
+    /// import of the name `mappable:<key>/ledger@0.1.0`, which is in no component as written. [`Tier::Baseline`](crate::Tier::Baseline) leaves
     /// such a component as it is.
     ///
     /// What is compiled is not the binary as given, so some offsets differ. Core modules keep the indices of their functions
@@ -57,7 +57,7 @@ impl Runtime {
     /// # Errors
     ///
     /// A component that is not valid, or that would change what is mapped in a way that can't be made sound; one that is
-    /// not closed, with [`Tier::Ledger`].
+    /// not closed, with [`Tier::Ledger`](crate::Tier::Ledger).
     pub fn compile(&self, component: &[u8]) -> Result<Component, CompileError> {
         self.compile_with_report(component).map(|(component, _)| component)
     }

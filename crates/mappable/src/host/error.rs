@@ -1,4 +1,4 @@
-//! What a guest is told: the errors of the WIT package, and the reasons of traps.
+//! What guests and embedders are told: the errors of the WIT package as Wasmtime passes them, and why calls trap.
 
 use std::panic::Location;
 
@@ -84,7 +84,7 @@ pub(super) enum WitAccessError {
 }
 
 /// Why a call of a function of `mappable:memory/types` trapped. Found in the chain of the error that the call into
-/// the guest answers, with `error.downcast_ref::<TrapReason>()`.
+/// the guest returns, with `error.downcast_ref::<TrapReason>()`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrapReason {

@@ -3,7 +3,7 @@
 
 use std::io;
 
-/// The WIT resource `mapping`, as a type for [`Resource`] and [`wasmtime::component::ResourceType`]. It has no values:
+/// The WIT resource `mapping`, as a type for [`Resource`](wasmtime::component::Resource) and [`wasmtime::component::ResourceType`]. It has no values:
 /// what is mapped is the business of the guest that mapped it.
 pub enum Mapping {}
 
@@ -27,7 +27,7 @@ pub enum HandleError {
     /// The handle is borrowed, so the region is not the host's to take.
     #[error("handle {0} is borrowed: the region is not the host's to take")]
     Borrowed(u32),
-    /// The store's limits have no room for it ([`MappableCtx::try_insert`]).
+    /// The store's limits have no room for it ([`MappableCtx::try_insert`](crate::MappableCtx::try_insert)).
     #[error("the store's limits have no room for the region (MappableCtx::set_limits)")]
     OverQuota,
     /// The operating system did not show the region in the host's address space.

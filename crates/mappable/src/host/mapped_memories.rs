@@ -8,7 +8,7 @@ use crate::ledger::{Ledger, SeatNumber};
 use crate::region::{Charged, Held};
 use crate::view::{Directory, DriverConfig, Lingering, MappedMemory, Memory, Mount, MountError};
 
-/// The memories that a context drives. They are adopted when a guest first names them.
+/// The memories of a store, each adopted when a guest first names it.
 pub(super) struct MappedMemories {
     seats: Vec<MappedMemory>,
     addresses: Addresses,
@@ -96,7 +96,7 @@ impl MappedMemories {
         self.driving.memories.find(address).filter(|memory| memory.base() == address)
     }
 
-    /// Has a ledger drive a memory, from here on. Answers the number that trusted modules know it by, if it has one.
+    /// Hands a memory over to a ledger. Returns the number by which trusted modules know it, if it can have one.
     pub(super) fn drive(&self, seat: MemoryId, ledger: &Arc<Ledger>, directory: &Directory) -> Option<SeatNumber> {
         let (number, seat) = (SeatNumber::of_index(seat)?, self.seats.get(seat)?);
         seat.drive(ledger, number).then(|| directory.insert(number, seat.memory()))?;

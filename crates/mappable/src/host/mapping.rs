@@ -1,5 +1,7 @@
-//! Mapping and unmapping what the handles of a store stand for. A warm one changes a few fields: it takes no lock,
-//! allocates nothing and hashes nothing.
+//! `map` and `unmap`: checks the handle, the placement and the limits, and has the memory show the region or its heap.
+//!
+//! A warm change takes no lock, allocates nothing and hashes nothing. How a memory changes what it shows is left to
+//! [`view`](crate::view).
 
 use super::addresses::MemoryId;
 use super::context::MappableCtx;
@@ -9,7 +11,7 @@ use super::operand::{List, RegionKind};
 use crate::region::Held;
 use crate::view::{Mount, MountError, Placement, PlacementError};
 
-/// What a change answers: the memory whose base is to be refreshed, what a guest is told, or why it traps.
+/// The result of a change: the memory whose base is to be refreshed, or the error that the guest gets, or a trap.
 pub(super) type Changed = Result<Result<MemoryId, WitMapError>, TrapReason>;
 
 impl MappableCtx {
@@ -111,7 +113,7 @@ fn frozen_bytes(held: &Held) -> u64 {
     if held.is_frozen() { held.size() } else { 0 }
 }
 
-/// What a guest is told of a mount that failed: an error, or a trap if it must not go on.
+/// The error that a guest gets for a mount that failed, or the trap if it must not go on.
 fn answer(rep: u32, error: MountError) -> Result<WitMapError, TrapReason> {
     match error {
         MountError::Overlaps => Ok(WitMapError::PlacementOverlaps),

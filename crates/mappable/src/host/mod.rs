@@ -1,4 +1,5 @@
-//! How regions are offered: the runtime with its engine, the context that each store keeps, and the WIT functions.
+//! What embedders and components call: the runtime with its engine, the context of each store, and the functions of the
+//! WIT package.
 //!
 //! ```text
 //!   RuntimeBuilder       what an embedder sets; `probe` tries what mapping takes for granted of the engine

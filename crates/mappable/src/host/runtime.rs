@@ -73,7 +73,7 @@ impl Runtime {
 
     /// Whether a guest's store into a frozen mapping traps. If not it goes to a copy that is the mapping's own, and gone
     /// with it: where regions are mapped by copying, and where an engine was made in this process before the first
-    /// runtime, without [`install_fault_handler`] before it.
+    /// runtime, without [`install_fault_handler`](crate::install_fault_handler) before it.
     pub fn frozen_stores_trap(&self) -> bool {
         self.frozen_stores_trap
     }

@@ -1,11 +1,13 @@
 //! What the components of a store do with regions and references that are not mapped: make, freeze, cut, join, copy.
-//! What fails has changed nothing, and gives back what it took.
+//!
+//! Each operation takes handles out of the store's entries and adds those of the result. An operation that fails changes
+//! nothing and returns the handles that it took. Mapping is left to [`mapping`](super::mapping).
 
 use super::context::MappableCtx;
 use super::error::{TrapReason, WitAllocateError, WitPartError, misplaced};
 use crate::region::{FrozenRegion, Held, Mappable, check_part};
 
-/// Handles, by their representations: the new ones, or the one that came, and why.
+/// The representations of the new handles, or that of the handle that was passed and why it came back.
 type Given<To, E> = Result<Result<To, (u32, E)>, TrapReason>;
 
 impl MappableCtx {
@@ -22,7 +24,7 @@ impl MappableCtx {
         Ok(self.add(Held::Frozen(FrozenRegion::new(region))))
     }
 
-    /// Answers the region's handle, or the reference's that came.
+    /// Returns the handle of the region, or that of the reference if it is not the last one.
     pub(super) fn thaw(&mut self, rep: u32) -> Result<Result<u32, u32>, TrapReason> {
         let frozen = self.take_frozen(rep)?;
         Ok(match frozen.thaw() {
@@ -45,7 +47,7 @@ impl MappableCtx {
         })
     }
 
-    /// Answers the handle of both, or those that came.
+    /// Returns the handle of the joined region, or the two handles if they are no neighbours.
     pub(super) fn join(&mut self, low: u32, high: u32) -> Result<Result<u32, (u32, u32)>, TrapReason> {
         let low = self.take_region(low)?;
         let high = self.take_region(high)?;

@@ -25,8 +25,8 @@ pub enum PodError {
     NotWhole,
 }
 
-impl From<PodCastError> for PodError {
-    fn from(error: PodCastError) -> Self {
+impl PodError {
+    fn of_cast(error: PodCastError) -> Self {
         match error {
             PodCastError::TargetAlignmentGreaterAndInputNotAligned | PodCastError::AlignmentMismatch => {
                 Self::Misaligned
@@ -91,7 +91,7 @@ impl Mappable {
     /// As [`Mappable::as_pod_at`].
     pub fn as_pod_mut_at<T: Pod>(&mut self, range: impl RangeBounds<usize>) -> io::Result<&mut [T]> {
         let bytes = self.bytes_mut()?.get_mut(bounds(&range)).ok_or(PodError::OutsideRegion)?;
-        Ok(bytemuck::try_cast_slice_mut(bytes).map_err(PodError::from)?)
+        Ok(bytemuck::try_cast_slice_mut(bytes).map_err(PodError::of_cast)?)
     }
 }
 
@@ -137,7 +137,7 @@ fn bounds(range: &impl RangeBounds<usize>) -> (Bound<usize>, Bound<usize>) {
 
 fn values_at<'a, T: Pod>(bytes: &'a [u8], range: &impl RangeBounds<usize>) -> Result<&'a [T], PodError> {
     let bytes = bytes.get(bounds(range)).ok_or(PodError::OutsideRegion)?;
-    Ok(bytemuck::try_cast_slice(bytes)?)
+    bytemuck::try_cast_slice(bytes).map_err(PodError::of_cast)
 }
 
 fn values<T: Pod>(bytes: &[u8]) -> &[T] {

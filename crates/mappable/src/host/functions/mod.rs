@@ -1,8 +1,8 @@
 //! The functions of `mappable:memory/types`, on the context of the calling store.
 //!
-//! All are plain synchronous typed host functions, so that nothing of the guest's runs between a change of view and
-//! the refresh that the rewriter has put behind the call; for the same reason no answer of `map` and `unmap` holds a
-//! list or string, for which the engine would call the guest's `realloc`.
+//! All are synchronous host functions. So no guest code runs between a change of view and the refresh that the rewriter
+//! has put behind the call. For the same reason no result of `map` or `unmap` contains a list or a string: the engine would
+//! call the guest's `realloc` for it.
 
 mod frozen;
 mod ledger;
@@ -37,8 +37,8 @@ const MAX_READ: u32 = 16 << 20;
 /// # Call hooks
 ///
 /// A store's call hook (Wasmtime's feature `call-hook`) runs between a change of what is mapped and the refresh of the
-/// memory's base. On `ReturningFromHost` it must not enter the store's components, nor answer an error that somebody
-/// swallows: compiled code would run on a base that is no longer the memory's.
+/// memory's base. On `ReturningFromHost` it must not enter the store's components, nor return an error that is
+/// ignored: compiled code would run on a base that is no longer the memory's.
 ///
 /// # Errors
 ///

@@ -11,7 +11,7 @@ use super::super::operand::{List, RegionKind};
 use super::{give, owned};
 use crate::region::{Frozen, Mappable};
 
-/// What `map` and `unmap` answer: the other handle, or the one that came and why.
+/// The result of `map` and `unmap`: the other handle, or the handle that was passed and why it came back.
 type Swapped<To, From> = (Result<Resource<To>, (Resource<From>, WitMapError)>,);
 
 pub(super) fn add<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {

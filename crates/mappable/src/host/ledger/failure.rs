@@ -1,4 +1,4 @@
-//! What a guest is told by trusted modules: why it traps, in the names of its component instances.
+//! Turns the codes with which trusted modules fail into reasons of traps that name the component instance.
 
 use super::super::error::{TrapReason, bug};
 use crate::ledger::Kind;

@@ -1,9 +1,9 @@
-//! The host's side of a store's ledger: which instances have joined it, and how what a guest's handles stand for is handed
-//! between its trusted modules and the context.
+//! The host's side of a store's ledger: which component instances have joined it, and how handles move between their trusted
+//! modules and the context.
 //!
-//! While a region is in a guest's handle table, the ledger's record says where it is mapped: trusted modules map and unmap
-//! it without telling the context. So an entry is *given* with its record written, and when it comes back, or is to be
-//! dropped, the record is read first ([`MappableCtx::sync`]).
+//! While a region is in a guest's handle table, trusted modules map and unmap it without the context, and write down in the
+//! ledger's record where it is mapped. So the context writes the record when it *gives* an entry, and reads it before it
+//! takes the entry back or drops it ([`MappableCtx::sync`]).
 
 mod failure;
 
@@ -65,7 +65,7 @@ impl MappableCtx {
         self.drive(spot.seat).map(SeatNumber::get).ok_or(TrapReason::TooManyInstances)
     }
 
-    /// Has the ledger drive the memory that a list lies in, if it can be mapped into.
+    /// Hands the memory that a list lies in over to the ledger, if it can be mapped into.
     pub(super) fn drive_at(&mut self, memory: List) -> Result<(), TrapReason> {
         if memory.len > 0
             && let Some(spot) = self.seats.locate(memory.address)?

@@ -1,9 +1,11 @@
-//! Tries on an engine what mapping rests on, before any guest does: that a base that has been moved is taken in by
-//! `memory.grow 0`, and by nothing in compiled code before; that memories are ours; that an access past the end is a
-//! trap in every view; that no store into a frozen mapping reaches the frozen bytes.
+//! Tries on a new engine what mapping takes for granted, before any guest runs:
 //!
-//! All that the library takes for granted of the engine's internals stands here, once. A version or setting for which
-//! one of these is not so makes no [`Runtime`](crate::Runtime).
+//! - `memory.grow 0` makes compiled code load a base that has moved, and nothing before it does;
+//! - linear memories are made by this library;
+//! - an access past the end is a trap in every view;
+//! - no store into a frozen mapping changes the frozen bytes.
+//!
+//! A version or a setting of Wasmtime that behaves otherwise gives an error and no [`Runtime`](crate::Runtime).
 
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use wasmtime::{Engine, Instance, Memory as WasmMemory, Module, Store, Trap, Type
 use crate::region::{Backing, FrozenRegion, GRANULE, Held, Mappable};
 use crate::view::{DriverConfig, MappedMemory, Memories, Memory, Mount, Placement, Strategy};
 
-/// What an engine does not do that mapping rests on.
+/// What mapping relies on and an engine does not do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProbeError {
@@ -49,8 +51,8 @@ const BOUNDED: &[u8] = include_bytes!("bounded.wasm");
 /// The same for one that can't grow.
 const FIXED: &[u8] = include_bytes!("fixed.wasm");
 
-/// Runs the probe on an engine whose memories `driving` should know. Answers whether a guest's store into a frozen
-/// mapping traps; if not, it has gone to the mapping's own copy.
+/// Runs the probe on an engine whose memories `driving` should know. Returns whether a guest's store into a frozen
+/// mapping traps; if it does not, it goes to a copy that is the mapping's own.
 pub(super) fn run(engine: &Engine, backing: &Arc<Backing>, driving: &DriverConfig) -> Result<bool, ProbeError> {
     let (able, fixed) = match backing.is_in_file() {
         true => (Strategy::Swap, Strategy::Remap),
@@ -128,7 +130,7 @@ impl Guest {
     }
 }
 
-/// Maps a region over the second granule, freezes it, maps it again, and takes it away, as a guest would. Answers
+/// Maps a region over the second granule, freezes it, maps it again, and takes it away, as a guest would. Returns
 /// whether a store into the frozen mapping was a trap.
 fn map(
     guest: &mut Guest,

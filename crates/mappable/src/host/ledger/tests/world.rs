@@ -230,7 +230,7 @@ impl World {
         self.call(A, "word", &[at])
     }
 
-    /// Maps, looks at a byte, changes it, and unmaps. Answers what was there.
+    /// Maps, looks at a byte, changes it, and unmaps. Returns what was there.
     #[track_caller]
     pub(super) fn visit(&mut self, who: Who, region: u32, at: u32, byte: u32) -> u32 {
         assert_eq!(self.call(who, "map", &[region, at, G]), 0);
