@@ -62,7 +62,7 @@ impl core::error::Error for AllocateError {}
 ///
 /// match Mappable::allocate(65_536).unwrap().map() {
 ///     Ok(bytes) => assert_eq!(bytes[0], 0),
-///     Err(MapFailed { region, reason: MapReason::MappingOverQuota { .. } }) => {
+///     Err(MapFailed { region, reason: MapReason::MappingOverQuota { .. }, .. }) => {
 ///         // Unmap something else, and try again with `region`.
 ///         # drop(region);
 ///     }
@@ -70,6 +70,7 @@ impl core::error::Error for AllocateError {}
 /// }
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct MapFailed<R = Mappable> {
     /// The region, as it was.
     pub region: R,
@@ -114,6 +115,7 @@ impl<R: fmt::Debug> core::error::Error for MapFailed<R> {}
 /// The host refused to unmap a region. The error returns it, still mapped: a [`Mapped`], or a
 /// [`MappedFrozen`](crate::MappedFrozen).
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct UnmapFailed<M = Mapped> {
     /// The region, as it was.
     pub mapped: Box<M>,
@@ -179,6 +181,7 @@ impl core::error::Error for PartError {}
 /// # assert_eq!(region.size(), 131_072);
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SplitFailed {
     /// The region, as it was.
     pub region: Mappable,
@@ -204,6 +207,7 @@ impl core::error::Error for SplitFailed {}
 /// # assert_eq!(region.size(), 131_072);
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct JoinFailed {
     /// The region that was to be the first part.
     pub low: Mappable,
@@ -230,6 +234,7 @@ impl core::error::Error for JoinFailed {}
 /// # assert_eq!(region.size(), 65_536);
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ThawFailed {
     /// The reference, as it was.
     pub frozen: Frozen,
@@ -252,6 +257,7 @@ impl core::error::Error for ThawFailed {}
 /// assert_eq!(error.to_string(), "8 bytes from 65530 are not inside a region of 65536 bytes");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RangeError {
     /// The first byte of the range.
     pub offset: u64,

@@ -165,6 +165,7 @@ mod held;
 mod lock;
 mod mapped;
 mod placement;
+mod pod;
 mod pool;
 mod region;
 mod sys;
@@ -174,6 +175,7 @@ pub use error::{
 };
 pub use frozen::Frozen;
 pub use mapped::{Mapped, MappedFrozen};
+pub use pod::PodError;
 pub use region::Mappable;
 
 /// The granule in bytes, the size of a WebAssembly page. Sizes of regions are multiples of it.

@@ -52,22 +52,26 @@ pub fn granule() -> u32 {
 }
 
 /// Makes every `map` in this process return this error from now on; `None` makes it map again. For tests.
+#[doc(hidden)]
 pub fn refuse_to_map(refusal: Option<MapError>) {
     crate::held::ask_again();
     HOST.with(|host| host.refusal = refusal);
 }
 
 /// Sets how many regions and references this process may have from now on. For tests.
+#[doc(hidden)]
 pub fn limit_regions(quota: Option<usize>) {
     HOST.with(|host| host.quota = quota);
 }
 
 /// Returns how many regions and references to frozen ones live in this process. For tests.
+#[doc(hidden)]
 pub fn live_regions() -> usize {
     HOST.with(|host| host.live())
 }
 
 /// Returns how often this process called `map`. For tests.
+#[doc(hidden)]
 pub fn map_calls() -> usize {
     HOST.with(|host| host.map_calls)
 }
