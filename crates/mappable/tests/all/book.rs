@@ -167,7 +167,7 @@ fn pages_name_the_versions_that_are_built() {
     let manifests = ["Cargo.toml", "crates/mappable-guest/Cargo.toml"].map(|it| read(&root().join(it))).concat();
     let version = |line: &str| {
         let line = line.split_once("version = ").map_or(line, |(_, behind)| behind);
-        line.split('"').nth(1).map(str::to_owned)
+        line.split('"').nth(1).map(|version| version.trim_start_matches('=').to_owned())
     };
     let own = version(manifests.lines().find(|line| line.starts_with("version = ")).unwrap()).unwrap();
     let mut found = 0;
