@@ -93,6 +93,7 @@ pub use path::ComponentPath;
 pub use report::{ComponentReport, GatedImport, LowerReport, NamedMemory, RefreshReport, Report, TierReport};
 use tree::read;
 pub use tree::types::{MemoryType, ModuleReport};
+use wasmparser::types::TypesRef;
 
 /// What the rewriter and the library `mappable` of the same version agree on. Not a part of the public interface.
 #[cfg(feature = "internals")]
@@ -206,7 +207,7 @@ fn rewrite_behind<'a>(
     let Judgement { outcome, functions } = walker.finish(&facts, types.as_ref(), wanted)?;
     let obstacle = match outcome {
         Ok(analysis) if analysis.is_identity() => return baseline(patched, &renames, None, functions),
-        Ok(analysis) => match by_ledger(&patched, &analysis, &renames, gate) {
+        Ok(analysis) => match by_ledger(&patched, types.as_ref(), &analysis, &renames, gate) {
             Ok(bytes) => {
                 let tier = TierReport::ledger(&analysis);
                 let report = report::report(&patched, tier, functions, |_, _, _| Some(RefreshReport::Ledger))?;
@@ -254,11 +255,12 @@ fn baseline<'a>(
 /// The ledger tier.
 fn by_ledger(
     patched: &Patched<'_, '_>,
+    types: TypesRef<'_>,
     analysis: &ledger::analysis::Analysis,
     renames: &gate::Renames,
     gate: &Gate,
 ) -> Result<Vec<u8>, RewriteError> {
-    let emitted = ledger::emit::emit(patched, analysis, renames, gate)?;
+    let emitted = ledger::emit::emit(patched, types, analysis, renames, gate)?;
     if let Some(module) = emitted.guests.iter().find(|module| emitted.trusted.has(module)) {
         let component = patched.component_of(module)?;
         let (component, name) = (component.path.clone(), component.name.map(str::to_owned));

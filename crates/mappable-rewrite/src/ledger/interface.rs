@@ -160,10 +160,10 @@ impl Builtin {
             Builtin::FrozenThaw => (vec![Own(Frozen)], result(Some(Own(Mappable)), Some(Own(Frozen)))),
             Builtin::FrozenCopy => (vec![Borrow(Frozen)], result(Some(Own(Mappable)), Some(error(ALLOCATE_ERRORS)))),
             // The engine's handle is nothing to the ledger.
-            Builtin::EnterMappable => (vec![Value::OtherHandle], Some(Own(Mappable))),
-            Builtin::EnterFrozen => (vec![Value::OtherHandle], Some(Own(Frozen))),
-            Builtin::LeaveMappable => (vec![Own(Mappable)], Some(Value::OtherHandle)),
-            Builtin::LeaveFrozen => (vec![Own(Frozen)], Some(Value::OtherHandle)),
+            Builtin::EnterMappable => (vec![Value::OtherOwn], Some(Own(Mappable))),
+            Builtin::EnterFrozen => (vec![Value::OtherOwn], Some(Own(Frozen))),
+            Builtin::LeaveMappable => (vec![Own(Mappable)], Some(Value::OtherOwn)),
+            Builtin::LeaveFrozen => (vec![Own(Frozen)], Some(Value::OtherOwn)),
         };
         Signature { params, result }
     }

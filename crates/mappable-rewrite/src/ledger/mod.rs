@@ -3,6 +3,7 @@
 //! ```text
 //!   facts ── analysis   what joins which; which functions are closed; what stands in the way
 //!             │
+//!             ├ convert     the validator's types as signatures
 //!             ├ signature   a closed function's type, as the canonical ABI lays it out
 //!             ├ modules     the trusted core modules that such functions need
 //!             │ emit        the tree with `u32` for each handle, and trusted modules at each boundary
@@ -14,6 +15,7 @@
 
 pub(crate) mod analysis;
 pub(crate) mod check;
+mod convert;
 pub(crate) mod emit;
 pub(crate) mod function;
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, reason = "the host alone uses some of it"))]

@@ -5,6 +5,8 @@
 use wasm_encoder::ValType;
 use wasmparser::PrimitiveValType as Primitive;
 
+use super::modules::MAX_OTHER_BORROWS;
+
 /// What a handle of ours stands for. The numbers are those of table entries and flight items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -53,8 +55,10 @@ pub(crate) enum Value {
     Own(Kind),
     /// `borrow` of a resource of ours.
     Borrow(Kind),
-    /// A handle of somebody else's resource.
-    OtherHandle,
+    /// `own` of somebody else's resource.
+    OtherOwn,
+    /// `borrow` of somebody else's resource.
+    OtherBorrow,
     List(Box<Value>),
     /// A record or tuple.
     Record(Vec<Value>),
@@ -130,7 +134,7 @@ impl Value {
             Self::Bool | Self::U8 | Self::S8 => 1,
             Self::U16 | Self::S16 => 2,
             Self::U32 | Self::S32 | Self::F32 | Self::Char => 4,
-            Self::Own(_) | Self::Borrow(_) | Self::OtherHandle => 4,
+            Self::Own(_) | Self::Borrow(_) | Self::OtherOwn | Self::OtherBorrow => 4,
             Self::U64 | Self::S64 | Self::F64 | Self::String | Self::List(_) => 8,
             Self::Record(fields) => {
                 let end = fields.iter().fold(0, |end, field| align_to(end, field.align()) + field.size());
@@ -189,15 +193,31 @@ impl Value {
         }
     }
 
+    /// Whether it or something in it is such a value.
+    pub(crate) fn any(&self, is: &impl Fn(&Value) -> bool) -> bool {
+        is(self)
+            || match self {
+                Self::List(element) => element.any(is),
+                Self::Record(fields) => fields.iter().any(|field| field.any(is)),
+                Self::Variant(cases) => cases.iter().flatten().any(|case| case.any(is)),
+                _ => false,
+            }
+    }
+
+    /// In how many places of the type there is a borrowed handle of somebody else's resource.
+    fn other_borrows(&self) -> usize {
+        match self {
+            Self::OtherBorrow => 1,
+            Self::List(element) => element.other_borrows(),
+            Self::Record(fields) => fields.iter().map(Self::other_borrows).sum(),
+            Self::Variant(cases) => cases.iter().flatten().map(Self::other_borrows).sum(),
+            _ => 0,
+        }
+    }
+
     /// Whether a handle of ours may be in it.
     pub(crate) fn has_handles(&self) -> bool {
-        match self {
-            Self::Own(_) | Self::Borrow(_) => true,
-            Self::List(element) => element.has_handles(),
-            Self::Record(fields) => fields.iter().any(Value::has_handles),
-            Self::Variant(cases) => cases.iter().flatten().any(Value::has_handles),
-            _ => false,
-        }
+        self.any(&|value| matches!(value, Self::Own(_) | Self::Borrow(_)))
     }
 
     /// Whether it is plain data, or a list of it.
@@ -209,11 +229,6 @@ impl Value {
             Self::List(element) => Plain::of_list(element.plain()),
             _ => Plain::No,
         }
-    }
-
-    /// Whether it is one number, `bool` or `char`.
-    pub(crate) fn is_scalar(&self) -> bool {
-        matches!(self, Self::Bool | Self::Char) || self.plain() == Plain::Data && !matches!(self, Self::Record(_))
     }
 
     /// Whether it is a list that goes by window: the value itself is a list of plain data.
@@ -240,21 +255,33 @@ impl Signature {
 
     /// Whether a handle of ours may be in it.
     pub(crate) fn has_handles(&self) -> bool {
-        self.params.iter().chain(&self.result).any(Value::has_handles)
+        self.any(|value| matches!(value, Value::Own(_) | Value::Borrow(_)))
     }
 
-    /// Why a function of that type can't have a bridge to the embedder: what crosses is numbers, and owned handles of
-    /// what is not mapped, all of them in flat parameters and the result itself.
+    /// Whether a value in it, however deep, is such a one.
+    pub(crate) fn any(&self, is: impl Fn(&Value) -> bool) -> bool {
+        self.params.iter().chain(&self.result).any(|value| value.any(&is))
+    }
+
+    /// Why a function of that type can't have a bridge to the embedder: the handles of ours that cross are owned ones
+    /// of what is not mapped.
     pub(crate) fn cannot_cross(&self) -> Option<&'static str> {
-        let faults = self.params.iter().chain(&self.result).filter_map(|value| match value {
-            Value::Own(Kind::Mappable | Kind::Frozen) => None,
-            Value::Own(_) => Some("has a mapping in its type"),
-            Value::Borrow(_) => Some("has a borrowed handle in its type"),
-            value if value.is_scalar() => None,
-            _ => Some("has more than numbers and owned handles in its type"),
-        });
-        let spilled = self.flat_params().1.then_some("has more parameters than go in registers");
-        faults.into_iter().next().or(spilled)
+        if self.any(|value| matches!(value, Value::Own(Kind::Mapping | Kind::FrozenMapping))) {
+            Some("has a mapping in its type")
+        } else if self.any(|value| matches!(value, Value::Borrow(_))) {
+            Some("has a borrowed handle in its type")
+        } else if self.params.iter().map(Value::other_borrows).sum::<usize>() > MAX_OTHER_BORROWS {
+            Some("has more borrowed handles in its type than a bridge can drop")
+        } else {
+            None
+        }
+    }
+
+    /// Whether a canonical function of the type has parts of its parameters in memory, and of its result.
+    pub(crate) fn in_memory(&self) -> (bool, bool) {
+        let has_lists = |value: &Value| value.any(&|value| matches!(value, Value::String | Value::List(_)));
+        let params = self.flat_params().1 || self.params.iter().any(has_lists);
+        (params, self.flat_results().1)
     }
 
     /// Whether its lists go by window: it has plain ones, and no such parameter is spilled. What is spilled lies in the

@@ -126,6 +126,17 @@ pub enum Unsound {
     /// types.
     #[error("what canonical function {0} lifts or lowers has not the same wrapper wherever it is lifted and lowered")]
     OneSided(u32),
+
+    // Rule 9.
+    /// A bridge's module without what it needs, or with something of another bridge, or of another type.
+    #[error("the core instance {0} of a bridge's module is not given what that is made for")]
+    Bridge(u32),
+    /// A bridge's module lifted, or wrapped, as another type or with another memory than it is made for.
+    #[error("canonical function {0} has a bridge's module for another type, or with another memory")]
+    BridgeEnd(u32),
+    /// A function in a bridge that has handles of the package and no module made for it.
+    #[error("canonical function {0} of a bridge has handles of the package, and is not what its module is made for")]
+    NotBridged(u32),
 }
 
 /// What nobody but trusted modules has.

@@ -51,44 +51,122 @@ fn a_function_of_the_roots_imports_has_a_bridge() {
     assert_eq!(ledger(&exported), (1, 0));
 }
 
+/// With another parameter of `take`, which comes to such core parameters.
+fn taking(text: &str, ty: &str, flat: &str) -> String {
+    let lift = r#"(canon lift (core func $libc "take") (memory $memory) (realloc $realloc))"#;
+    [
+        ("(own $mappable)", ty),
+        (r#"(canon lift (core func $libc "take"))"#, lift),
+        ("(canon lower (func $take))", "(canon lower (func $take) (memory $memory))"),
+        (r#"(func (export "take") (param i32))"#, &format!(r#"(func (export "take") (param {flat}))"#)),
+        // The package's mapping, too.
+        (r#"(export "frozen" (type $f (sub resource)))"#, FROZEN_AND_MAPPING),
+        (r#"(alias export $types "frozen" (type $frozen))"#, ALIASES),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+const FROZEN_AND_MAPPING: &str =
+    r#"(export "frozen" (type $f (sub resource))) (export "mapping" (type (sub resource)))"#;
+const ALIASES: &str = r#"(alias export $types "frozen" (type $frozen))
+    (alias export $types "mapping" (type $mapping))"#;
+
 #[test]
-fn what_crosses_is_of_scalars_and_owned_handles() {
-    for (ty, why) in [
-        ("(borrow $mappable)", "has a borrowed handle in its type"),
-        ("(tuple (own $mappable))", "has more than numbers and owned handles in its type"),
+fn what_crosses_has_owned_handles_of_what_is_not_mapped_and_anything_else() {
+    for (ty, flat) in [
+        ("(own $frozen)", "i32"),
+        ("(tuple (own $mappable) u64)", "i32 i64"),
+        ("(option (own $mappable))", "i32 i32"),
+        ("(result (own $mappable) (error string))", "i32 i32 i32"),
+        ("(list (own $mappable))", "i32 i32"),
+        ("(list (tuple string (result (own $mappable))))", "i32 i32"),
     ] {
-        let text = pair(EXPORT).replace("(own $mappable)", ty);
-        let begin = "`take` in root/0 (taker) has `mappable` in its type, can be called from outside";
-        assert_eq!(obstacle(&text), format!("{begin} (root exports `take`), and {why}"));
+        assert_eq!(ledger(&taking(&pair(EXPORT), ty, flat)), (2, 0), "{ty}");
+        assert_eq!(ledger(&taking(&calling_out(HOST, "(func $host)"), ty, flat)), (1, 0), "{ty}");
     }
-    let said = obstacle(&calling_out(HOST, "(func $host)").replace("(own $mappable)", "(borrow $mappable)"));
+    // Any number of them.
+    for (count, flat) in [(15, format!("i32 {}", "i64 ".repeat(15))), (16, "i32".to_owned())] {
+        let params: String = (0..count).map(|n| format!(r#"(param "p{n}" u64) "#)).collect();
+        let text =
+            pair(EXPORT).replace(r#"(param "m" (own $mappable))"#, &format!(r#"(param "m" (own $mappable)) {params}"#));
+        assert_eq!(ledger(&taking(&text, "(own $mappable)", &flat)), (2, 0));
+    }
+}
+
+#[test]
+fn what_does_not_cross_is_named() {
+    for (ty, flat, why) in [
+        ("(borrow $mappable)", "i32", "has a borrowed handle in its type"),
+        ("(list (own $mapping))", "i32 i32", "has a mapping in its type"),
+    ] {
+        let said = obstacle(&taking(&pair(EXPORT), ty, flat));
+        assert!(said.starts_with("`take` in root/0 (taker) has `map"), "{said}");
+        assert!(said.ends_with(&format!("(root exports `take`), and {why}")), "{said}");
+        let said = obstacle(&taking(&calling_out(HOST, "(func $host)"), ty, flat));
+        assert!(said.ends_with(&format!("comes from outside (root imports `host`), and {why}")), "{said}");
+    }
+}
+
+#[test]
+fn an_instance_with_functions_of_a_resource_has_no_bridge() {
+    let hosts = r#"(import "test:host/api" (instance $api
+        (alias outer 1 $mappable (type $m')) (export "mappable" (type $m (eq $m')))
+        (export "desk" (type $desk (sub resource)))
+        (export "[method]desk.size" (func (param "self" (borrow $desk)) (result u64)))
+        (export "take" (func (param "m" (own $m))))))"#;
+    let said = obstacle(&calling_out(hosts, r#"(func $api "take")"#));
     assert_eq!(
         said,
-        "`take` in root/0 (giver) has `mappable` in its type, comes from outside (root imports `host`), and has a \
-         borrowed handle in its type"
+        "`take` in root has `mappable` in its type, comes from outside (root imports `test:host/api`), and is in an \
+         instance with functions of a resource"
     );
-    // Any number of scalars, as long as there are registers.
-    let scalars = |count: usize| {
-        let of = |ty: &str| format!(r#"(param "m" (own $mappable)) {}"#, params(ty, count));
-        let text = pair(EXPORT).replace(r#"(param "m" (own $mappable))"#, &of("u64"));
-        text.replace(r#"(func (export "take") (param i32))"#, &core(count))
-    };
-    assert_eq!(ledger(&scalars(15)), (2, 0));
-    let memory = |text: String| {
-        let lift = r#"(canon lift (core func $libc "take") (memory $memory) (realloc $realloc))"#;
-        text.replace(r#"(canon lift (core func $libc "take"))"#, lift)
-            .replace("(canon lower (func $take))", "(canon lower (func $take) (memory $memory))")
-            .replace(&core(16), r#"(func (export "take") (param i32))"#)
-    };
-    assert!(obstacle(&memory(scalars(16))).ends_with("has more parameters than go in registers"));
 }
 
-fn params(ty: &str, count: usize) -> String {
-    (0..count).map(|n| format!(r#"(param "p{n}" {ty}) "#)).collect()
+/// An interface with types that have names, one of which has a handle, and one that none has.
+const NAMED: &str = r#"
+    (alias outer 1 $mappable (type $m')) (export "mappable" (type $m (eq $m')))
+    (type $name' (record (field "name" string) (field "number" u8))) (export "name" (type $name (eq $name')))
+    (type $frame' (record (field "name" $name) (field "region" (option (own $m)))))
+    (export "frame" (type $frame (eq $frame')))
+    (export "named" (func (param "name" $name) (result (list $name))))
+    (export "turn" (func (param "frame" $frame) (result (list $frame))))"#;
+
+/// A component that is given such an instance, and gives its like.
+fn turner() -> String {
+    format!(
+        r#"{} (import "test:host/frames" (instance $frames {NAMED}))
+        (alias export $frames "frame" (type $frame))
+        (alias export $frames "turn" (func $turn))
+        (core func (canon lower (func $turn) (memory $memory) (realloc $realloc)))
+        (core module $m (func (export "turn") (param i32 i32 i32 i32 i32) (result i32) unreachable))
+        (core instance $m (instantiate $m))
+        (func $mine (param "frame" $frame) (result (list $frame))
+          (canon lift (core func $m "turn") (memory $memory) (realloc $realloc)))
+        (instance $it (export "frame" (type $frame)) (export "turn" (func $mine)))
+        (export "turned" (instance $it))"#,
+        head()
+    )
 }
 
-fn core(count: usize) -> String {
-    format!(r#"(func (export "take") (param i32 {}))"#, "i64 ".repeat(count))
+#[test]
+fn types_with_names_have_them_on_both_sides() {
+    let text = |exports: &str| {
+        format!(
+            r#"(component {} (import "test:host/frames" (instance $frames {NAMED}))
+              (component $turner {})
+              (instance $t (instantiate $turner {WITH} (with "test:host/frames" (instance $frames))))
+              {exports})"#,
+            head(),
+            turner()
+        )
+    };
+    for exports in [
+        r#"(alias export $t "turned" (instance $u)) (export "turned" (instance $u))"#,
+        r#"(alias export $t "turned" (instance $u)) (alias export $u "turn" (func $turn)) (export "turn" (func $turn))"#,
+    ] {
+        assert_eq!(ledger(&text(exports)), (2, 0), "{exports}");
+    }
 }
 
 #[test]
@@ -119,4 +197,13 @@ fn bridges_share_their_modules() {
     let all = wasmparser::Parser::new(0).parse_all(&output);
     let modules = all.filter(|payload| matches!(payload, Ok(wasmparser::Payload::ModuleSection { .. }))).count();
     assert!(modules < 20, "{modules}");
+}
+
+#[test]
+fn a_bridge_of_many_functions_is_several_components() {
+    let exports: String = (0..1_000).map(|n| format!(r#"(export "take{n}" (func $t "take"))"#)).collect();
+    let text = pair(&format!(
+        r#"(instance $all (export "mappable" (type $mappable)) {exports}) (export "all" (instance $all))"#
+    ));
+    assert_eq!(ledger(&text), (2, 0));
 }

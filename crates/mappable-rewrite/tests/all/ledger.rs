@@ -86,8 +86,8 @@ fn built(name: &str) -> Vec<u8> {
     fs::read(folder.join(name).with_extension("wasm")).unwrap()
 }
 
-/// Pairs of built stages, each a stage of the next; nothing is exported.
-fn composed(stages: &[&str]) -> Vec<u8> {
+/// Pairs of built stages, each a stage of the next; nothing is exported, or the last one.
+fn composed(stages: &[&str], exported: bool) -> Vec<u8> {
     let step = "mappable:stage/step@0.1.0";
     let mut graph = CompositionGraph::new();
     let register = |graph: &mut CompositionGraph, name: &str| {
@@ -110,13 +110,18 @@ fn composed(stages: &[&str]) -> Vec<u8> {
             }
         });
     }
+    if let Some(last) = so_far.filter(|_| exported) {
+        graph.export(last, step).unwrap();
+    }
     graph.encode(EncodeOptions::default()).unwrap()
 }
 
 #[test]
 fn compositions_of_built_stages_are_written() {
-    written(&composed(&["grayscale", "blur"]));
-    written(&composed(&["decode", "resize", "sharpen", "edges", "encode"]));
+    for exported in [false, true] {
+        written(&composed(&["grayscale", "blur"], exported));
+        written(&composed(&["decode", "resize", "sharpen", "edges", "encode"], exported));
+    }
 }
 
 #[test]
@@ -141,7 +146,7 @@ fn what_is_written_compiles() {
     let mut config = wasmtime::Config::new();
     config.strategy(wasmtime::Strategy::Cranelift).cranelift_opt_level(wasmtime::OptLevel::None);
     let engine = wasmtime::Engine::new(&config).unwrap();
-    wasmtime::component::Component::new(&engine, written(&composed(&["grayscale", "blur"]))).unwrap();
+    wasmtime::component::Component::new(&engine, written(&composed(&["grayscale", "blur"], false))).unwrap();
 }
 
 #[test]

@@ -125,7 +125,7 @@ impl RuntimeBuilder {
     }
 
     /// How components are made ready; [`Tier::Auto`] unless told: closed compositions, whose components hand regions to one
-    /// another alone, or to the host by functions of numbers and owned regions, keep their handles in a ledger, map warm
+    /// another alone, or to the host by functions that take and give owned regions, keep their handles in a ledger, map warm
     /// without the host, and have plain lists copied at the speed of memory.
     pub fn tier(mut self, tier: Tier) -> Self {
         self.tier = tier;

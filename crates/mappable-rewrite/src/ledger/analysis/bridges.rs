@@ -2,19 +2,27 @@
 //!
 //! Inside the tree such a function is as closed as any other. What the embedder has is as it was; a component of ours
 //! lies between the two, and is one more party to the class.
+//!
+//! Types that have names (records, variants, enums and flags must) have an identity: what the root exports must name the
+//! very types that its functions mention. So of each such type it is found where the root has it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use wasmparser::ComponentExternalKind as Extern;
-use wasmparser::component_types::{ComponentEntityType, ComponentFuncTypeId, ResourceId};
+use wasmparser::component_types::{
+    ComponentAnyTypeId, ComponentDefinedType as Defined, ComponentEntityType, ComponentFuncTypeId,
+    ComponentInstanceTypeId, ComponentValType, ResourceId,
+};
 
-use super::Version;
 use super::component::{Site, SiteItem};
-use super::convert::Converter;
 use super::graph::{Graph, Item};
 use super::judge::Judge;
 use super::walk::Walker;
+use super::{Stop, Version};
+use crate::ledger::convert::Converter;
+use crate::ledger::obstacle::{Opening, Reason};
 use crate::ledger::signature::{Kind, Signature, Value};
+use crate::tree::shape::for_each_part;
 
 /// All bridges of a tree.
 #[derive(Debug, Default)]
@@ -22,48 +30,67 @@ pub(crate) struct Bridges {
     /// By the names of the root's imports, and of its exports.
     pub(crate) imports: BTreeMap<String, Bridge>,
     pub(crate) exports: BTreeMap<String, Bridge>,
-    /// What crosses them.
+    /// What is in the types that bridges have to do with.
     pub(crate) kinds: BTreeSet<Kind>,
+    /// The resources in them that are ours.
+    pub(crate) resources: HashMap<ResourceId, Kind>,
 }
 
 /// What lies between the embedder and one import or export of the root.
 #[derive(Debug)]
-pub(crate) enum Bridge {
-    Func(BridgeFunc),
-    /// An instance: all that it exports, in its order; only some functions go over the bridge.
-    Instance(Vec<(String, Extern, Option<BridgeFunc>)>),
+pub(crate) struct Bridge {
+    /// All that the instance exports, in its order, if it is one and no function.
+    pub(crate) items: Option<Vec<(String, BridgeItem)>>,
+    /// The functions that go over it.
+    pub(crate) funcs: Vec<BridgeFunc>,
+    /// The types with names that those mention, and those with handles that the instance exports: each behind those that
+    /// it is made of.
+    pub(crate) types: Vec<BridgeType>,
 }
 
-/// A function that goes over a bridge: of scalars and owned handles.
+/// What an instance exports.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BridgeItem {
+    /// The function of that number of the bridge's.
+    Func(usize),
+    /// The type of that number, which has handles.
+    Type(usize),
+    /// It is the same on both sides.
+    Other(Extern),
+}
+
+/// A function that goes over a bridge.
 #[derive(Debug)]
 pub(crate) struct BridgeFunc {
-    /// Of its parameters.
-    pub(crate) names: Vec<String>,
+    /// What the instance exports it as, if it is one's.
+    pub(crate) name: Option<String>,
+    pub(crate) ty: ComponentFuncTypeId,
     pub(crate) signature: Signature,
 }
 
-impl Bridge {
-    /// What goes over it, and by which name of the instance if it is one's.
-    pub(crate) fn funcs(&self) -> Vec<(Option<&str>, &BridgeFunc)> {
-        match self {
-            Bridge::Func(func) => vec![(None, func)],
-            Bridge::Instance(items) => {
-                items.iter().filter_map(|(name, _, func)| Some((Some(&**name), func.as_ref()?))).collect()
-            }
-        }
-    }
+/// A type that has a name, or a resource that is not ours.
+#[derive(Debug)]
+pub(crate) struct BridgeType {
+    pub(crate) id: ComponentAnyTypeId,
+    pub(crate) place: Place,
+    /// Whether it has handles of ours, so that it is another one within the tree.
+    pub(crate) handles: bool,
+}
+
+/// Where the root has a type.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// The instance that the bridge is for exports it by this name.
+    Here(String),
+    /// The root's imported instance of that index exports it by this name.
+    Imported(u32, String),
+    /// It is not found.
+    Nowhere,
 }
 
 impl Bridges {
     pub(crate) fn is_empty(&self) -> bool {
         self.imports.is_empty() && self.exports.is_empty()
-    }
-}
-
-impl BridgeFunc {
-    fn handles(&self) -> impl Iterator<Item = Kind> {
-        let values = self.signature.params.iter().chain(&self.signature.result);
-        values.filter_map(|value| if let Value::Own(kind) = value { Some(*kind) } else { None })
     }
 }
 
@@ -81,58 +108,199 @@ impl Walker<'_> {
     }
 }
 
+/// By what they are: where the root has the types that its imported instances export.
+type Imported = HashMap<ComponentAnyTypeId, (u32, String)>;
+
 impl<K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'_, '_, K> {
-    /// The bridges of a tree nothing of which is in the way of the ledger.
-    pub(super) fn bridges(&mut self) -> Bridges {
+    /// The bridges of a tree nothing else of which is in the way of the ledger.
+    pub(super) fn bridges(&mut self) -> Result<Bridges, Stop> {
         let mut bridges = Bridges::default();
-        let components = self.components;
-        for site in components.first().iter().flat_map(|root| &root.sites) {
-            if let Some(bridge) = self.bridge(site) {
-                bridges.kinds.extend(bridge.funcs().into_iter().flat_map(|(_, func)| func.handles()));
+        let Some(root) = self.components.first() else { return Ok(bridges) };
+        let mut imported = Imported::new();
+        let mut instances: Vec<u32> = root.instance_names.keys().copied().collect();
+        instances.sort_unstable();
+        for instance in instances {
+            for (name, id) in self.exported_types(self.types.component_instance_at(instance)) {
+                imported.entry(id).or_insert((instance, name));
+            }
+        }
+        for site in &root.sites {
+            if let Some(bridge) = self.bridge(site, &imported, &mut bridges.resources)? {
                 let of = if site.import { &mut bridges.imports } else { &mut bridges.exports };
                 of.insert(site.name.to_owned(), bridge);
             }
         }
-        bridges
+        bridges.kinds = bridges.resources.values().copied().collect();
+        Ok(bridges)
     }
 
-    fn bridge(&mut self, site: &Site<'_>) -> Option<Bridge> {
-        let root = self.components.first()?;
+    /// The types of values, and the resources that are not ours, that an instance exports.
+    fn exported_types(&self, instance: ComponentInstanceTypeId) -> Vec<(String, ComponentAnyTypeId)> {
+        let exports = self.types.get(instance).into_iter().flat_map(|ty| &ty.exports);
+        let types = exports.filter_map(|(name, item)| match item.ty {
+            ComponentEntityType::Type { created: id @ ComponentAnyTypeId::Defined(_), .. } => Some((name.clone(), id)),
+            ComponentEntityType::Type { created: id @ ComponentAnyTypeId::Resource(resource), .. } => {
+                self.ours(resource.resource()).is_none().then(|| (name.clone(), id))
+            }
+            _ => None,
+        });
+        types.collect()
+    }
+
+    fn bridge(
+        &mut self,
+        site: &Site<'_>,
+        imported: &Imported,
+        resources: &mut HashMap<ResourceId, Kind>,
+    ) -> Result<Option<Bridge>, Stop> {
+        let Some(root) = self.components.first() else { return Ok(None) };
+        let mut bridge = Bridge { items: None, funcs: Vec::new(), types: Vec::new() };
+        let mut named = Named { here: HashMap::new(), imported, numbers: HashMap::new(), resources };
         match site.item {
             SiteItem::Func(index) => {
-                let func = root.funcs.get(index as usize)?;
+                let Some(func) = root.funcs.get(index as usize) else { return Ok(None) };
                 let (node, ty) = (func.node, func.ty);
-                self.bridge_func(node, ty).map(Bridge::Func)
+                bridge.funcs.extend(self.bridge_func(None, node, ty));
             }
             SiteItem::Instance(index) => {
-                let exports = root.instances.get(index as usize)?.as_ref()?;
-                let ty = self.types.get(self.types.component_instance_at(index))?;
-                let mut items = Vec::with_capacity(ty.exports.len());
-                for (name, item) in &ty.exports {
-                    let (kind, func) = match (item.ty, exports.get(name)) {
+                let Some(Some(exports)) = root.instances.get(index as usize) else { return Ok(None) };
+                let id = self.types.component_instance_at(index);
+                let exported = self.exported_types(id);
+                named.here = exported.iter().map(|(name, id)| (*id, name.clone())).collect();
+                let mut items = Vec::new();
+                for (name, item) in self.types.get(id).into_iter().flat_map(|ty| &ty.exports) {
+                    let item = match (item.ty, exports.get(name)) {
                         (ComponentEntityType::Func(ty), Some(Item::Func(node))) => {
-                            (Extern::Func, self.bridge_func(*node, ty))
+                            match self.bridge_func(Some(name), *node, ty) {
+                                Some(func) => {
+                                    bridge.funcs.push(func);
+                                    BridgeItem::Func(bridge.funcs.len() - 1)
+                                }
+                                None => BridgeItem::Other(Extern::Func),
+                            }
                         }
-                        (ComponentEntityType::Func(_), _) => (Extern::Func, None),
-                        (ComponentEntityType::Type { .. }, _) => (Extern::Type, None),
-                        (ComponentEntityType::Instance(_), _) => (Extern::Instance, None),
-                        (ComponentEntityType::Component(_), _) => (Extern::Component, None),
-                        (ComponentEntityType::Module(_), _) => (Extern::Module, None),
-                        (ComponentEntityType::Value(_), _) => (Extern::Value, None),
+                        (ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(id), .. }, _)
+                            if self.has_handles(&ComponentValType::Type(id)) =>
+                        {
+                            BridgeItem::Type(self.named(&ComponentValType::Type(id), &mut named, &mut bridge.types))
+                        }
+                        (ComponentEntityType::Func(_), _) => BridgeItem::Other(Extern::Func),
+                        (ComponentEntityType::Type { .. }, _) => BridgeItem::Other(Extern::Type),
+                        (ComponentEntityType::Instance(_), _) => BridgeItem::Other(Extern::Instance),
+                        (ComponentEntityType::Component(_), _) => BridgeItem::Other(Extern::Component),
+                        (ComponentEntityType::Module(_), _) => BridgeItem::Other(Extern::Module),
+                        (ComponentEntityType::Value(_), _) => BridgeItem::Other(Extern::Value),
                     };
-                    items.push((name.clone(), kind, func));
+                    items.push((name.clone(), item));
                 }
-                items.iter().any(|(.., func)| func.is_some()).then_some(Bridge::Instance(items))
+                bridge.items = Some(items);
             }
         }
+        for func in &bridge.funcs {
+            let ty = self.types.get(func.ty);
+            for value in ty.into_iter().flat_map(|ty| ty.params.iter().map(|(_, ty)| ty).chain(&ty.result)) {
+                self.named(value, &mut named, &mut bridge.types);
+            }
+            // What is not found can be written anew where nobody asks whether it is the same.
+            let lost = |ty: &BridgeType| matches!(ty.place, Place::Nowhere) && (ty.handles || !site.import);
+            // What takes the instance's place is put together of its parts, and the format has no names for these there.
+            let has_methods = bridge.items.iter().flatten().any(|(name, _)| name.starts_with('['));
+            let why = if has_methods {
+                "is in an instance with functions of a resource"
+            } else if bridge.types.iter().any(lost) {
+                "mentions a type that the root has by itself, or from another export"
+            } else {
+                continue;
+            };
+            if let Some(kind) = kind_in(&func.signature) {
+                let name = site.name.to_owned();
+                let how = if site.import { Opening::Import(name) } else { Opening::Export(name) };
+                let function = func.name.clone().unwrap_or_else(|| site.name.to_owned());
+                return Err((0, Some(function), Reason::NoBridge { kind, how, why }));
+            }
+        }
+        Ok((!bridge.funcs.is_empty() || !bridge.types.is_empty()).then_some(bridge))
     }
 
-    fn bridge_func(&mut self, node: u32, ty: ComponentFuncTypeId) -> Option<BridgeFunc> {
+    fn bridge_func(&mut self, name: Option<&String>, node: u32, ty: ComponentFuncTypeId) -> Option<BridgeFunc> {
         if self.version(node) == Version::Original {
             return None;
         }
-        let names = self.types.get(ty)?.params.iter().map(|(name, _)| name.to_string()).collect();
         let signature = Converter::new(self.types, |id| self.ours(id)).func(ty).signature.ok()?;
-        Some(BridgeFunc { names, signature: (*signature).clone() })
+        Some(BridgeFunc { name: name.cloned(), ty, signature: (*signature).clone() })
     }
+
+    fn has_handles(&self, ty: &ComponentValType) -> bool {
+        Converter::new(self.types, |id| self.ours(id)).mentioned(ty).is_some()
+    }
+
+    /// Notes the types with names in a type, and then itself if it has one. Gives the number of the last. Without
+    /// recursion, as types may be nested.
+    fn named(&self, ty: &ComponentValType, named: &mut Named<'_>, types: &mut Vec<BridgeType>) -> usize {
+        let ComponentValType::Type(root) = *ty else { return types.len() };
+        let (mut todo, mut seen) = (vec![(root, false)], HashSet::new());
+        let mut last = types.len();
+        while let Some((id, parts_are_noted)) = todo.pop() {
+            let any = ComponentAnyTypeId::Defined(id);
+            if let Some(number) = named.numbers.get(&any) {
+                last = *number;
+                continue;
+            }
+            let Some(ty) = self.types.get(id) else { continue };
+            if let Defined::Own(resource) | Defined::Borrow(resource) = ty {
+                let id = ComponentAnyTypeId::Resource(*resource);
+                match self.ours(resource.resource()) {
+                    Some(kind) => _ = named.resources.insert(resource.resource(), kind),
+                    None if named.numbers.contains_key(&id) => {}
+                    None => _ = named.note(id, false, types),
+                }
+            } else if !parts_are_noted && seen.insert(id) {
+                todo.push((id, true));
+                for_each_part(ty, |part| {
+                    if let ComponentValType::Type(id) = part {
+                        todo.push((*id, false));
+                    }
+                });
+            } else if parts_are_noted && (is_nominal(ty) || named.here.contains_key(&any)) {
+                last = named.note(any, self.has_handles(&ComponentValType::Type(id)), types);
+            }
+        }
+        last
+    }
+}
+
+/// What is known of the types with names while a bridge is made.
+struct Named<'b> {
+    here: HashMap<ComponentAnyTypeId, String>,
+    imported: &'b Imported,
+    numbers: HashMap<ComponentAnyTypeId, usize>,
+    resources: &'b mut HashMap<ResourceId, Kind>,
+}
+
+impl Named<'_> {
+    fn note(&mut self, id: ComponentAnyTypeId, handles: bool, types: &mut Vec<BridgeType>) -> usize {
+        let imported = || self.imported.get(&id).map(|(instance, name)| Place::Imported(*instance, name.clone()));
+        let place = self.here.get(&id).cloned().map(Place::Here).or_else(imported).unwrap_or(Place::Nowhere);
+        self.numbers.insert(id, types.len());
+        types.push(BridgeType { id, place, handles });
+        types.len() - 1
+    }
+}
+
+/// Whether a type must have a name where it is imported or exported.
+fn is_nominal(ty: &Defined) -> bool {
+    matches!(ty, Defined::Record(_) | Defined::Variant(_) | Defined::Enum(_) | Defined::Flags(_))
+}
+
+fn kind_in(signature: &Signature) -> Option<Kind> {
+    fn of(value: &Value) -> Option<Kind> {
+        match value {
+            Value::Own(kind) | Value::Borrow(kind) => Some(*kind),
+            Value::List(element) => of(element),
+            Value::Record(fields) => fields.iter().find_map(of),
+            Value::Variant(cases) => cases.iter().flatten().find_map(of),
+            _ => None,
+        }
+    }
+    signature.params.iter().chain(&signature.result).find_map(of)
 }

@@ -8,9 +8,9 @@ use wasmparser::types::TypesRef;
 
 use super::Settings;
 use super::canon::Canon;
-use super::convert::Converter;
 use super::graph::{Graph, Node};
 use super::walk::Walker;
+use crate::ledger::convert::Converter;
 use crate::ledger::interface::Builtin;
 use crate::ledger::obstacle::{Opening, Reason};
 use crate::ledger::signature::{Kind, Signature};

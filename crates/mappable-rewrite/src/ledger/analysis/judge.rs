@@ -9,12 +9,12 @@ use wasmparser::types::TypesRef;
 use super::canon::Canon;
 use super::class::Fate;
 use super::component::{Component, Func, Use};
-use super::convert::Converter;
 use super::graph::{Graph, Node};
 use super::resources::{Kinds, kinds};
 use super::walk::Walker;
-use super::{Analysis, CanonRole, ComponentRoles, Judgement, Settings, Stop, Version};
+use super::{Analysis, Bridges, CanonRole, ComponentRoles, Judgement, Settings, Stop, Version};
 use crate::error::{RewriteError, broken};
+use crate::ledger::convert::Converter;
 use crate::ledger::function::FunctionReport;
 use crate::ledger::obstacle::{Obstacle, Opening, Reason};
 use crate::ledger::signature::Kind;
@@ -107,11 +107,13 @@ impl Walker<'_> {
         let no_bridges = self.no_bridges();
         let fates = classes.into_iter().map(|(node, class)| (node, class.fate(settings, no_bridges))).collect();
 
-        let mut judge = Judge { graph: &mut self.graph, components: &self.components, fates, firsts, types, kind };
+        let has_bridges = no_bridges.is_none();
+        let (graph, components) = (&mut self.graph, &self.components);
+        let mut judge = Judge { graph, components, fates, firsts, types, kind, has_bridges };
         *functions = judge.functions();
         let components = facts.components.iter().enumerate();
         let components = components.map(|(index, facts)| judge.component(index, facts)).collect::<Result<_, _>>()?;
-        let bridges = judge.bridges();
+        let bridges = if has_bridges { judge.bridges()? } else { Bridges::default() };
         let mut analysis = Analysis { components, bridges };
         self.spread_the_need(&mut analysis);
         Ok(analysis)
@@ -143,6 +145,8 @@ pub(super) struct Judge<'j, 'a, K> {
     pub(super) types: TypesRef<'j>,
     /// Which resources are ours.
     kind: K,
+    /// Whether the tree can have bridges.
+    has_bridges: bool,
 }
 
 impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
@@ -218,6 +222,9 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
                 let mut ours = BTreeMap::new();
                 for (name, id) in &first.resources {
                     ours.extend(self.ours(*id).map(|kind| (name.clone(), kind)));
+                }
+                if self.has_bridges && first.outside.is_some() {
+                    roles.outside.insert(at);
                 }
                 if !closed.is_empty() {
                     roles.closed_exports.insert(at, closed);

@@ -3,14 +3,13 @@
 //! [`walk`] follows, with the one pass that reads the tree, what each component's functions, instances and components
 //! are, and joins what is passed to what it is passed as ([`graph`]): each static component once, however often it is
 //! instantiated. When the tree has been read, [`judge`] tells closed classes of functions from open ones, by their
-//! types ([`convert`]), puts [`bridges`] where the embedder has one of those that can do with them, and says what
+//! types ([`convert`](super::convert)), puts [`bridges`] where the embedder has one of those that can do with them, and says what
 //! becomes of each canonical function, or why the tree stays at baseline.
 
 mod bridges;
 mod canon;
 mod class;
 mod component;
-mod convert;
 mod functions;
 mod graph;
 mod instantiate;
@@ -18,9 +17,9 @@ mod judge;
 mod resources;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use bridges::{Bridge, BridgeFunc, Bridges};
+pub(crate) use bridges::{Bridge, BridgeFunc, BridgeItem, BridgeType, Bridges, Place};
 pub(crate) use walk::Walker;
 
 use super::function::FunctionReport;
@@ -69,6 +68,9 @@ pub(crate) struct ComponentRoles {
     /// an import (or an export): which of its function exports have a closed version of their type. The others have the
     /// original.
     pub(crate) closed_exports: BTreeMap<u32, BTreeMap<String, Version>>,
+    /// By index in the component's space of types: those of instances that the embedder has by them. All that they
+    /// declare stays as it is; a bridge makes the difference.
+    pub(crate) outside: BTreeSet<u32>,
     /// By index in the component's space of types: those that are a resource of ours.
     pub(crate) kinds: BTreeMap<u32, Kind>,
     /// By index in the component's space of types, for each instance's type there: which of its type exports are a

@@ -28,9 +28,15 @@
 //! 8. *Both sides.* All who lift or lower a function, over all instantiations, have wrappers made for one type, or none
 //!    has one; and none has one where the host or an unknown component has the function too ([`classes`]).
 //!
+//! 9. *Bridges.* A bridge's module is given what it imports: the heap of its component, the crossings' own wrappers, and
+//!    as its callee a lower, or the wrapper in front of one, made for the type that the module was made for. It is only
+//!    ever lifted, or what a wrapper for lifts of that type stands in front of. The function that has handles of the
+//!    package is of that very type, as the validator has it. Nothing else in a bridge has to do with them.
+//!
 //! What is left to others: that trusted modules do what they should, that types are the input's but for handles, and
 //! that the components' wiring is the input's.
 
+mod bridges;
 mod classes;
 mod core;
 mod resources;
@@ -40,10 +46,10 @@ pub(crate) mod tests;
 
 use std::collections::{HashMap, HashSet};
 
-use wasmparser::{Encoding, Payload, Validator};
+use wasmparser::{Encoding, Payload, ValidPayload, Validator};
 
 use super::interface::Builtin;
-use super::modules::{Module, Need};
+use super::modules::{Crossing, Module, Need};
 use super::obstacle::{Obstacle, Reason};
 use super::signature::Signature;
 use crate::error::{ReadError, RewriteError, broken};
@@ -81,13 +87,21 @@ pub(crate) enum Role {
 pub(crate) struct Trusted {
     modules: HashMap<Vec<u8>, TrustedModule>,
     /// Those of bridges, which have no more than a guest's could have.
-    bridges: HashSet<Vec<u8>>,
+    bridges: HashMap<Vec<u8>, BridgeModule>,
     /// The table's exports that take the place of `resource.drop`.
     drops: Vec<&'static str>,
 }
 
 /// What a wrapper was made for: a function's type, and whether lists of plain data go by window.
 type MadeFor = (Signature, bool);
+
+/// What a bridge has between its lift and its lower, or its heap.
+#[derive(Debug, PartialEq, Eq)]
+struct BridgeModule {
+    needs: Vec<(&'static str, Need)>,
+    /// The functions' types that it was made for, and which way their parameters go. None for a heap.
+    made_for: HashSet<(Signature, Crossing)>,
+}
 
 /// One of them.
 #[derive(Debug, PartialEq, Eq)]
@@ -101,17 +115,19 @@ struct TrustedModule {
 impl Trusted {
     /// None yet; `drops` is what [`drop_name`](super::modules::drop_name) gives for each kind.
     pub(crate) fn new(drops: impl IntoIterator<Item = &'static str>) -> Self {
-        Trusted { modules: HashMap::new(), bridges: HashSet::new(), drops: drops.into_iter().collect() }
+        Trusted { modules: HashMap::new(), bridges: HashMap::new(), drops: drops.into_iter().collect() }
     }
 
     /// Whether a module of these bytes is one of them, or a bridge's.
     pub(crate) fn has(&self, module: &[u8]) -> bool {
-        self.modules.contains_key(module) || self.bridges.contains(module)
+        self.modules.contains_key(module) || self.bridges.contains_key(module)
     }
 
-    /// Adds what bridges have between their lifts and lowers.
-    pub(crate) fn insert_bridge(&mut self, module: Vec<u8>) {
-        self.bridges.insert(module);
+    /// Adds what bridges have between their lifts and lowers, with what it was made for, or their heap.
+    pub(crate) fn insert_bridge(&mut self, module: &Module, made_for: Option<(&Signature, Crossing)>) {
+        let new = || BridgeModule { needs: module.needs.clone(), made_for: HashSet::new() };
+        let known = self.bridges.entry(module.bytes.clone()).or_insert_with(new);
+        known.made_for.extend(made_for.map(|(signature, params)| (signature.clone(), params)));
     }
 
     /// Adds a module; of a wrapper in front of lowers or lifts, with what it was made for (type, and whether lists go
@@ -142,15 +158,18 @@ pub(crate) fn check(
 ) -> Result<(), RewriteError> {
     let mut validator = Validator::new_with_features(FEATURES);
     let mut tree = scope::Tree::new(output, guests, trusted, gate);
-    let mut in_module = false;
+    let (mut in_module, mut all) = (false, None);
     for payload in parser().parse_all(output) {
         let payload = payload?;
-        validator.payload(&payload).map_err(|error| no_room(error, &tree))?;
+        let valid = validator.payload(&payload).map_err(|error| no_room(error, &tree))?;
         match payload {
             Payload::Version { encoding: Encoding::Module, .. } => in_module = true,
             Payload::Version { encoding: Encoding::Component, .. } => tree.begin()?,
             Payload::End(_) if in_module => in_module = false,
-            Payload::End(_) => tree.end()?,
+            Payload::End(_) => {
+                tree.end()?;
+                all = if let ValidPayload::End(types) = valid { Some(types) } else { None };
+            }
             _ if in_module => {}
             payload => {
                 let types = validator.types(0).ok_or_else(|| broken!("the validator has no types for a component"))?;
@@ -158,7 +177,8 @@ pub(crate) fn check(
             }
         }
     }
-    tree.finish()
+    let types = all.ok_or_else(|| broken!("the output has no end"))?;
+    tree.finish(types.as_ref())
 }
 
 /// What the validator refuses is our bug, unless there is too much of something in a component that was near its limit.

@@ -16,13 +16,14 @@ use wasmparser::component_types::{
 use wasmparser::types::TypesRef;
 
 use crate::error::{Bug, RewriteError, broken};
+use crate::ledger::signature::Kind;
 use crate::ledger::unsound::{Mention, Unsound};
 use crate::path::ComponentPath;
 use crate::tree::shape::for_each_part;
 
 #[derive(Default)]
 pub(super) struct Resources {
-    package: Vec<ResourceId>,
+    package: Vec<(ResourceId, Kind)>,
     edges: HashMap<ResourceId, Vec<ResourceId>>,
     /// Who mentions it first.
     mentions: HashMap<ResourceId, (ComponentPath, Mention)>,
@@ -33,9 +34,13 @@ pub(super) struct Resources {
 }
 
 impl Resources {
-    /// All resources of `item` are the package's.
+    /// All resources of `item` are the package's. Of which kind one is, its name says; of another name there is none.
     pub(super) fn package(&mut self, types: TypesRef<'_>, item: &ComponentEntityType) {
-        for_each_resource(types, item, &mut |id| self.package.push(id));
+        let ComponentEntityType::Instance(id) = item else { return };
+        for (name, item) in types.get(*id).into_iter().flat_map(|instance| &instance.exports) {
+            let kind = Kind::ALL.into_iter().find(|kind| kind.package_name() == name).unwrap_or(Kind::Mapping);
+            for_each_resource(types, &item.ty, &mut |id| self.package.push((id, kind)));
+        }
     }
 
     /// `component`, whose inside is part of the tree, is instantiated with what `arg` finds by name.
@@ -94,7 +99,7 @@ impl Resources {
     }
 
     /// A component instantiates a bridge's module and no guest's: nobody but ours, and the host, has what is in its
-    /// tables.
+    /// tables. What it does with that is looked at elsewhere ([`bridges`](super::bridges)).
     pub(super) fn bridge(&mut self, component: ComponentPath) {
         self.bridges.insert(component);
     }
@@ -168,11 +173,11 @@ impl Resources {
         Ok(())
     }
 
-    /// Refuses a tree in which a resource of the package is mentioned.
-    pub(super) fn finish(mut self) -> Result<(), RewriteError> {
-        let mut reached = HashSet::new();
-        while let Some(id) = self.package.pop() {
-            if !reached.insert(id) {
+    /// Refuses a tree in which a resource of the package is mentioned. Gives all that are the package's.
+    pub(super) fn finish(mut self) -> Result<HashMap<ResourceId, Kind>, RewriteError> {
+        let mut reached = HashMap::new();
+        while let Some((id, kind)) = self.package.pop() {
+            if reached.insert(id, kind).is_some() {
                 continue;
             }
             if let Some((component, by)) = self.mentions.remove(&id)
@@ -180,9 +185,9 @@ impl Resources {
             {
                 return Err(Bug::Unsound { component, what: Unsound::Resource(by) }.into());
             }
-            self.package.extend(self.edges.remove(&id).into_iter().flatten());
+            self.package.extend(self.edges.remove(&id).into_iter().flatten().map(|id| (id, kind)));
         }
-        Ok(())
+        Ok(reached)
     }
 }
 

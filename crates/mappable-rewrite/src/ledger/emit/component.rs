@@ -14,7 +14,7 @@ use super::trusted::Trusted;
 use super::{EmitResult, Emitter, host, user};
 use crate::error::broken;
 use crate::gate;
-use crate::ledger::analysis::{CanonRole, Version};
+use crate::ledger::analysis::{BridgeItem, CanonRole, Version};
 
 impl<'a> Emitter<'a> {
     pub(super) fn component(&mut self, mut parser: Parser, data: &'a [u8], whole: &'a [u8]) -> EmitResult<Component> {
@@ -186,7 +186,12 @@ impl<'a> Emitter<'a> {
             self.begin_bridges(index)?;
         }
         if let Some(bridge) = bridge {
-            index = self.bridge(bridge, Side::Import, index)?;
+            let raw = index;
+            index = self.bridge(bridge, Side::Import, raw)?;
+            if ty.kind() == Kind::Instance {
+                let old = u32::try_from(self.body()?.maps.instances.len()).unwrap_or(u32::MAX);
+                self.bridged.insert(old, (raw, bridge));
+            }
         }
         if let ComponentTypeRef::Type(bounds) = ty {
             let ty = self.bound(depth, bounds, index, None)?;
@@ -239,10 +244,15 @@ impl<'a> Emitter<'a> {
         if let ComponentAlias::Outer { kind: ComponentOuterAliasKind::Type, count, index } = alias {
             return self.alias_type(depth, count, index);
         }
+        let raw = self.raw_type(depth, &alias)?;
         let new: Alias<'a> = self.component_alias(alias.clone())?;
         self.found()?;
         let body = self.body()?;
         let index = body.sections.alias(new);
+        if let Some(raw) = raw {
+            let facts = TypeFacts { handles: true, ..TypeFacts::default() };
+            return self.push_type(depth, Type { closed: Some(index), ..Type::new(raw, facts, What::One) });
+        }
         match alias {
             ComponentAlias::InstanceExport { kind: Kind::Type, .. } => {
                 self.push_type(depth, Type::new(index, TypeFacts::default(), What::One))
@@ -266,6 +276,21 @@ impl<'a> Emitter<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Of a type with handles that is aliased from an import of the root with a bridge: as the embedder has it.
+    fn raw_type(&mut self, depth: usize, alias: &ComponentAlias<'a>) -> EmitResult<Option<u32>> {
+        let ComponentAlias::InstanceExport { kind: Kind::Type, instance_index, name } = *alias else {
+            return Ok(None);
+        };
+        let Some((raw, bridge)) = self.bridged.get(&instance_index).copied().filter(|_| depth == 0) else {
+            return Ok(None);
+        };
+        let mut items = bridge.items.iter().flatten();
+        if !items.any(|(other, item)| other == name && matches!(item, BridgeItem::Type(_))) {
+            return Ok(None);
+        }
+        Ok(Some(self.body()?.sections.instance_export(raw, wasm_encoder::ComponentExportKind::Type, name)))
     }
 
     fn instance(&mut self, instance: ComponentInstance<'a>) -> EmitResult {

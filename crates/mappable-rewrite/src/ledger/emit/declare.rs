@@ -98,7 +98,13 @@ impl<'a> Emitter<'a> {
                 InstanceTypeDeclaration::Alias(alias) => self.alias_in_type(depth, alias)?,
                 InstanceTypeDeclaration::Export { name, ty } => {
                     let version = roles.closed_exports.get(&number).and_then(|exports| exports.get(name.name));
-                    let new = self.type_ref(depth, ty, version.copied().unwrap_or_default())?;
+                    let new = match ty {
+                        // What the embedder has stays as it is.
+                        ComponentTypeRef::Type(TypeBounds::Eq(index)) if roles.outside.contains(&number) => {
+                            NewRef::Type(NewBounds::Eq(self.version(depth, index, Version::Original)?))
+                        }
+                        ty => self.type_ref(depth, ty, version.copied().unwrap_or_default())?,
+                    };
                     let mut instance = self.take_instance_type()?;
                     let index = instance.type_count();
                     instance.export(name, new);

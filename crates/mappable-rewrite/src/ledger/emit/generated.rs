@@ -11,7 +11,7 @@ use crate::error::{RewriteError, broken};
 use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles};
 use crate::ledger::check::{self, Role};
 use crate::ledger::interface::Builtin;
-use crate::ledger::modules::{self, Module, Need};
+use crate::ledger::modules::{self, Crossing, Module, Need};
 use crate::ledger::signature::{Kind, Signature};
 use crate::tree::read::Facts;
 
@@ -114,6 +114,18 @@ impl Generated {
         })
     }
 
+    /// The guard around a function of ours.
+    pub(super) fn guard(&mut self, params: &[ValType], results: &[ValType]) -> Result<&Module, RewriteError> {
+        match self.guards.entry(Vec::new()).or_default().entry((params.to_vec(), results.to_vec())) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
+                let module = modules::guard(params, results, &[], self.throws);
+                self.all.insert(Role::Guard, None, &module)?;
+                Ok(new.insert(module))
+            }
+        }
+    }
+
     /// The may-leave check in front of one.
     pub(super) fn may_leave_of(&mut self, ty: &FuncType) -> Result<&Module, RewriteError> {
         let all = &mut self.all;
@@ -134,9 +146,9 @@ impl Generated {
         Ok(false)
     }
 
-    /// Notes the module of a bridge.
-    pub(super) fn bridge(&mut self, module: Vec<u8>) {
-        self.all.insert_bridge(module);
+    /// Notes the module of a bridge, and what it was made for; or a heap.
+    pub(super) fn bridge(&mut self, module: &Module, made_for: Option<(&Signature, Crossing)>) {
+        self.all.insert_bridge(module, made_for);
     }
 
     /// Notes the ledger's memory of a component of that name.

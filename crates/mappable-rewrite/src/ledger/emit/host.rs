@@ -36,7 +36,7 @@ pub(super) fn interface(used: &[Builtin]) -> InstanceType {
 /// there.
 pub(super) fn interface_with_crossings(used: &[Builtin], resources: &[(Kind, u32)]) -> InstanceType {
     let mut writer = Writer { ty: InstanceType::new() };
-    for (kind, index) in resources {
+    for (kind, index) in resources.iter().filter(|(kind, _)| Builtin::enter(*kind).is_some()) {
         writer.crossings(*kind, *index);
     }
     writer.interface(used)

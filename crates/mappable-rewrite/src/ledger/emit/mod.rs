@@ -10,6 +10,7 @@
 //!    │     └ generated  their modules, once for a tree
 //!    ├ host        the type of the ledger's host interface
 //!    ├ bridges     the components between the tree and the embedder
+//!    │  └ bridge_types  the types of what crosses them
 //!    └ hooks       indices within what wasm-encoder writes on its own
 //!   scope       what each old index has become
 //!   sections    what is written, counted
@@ -17,6 +18,7 @@
 //!
 //! New indices are counted as items go by: nothing is planned ahead. Core modules are copied byte for byte.
 
+mod bridge_types;
 mod bridges;
 mod canon;
 mod component;
@@ -32,9 +34,11 @@ mod types;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
+use wasmparser::types::TypesRef;
+
 use self::generated::Generated;
 use self::scope::{Body, ComponentBody, Scope};
-use super::analysis::{Analysis, CanonRole, ComponentRoles};
+use super::analysis::{Analysis, Bridge, CanonRole, ComponentRoles};
 use super::check::Trusted;
 use super::interface::{Builtin, INTERFACE};
 use super::signature::Kind;
@@ -54,9 +58,10 @@ pub(crate) struct Emitted<'a> {
     pub(crate) trusted: Trusted,
 }
 
-/// Writes what `analysis` makes of a component, with these names for the root's imports.
+/// Writes what `analysis` makes of a component, whose types are `types`, with these names for the root's imports.
 pub(crate) fn emit<'a>(
     patched: &'a Patched<'a, 'a>,
+    types: TypesRef<'a>,
     analysis: &'a Analysis,
     renames: &'a Renames,
     gate: &Gate,
@@ -65,6 +70,7 @@ pub(crate) fn emit<'a>(
     let mut generated = Generated::new(facts.throws)?;
     let mut emitter = Emitter {
         facts,
+        types,
         analysis,
         renames,
         interface: gate.import_name(INTERFACE),
@@ -74,6 +80,7 @@ pub(crate) fn emit<'a>(
         guests: HashSet::new(),
         shared: Rc::new(generated.shared(analysis, facts)?),
         package: Vec::new(),
+        bridged: BTreeMap::new(),
         generated,
         lost: None,
     };
@@ -98,6 +105,8 @@ fn builtins(analysis: &Analysis) -> Vec<Builtin> {
 
 struct Emitter<'a> {
     facts: &'a Facts<'a>,
+    /// The validator's types, which the analysis names by what they are.
+    types: TypesRef<'a>,
     analysis: &'a Analysis,
     renames: &'a Renames,
     /// What the ledger's host interface is imported as.
@@ -113,6 +122,8 @@ struct Emitter<'a> {
     generated: Generated,
     /// The package's resources that cross bridges, by their types' indices in the root.
     package: Vec<(Kind, u32)>,
+    /// By their old indices: the root's imported instances that have bridges, as the embedder has them (new indices).
+    bridged: BTreeMap<u32, (u32, &'a Bridge)>,
     /// The trusted modules that the root has for all, by their bytes: their indices there.
     shared: Rc<BTreeMap<Vec<u8>, u32>>,
     /// The first index that nothing is known of, where that could not be said at once.

@@ -4,21 +4,23 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::ledger::analysis::{Analysis, Bridges, CanonRole, ComponentRoles};
+use crate::core_modules::patch::Patched;
+use crate::gate::Renames;
+use crate::ledger::analysis::{Analysis, Bridges, CanonRole, ComponentRoles, Walker};
 use crate::ledger::interface::Builtin;
 use crate::ledger::signature::{Kind, Signature, Value};
 use crate::tree::binary::FEATURES;
-use crate::tree::read::{Bodies, read};
+use crate::tree::read::{Bodies, read, read_with};
 
 /// Writes a component under an analysis that leaves everything as it is.
 fn untouched(component: &[u8]) -> Vec<u8> {
-    let facts = read(component, Bodies::Validate).unwrap();
+    let (facts, types) = read_with(component, Bodies::Validate, &mut Walker::default()).unwrap();
     let canons = |facts: &ComponentFacts<'_>| vec![CanonRole::Untouched; facts.canons];
     let components =
         facts.components.iter().map(|facts| ComponentRoles { canons: canons(facts), ..Default::default() });
     let analysis = Analysis { components: components.collect(), bridges: Bridges::default() };
     let patched = Patched::new(component, &facts, false, false).unwrap();
-    emit(&patched, &analysis, &Renames::default(), &Gate::new("k0").unwrap()).unwrap().bytes
+    emit(&patched, types.as_ref(), &analysis, &Renames::default(), &Gate::new("k0").unwrap()).unwrap().bytes
 }
 
 /// Each file of a folder of the repository that ends so.
@@ -133,11 +135,11 @@ fn pairs_analysis() -> Analysis {
 #[test]
 fn a_closed_pair_validates_with_u32_for_its_handles_and_lists() {
     let input = wat::parse_str(pair()).unwrap();
-    let facts = read(&input, Bodies::Validate).unwrap();
+    let (facts, types) = read_with(&input, Bodies::Validate, &mut Walker::default()).unwrap();
     let (analysis, gate) = (pairs_analysis(), Gate::new("k0").unwrap());
     let patched = Patched::new(&input, &facts, false, false).unwrap();
     let renames = Renames::default();
-    let emitted = emit(&patched, &analysis, &renames, &gate).unwrap();
+    let emitted = emit(&patched, types.as_ref(), &analysis, &renames, &gate).unwrap();
     let output = emitted.bytes;
     let text = wasmprinter::print_bytes(&output).unwrap();
     if let Err(error) = wasmparser::Validator::new_with_features(FEATURES).validate_all(&output) {

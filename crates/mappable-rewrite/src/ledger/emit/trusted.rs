@@ -186,6 +186,9 @@ impl ComponentBody<'_> {
                 };
                 Ok((ExportKind::Func, self.helper(name, memory)?))
             }
+            Need::Crossing(_) | Need::Heap(_) | Need::DropOther(_) => {
+                Err(broken!("a trusted module needs what only a bridge's has"))
+            }
         }
     }
 

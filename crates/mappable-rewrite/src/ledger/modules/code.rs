@@ -34,7 +34,12 @@ pub(super) struct Code {
     body: Vec<u8>,
     imports: Vec<(&'static str, Need, Import)>,
     globals: u32,
+    /// Whether it has a handle table to say why it fails.
+    trusted: bool,
 }
+
+/// What drops of others' resources are imported as.
+pub(super) const DROPS: [&str; 8] = ["drop-0", "drop-1", "drop-2", "drop-3", "drop-4", "drop-5", "drop-6", "drop-7"];
 
 /// What is said of a failure.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +64,13 @@ impl Code {
             body: Vec::new(),
             imports: Vec::new(),
             globals: 0,
+            trusted: true,
         }
+    }
+
+    /// Of a module that fails by `unreachable`.
+    pub(super) fn untrusted(name: &'static str, params: &[ValType], results: &[ValType]) -> Self {
+        Self { trusted: false, ..Self::new(name, params, results) }
     }
 
     /// Where instructions go.
@@ -107,6 +118,18 @@ impl Code {
         };
         let get = self.import(get, Need::ContextGet(slot), Import::Func(vec![], vec![I32]));
         (get, self.import(set, Need::ContextSet(slot), Import::Func(vec![I32], vec![])))
+    }
+
+    pub(super) fn func(&mut self, field: &'static str, need: Need, params: &[ValType], results: &[ValType]) -> u32 {
+        self.import(field, need, Import::Func(params.to_vec(), results.to_vec()))
+    }
+
+    /// The next `resource.drop` of a resource of others.
+    pub(super) fn drop_other(&mut self) -> u32 {
+        let number = self.imports.iter().filter(|(_, need, _)| matches!(need, Need::DropOther(_))).count();
+        // There are no more: `Signature::cannot_cross`.
+        let field = DROPS.get(number).copied().unwrap_or_default();
+        self.func(field, Need::DropOther(number), &[I32], &[])
     }
 
     pub(super) fn guest(&mut self) -> u32 {
@@ -183,6 +206,10 @@ impl Code {
 
     /// Fails, if the condition on the stack holds.
     pub(super) fn fail_if(&mut self, failure: Failure, first: Arg, second: Arg) {
+        if !self.trusted {
+            self.code().if_(BlockType::Empty).unreachable().end();
+            return;
+        }
         let fail = self.table("fail");
         self.code().if_(BlockType::Empty).i32_const(failure as i32);
         for arg in [first, second] {

@@ -50,6 +50,12 @@ pub(crate) enum Need {
     /// A lowered helper of the host interface; `join` is lowered with the ledger's memory, `window` with the window,
     /// `seat` with the guest's.
     Helper(&'static str),
+    /// In a bridge's module, what a handle of ours goes through.
+    Crossing(Builtin),
+    /// In a bridge's module, what its heap exports by this name.
+    Heap(&'static str),
+    /// In a bridge's module, `resource.drop` of the resource whose borrowed handle is the so-many-th in the type.
+    DropOther(usize),
 }
 
 /// A trusted module, and what to give its instances: import field by import field.
@@ -161,7 +167,7 @@ pub(crate) fn builtin(builtin: Builtin, signature: &Signature) -> Module {
 }
 
 /// Which way the handles of a bridge's function go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Crossing {
     /// From the engine's table into the ledger.
     Enter,
@@ -169,11 +175,19 @@ pub(crate) enum Crossing {
     Leave,
 }
 
-/// What a bridge has between its lift and its lower: the binary, and what it calls for the handles that cross. Not
-/// trusted: it can do no more than a guest that has the same functions.
-pub(crate) fn bridge(signature: &Signature, params: Crossing, result: Crossing) -> (Vec<u8>, Vec<Builtin>) {
+/// The memory of a bridge: exports [`MEMORY`], `realloc`, and `done`, a `post-return`. Not trusted.
+pub(crate) fn bridge_heap() -> Module {
+    bridge::heap()
+}
+
+/// What a bridge has between its lift and its lower. Not trusted: it can do no more than a guest that has the same
+/// functions.
+pub(crate) fn bridge(signature: &Signature, params: Crossing, result: Crossing) -> Module {
     bridge::bridge(signature, params, result)
 }
+
+/// How many borrowed handles of others there may be in the type of a bridge's function.
+pub(crate) const MAX_OTHER_BORROWS: usize = code::DROPS.len();
 
 /// In front of the lower of a closed function. With `lists`, lists of plain data go by window.
 pub(crate) fn lower(signature: &Signature, lists: bool) -> Module {

@@ -2,6 +2,7 @@
 
 use wasm_encoder::{BlockType, ValType};
 
+use super::Crossing;
 use super::code::{Arg, Code, mem_arg};
 use crate::ledger::interface::Failure;
 use crate::ledger::signature::{Kind, Value, align_to, discriminant_size, payload_offset};
@@ -13,6 +14,26 @@ pub(super) enum Way {
     Send,
     /// Out of the flight, into the table. Its indices are written over what is there.
     Receive,
+    /// In a bridge: each becomes one of the other side, which is written over it.
+    Cross(Crossing),
+    /// In a bridge: borrowed handles of others are dropped.
+    Drop,
+}
+
+impl Way {
+    /// Whether something is done to such a value.
+    fn stops_at(self, value: &Value) -> bool {
+        match value {
+            Value::Own(_) | Value::Borrow(_) => self != Way::Drop,
+            Value::OtherBorrow => self == Way::Drop,
+            _ => false,
+        }
+    }
+
+    /// Whether something is done to it, or to one in it.
+    fn has_to_do_with(self, value: &Value) -> bool {
+        value.any(&|value| self.stops_at(value))
+    }
 }
 
 /// Where a value is.
@@ -33,10 +54,19 @@ impl Code {
     }
 
     pub(super) fn walk(&mut self, value: &Value, place: Place, way: Way) {
-        if !value.has_handles() {
+        if !way.has_to_do_with(value) {
             return;
         }
         match value {
+            Value::Own(_) | Value::Borrow(_) if let Way::Cross(crossing) = way => self.set(place, |code| {
+                code.get(place, 4);
+                code.cross(value, crossing);
+            }),
+            Value::OtherBorrow => {
+                let drop = self.drop_other();
+                self.get(place, 4);
+                self.code().call(drop);
+            }
             Value::Own(kind) => self.handle(*kind, false, place, way),
             Value::Borrow(kind) => self.handle(*kind, true, place, way),
             Value::Record(fields) => self.walk_fields(fields, place, way),
@@ -59,6 +89,7 @@ impl Code {
                     code.code().i32_const(kind as i32).call(claim);
                 });
             }
+            Way::Cross(_) | Way::Drop => {}
         }
     }
 
@@ -72,7 +103,7 @@ impl Code {
             Place::Memory { base, offset } => Place::Memory { base, offset: offset + payload_offset(cases) },
         };
         for (index, case) in cases.iter().enumerate() {
-            let Some(case) = case.as_ref().filter(|case| case.has_handles()) else { continue };
+            let Some(case) = case.as_ref().filter(|case| way.has_to_do_with(case)) else { continue };
             self.code().local_get(discriminant).i32_const(index as i32).i32_eq().if_(BlockType::Empty);
             self.walk(case, payload, way);
             self.code().end();

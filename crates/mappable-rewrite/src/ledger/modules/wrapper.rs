@@ -36,7 +36,7 @@ impl Shape {
             result: signature.result.clone(),
             flat_result,
             result_spilled,
-            borrows: signature.params.iter().any(has_borrows),
+            borrows: signature.any(|value| matches!(value, Value::Borrow(_))),
             handles: signature.has_handles(),
             lists_sent: lists && signature.params.iter().any(Value::is_plain_list),
             list_returned: lists && signature.result.as_ref().is_some_and(Value::is_plain_list),
@@ -162,16 +162,6 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
     code.finish()
 }
 
-fn has_borrows(value: &Value) -> bool {
-    match value {
-        Value::Borrow(_) => true,
-        Value::List(element) => has_borrows(element),
-        Value::Record(fields) => fields.iter().any(has_borrows),
-        Value::Variant(cases) => cases.iter().flatten().any(has_borrows),
-        _ => false,
-    }
-}
-
 impl Code {
     fn send(&mut self, shape: &Shape) {
         let handles = shape.params.has_handles();
@@ -250,7 +240,7 @@ impl Code {
     }
 
     /// Puts what is on the stack into locals.
-    fn keep(&mut self, results: &[ValType]) -> Place {
+    pub(super) fn keep(&mut self, results: &[ValType]) -> Place {
         let locals: Vec<u32> = results.iter().map(|ty| self.local(*ty)).collect();
         for local in locals.iter().rev() {
             self.code().local_set(*local);
@@ -259,7 +249,7 @@ impl Code {
     }
 
     /// Puts them back onto the stack.
-    fn give(&mut self, results: &[ValType], place: Place) {
+    pub(super) fn give(&mut self, results: &[ValType], place: Place) {
         if let Place::Locals(first) = place {
             for local in first..first + results.len() as u32 {
                 self.code().local_get(local);

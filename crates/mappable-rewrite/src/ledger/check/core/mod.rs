@@ -1,14 +1,17 @@
 //! The core items of one component: what each is, and who may have it.
 
+mod bridge;
 mod wrapper;
 
 use std::collections::{HashMap, HashSet};
 
 use wasmparser::{CanonicalFunction, CanonicalOption, Export, ExternalKind, Instance};
 
-use super::{MadeFor, Role, Trusted, TrustedModule};
+use super::scope::Module;
+use super::{BridgeModule, MadeFor, Role, Trusted, TrustedModule};
 use crate::ledger::interface::{Builtin, HELPERS};
-use crate::ledger::modules::{CALL, MEMORY, Need, SLOTS};
+use crate::ledger::modules::{CALL, Crossing, MEMORY, Need, SLOTS};
+use crate::ledger::signature::Signature;
 use crate::ledger::unsound::{Place, Private, Unsound};
 use crate::tree::read::options;
 
@@ -39,9 +42,32 @@ enum Item<'a> {
 
 enum CoreInstance<'a, 't> {
     Guest,
-    Trusted { module: &'t TrustedModule, options: Options<'a> },
-    Exports { exports: HashMap<&'a str, (ExternalKind, Entity<'a>)>, trusted_users: u32, other_users: u32 },
+    /// `memory`: what its canonical functions name.
+    Bridge {
+        module: &'t BridgeModule,
+        memory: Option<Entity<'a>>,
+    },
+    /// `callee`: what it stands in front of.
+    Trusted {
+        module: &'t TrustedModule,
+        options: Options<'a>,
+        callee: Option<Entity<'a>>,
+    },
+    Exports {
+        exports: HashMap<&'a str, (ExternalKind, Entity<'a>)>,
+        trusted_users: u32,
+        other_users: u32,
+    },
 }
+
+impl CoreInstance<'_, '_> {
+    fn is_heap(&self) -> bool {
+        matches!(self, CoreInstance::Bridge { module, .. } if module.made_for.is_empty())
+    }
+}
+
+/// What is lifted: the types that a wrapper was made for, and a bridge's module.
+type Lifted<'t> = (Option<&'t HashSet<MadeFor>>, Option<&'t HashSet<(Signature, Crossing)>>);
 
 /// What of a canonical function's options a wrapper has to agree with.
 #[derive(Clone, Copy, Default)]
@@ -61,8 +87,13 @@ struct Canon<'a, 't> {
     options: Options<'a>,
     /// It is what a wrapper calls, or a lift of one: the types that this was made for.
     wrapper: Option<&'t HashSet<MadeFor>>,
-    /// Somebody else has it.
+    /// It is an end of a bridge's module: the types that this was made for.
+    bridge: Option<&'t HashSet<(Signature, Crossing)>>,
+    /// It is `resource.drop`.
+    drops: bool,
+    /// Somebody else has it, and how often.
     used: bool,
+    uses: u32,
     /// So has a may-leave check.
     barred: bool,
     /// It is `context.get` or `context.set`: what a trusted module asks for it by.
@@ -173,7 +204,7 @@ impl<'a, 't> Core<'a, 't> {
                 None => Item::Private(Private::Inner),
             },
             Entity::Export(instance, name) => match at(&self.instances, instance) {
-                Some(CoreInstance::Guest) => Item::Guest,
+                Some(CoreInstance::Guest | CoreInstance::Bridge { .. }) => Item::Guest,
                 Some(CoreInstance::Trusted { module, .. }) => match module.role {
                     Role::Builtin(_) | Role::Lower | Role::MayLeave if name == CALL => Item::Door,
                     Role::Table if self.trusted.drops.contains(&name) => Item::Door,
@@ -195,6 +226,7 @@ impl<'a, 't> Core<'a, 't> {
                     && let Some(canon) = self.canons.get_mut(index as usize)
                 {
                     canon.used = true;
+                    canon.uses += 1;
                 }
                 Ok(())
             }
@@ -209,25 +241,29 @@ impl<'a, 't> Core<'a, 't> {
         self.reach(entity).map_err(|item| Unsound::Named { by: Place::Destructor, item })
     }
 
-    /// The instance that a section defines next. `module`: the trusted one that is instantiated, if it is one.
-    pub(super) fn instance(&mut self, instance: Instance<'a>, module: Option<&'t TrustedModule>) -> Checked {
+    /// The instance that a section defines next. `module`: what is instantiated, if anything is.
+    pub(super) fn instance(&mut self, instance: Instance<'a>, module: Module<'t>) -> Checked {
         let index = self.instance_count();
         let new = match (instance, module) {
             (Instance::FromExports(exports), _) => self.exports(&exports),
-            (Instance::Instantiate { args, .. }, None) => {
+            (Instance::Instantiate { args, .. }, Module::Guest) => {
                 for arg in &args {
                     match self.instances.get_mut(arg.index as usize) {
                         Some(CoreInstance::Exports { other_users, .. }) => *other_users += 1,
                         Some(CoreInstance::Trusted { .. }) => return Err(Unsound::InstancePassed(arg.index)),
-                        Some(CoreInstance::Guest) | None => {}
+                        Some(CoreInstance::Guest | CoreInstance::Bridge { .. }) | None => {}
                     }
                 }
                 CoreInstance::Guest
             }
-            (Instance::Instantiate { args, .. }, Some(module)) => {
-                let options = self.trusted_instance(index, module, &args)?;
+            (Instance::Instantiate { args, .. }, Module::Bridge(module)) => {
+                let memory = self.bridge_instance(index, module, &args)?;
+                CoreInstance::Bridge { module, memory }
+            }
+            (Instance::Instantiate { args, .. }, Module::Trusted(module)) => {
+                let (options, callee) = self.trusted_instance(index, module, &args)?;
                 self.count(index, module)?;
-                CoreInstance::Trusted { module, options }
+                CoreInstance::Trusted { module, options, callee }
             }
         };
         self.instances.push(new);
@@ -251,7 +287,8 @@ impl<'a, 't> Core<'a, 't> {
             CanonicalFunction::ContextSet { slot, .. } => Some(Need::ContextSet(*slot)),
             _ => None,
         };
-        let mut new = Canon { ledger, lower, leaves, context, ..Canon::default() };
+        let drops = matches!(canon, CanonicalFunction::ResourceDrop { .. });
+        let mut new = Canon { ledger, lower, leaves, context, drops, ..Canon::default() };
         for option in options(canon) {
             match *option {
                 CanonicalOption::Memory(memory) => {
@@ -283,7 +320,7 @@ impl<'a, 't> Core<'a, 't> {
         }
         match *canon {
             CanonicalFunction::Lift { core_func_index, .. } => {
-                new.wrapper = self.lift(index, core_func_index, &new.options)?;
+                (new.wrapper, new.bridge) = self.lift(index, core_func_index, &new.options)?;
             }
             CanonicalFunction::WaitableSetWait { memory, .. } | CanonicalFunction::WaitableSetPoll { memory, .. } => {
                 let memory = self.entity(ExternalKind::Memory, memory);
@@ -320,17 +357,19 @@ impl<'a, 't> Core<'a, 't> {
         Ok(func)
     }
 
-    /// Gives the types that what is lifted was made for, if it is a wrapper for lifts.
-    fn lift(&mut self, index: u32, func: u32, options: &Options<'a>) -> Checked<Option<&'t HashSet<MadeFor>>> {
+    /// Gives the types that what is lifted was made for, if it is a wrapper for lifts; and those that a bridge's module was
+    /// made for, if it is what is lifted in the end.
+    fn lift(&mut self, index: u32, func: u32, options: &Options<'a>) -> Checked<Lifted<'t>> {
         let entity = self.entity(ExternalKind::Func, func);
         if let (Entity::Export(wrapper, _), Item::Private(Private::Lift)) = (entity, self.item(entity))
-            && let Some(CoreInstance::Trusted { module, options: given }) = at(&self.instances, wrapper)
+            && let Some(CoreInstance::Trusted { module, options: given, callee }) = at(&self.instances, wrapper)
         {
             given.agree(options, wrapper, index)?;
-            return Ok(Some(&module.signatures));
+            let bridge = callee.map(|callee| self.bridge_lifted(index, callee, options, Some(&module.signatures)));
+            return Ok((Some(&module.signatures), bridge.transpose()?.flatten()));
         }
         self.reach(entity).map_err(|item| Unsound::Named { by: Place::Lifted(index), item })?;
-        Ok(None)
+        Ok((None, self.bridge_lifted(index, entity, options, None)?))
     }
 
     /// The types that the wrapper at a canonical function was made for, once all is known.
@@ -385,6 +424,9 @@ impl<'a, 't> Core<'a, 't> {
         };
         if let Some(past) = first(&|canon| canon.lower && canon.wrapper.is_some() && (canon.used || canon.barred)) {
             return Err(Unsound::PastWrapper(past));
+        }
+        if let Some(past) = first(&|canon| canon.lower && canon.bridge.is_some() && canon.uses != 1) {
+            return Err(Unsound::NotBridged(past));
         }
         if let (Some(open), true) = (first(&|canon| canon.leaves && canon.used), self.calls_back) {
             return Err(Unsound::MayLeaveUnchecked(open));

@@ -26,15 +26,16 @@ impl<'a, 't> Core<'a, 't> {
         if no_table || no_window { Err(Unsound::TooEarly(index)) } else { Ok(()) }
     }
 
-    /// Rule 7: what an instance of a trusted module is given. Gives the options that its canonical function must have.
+    /// Rule 7: what an instance of a trusted module is given. Gives the options that its canonical function must have, and its
+    /// callee.
     pub(super) fn trusted_instance(
         &mut self,
         instance: u32,
         module: &'t TrustedModule,
         args: &[InstantiationArg<'a>],
-    ) -> Checked<Options<'a>> {
+    ) -> Checked<(Options<'a>, Option<Entity<'a>>)> {
         let argument = match args {
-            [] if module.needs.is_empty() => return Ok(Options::default()),
+            [] if module.needs.is_empty() => return Ok((Options::default(), None)),
             [argument] if argument.name.is_empty() => argument.index,
             _ => return Err(Unsound::Arguments(instance)),
         };
@@ -85,6 +86,8 @@ impl<'a, 't> Core<'a, 't> {
                     }
                     _ => false,
                 },
+                // Only bridges' modules have these, and they are not trusted.
+                Need::Crossing(_) | Need::Heap(_) | Need::DropOther(_) => false,
             };
             if !right {
                 return Err(wrong);
@@ -95,7 +98,7 @@ impl<'a, 't> Core<'a, 't> {
             let lower = at(&self.canons, canon).map(|canon| canon.options).unwrap_or_default();
             options.agree(&lower, instance, canon)?;
         }
-        Ok(options)
+        Ok((options, callee))
     }
 
     /// Whether a wrapper may stand in front of this; notes that it does.

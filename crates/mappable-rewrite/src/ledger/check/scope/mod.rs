@@ -4,13 +4,15 @@ mod wiring;
 
 use std::collections::HashSet;
 
+use wasmparser::component_types::ComponentAnyTypeId;
 use wasmparser::types::TypesRef;
 use wasmparser::{ComponentExternalKind as Kind, ComponentType, Instance, Payload};
 
+use super::bridges::Bridges;
 use super::classes::{Classes, Node};
 use super::core::{Core, at, len};
 use super::resources::Resources;
-use super::{Trusted, TrustedModule};
+use super::{BridgeModule, Trusted, TrustedModule};
 use crate::error::{Bug, ReadError, RewriteError, broken};
 use crate::gate::Gate;
 use crate::ledger::interface::INTERFACE;
@@ -24,6 +26,7 @@ pub(super) struct Tree<'a, 't> {
     trusted: &'t Trusted,
     names: Names,
     resources: Resources,
+    bridges: Bridges<'t>,
     classes: Classes<'a, 't>,
     /// The components that have begun and not ended, the outermost first.
     open: Vec<Scope<'a, 't>>,
@@ -39,19 +42,10 @@ struct Names {
 
 /// Whose a core module is.
 #[derive(Clone, Copy)]
-enum Module<'t> {
+pub(super) enum Module<'t> {
     Trusted(&'t TrustedModule),
-    Bridge,
+    Bridge(&'t BridgeModule),
     Guest,
-}
-
-impl<'t> Module<'t> {
-    fn trusted(self) -> Option<&'t TrustedModule> {
-        match self {
-            Module::Trusted(module) => Some(module),
-            Module::Bridge | Module::Guest => None,
-        }
-    }
 }
 
 /// What a component of the tree, or passed to it, is.
@@ -61,6 +55,12 @@ enum Nested {
     Inside { imports_ledger: bool, imports: Node, exports: Node },
     /// One of which only the type is known.
     Unknown,
+}
+
+/// A canonical function, and the type that it is about.
+struct Canonical {
+    index: u32,
+    about: ComponentAnyTypeId,
 }
 
 /// A component instance or function.
@@ -84,6 +84,8 @@ struct Scope<'a, 't> {
     /// How many canonical functions there are, and those that lift or lower a function that is not the ledger's.
     canons: u32,
     uses: Vec<(u32, Node)>,
+    /// What they are about.
+    canonical: Vec<Canonical>,
     imports_ledger: bool,
     imports: Node,
     exports: Node,
@@ -103,6 +105,7 @@ impl<'a, 't> Tree<'a, 't> {
             trusted,
             names,
             resources: Resources::default(),
+            bridges: Bridges::default(),
             classes: Classes::default(),
             open: Vec::new(),
         }
@@ -131,6 +134,7 @@ impl<'a, 't> Tree<'a, 't> {
             funcs: Vec::new(),
             canons: 0,
             uses: Vec::new(),
+            canonical: Vec::new(),
             imports_ledger: false,
             imports,
             exports,
@@ -145,6 +149,9 @@ impl<'a, 't> Tree<'a, 't> {
             self.classes.used(*node, scope.core.wrapper(*canon), &scope.path, *canon);
         }
         if scope.has_bridges && !scope.has_guests {
+            for canon in scope.canonical {
+                self.bridges.canon(&scope.path, canon.index, canon.about, scope.core.bridge(canon.index));
+            }
             self.resources.bridge(scope.path.clone());
         }
         if let Some(outer) = self.open.last_mut() {
@@ -158,11 +165,12 @@ impl<'a, 't> Tree<'a, 't> {
     }
 
     /// After the end of the output.
-    pub(super) fn finish(self) -> Result<(), RewriteError> {
+    pub(super) fn finish(self, types: TypesRef<'_>) -> Result<(), RewriteError> {
         if !self.open.is_empty() {
             return Err(broken!("a component has not ended"));
         }
-        self.resources.finish()?;
+        let package = self.resources.finish()?;
+        self.bridges.finish(types, &package)?;
         self.classes.finish()
     }
 
@@ -185,8 +193,10 @@ impl<'a, 't> Tree<'a, 't> {
                     (Some(_), true) => return Err(section.unsound(Unsound::GuestIsTrusted(index))),
                     (Some(module), false) => Module::Trusted(module),
                     (None, true) => Module::Guest,
-                    (None, false) if self.trusted.bridges.contains(bytes) => Module::Bridge,
-                    (None, false) => return Err(section.unsound(Unsound::UnknownModule(index))),
+                    (None, false) => match self.trusted.bridges.get(bytes) {
+                        Some(module) => Module::Bridge(module),
+                        None => return Err(section.unsound(Unsound::UnknownModule(index))),
+                    },
                 };
                 section.scope.modules.push(module);
                 Ok(())
@@ -235,10 +245,10 @@ impl<'a, 't> Section<'_, 'a, 't> {
                         Instance::Instantiate { module_index, .. } => {
                             let module = at(&self.scope.modules, *module_index).copied().unwrap_or(Module::Guest);
                             self.scope.has_guests |= matches!(module, Module::Guest);
-                            self.scope.has_bridges |= matches!(module, Module::Bridge);
-                            module.trusted()
+                            self.scope.has_bridges |= matches!(module, Module::Bridge(_));
+                            module
                         }
-                        Instance::FromExports(_) => None,
+                        Instance::FromExports(_) => Module::Guest,
                     };
                     self.scope.core.instance(instance, module).map_err(|what| self.unsound(what))?;
                 }

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use wasmparser::component_types::ComponentEntityType;
+use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wasmparser::types::TypesRef;
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExport, ComponentExternalKind as Kind, ComponentImport,
     ComponentInstance, ComponentInstantiationArg, ComponentOuterAliasKind, ComponentValType,
 };
 
-use super::{Given, Module, Nested, Section};
+use super::{Canonical, Given, Module, Nested, Section};
 use crate::error::{RewriteError, broken};
 use crate::ledger::check::classes::Node;
 use crate::ledger::check::core::{at, len};
@@ -182,7 +182,7 @@ impl<'a> Section<'_, 'a, '_> {
             }
         }
         self.scope.core.canon(canon, ledger).map_err(|what| self.unsound(what))?;
-        self.mentioned(canon, index)?;
+        self.mentioned(canon, index, ledger.is_some())?;
         if let CanonicalFunction::Lift { .. } = canon {
             let node = self.classes.node();
             self.scope.funcs.push(Given::Other(node));
@@ -191,8 +191,8 @@ impl<'a> Section<'_, 'a, '_> {
         Ok(())
     }
 
-    /// Whatever types a canonical function has to do with.
-    fn mentioned(&mut self, canon: &CanonicalFunction, index: u32) -> Result<(), RewriteError> {
+    /// Whatever types a canonical function has to do with. `ledgers`: it lowers one of the ledger's.
+    fn mentioned(&mut self, canon: &CanonicalFunction, index: u32, ledgers: bool) -> Result<(), RewriteError> {
         use CanonicalFunction as Canon;
         let (types, path) = (self.types, &self.scope.path);
         let ty = match canon {
@@ -201,7 +201,11 @@ impl<'a> Section<'_, 'a, '_> {
                     Canon::Lower { func_index, .. } => *func_index,
                     _ => len(&self.scope.funcs),
                 };
-                let func = types.get(types.component_function_at(func));
+                let id = types.component_function_at(func);
+                if !ledgers {
+                    self.scope.canonical.push(Canonical { index, about: ComponentAnyTypeId::Func(id) });
+                }
+                let func = types.get(id);
                 let func = func.ok_or_else(|| broken!("a function's type is not known"))?;
                 return self.resources.function(types, func, path, index);
             }
@@ -217,7 +221,9 @@ impl<'a> Section<'_, 'a, '_> {
             // No others have a type.
             _ => return Ok(()),
         };
-        self.resources.any(types, types.component_any_type_at(ty), path, index)
+        let about = types.component_any_type_at(ty);
+        self.scope.canonical.push(Canonical { index, about });
+        self.resources.any(types, about, path, index)
     }
 }
 

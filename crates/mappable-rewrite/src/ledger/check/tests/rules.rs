@@ -392,34 +392,6 @@ fn a_wrapper_at_a_canonical_function_with_other_options_is_found() {
 }
 
 #[test]
-fn real_handles_are_for_bridges_alone() {
-    let verdict = |inside: &str| {
-        let bridge = format!(
-            r#"(alias export $types "mappable" (type $mappable))
-            (component $bridge (import "r" (type $r (sub resource)))
-              (core module $crossing (func (export "f")))
-              {inside} (core func (canon resource.drop $r)))
-            (instance (instantiate $bridge (with "r" (type $mappable))))"#
-        );
-        let output = tampered(&[(END_OF_ROOT, &before(END_OF_ROOT, &bridge))]);
-        let modules = modules(&output);
-        let guests = modules.iter().filter(|(name, _)| name.starts_with("guest")).map(|(_, bytes)| *bytes).collect();
-        let mut trusted = stand_ins(&modules);
-        trusted.insert_bridge(modules["crossing"].to_vec());
-        check(&output, &guests, &trusted, &Gate::new("k0").unwrap())
-    };
-    let crossing = "(core instance (instantiate $crossing))";
-    let guest = r#"(core module $guest-beside (func (export "g"))) (core instance (instantiate $guest-beside))"#;
-    verdict(crossing).unwrap();
-    for inside in ["", guest, &format!("{crossing} {guest}"), &format!("{guest} {crossing}")] {
-        let found = verdict(inside);
-        let mention =
-            matches!(found, Err(RewriteError::Bug(Bug::Unsound { what: Unsound::Resource(Mention::Canon(_)), .. })));
-        assert!(mention, "{found:?} for {inside:?}");
-    }
-}
-
-#[test]
 fn a_real_handle_in_reach_is_found() {
     let nested = |inside: &str| {
         before(END_OF_ROOT, &format!("(component $c (import \"t\" (instance $t (export \"r\" (type $r (sub resource))))) (alias export $t \"r\" (type $r)) {inside})

@@ -14,6 +14,7 @@ use crate::ledger::signature::Kind;
 const NOBODY: u32 = u32::MAX >> at::LENDS_SHIFT;
 
 const TABLE: &str = include_str!("../table.wat");
+const HEAP: &str = include_str!("../heap.wat");
 const WINDOW_START: &str = include_str!("../window-start.wat");
 const SWAP: &str = include_str!("../swap.wat");
 const WARM: &str = include_str!("../warm.wat");
@@ -58,6 +59,7 @@ fn assembled_modules_are_those_of_the_texts() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ledger/modules/assembled");
     for (name, text, kept) in [
         ("table", TABLE.to_owned(), assembled!("table")),
+        ("heap", HEAP.to_owned(), assembled!("heap")),
         ("window-start", WINDOW_START.to_owned(), assembled!("window-start")),
         ("map", warm(MAP_ALLOWED, MAP_CHANGED, MAP_KNOWN, MAP_LEARNT, true), assembled!("map")),
         ("unmap", warm(UNMAP_ALLOWED, UNMAP_CHANGED, UNMAP_KNOWN, UNMAP_LEARNT, false), assembled!("unmap")),

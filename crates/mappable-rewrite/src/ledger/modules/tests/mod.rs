@@ -5,6 +5,7 @@ mod beginning;
 mod calls;
 mod failures;
 mod handles;
+mod heap;
 mod lists;
 mod tampering;
 mod values;
@@ -57,7 +58,8 @@ fn value(borrows: bool) -> impl Strategy<Value = Value> {
         Just(Value::F64),
         Just(Value::Char),
         Just(Value::String),
-        Just(Value::OtherHandle),
+        Just(Value::OtherOwn),
+        Just(Value::OtherBorrow),
         (1u32..100).prop_map(Value::Flags),
     ];
     let handle = (kind(), any::<bool>()).prop_map(move |(kind, borrow)| match borrow && borrows {

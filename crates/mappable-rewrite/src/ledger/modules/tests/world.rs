@@ -314,6 +314,7 @@ fn instantiate(store: &mut Store<Host>, party: &Party, module: &Module, callee: 
                 Func::wrap(&mut *store, |mut caller: Caller<'_, Host>| caller.data_mut().settled += 1).into()
             }
             Need::Helper(_) => Func::wrap(&mut *store, |_: u32, _: u32, _: u32| {}).into(),
+            Need::Crossing(_) | Need::Heap(_) | Need::DropOther(_) => panic!("a trusted module needs {need:?}"),
         };
         linker.define(&*store, "", field, item).unwrap();
     }

@@ -22,15 +22,15 @@ const TOO_LARGE: &str = "is of a type that is too large";
 
 /// What a function's type is to the ledger.
 #[derive(Clone, Debug)]
-pub(super) struct Converted {
+pub(crate) struct Converted {
     /// The signature, or why there is none.
-    pub(super) signature: Result<Rc<Signature>, &'static str>,
+    pub(crate) signature: Result<Rc<Signature>, &'static str>,
     /// A kind of handle of ours that is in it.
-    pub(super) mentions: Option<Kind>,
+    pub(crate) mentions: Option<Kind>,
 }
 
 /// Converts types, each once.
-pub(super) struct Converter<'t, K> {
+pub(crate) struct Converter<'t, K> {
     types: TypesRef<'t>,
     /// Which resources are ours.
     kind: K,
@@ -44,16 +44,16 @@ pub(super) struct Converter<'t, K> {
 }
 
 impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
-    pub(super) fn new(types: TypesRef<'t>, kind: K) -> Self {
+    pub(crate) fn new(types: TypesRef<'t>, kind: K) -> Self {
         let (funcs, unmentioned) = (HashMap::new(), HashSet::new());
         Converter { types, kind, funcs, unmentioned, left: 0, depth: 0, all_left: MAX_ALL_NODES }
     }
 
-    pub(super) fn exhausted(&self) -> bool {
+    pub(crate) fn exhausted(&self) -> bool {
         self.all_left == 0
     }
 
-    pub(super) fn func(&mut self, id: ComponentFuncTypeId) -> Converted {
+    pub(crate) fn func(&mut self, id: ComponentFuncTypeId) -> Converted {
         if let Some(known) = self.funcs.get(&id) {
             return known.clone();
         }
@@ -109,8 +109,8 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
             Defined::Result { ok, err, .. } => Value::Variant(self.cases([ok.as_ref(), err.as_ref()].into_iter())?),
             Defined::List { element, .. } => Value::List(Box::new(self.value(element)?)),
             Defined::Flags(labels) => Value::Flags(labels.len() as u32),
-            Defined::Own(id) => (self.kind)(id.resource()).map_or(Value::OtherHandle, Value::Own),
-            Defined::Borrow(id) => (self.kind)(id.resource()).map_or(Value::OtherHandle, Value::Borrow),
+            Defined::Own(id) => (self.kind)(id.resource()).map_or(Value::OtherOwn, Value::Own),
+            Defined::Borrow(id) => (self.kind)(id.resource()).map_or(Value::OtherBorrow, Value::Borrow),
             Defined::FixedLengthList { .. } => return Err("has a list of fixed length in its type"),
             Defined::Map { .. } => return Err("has a map in its type"),
             Defined::Future { .. } => return Err("has a future in its type"),
@@ -136,7 +136,7 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
 
     /// A kind of handle of ours anywhere in a type, futures, streams and all. Without recursion: types may be nested as
     /// deep as there are types.
-    pub(super) fn mentioned(&mut self, ty: &ComponentValType) -> Option<Kind> {
+    pub(crate) fn mentioned(&mut self, ty: &ComponentValType) -> Option<Kind> {
         let ComponentValType::Type(root) = *ty else {
             return None;
         };
