@@ -27,7 +27,7 @@ const PAGES: usize = 8;
 /// The address of the range, if there is one.
 static SPARE: Mutex<Option<usize>> = Mutex::new(None);
 
-/// Takes mappings to spare, once for the process.
+/// Takes mappings to spare, if the process has none.
 pub(super) fn keep() {
     let mut spare = lock();
     if spare.is_none() {
@@ -40,14 +40,15 @@ pub(super) fn keep() {
 pub(crate) fn with_spare_mappings(mut restore: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     match restore() {
         Err(error) if error.raw_os_error() == Some(Errno::NOMEM.raw_os_error()) => {
-            let mut spare = lock();
-            if let Some(address) = spare.take() {
+            // Not under the lock: what `restore` calls may come here, too.
+            let given_up = lock().take();
+            if let Some(address) = given_up {
                 count();
                 // SAFETY: the range is ours, and nobody accesses it.
                 let _ = unsafe { munmap(ptr::with_exposed_provenance_mut(address), len()) };
             }
             let restored = restore();
-            *spare = make().ok();
+            keep();
             restored
         }
         restored => restored,
@@ -78,4 +79,21 @@ fn len() -> usize {
 
 fn lock() -> MutexGuard<'static, Option<usize>> {
     SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_puts_back_one_thing_may_put_back_others() {
+        let refused = || Err(Errno::NOMEM.into());
+        let mut calls = 0;
+        let restored = with_spare_mappings(|| {
+            calls += 1;
+            with_spare_mappings(refused)
+        });
+        assert_eq!((restored.unwrap_err().raw_os_error(), calls), (Some(Errno::NOMEM.raw_os_error()), 2));
+        assert!(lock().is_some(), "there are mappings to spare again");
+    }
 }
