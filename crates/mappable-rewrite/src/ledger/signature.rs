@@ -266,15 +266,14 @@ impl Signature {
     /// Why a function of that type can't have a bridge to the embedder: the handles of ours that cross are owned ones
     /// of what is not mapped.
     pub(crate) fn cannot_cross(&self) -> Option<&'static str> {
-        if self.any(|value| matches!(value, Value::Own(Kind::Mapping | Kind::FrozenMapping))) {
-            Some("has a mapping in its type")
-        } else if self.any(|value| matches!(value, Value::Borrow(_))) {
-            Some("has a borrowed handle in its type")
-        } else if self.params.iter().map(Value::other_borrows).sum::<usize>() > MAX_OTHER_BORROWS {
-            Some("has more borrowed handles in its type than a bridge can drop")
-        } else {
-            None
-        }
+        let is_mapping = |value: &Value| matches!(value, Value::Own(Kind::Mapping | Kind::FrozenMapping));
+        let others: usize = self.params.iter().map(Value::other_borrows).sum();
+        let faults = [
+            self.any(is_mapping).then_some("has a mapping in its type"),
+            self.any(|value| matches!(value, Value::Borrow(_))).then_some("has a borrowed handle in its type"),
+            (others > MAX_OTHER_BORROWS).then_some("has more borrowed handles in its type than a bridge can drop"),
+        ];
+        faults.into_iter().flatten().next()
     }
 
     /// Whether a canonical function of the type has parts of its parameters in memory, and of its result.

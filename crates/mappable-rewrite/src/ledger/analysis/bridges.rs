@@ -205,14 +205,12 @@ impl<K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'_, '_, K> {
             let lost = |ty: &BridgeType| matches!(ty.place, Place::Nowhere) && (ty.handles || !site.import);
             // What takes the instance's place is put together of its parts, and the format has no names for these there.
             let has_methods = bridge.items.iter().flatten().any(|(name, _)| name.starts_with('['));
-            let why = if has_methods {
-                "is in an instance with functions of a resource"
-            } else if bridge.types.iter().any(lost) {
-                "mentions a type that the root has by itself, or from another export"
-            } else {
-                continue;
+            let why = match (has_methods, bridge.types.iter().any(lost)) {
+                (true, _) => Some("is in an instance with functions of a resource"),
+                (false, true) => Some("mentions a type that the root has by itself, or from another export"),
+                (false, false) => None,
             };
-            if let Some(kind) = kind_in(&func.signature) {
+            if let Some((why, kind)) = why.zip(kind_in(&func.signature)) {
                 let name = site.name.to_owned();
                 let how = if site.import { Opening::Import(name) } else { Opening::Export(name) };
                 let function = func.name.clone().unwrap_or_else(|| site.name.to_owned());
