@@ -5,7 +5,8 @@
 use wasm_encoder::ValType;
 use wasmparser::PrimitiveValType as Primitive;
 
-use super::modules::MAX_OTHER_BORROWS;
+/// How many borrowed handles of others there may be in the type of a bridge's function: it drops each of them.
+pub(crate) const MAX_OTHER_BORROWS: usize = 8;
 
 /// What a handle of ours stands for. The numbers are those of table entries and flight items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -18,7 +18,7 @@ fn pair(lists: bool) -> Analysis {
 fn analyse(bytes: &[u8], settings: Settings) -> Result<Result<Analysis, Obstacle>, RewriteError> {
     let mut walker = Walker::default();
     let (facts, types) = read::read_with(bytes, read::Bodies::Validate, &mut walker)?;
-    walker.finish(&facts, types.as_ref(), settings).map(|judgement| judgement.outcome)
+    Ok(walker.finish(&facts, types.as_ref(), settings)?.outcome)
 }
 
 fn named<T: Copy>(entries: &[(&str, T)]) -> BTreeMap<String, T> {

@@ -8,6 +8,7 @@ use wasm_encoder::{
 use super::{CALL, Module, Need};
 use crate::ledger::interface::Failure;
 use crate::ledger::layout::FLIGHT_SEQ;
+use crate::ledger::signature::MAX_OTHER_BORROWS;
 
 /// What 32-bit memories of ordinary pages are imported as: of any size.
 pub(super) const ANY_MEMORY: MemoryType =
@@ -39,7 +40,8 @@ pub(super) struct Code {
 }
 
 /// What drops of others' resources are imported as.
-pub(super) const DROPS: [&str; 8] = ["drop-0", "drop-1", "drop-2", "drop-3", "drop-4", "drop-5", "drop-6", "drop-7"];
+pub(super) const DROPS: [&str; MAX_OTHER_BORROWS] =
+    ["drop-0", "drop-1", "drop-2", "drop-3", "drop-4", "drop-5", "drop-6", "drop-7"];
 
 /// What is said of a failure.
 #[derive(Clone, Copy, Debug)]

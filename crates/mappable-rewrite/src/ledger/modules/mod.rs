@@ -186,9 +186,6 @@ pub(crate) fn bridge(signature: &Signature, params: Crossing, result: Crossing) 
     bridge::bridge(signature, params, result)
 }
 
-/// How many borrowed handles of others there may be in the type of a bridge's function.
-pub(crate) const MAX_OTHER_BORROWS: usize = code::DROPS.len();
-
 /// In front of the lower of a closed function. With `lists`, lists of plain data go by window.
 pub(crate) fn lower(signature: &Signature, lists: bool) -> Module {
     wrapper::lower("mappable-lower", signature, lists)

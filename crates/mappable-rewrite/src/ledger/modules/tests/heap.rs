@@ -43,7 +43,7 @@ fn what_is_allocated_is_aligned_apart_and_not_at_0() {
     let mut end = 0;
     for (align, size) in [(1, 3), (8, 8), (2, 2), (4, 100_000), (8, 1), (1, 0), (8, 200_000)] {
         let at = heap.alloc(align, size);
-        assert!(at > 0 && at % align == 0 && at >= end, "{at} of {size}, aligned to {align}, behind {end}");
+        assert!(at > 0 && at.is_multiple_of(align) && at >= end, "{at} of {size}, aligned to {align}, behind {end}");
         end = at + size;
         assert!(heap.memory.data_size(&heap.store) >= end as usize);
     }
