@@ -16,7 +16,7 @@ pub(super) struct Entry {
     pub(super) held: Charged,
     /// Where it is shown. A `mapping` (or `frozen-mapping`) handle stands for an entry that has this, a `mappable` (or
     /// `frozen`) handle for one that has not, and there is one handle for each entry.
-    /// Of one that is `given`, the ledger may know better.
+    /// The ledger may know better of a handle that is `given`.
     pub(super) mapped: Option<(MemoryId, Mount)>,
     /// Whether its handle is in a table of the ledger.
     pub(super) given: bool,

@@ -108,7 +108,7 @@ impl Walker<'_> {
     }
 }
 
-/// By what they are: where the root has the types that its imported instances export.
+/// Where the root has each type that its imported instances export.
 type Imported = HashMap<ComponentAnyTypeId, (u32, String)>;
 
 impl<K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'_, '_, K> {

@@ -34,7 +34,7 @@ pub(super) struct Resources {
 }
 
 impl Resources {
-    /// All resources of `item` are the package's. Of which kind one is, its name says; of another name there is none.
+    /// All resources of `item` are the package's. The name of each says its kind; a resource of another name has none.
     pub(super) fn package(&mut self, types: TypesRef<'_>, item: &ComponentEntityType) {
         let ComponentEntityType::Instance(id) = item else { return };
         for (name, item) in types.get(*id).into_iter().flat_map(|instance| &instance.exports) {

@@ -20,7 +20,7 @@ pub(super) struct BridgeTypes<'t> {
     ours: &'t HashMap<ResourceId, Kind>,
     /// The package's resources in that component; nothing where handles are numbers.
     resources: Option<Vec<(Kind, u32)>>,
-    /// By what they are in the tree: the types that the component has.
+    /// The types that the component has, each under the type that it is in the tree.
     known: HashMap<ComponentAnyTypeId, u32>,
 }
 

@@ -278,7 +278,7 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// Of a type with handles that is aliased from an import of the root with a bridge: as the embedder has it.
+    /// A type with handles that is aliased from an import of the root with a bridge, as the embedder has it.
     fn raw_type(&mut self, depth: usize, alias: &ComponentAlias<'a>) -> EmitResult<Option<u32>> {
         let ComponentAlias::InstanceExport { kind: Kind::Type, instance_index, name } = *alias else {
             return Ok(None);

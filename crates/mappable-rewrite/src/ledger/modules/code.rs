@@ -70,7 +70,7 @@ impl Code {
         }
     }
 
-    /// Of a module that fails by `unreachable`.
+    /// The code of a module that fails by `unreachable`.
     pub(super) fn untrusted(name: &'static str, params: &[ValType], results: &[ValType]) -> Self {
         Self { trusted: false, ..Self::new(name, params, results) }
     }

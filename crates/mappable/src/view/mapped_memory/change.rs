@@ -189,7 +189,7 @@ fn build_if_worthwhile(
     None
 }
 
-/// Has the spare view show what is shown now, without `hide` and with `comes`.
+/// Makes the spare view show what is shown now, without `hide` and with `comes`.
 fn show_in_passing(views: &mut Views, memory: &Memory, hide: &[Mount], comes: Option<Mount>) -> Result<(), MountError> {
     let spare = views.spare();
     let (hide, show) = views.change_of_spare(hide, comes);
