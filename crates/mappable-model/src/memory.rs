@@ -123,7 +123,7 @@ impl World {
             }
             return Outcome::Map(error);
         }
-        self.settle(by);
+        self.start_change(by);
         let at = (offset / GRANULE) as usize;
         let guest = &mut self.instances[by];
         guest.handles.remove(handle);
@@ -178,7 +178,7 @@ impl World {
         if offset != at as u64 * GRANULE {
             return Outcome::Map(MapError::PlacementMismatch);
         }
-        self.settle(by);
+        self.start_change(by);
         let keeps = self.errs(Mistake::UnmapDoesNotHide);
         let value = self.end_mapping(by, at);
         let guest = &mut self.instances[by];
@@ -214,7 +214,7 @@ impl World {
     }
 
     /// What any change of what a memory shows does first: what was retired is freed, what lingers goes.
-    fn settle(&mut self, instance: usize) {
+    fn start_change(&mut self, instance: usize) {
         let store = self.instances[instance].store;
         while let Some(extent) = self.instances[instance].memory.retired.pop() {
             self.discharge(store, Value::Region(extent));

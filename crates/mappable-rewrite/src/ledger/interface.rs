@@ -190,10 +190,10 @@ const ACCESS_ERRORS: usize = 2;
 /// | `more` | `func(table: u32)` | doubles the table's room, or traps |
 /// | `drop` | `func(region: u32, kind: u32)` | frees a region, or leaves it lingering where it is mapped |
 /// | `fail` | `func(table: u32, code: u32, first: u32, second: u32)` | traps; says why ([`Failure`]) |
-/// | `seat` | `func(memory: list<u8>) -> u32` | the seat number of the guest's memory that `memory` (empty) lies in, or 0 |
+/// | `memory-number` | `func(memory: list<u8>) -> u32` | the memory number of the guest's memory that `memory` (empty) lies in, or 0 |
 /// | `window` | `func(table: u32, memory: list<u8>)` | the memory that `memory` (empty) lies in shows from now on what the table's `TABLE_AIM` says |
-/// | `settle` | `func()` | frees the bounce's pages |
-pub const HELPERS: [&str; 7] = ["join", "more", "drop", "fail", "seat", "window", "settle"];
+/// | `free-bounce` | `func()` | frees the bounce's pages |
+pub const HELPERS: [&str; 7] = ["join", "more", "drop", "fail", "memory-number", "window", "free-bounce"];
 
 /// Why a trusted module makes its caller trap: `fail`'s `code`, and what `first` and `second` are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 //!   FLIGHT  items      region and kind of each handle that is between two components
 //!  REGIONS  records    by region number: what it shows, and where it is mapped
 //!   TABLES  records    by table number: where the handle table of a component instance is
-//!    SEATS  records    by seat number: selector and cached transitions of a guest's memory
+//!    MEMORIES  records    by memory number: selector and cached transitions of a guest's memory
 //!   CHUNKS  entries    the handle tables themselves
 //!   BOUNCE  bytes      a list that is returned, on its way
 //! ```
@@ -37,7 +37,7 @@ pub const MAX_MAPPINGS: u32 = 20;
 pub const LINGERING: u32 = 24;
 /// Length in bytes of the list in the bounce.
 pub const BOUNCE_LEN: u32 = 28;
-/// The seat number of the memory that lists of the current call are taken from.
+/// The memory number of the memory that lists of the current call are taken from.
 pub const SENDER: u32 = 32;
 /// Counts, in 64 bits, how often something was put in flight or into the bounce: whoever finds it changed was
 /// interrupted. (Numbers of 32 bits could be had to come round.)
@@ -66,9 +66,9 @@ pub const REGION_SOURCE: u32 = 0;
 pub const REGION_GRANULES: u32 = 4;
 /// In place of [`REGION_SOURCE`]: nothing is to be cached of it.
 pub const NO_SOURCE: u32 = u32::MAX;
-/// Where it is mapped: offset in the ledger of the seat's record (0: not mapped), offset in the memory and length of
+/// Where it is mapped: offset in the ledger of the memory's record (0: not mapped), offset in the memory and length of
 /// the placement.
-pub const REGION_SEAT: u32 = 8;
+pub const REGION_MEMORY: u32 = 8;
 /// Offset of the placement in that memory.
 pub const REGION_AT: u32 = 12;
 /// Length of the placement in bytes.
@@ -89,7 +89,7 @@ pub const TABLE_CAPACITY: u32 = 4;
 pub const TABLE_FREE: u32 = 8;
 /// How many entries have ever been used, the first included.
 pub const TABLE_USED: u32 = 12;
-/// The seat number of the memory that the window of this component instance is to show, while it is refreshed; 0 at any
+/// The memory number of the memory that the window of this component instance is to show, while it is refreshed; 0 at any
 /// other time. (The engine then has the window at addresses of its own, and the guest's memory where it is: no two have
 /// an address in common when it looks for the one in which an access faulted.)
 pub const TABLE_AIM: u32 = 16;
@@ -115,40 +115,40 @@ pub const CALL_SHIFT: u32 = 16;
 /// How many entries a table begins with. The host doubles that as needed.
 pub const FIRST_CAPACITY: u32 = 32;
 
-/// Records of [`SEAT`] bytes, by seat number. Number 0 is nobody's.
-pub const SEATS: u32 = 0x40_0000;
+/// Records of [`MEMORY`] bytes, by memory number. Number 0 is nobody's.
+pub const MEMORIES: u32 = 0x40_0000;
 /// How long a record is.
-pub const SEAT: u32 = 0x1000;
+pub const MEMORY: u32 = 0x1000;
 /// How many records there may be, the first included.
-pub const MAX_SEATS: u32 = 0x1000;
+pub const MAX_MEMORIES: u32 = 0x1000;
 /// Which view is current: 0 for whichever the host has made so, `n` for the host's slot `n - 1`.
-pub const SEAT_SELECTOR: u32 = 0;
+pub const MEMORY_SELECTOR: u32 = 0;
 /// Counts, in 64 bits, how often the host has changed the memory's base or size, other than by the selector.
-pub const SEAT_VERSION: u32 = 8;
-/// A cached transition of another generation is void. Counts, in 64 bits, how often slots were given anew, or the
+pub const MEMORY_VERSION: u32 = 8;
+/// A cached transition of another generation is invalid. Counts, in 64 bits, how often slots were given anew, or the
 /// memory grew.
-pub const SEAT_GENERATION: u32 = 16;
-/// The cached transitions: [`LINES`] of [`LINE`] bytes each.
-pub const SEAT_LINES: u32 = 0x40;
+pub const MEMORY_GENERATION: u32 = 16;
+/// The cached transitions: [`TRANSITIONS`] of [`TRANSITION`] bytes each.
+pub const MEMORY_TRANSITIONS: u32 = 0x40;
 /// How many there are.
-pub const LINES: u32 = 64;
+pub const TRANSITIONS: u32 = 64;
 /// How long each is.
-pub const LINE: u32 = 32;
+pub const TRANSITION: u32 = 32;
 /// From this view (a selector that is not 0) ...
-pub const LINE_FROM: u32 = 0;
+pub const TRANSITION_FROM: u32 = 0;
 /// ... in this generation, of 64 bits ...
-pub const LINE_GENERATION: u32 = 8;
+pub const TRANSITION_GENERATION: u32 = 8;
 /// ... mapping these bytes (source and granules) at this placement (offset and length), or unmapping them (length 0),
 /// ...
-pub const LINE_SOURCE: u32 = 16;
+pub const TRANSITION_SOURCE: u32 = 16;
 /// How many granules they are.
-pub const LINE_GRANULES: u32 = 20;
+pub const TRANSITION_GRANULES: u32 = 20;
 /// Offset of the placement.
-pub const LINE_AT: u32 = 24;
+pub const TRANSITION_AT: u32 = 24;
 /// Length of the placement in bytes; 0 where they are unmapped.
-pub const LINE_LEN: u32 = 28;
+pub const TRANSITION_LEN: u32 = 28;
 /// ... leads to that view.
-pub const LINE_TO: u32 = 4;
+pub const TRANSITION_TO: u32 = 4;
 
 /// Where handle tables lie.
 pub const CHUNKS: u32 = 0x140_0000;
@@ -158,9 +158,9 @@ pub const BOUNCE: u32 = 0x400_0000;
 const _: () = {
     assert!(FLIGHT + FLIGHT_ITEM * MAX_FLIGHT <= REGIONS);
     assert!(REGIONS + REGION * MAX_REGIONS <= TABLES);
-    assert!(TABLES + TABLE * MAX_TABLES <= SEATS);
-    assert!(SEATS + SEAT * MAX_SEATS <= CHUNKS);
-    assert!(SEAT_LINES + LINE * LINES <= SEAT);
+    assert!(TABLES + TABLE * MAX_TABLES <= MEMORIES);
+    assert!(MEMORIES + MEMORY * MAX_MEMORIES <= CHUNKS);
+    assert!(MEMORY_TRANSITIONS + TRANSITION * TRANSITIONS <= MEMORY);
     assert!(MAX_REGIONS <= 1 << CALL_SHIFT);
     assert!(CHUNKS < BOUNCE && BOUNCE.is_multiple_of(0x1_0000));
 };

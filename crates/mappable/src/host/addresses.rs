@@ -10,7 +10,7 @@ pub(super) type MemoryId = usize;
 struct Seen {
     base: usize,
     end: usize,
-    seat: MemoryId,
+    memory: MemoryId,
 }
 
 /// How far apart two views begin at the least, as a power of two: about what is reserved for each.
@@ -41,17 +41,17 @@ impl Addresses {
     /// The memory that was seen around `address`, if that was noted. It is guessed from here on.
     pub(super) fn find(&mut self, address: usize) -> Option<MemoryId> {
         let found = self.seen.partition_point(|seen| seen.base <= address).checked_sub(1)?;
-        let seat = self.seen.get(found).filter(|seen| address < seen.end)?.seat;
-        self.recent[(address >> APART) % RECENT] = seat;
-        Some(seat)
+        let memory = self.seen.get(found).filter(|seen| address < seen.end)?.memory;
+        self.recent[(address >> APART) % RECENT] = memory;
+        Some(memory)
     }
 
     /// Notes that a memory is seen in the `span` bytes from `base`. What was noted there before is gone.
-    pub(super) fn note(&mut self, base: usize, span: usize, seat: MemoryId) {
+    pub(super) fn note(&mut self, base: usize, span: usize, memory: MemoryId) {
         let end = base.saturating_add(span);
         let from = self.seen.partition_point(|other| other.end <= base);
         let to = self.seen.partition_point(|other| other.base < end).max(from);
-        self.seen.splice(from..to, [Seen { base, end, seat }]);
+        self.seen.splice(from..to, [Seen { base, end, memory }]);
     }
 }
 
@@ -62,13 +62,13 @@ mod tests {
     #[test]
     fn an_address_leads_to_the_memory_around_it() {
         let mut addresses = Addresses::default();
-        for (base, span, seat) in [(50, 10, 0), (10, 5, 1), (90, 10, 2)] {
-            addresses.note(base, span, seat);
+        for (base, span, memory) in [(50, 10, 0), (10, 5, 1), (90, 10, 2)] {
+            addresses.note(base, span, memory);
         }
-        for (address, seat) in
+        for (address, memory) in
             [(50, Some(0)), (59, Some(0)), (14, Some(1)), (15, None), (99, Some(2)), (5, None), (100, None)]
         {
-            assert_eq!(addresses.find(address), seat, "at {address}");
+            assert_eq!(addresses.find(address), memory, "at {address}");
         }
     }
 
@@ -79,7 +79,7 @@ mod tests {
         addresses.note(50, 10, 1);
         addresses.note(60, 10, 3);
         addresses.note(45, 10, 2);
-        let seen: Vec<MemoryId> = addresses.seen.iter().map(|seen| seen.seat).collect();
+        let seen: Vec<MemoryId> = addresses.seen.iter().map(|seen| seen.memory).collect();
         assert_eq!(seen, [2, 3]);
         addresses.note(45, 10, 4);
         assert_eq!(

@@ -74,12 +74,12 @@ pub struct MappableCtx {
     pub(super) mapped: usize,
     /// How many bytes of mapped entries are frozen.
     pub(super) frozen_mapped_bytes: u64,
-    pub(super) seats: MappedMemories,
+    pub(super) memories: MappedMemories,
     /// What core modules referred to and do no longer.
     #[cfg(feature = "externref")]
     pub(super) dropped: Arc<Dropped>,
     /// What closed compositions of the store keep, once one is instantiated.
-    pub(super) books: Option<StoreLedger>,
+    pub(super) store_ledger: Option<StoreLedger>,
 }
 
 impl fmt::Debug for MappableCtx {
@@ -88,7 +88,7 @@ impl fmt::Debug for MappableCtx {
         f.debug_struct("MappableCtx")
             .field("regions", &regions)
             .field("bytes", &bytes)
-            .field("memories", &self.seats.len())
+            .field("memories", &self.memories.len())
             .finish_non_exhaustive()
     }
 }
@@ -104,16 +104,16 @@ impl MappableCtx {
             entries: Entries::default(),
             mapped: 0,
             frozen_mapped_bytes: 0,
-            seats: MappedMemories::new(driving, mapping),
+            memories: MappedMemories::new(driving, mapping),
             #[cfg(feature = "externref")]
             dropped: Arc::default(),
-            books: None,
+            store_ledger: None,
         }
     }
 
     /// Sets what the store's components may hold. What they hold already stays.
     pub fn set_limits(&mut self, limits: Limits) {
-        self.seats.set_max_views(limits.views);
+        self.memories.set_max_views(limits.views);
         self.limits = limits;
         self.publish_quota();
     }
@@ -384,8 +384,8 @@ impl Drop for MappableCtx {
             }
         }
         for entry in self.entries.drain() {
-            if let Some((seat, _)) = entry.mapped {
-                self.seats.abandon(seat, entry.held);
+            if let Some((memory, _)) = entry.mapped {
+                self.memories.abandon(memory, entry.held);
             }
         }
     }

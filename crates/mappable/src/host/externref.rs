@@ -211,9 +211,9 @@ impl MappableCtx {
 
     /// Leaves a region, and all else that a memory shows or has shown, to that memory, which is not changed any more:
     /// compiled code has not taken in what was changed last.
-    fn strand(&mut self, rep: u32, seat: MemoryId) {
+    fn poison(&mut self, rep: u32, memory: MemoryId) {
         if let Some(entry) = self.take(rep) {
-            self.seats.strand(seat, entry.held);
+            self.memories.poison(memory, entry.held);
             self.publish_quota();
         }
     }
@@ -257,13 +257,13 @@ fn finish<T: MappableView + 'static>(
     memory: Memory,
     answer: Result<MemoryId, WitMapError>,
 ) -> wasmtime::Result<u32> {
-    let seat = match answer {
-        Ok(seat) => seat,
+    let changed = match answer {
+        Ok(changed) => changed,
         Err(error) => return Ok(number(error)),
     };
     if let Err(error) = refresh(caller, memory) {
         // Compiled code goes on with the old base: what that shows must never be another's.
-        with_context(&mut *caller, |context| context.strand(rep, seat));
+        with_context(&mut *caller, |context| context.poison(rep, changed));
         set_taken(&*caller, reference)?;
         return Err(TrapReason::NotRefreshed(error).into());
     }

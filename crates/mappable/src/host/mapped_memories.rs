@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::addresses::{Addresses, MemoryId};
 use super::error::TrapReason;
-use crate::ledger::{Ledger, SeatNumber};
+use crate::ledger::{Ledger, MemoryNumber};
 use crate::region::{Charged, Held};
 use crate::view::{Directory, DriverConfig, Lingering, MappedMemory, Memory, Mount, MountError};
 
 /// The memories of a store, each adopted when a guest first names it.
 pub(super) struct MappedMemories {
-    seats: Vec<MappedMemory>,
+    memories: Vec<MappedMemory>,
     addresses: Addresses,
     driving: DriverConfig,
     /// Whether regions are mapped at all.
@@ -22,18 +22,18 @@ pub(super) struct MappedMemories {
 /// A place in a memory, as its instance sees it now.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Location {
-    pub(super) seat: MemoryId,
+    pub(super) memory: MemoryId,
     /// In bytes, inside the memory.
     pub(super) offset: u64,
 }
 
 impl MappedMemories {
     pub(super) fn new(driving: DriverConfig, mapping: bool) -> Self {
-        Self { seats: vec![], addresses: Addresses::default(), driving, mapping, lingering: Lingering::default() }
+        Self { memories: vec![], addresses: Addresses::default(), driving, mapping, lingering: Lingering::default() }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.seats.len()
+        self.memories.len()
     }
 
     /// Where `address` is. `None` if nothing can be mapped there.
@@ -45,9 +45,9 @@ impl MappedMemories {
     /// Where `address` is, in whatever memory of the runtime's.
     #[inline]
     pub(super) fn find_or_adopt(&mut self, address: usize) -> Result<Option<Location>, TrapReason> {
-        let seat = self.addresses.guess(address);
-        match self.offset_in(seat, address) {
-            Some(offset) => Ok(Some(Location { seat, offset })),
+        let memory = self.addresses.guess(address);
+        match self.offset_in(memory, address) {
+            Some(offset) => Ok(Some(Location { memory, offset })),
             None => self.find_or_adopt_cold(address),
         }
     }
@@ -55,10 +55,10 @@ impl MappedMemories {
     /// Where a memory was seen that was not guessed, or is not adopted yet.
     #[cold]
     fn find_or_adopt_cold(&mut self, address: usize) -> Result<Option<Location>, TrapReason> {
-        if let Some(seat) = self.addresses.find(address)
-            && let Some(offset) = self.offset_in(seat, address)
+        if let Some(memory) = self.addresses.find(address)
+            && let Some(offset) = self.offset_in(memory, address)
         {
-            return Ok(Some(Location { seat, offset }));
+            return Ok(Some(Location { memory, offset }));
         }
         self.locate_new(address)
     }
@@ -68,27 +68,27 @@ impl MappedMemories {
         let found = self.driving.memories.find(address);
         // All memories are looked at for a new view alone, not for each new memory.
         let is_new = found.as_ref().is_some_and(|memory| !memory.is_adopted());
-        let known = (0..self.seats.len()).find(|&seat| !is_new && self.offset_in(seat, address).is_some());
-        let seat = match known {
-            Some(seat) => seat,
+        let known = (0..self.memories.len()).find(|&memory| !is_new && self.offset_in(memory, address).is_some());
+        let memory = match known {
+            Some(memory) => memory,
             None => {
                 let Some(memory) = found else { return Ok(None) };
-                self.seats.push(MappedMemory::adopt(memory, &self.driving).ok_or(TrapReason::AnotherContext)?);
-                self.seats.len() - 1
+                self.memories.push(MappedMemory::adopt(memory, &self.driving).ok_or(TrapReason::AnotherContext)?);
+                self.memories.len() - 1
             }
         };
-        let spot = self.offset_in(seat, address).map(|offset| Location { seat, offset });
-        if let (Some(spot), Some(found)) = (spot, self.seats.get(seat)) {
+        let location = self.offset_in(memory, address).map(|offset| Location { memory, offset });
+        if let (Some(location), Some(found)) = (location, self.memories.get(memory)) {
             let memory = found.memory();
-            self.addresses.note(memory.base(), memory.span(), spot.seat);
+            self.addresses.note(memory.base(), memory.span(), location.memory);
         }
-        Ok(spot)
+        Ok(location)
     }
 
     /// The offset of `address` in a memory, if it is in its current view.
     #[inline]
-    pub(super) fn offset_in(&self, seat: MemoryId, address: usize) -> Option<u64> {
-        self.seats.get(seat)?.offset_of(address)
+    pub(super) fn offset_in(&self, memory: MemoryId, address: usize) -> Option<u64> {
+        self.memories.get(memory)?.offset_of(address)
     }
 
     /// The memory that begins at `address`, which is nobody's yet if it can join a ledger.
@@ -97,15 +97,15 @@ impl MappedMemories {
     }
 
     /// Hands a memory over to a ledger. Returns the number by which trusted modules know it, if it can have one.
-    pub(super) fn drive(&self, seat: MemoryId, ledger: &Arc<Ledger>, directory: &Directory) -> Option<SeatNumber> {
-        let (number, seat) = (SeatNumber::of_index(seat)?, self.seats.get(seat)?);
-        seat.drive(ledger, number).then(|| directory.insert(number, seat.memory()))?;
+    pub(super) fn drive(&self, memory: MemoryId, ledger: &Arc<Ledger>, directory: &Directory) -> Option<MemoryNumber> {
+        let (number, memory) = (MemoryNumber::of_index(memory)?, self.memories.get(memory)?);
+        memory.drive(ledger, number).then(|| directory.insert(number, memory.memory()))?;
         Some(number)
     }
 
     /// Whether a memory shows these bytes there.
-    pub(super) fn shows(&mut self, seat: MemoryId, mount: &Mount) -> bool {
-        self.seats.get_mut(seat).is_some_and(|seat| seat.shows(mount))
+    pub(super) fn shows(&mut self, memory: MemoryId, mount: &Mount) -> bool {
+        self.memories.get_mut(memory).is_some_and(|memory| memory.shows(mount))
     }
 
     /// How many regions linger in all memories together.
@@ -114,66 +114,66 @@ impl MappedMemories {
     }
 
     /// Whether anything can be mapped in a memory.
-    pub(super) fn is_mappable(&self, seat: MemoryId) -> bool {
-        self.seats.get(seat).is_some_and(|seat| seat.strategy().is_ok())
+    pub(super) fn is_mappable(&self, memory: MemoryId) -> bool {
+        self.memories.get(memory).is_some_and(|memory| memory.strategy().is_ok())
     }
 
     // The three layers from here on are worth 24 instructions a hop (`docs/src/measurements.md`, Counts).
     #[inline(always)]
-    pub(super) fn mount(&mut self, seat: MemoryId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
-        self.change(seat, |seat, driving| seat.mount(mount, held, driving))
+    pub(super) fn mount(&mut self, memory: MemoryId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
+        self.change(memory, |memory, driving| memory.mount(mount, held, driving))
     }
 
     #[inline(always)]
-    pub(super) fn unmount(&mut self, seat: MemoryId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
-        self.change(seat, |seat, driving| seat.unmount(mount, held, driving))
+    pub(super) fn unmount(&mut self, memory: MemoryId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
+        self.change(memory, |memory, driving| memory.unmount(mount, held, driving))
     }
 
     /// Changes what a memory shows, after which what lingered there may be gone.
     #[inline(always)]
     fn change(
         &mut self,
-        seat: MemoryId,
+        memory: MemoryId,
         change: impl FnOnce(&mut MappedMemory, &DriverConfig) -> Result<(), MountError>,
     ) -> Result<(), MountError> {
-        let seat = self.seats.get_mut(seat).ok_or(MountError::Unknown)?;
-        let before = seat.lingering();
-        let changed = change(seat, &self.driving);
+        let memory = self.memories.get_mut(memory).ok_or(MountError::Unknown)?;
+        let before = memory.lingering();
+        let changed = change(memory, &self.driving);
         if before.regions > 0 {
-            self.lingering = self.lingering.without(before).with(seat.lingering());
+            self.lingering = self.lingering.without(before).with(memory.lingering());
         }
         changed
     }
 
     /// What lingers in other memories than this one. What lingers in this one goes with the next change.
     #[inline]
-    pub(super) fn lingering_besides(&self, seat: MemoryId) -> Lingering {
-        let here = self.seats.get(seat).map(MappedMemory::lingering).unwrap_or_default();
+    pub(super) fn lingering_besides(&self, memory: MemoryId) -> Lingering {
+        let here = self.memories.get(memory).map(MappedMemory::lingering).unwrap_or_default();
         self.lingering.without(here)
     }
 
     /// A `mapping` was dropped.
-    pub(super) fn linger(&mut self, seat: MemoryId, mount: Mount, region: Charged) {
-        if let Some(seat) = self.seats.get_mut(seat) {
-            let before = seat.lingering();
-            seat.linger(mount, region);
-            self.lingering = self.lingering.without(before).with(seat.lingering());
+    pub(super) fn linger(&mut self, memory: MemoryId, mount: Mount, region: Charged) {
+        if let Some(memory) = self.memories.get_mut(memory) {
+            let before = memory.lingering();
+            memory.linger(mount, region);
+            self.lingering = self.lingering.without(before).with(memory.lingering());
         }
     }
 
     /// Leaves a region that is mapped to the memory that shows it.
-    pub(super) fn abandon(&mut self, seat: MemoryId, region: Charged) {
-        if let Some(seat) = self.seats.get_mut(seat) {
-            seat.abandon([region]);
+    pub(super) fn abandon(&mut self, memory: MemoryId, region: Charged) {
+        if let Some(memory) = self.memories.get_mut(memory) {
+            memory.abandon([region]);
         }
     }
 
-    /// As [`MappedMemory::strand`].
+    /// As [`MappedMemory::poison`].
     #[cfg(feature = "externref")]
-    pub(super) fn strand(&mut self, seat: MemoryId, region: Charged) {
-        if let Some(seat) = self.seats.get_mut(seat) {
-            self.lingering = self.lingering.without(seat.lingering());
-            seat.strand(region);
+    pub(super) fn poison(&mut self, memory: MemoryId, region: Charged) {
+        if let Some(memory) = self.memories.get_mut(memory) {
+            self.lingering = self.lingering.without(memory.lingering());
+            memory.poison(region);
         }
     }
 
@@ -186,6 +186,6 @@ impl MappedMemories {
 impl Drop for MappedMemories {
     /// What nobody owns any more may still be shown.
     fn drop(&mut self) {
-        self.seats.iter_mut().for_each(|seat| seat.abandon([]));
+        self.memories.iter_mut().for_each(|memory| memory.abandon([]));
     }
 }

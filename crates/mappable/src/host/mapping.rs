@@ -25,28 +25,28 @@ impl MappableCtx {
         if at.len == 0 {
             return Ok(Err(WitMapError::PlacementMisaligned));
         }
-        let spot = self.seats.locate(at.address)?.filter(|spot| self.seats.is_mappable(spot.seat));
-        let Some(spot) = spot else { return Ok(Err(WitMapError::PlacementUnmappable)) };
+        let location = self.memories.locate(at.address)?.filter(|location| self.memories.is_mappable(location.memory));
+        let Some(location) = location else { return Ok(Err(WitMapError::PlacementUnmappable)) };
         let frozen_bytes = frozen_bytes(&entry.held);
-        let lingering = self.seats.lingering_besides(spot.seat);
+        let lingering = self.memories.lingering_besides(location.memory);
         let frozen_mapped =
             self.frozen_mapped_bytes.saturating_add(lingering.frozen_bytes).saturating_add(frozen_bytes);
         let over = kind == RegionKind::Frozen && frozen_mapped > self.limits.frozen_mapped_bytes;
         if over || mapped + lingering.regions >= self.limits.mappings {
             return Ok(Err(WitMapError::MappingOverQuota));
         }
-        let mount = match Placement::new(spot.offset, at.len, entry.held.size()) {
+        let mount = match Placement::new(location.offset, at.len, entry.held.size()) {
             Ok(placement) => Mount::new(placement, &entry.held),
             Err(PlacementError::Misaligned) => return Ok(Err(WitMapError::PlacementMisaligned)),
             Err(PlacementError::TooSmall) => return Ok(Err(WitMapError::PlacementTooSmall)),
         };
-        match self.seats.mount(spot.seat, &mount, &mut entry.held) {
+        match self.memories.mount(location.memory, &mount, &mut entry.held) {
             Ok(()) => {
-                entry.mapped = Some((spot.seat, mount));
+                entry.mapped = Some((location.memory, mount));
                 self.set_mapped(mapped + 1);
                 self.frozen_mapped_bytes += frozen_bytes;
                 self.publish_quota();
-                Ok(Ok(spot.seat))
+                Ok(Ok(location.memory))
             }
             Err(error) => answer(rep, error).map(Err),
         }
@@ -56,24 +56,24 @@ impl MappableCtx {
     /// same representation.
     pub(super) fn unmap(&mut self, rep: u32, kind: RegionKind, at: List) -> Changed {
         let entry = self.entries.get_mut(rep).filter(|entry| is(entry, kind));
-        let mapped = entry.and_then(|entry| entry.mapped.map(|(seat, mount)| (entry, seat, mount)));
-        let Some((entry, seat, mount)) = mapped else {
+        let mapped = entry.and_then(|entry| entry.mapped.map(|(memory, mount)| (entry, memory, mount)));
+        let Some((entry, memory, mount)) = mapped else {
             return Err(TrapReason::NotGiven { rep, kind: kind.mapped() });
         };
         if at.len == 0 {
             return Ok(Err(WitMapError::PlacementMismatch));
         }
-        let Some(offset) = self.seats.offset_in(seat, at.address) else { return Err(TrapReason::ForeignMapping) };
+        let Some(offset) = self.memories.offset_in(memory, at.address) else { return Err(TrapReason::ForeignMapping) };
         if offset != mount.offset() {
             return Ok(Err(WitMapError::PlacementMismatch));
         }
-        match self.seats.unmount(seat, &mount, &mut entry.held) {
+        match self.memories.unmount(memory, &mount, &mut entry.held) {
             Ok(()) => {
                 entry.mapped = None;
                 let frozen_bytes = frozen_bytes(&entry.held);
                 self.note_unmapped(frozen_bytes);
                 self.publish_quota();
-                Ok(Ok(seat))
+                Ok(Ok(memory))
             }
             Err(error) => answer(rep, error).map(Err),
         }
@@ -81,8 +81,8 @@ impl MappableCtx {
 
     /// A handle of any type was dropped. What is mapped stays as it is, for no refresh would follow.
     pub(super) fn drop_handle(&mut self, rep: u32) {
-        if let Some(Entry { held, mapped: Some((seat, mount)), .. }) = self.take(rep) {
-            self.seats.linger(seat, mount, held);
+        if let Some(Entry { held, mapped: Some((memory, mount)), .. }) = self.take(rep) {
+            self.memories.linger(memory, mount, held);
             self.publish_quota();
         }
     }

@@ -21,7 +21,7 @@ pub(crate) struct FlightError {
 
 impl Ledger {
     /// Takes exactly `N` handles out of flight: no more have been sent, and none has been claimed.
-    pub(crate) fn land<const N: usize>(&self) -> Result<[Item; N], FlightError> {
+    pub(crate) fn receive<const N: usize>(&self) -> Result<[Item; N], FlightError> {
         let (arrived, meant) = (self.words.get(FLIGHT_LEN), N as u32);
         let wrong = FlightError { arrived, meant };
         if arrived != meant || self.words.get(FLIGHT_NEXT) != 0 {
@@ -38,7 +38,7 @@ impl Ledger {
     }
 
     /// Puts handles in flight, of which there are none.
-    pub(crate) fn launch(&self, items: &[Item]) {
+    pub(crate) fn send(&self, items: &[Item]) {
         debug_assert!(items.len() <= MAX_FLIGHT as usize);
         for (at, item) in (FLIGHT..).step_by(FLIGHT_ITEM as usize).zip(items) {
             self.words.set(at, item.region);
@@ -61,30 +61,30 @@ mod tests {
     use crate::region::Backing;
 
     #[test]
-    fn what_lands_is_what_was_launched() {
+    fn what_is_received_is_what_was_sent() {
         let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
         let items = [
             Item { region: 7, kind: Kind::FrozenMapping, borrowed: true },
             Item { region: 0xffff, kind: Kind::Mappable, borrowed: false },
         ];
         let before = ledger.words.get(FLIGHT_SEQ);
-        ledger.launch(&items);
+        ledger.send(&items);
         assert_ne!(ledger.words.get(FLIGHT_SEQ), before);
-        assert_eq!(ledger.land::<2>(), Ok(items));
-        assert_eq!(ledger.land::<0>(), Ok([]));
+        assert_eq!(ledger.receive::<2>(), Ok(items));
+        assert_eq!(ledger.receive::<0>(), Ok([]));
     }
 
     #[test]
-    fn a_flight_of_another_number_or_kind_does_not_land() {
+    fn a_flight_of_another_number_or_kind_is_not_received() {
         let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
         let item = Item { region: 7, kind: Kind::Frozen, borrowed: false };
-        ledger.launch(&[item]);
-        assert_eq!(ledger.land::<2>(), Err(FlightError { arrived: 1, meant: 2 }));
-        assert_eq!(ledger.land::<0>(), Err(FlightError { arrived: 1, meant: 0 }));
+        ledger.send(&[item]);
+        assert_eq!(ledger.receive::<2>(), Err(FlightError { arrived: 1, meant: 2 }));
+        assert_eq!(ledger.receive::<0>(), Err(FlightError { arrived: 1, meant: 0 }));
         ledger.words.set(FLIGHT_NEXT, 1);
-        assert!(ledger.land::<1>().is_err());
-        ledger.launch(&[item]);
+        assert!(ledger.receive::<1>().is_err());
+        ledger.send(&[item]);
         ledger.words.set(FLIGHT + 4, 5);
-        assert!(ledger.land::<1>().is_err());
+        assert!(ledger.receive::<1>().is_err());
     }
 }

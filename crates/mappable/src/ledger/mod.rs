@@ -2,7 +2,7 @@
 //! what in it is [`layout`]; this is the host's view of it, as values.
 //!
 //! ```text
-//!   Ledger          the words of one store's ledger, part by part: header, flight, regions, tables, seats
+//!   Ledger          the words of one store's ledger, part by part: header, flight, regions, tables, memories
 //!    ├ Words        its bytes, and access to one word of them
 //!   Tables          which component instances have a handle table, and where it lies
 //!    └ Chunks       which parts of the ledger handle tables take: arithmetic alone
@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub(crate) use flight::{Item, kind};
 pub(crate) use mappable_rewrite::internals::{Kind, interface, layout};
-pub(crate) use records::{Region, SeatNumber};
+pub(crate) use records::{MemoryNumber, Region};
 pub(crate) use tables::Tables;
 use words::Words;
 
@@ -65,7 +65,7 @@ impl Ledger {
     }
 
     /// Frees what lists that were returned have taken.
-    pub(crate) fn settle(&self) -> io::Result<()> {
+    pub(crate) fn free_bounce(&self) -> io::Result<()> {
         self.words.clear_from(layout::BOUNCE)
     }
 }

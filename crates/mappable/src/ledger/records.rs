@@ -1,9 +1,9 @@
-//! The records of regions and of seats.
+//! The records of regions and of memories.
 
 use super::Ledger;
 use super::layout::{
-    MAX_REGIONS, MAX_SEATS, NO_SOURCE, REGION, REGION_AT, REGION_GRANULES, REGION_LEN, REGION_SEAT, REGION_SOURCE,
-    REGIONS, SEAT, SEAT_GENERATION, SEAT_SELECTOR, SEAT_VERSION, SEATS, TABLE, TABLE_AIM, TABLES,
+    MAX_MEMORIES, MAX_REGIONS, MEMORIES, MEMORY, MEMORY_GENERATION, MEMORY_SELECTOR, MEMORY_VERSION, NO_SOURCE, REGION,
+    REGION_AT, REGION_GRANULES, REGION_LEN, REGION_MEMORY, REGION_SOURCE, REGIONS, TABLE, TABLE_AIM, TABLES,
 };
 
 /// What trusted modules know of a region.
@@ -12,7 +12,7 @@ pub(crate) struct Region {
     /// The granules of the backing file that it is: the first, and how many. `None` where it is not mapped without the
     /// host.
     pub(crate) source: Option<(u32, u32)>,
-    /// Where it is mapped: offset of the seat's record, and in the memory. The former may be no seat's.
+    /// Where it is mapped: offset of the memory's record, and in the memory. The former may be no memory's.
     pub(crate) mapped: Option<(u32, u32)>,
 }
 
@@ -25,11 +25,11 @@ impl Ledger {
     /// What is written down about a region. `None` for a number that there is no record for.
     pub(crate) fn region(&self, number: u32) -> Option<Region> {
         let at = region_at(number)?;
-        let [source, granules, seat, offset] =
-            [REGION_SOURCE, REGION_GRANULES, REGION_SEAT, REGION_AT].map(|word| self.words.get(at + word));
+        let [source, granules, memory, offset] =
+            [REGION_SOURCE, REGION_GRANULES, REGION_MEMORY, REGION_AT].map(|word| self.words.get(at + word));
         Some(Region {
             source: (source != NO_SOURCE).then_some((source, granules)),
-            mapped: (seat != 0).then_some((seat, offset)),
+            mapped: (memory != 0).then_some((memory, offset)),
         })
     }
 
@@ -37,9 +37,9 @@ impl Ledger {
     pub(crate) fn set_region(&self, number: u32, region: &Region) {
         let Some(at) = region_at(number) else { return };
         let (source, granules) = region.source.unwrap_or((NO_SOURCE, 0));
-        let (seat, offset) = region.mapped.unwrap_or((0, 0));
+        let (memory, offset) = region.mapped.unwrap_or((0, 0));
         for (word, value) in
-            [(REGION_SOURCE, source), (REGION_GRANULES, granules), (REGION_SEAT, seat), (REGION_AT, offset)]
+            [(REGION_SOURCE, source), (REGION_GRANULES, granules), (REGION_MEMORY, memory), (REGION_AT, offset)]
         {
             self.words.set(at + word, value);
         }
@@ -52,31 +52,31 @@ impl Ledger {
         }
     }
 
-    /// Which view is current in a seat's memory: 0, or the number of one that the host has offered.
-    pub(crate) fn selector(&self, seat: SeatNumber) -> u32 {
-        self.words.get(seat.record() + SEAT_SELECTOR)
+    /// Which view is current in a memory's memory: 0, or the number of one that the host has offered.
+    pub(crate) fn selector(&self, memory: MemoryNumber) -> u32 {
+        self.words.get(memory.record() + MEMORY_SELECTOR)
     }
 
     /// Makes another view current, or the host's own choice. That may be another one than it was when it was current
     /// last, though the selector is the same: so a window that was refreshed with it is to be refreshed again.
-    pub(crate) fn select(&self, seat: SeatNumber, selector: u32) {
-        self.words.set(seat.record() + SEAT_SELECTOR, selector);
-        self.advance_version(seat);
+    pub(crate) fn select(&self, memory: MemoryNumber, selector: u32) {
+        self.words.set(memory.record() + MEMORY_SELECTOR, selector);
+        self.advance_version(memory);
     }
 
     /// Notes that a memory's base or size is another one.
-    pub(crate) fn advance_version(&self, seat: SeatNumber) {
-        self.words.advance(seat.record() + SEAT_VERSION);
+    pub(crate) fn advance_version(&self, memory: MemoryNumber) {
+        self.words.advance(memory.record() + MEMORY_VERSION);
     }
 
-    /// Voids what is cached of a seat's transitions.
-    pub(crate) fn advance_generation(&self, seat: SeatNumber) {
-        self.words.advance(seat.record() + SEAT_GENERATION);
+    /// Invalidates what is cached of a memory's transitions.
+    pub(crate) fn advance_generation(&self, memory: MemoryNumber) {
+        self.words.advance(memory.record() + MEMORY_GENERATION);
     }
 
-    /// The seat that the window of a component instance is to show, if it is one.
-    pub(crate) fn aim(&self, table: u32) -> Option<SeatNumber> {
-        SeatNumber::new(self.words.get(TABLES + TABLE * table + TABLE_AIM))
+    /// The memory that the window of a component instance is to show, if it is one.
+    pub(crate) fn aim(&self, table: u32) -> Option<MemoryNumber> {
+        MemoryNumber::new(self.words.get(TABLES + TABLE * table + TABLE_AIM))
     }
 }
 
@@ -84,25 +84,25 @@ fn region_at(number: u32) -> Option<u32> {
     (number < MAX_REGIONS).then(|| REGIONS + REGION * number)
 }
 
-/// The number of a seat: of a guest's memory, as trusted modules know it.
+/// The number of a memory: of a guest's memory, as trusted modules know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SeatNumber(u32);
+pub(crate) struct MemoryNumber(u32);
 
-impl SeatNumber {
+impl MemoryNumber {
     /// `None` for 0, which is nobody's, and for one that there is no record for.
     pub(crate) fn new(number: u32) -> Option<Self> {
-        (0 < number && number < MAX_SEATS).then_some(Self(number))
+        (0 < number && number < MAX_MEMORIES).then_some(Self(number))
     }
 
-    /// That of the seat with that index.
+    /// That of the memory with that index.
     pub(crate) fn of_index(index: usize) -> Option<Self> {
         Self::new(u32::try_from(index).ok()?.checked_add(1)?)
     }
 
     /// The one whose record is there.
     pub(crate) fn of_record(offset: u32) -> Option<Self> {
-        let number = offset.checked_sub(SEATS)?;
-        number.is_multiple_of(SEAT).then(|| Self::new(number / SEAT))?
+        let number = offset.checked_sub(MEMORIES)?;
+        number.is_multiple_of(MEMORY).then(|| Self::new(number / MEMORY))?
     }
 
     pub(crate) fn get(self) -> u32 {
@@ -115,7 +115,7 @@ impl SeatNumber {
 
     /// Where its record is in the ledger.
     pub(crate) fn record(self) -> u32 {
-        SEATS + SEAT * self.0
+        MEMORIES + MEMORY * self.0
     }
 }
 
@@ -125,17 +125,17 @@ mod tests {
     use crate::region::Backing;
 
     #[test]
-    fn seats_have_the_records_of_their_numbers() {
-        let numbers =
-            [0, 1, MAX_SEATS - 1, MAX_SEATS, u32::MAX].map(|number| SeatNumber::new(number).map(SeatNumber::get));
-        assert_eq!(numbers, [None, Some(1), Some(MAX_SEATS - 1), None, None]);
-        for index in [0, 1, MAX_SEATS as usize - 2] {
-            let seat = SeatNumber::of_index(index).unwrap();
-            assert_eq!((seat.index(), SeatNumber::of_record(seat.record())), (index, Some(seat)));
+    fn memories_have_the_records_of_their_numbers() {
+        let numbers = [0, 1, MAX_MEMORIES - 1, MAX_MEMORIES, u32::MAX]
+            .map(|number| MemoryNumber::new(number).map(MemoryNumber::get));
+        assert_eq!(numbers, [None, Some(1), Some(MAX_MEMORIES - 1), None, None]);
+        for index in [0, 1, MAX_MEMORIES as usize - 2] {
+            let memory = MemoryNumber::of_index(index).unwrap();
+            assert_eq!((memory.index(), MemoryNumber::of_record(memory.record())), (index, Some(memory)));
         }
-        assert_eq!(SeatNumber::of_index(MAX_SEATS as usize - 1), None);
-        for offset in [0, SEATS - SEAT, SEATS, SEATS + SEAT + 4, SEATS + SEAT * MAX_SEATS] {
-            assert_eq!(SeatNumber::of_record(offset), None, "at {offset:#x}");
+        assert_eq!(MemoryNumber::of_index(MAX_MEMORIES as usize - 1), None);
+        for offset in [0, MEMORIES - MEMORY, MEMORIES, MEMORIES + MEMORY + 4, MEMORIES + MEMORY * MAX_MEMORIES] {
+            assert_eq!(MemoryNumber::of_record(offset), None, "at {offset:#x}");
         }
     }
 
@@ -143,7 +143,7 @@ mod tests {
     fn a_region_is_read_as_it_was_written() {
         let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
         let all = [
-            Region { source: Some((3, 4)), mapped: Some((SEATS + SEAT, 0x2_0000)) },
+            Region { source: Some((3, 4)), mapped: Some((MEMORIES + MEMORY, 0x2_0000)) },
             Region { source: None, mapped: None },
             Region { source: Some((0, 1)), mapped: None },
         ];
@@ -159,13 +159,13 @@ mod tests {
     #[test]
     fn a_selector_that_the_host_sets_again_is_another_state() {
         let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
-        let seat = SeatNumber::new(1).unwrap();
-        let version = || ledger.words.get(seat.record() + SEAT_VERSION);
+        let memory = MemoryNumber::new(1).unwrap();
+        let version = || ledger.words.get(memory.record() + MEMORY_VERSION);
         let before = version();
-        ledger.select(seat, 0);
+        ledger.select(memory, 0);
         assert_ne!(version(), before);
         let before = version();
-        ledger.select(seat, 0);
+        ledger.select(memory, 0);
         assert_ne!(version(), before);
     }
 }

@@ -31,7 +31,7 @@ use super::role::{Directory, LedgerRole, SharedSelector, Window};
 use super::view::View;
 use super::{Mount, Strategy, Unmappable};
 use crate::GRANULE;
-use crate::ledger::{Ledger, SeatNumber};
+use crate::ledger::{Ledger, MemoryNumber};
 use crate::region::{Block, Charged};
 
 /// Where a memory's bytes are.
@@ -193,7 +193,7 @@ impl Memory {
         }
         self.base.store(view.base().as_ptr(), Ordering::Relaxed);
         if let Some(driven) = self.driven() {
-            driven.withhold();
+            driven.deselect();
             driven.advance_version();
         }
         Ok(())
@@ -206,9 +206,9 @@ impl Memory {
     }
 
     /// Has the ledger drive a memory that its context has adopted. `false` if it can't.
-    pub(super) fn drive(&self, ledger: &Arc<Ledger>, seat: SeatNumber) -> bool {
-        let role = self.role.get_or_init(|| LedgerRole::Guest(SharedSelector::new(Arc::clone(ledger), seat)));
-        matches!(role, LedgerRole::Guest(driven) if driven.is(ledger, seat))
+    pub(super) fn drive(&self, ledger: &Arc<Ledger>, number: MemoryNumber) -> bool {
+        let role = self.role.get_or_init(|| LedgerRole::Guest(SharedSelector::new(Arc::clone(ledger), number)));
+        matches!(role, LedgerRole::Guest(driven) if driven.is(ledger, number))
     }
 
     /// Makes the memory show the ledger. Only one that is fresh can: of one page, whose base may move, and nobody's.
@@ -237,7 +237,7 @@ impl Memory {
     }
 
     /// Makes what the ledger has made current the host's own choice, too. Returns the base.
-    pub(super) fn settle(&self) -> usize {
+    pub(super) fn take_in_selected(&self) -> usize {
         let shown = self.shown();
         self.base.store(shown, Ordering::Relaxed);
         shown.addr()

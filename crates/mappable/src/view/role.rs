@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::Memory;
-use crate::ledger::layout::MAX_SEATS;
-use crate::ledger::{Ledger, SeatNumber};
+use crate::ledger::layout::MAX_MEMORIES;
+use crate::ledger::{Ledger, MemoryNumber};
 
 /// What a memory is in a store that has a ledger. Once it has a role it keeps it.
 #[derive(Debug)]
@@ -34,20 +34,20 @@ const SLOTS: usize = 63;
 #[derive(Debug)]
 pub(super) struct SharedSelector {
     ledger: Arc<Ledger>,
-    seat: SeatNumber,
+    number: MemoryNumber,
     /// The bases of views that are kept and show the heap as far as they must: slot `n - 1` is what selector `n` makes
     /// current. A slot that is null stands for no view.
     slots: Box<[AtomicPtr<u8>; SLOTS]>,
 }
 
 impl SharedSelector {
-    pub(super) fn new(ledger: Arc<Ledger>, seat: SeatNumber) -> Self {
-        Self { ledger, seat, slots: Box::new([const { AtomicPtr::new(ptr::null_mut()) }; SLOTS]) }
+    pub(super) fn new(ledger: Arc<Ledger>, number: MemoryNumber) -> Self {
+        Self { ledger, number, slots: Box::new([const { AtomicPtr::new(ptr::null_mut()) }; SLOTS]) }
     }
 
     /// The base of the current view, or `own` if the selector names none.
     pub(super) fn base(&self, own: *mut u8) -> *mut u8 {
-        let slot = (self.ledger.selector(self.seat) as usize).checked_sub(1).and_then(|slot| self.slots.get(slot));
+        let slot = (self.ledger.selector(self.number) as usize).checked_sub(1).and_then(|slot| self.slots.get(slot));
         slot.map(|slot| slot.load(Ordering::Relaxed)).filter(|base| !base.is_null()).unwrap_or(own)
     }
 
@@ -58,12 +58,12 @@ impl SharedSelector {
             0
         });
         self.slots[slot].store(base, Ordering::Relaxed);
-        self.ledger.select(self.seat, slot as u32 + 1);
+        self.ledger.select(self.number, slot as u32 + 1);
     }
 
     /// Makes the host's own choice current.
-    pub(super) fn withhold(&self) {
-        self.ledger.select(self.seat, 0);
+    pub(super) fn deselect(&self) {
+        self.ledger.select(self.number, 0);
     }
 
     /// Offers the view at `base` no more. It is not current.
@@ -72,7 +72,7 @@ impl SharedSelector {
             self.slots[slot].store(ptr::null_mut(), Ordering::Relaxed);
             // A window may have been refreshed with it.
             self.advance_version();
-            self.void();
+            self.invalidate();
         }
     }
 
@@ -81,22 +81,22 @@ impl SharedSelector {
         for slot in self.slots.iter().filter(|slot| slot.load(Ordering::Relaxed) != base) {
             slot.store(ptr::null_mut(), Ordering::Relaxed);
         }
-        self.void();
+        self.invalidate();
     }
 
-    /// Voids what is cached of the ways from view to view.
-    pub(super) fn void(&self) {
-        self.ledger.advance_generation(self.seat);
+    /// Invalidates what is cached of the ways from view to view.
+    pub(super) fn invalidate(&self) {
+        self.ledger.advance_generation(self.number);
     }
 
     /// Notes that the memory's base or size is another one.
     pub(super) fn advance_version(&self) {
-        self.ledger.advance_version(self.seat);
+        self.ledger.advance_version(self.number);
     }
 
-    /// Whether the ledger drives this memory as that seat's.
-    pub(super) fn is(&self, ledger: &Arc<Ledger>, seat: SeatNumber) -> bool {
-        Arc::ptr_eq(&self.ledger, ledger) && self.seat == seat
+    /// Whether the ledger drives this memory as that number's.
+    pub(super) fn is(&self, ledger: &Arc<Ledger>, number: MemoryNumber) -> bool {
+        Arc::ptr_eq(&self.ledger, ledger) && self.number == number
     }
 
     fn find(&self, base: *mut u8) -> Option<usize> {
@@ -121,13 +121,13 @@ impl Window {
     }
 }
 
-/// The guests' memories of a store, by seat number. They stay for as long as a window could show them.
+/// The guests' memories of a store, by number number. They stay for as long as a window could show them.
 pub(crate) struct Directory {
     chunks: Box<[OnceLock<Chunk>; CHUNKS]>,
 }
 
 const IN_CHUNK: usize = 64;
-const CHUNKS: usize = (MAX_SEATS as usize).div_ceil(IN_CHUNK);
+const CHUNKS: usize = (MAX_MEMORIES as usize).div_ceil(IN_CHUNK);
 
 type Chunk = Box<[OnceLock<Arc<Memory>>; IN_CHUNK]>;
 
@@ -144,20 +144,20 @@ impl Default for Directory {
 }
 
 impl Directory {
-    pub(crate) fn insert(&self, seat: SeatNumber, memory: &Arc<Memory>) {
-        let (block, index) = place(seat);
+    pub(crate) fn insert(&self, number: MemoryNumber, memory: &Arc<Memory>) {
+        let (block, index) = place(number);
         let block = self.chunks[block].get_or_init(|| Box::new([const { OnceLock::new() }; IN_CHUNK]));
         block[index].get_or_init(|| Arc::clone(memory));
     }
 
-    fn get(&self, seat: SeatNumber) -> Option<&Arc<Memory>> {
-        let (block, index) = place(seat);
+    fn get(&self, number: MemoryNumber) -> Option<&Arc<Memory>> {
+        let (block, index) = place(number);
         self.chunks[block].get()?[index].get()
     }
 }
 
-/// A seat number is less than [`MAX_SEATS`].
-fn place(seat: SeatNumber) -> (usize, usize) {
-    let number = seat.get() as usize;
+/// A number number is less than [`MAX_MEMORIES`].
+fn place(number: MemoryNumber) -> (usize, usize) {
+    let number = number.get() as usize;
     (number / IN_CHUNK, number % IN_CHUNK)
 }

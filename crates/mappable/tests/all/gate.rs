@@ -106,7 +106,7 @@ on_every_baseline_setup! {
 #[test]
 fn what_the_host_offers_to_trusted_modules_is_no_components_to_import() {
     for name in ["mappable:memory/ledger@0.1.0", "mappable:memory/ledger@0.1.5"] {
-        let text = format!(r#"(component (import "{name}" (instance (export "settle" (func)))))"#);
+        let text = format!(r#"(component (import "{name}" (instance (export "free-bounce" (func)))))"#);
         assert!(
             matches!(refused(&text), RewriteError::Import(ImportError::LedgerInterface { import }) if import == name),
             "{name}"

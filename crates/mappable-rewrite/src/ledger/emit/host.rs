@@ -173,8 +173,8 @@ impl Writer {
         self.func("more", &[("table", U32)], None);
         self.func("drop", &[("region", U32), ("kind", U32)], None);
         self.func("fail", &[("table", U32), ("code", U32), ("first", U32), ("second", U32)], None);
-        self.func("seat", &[("memory", bytes)], Some(U32));
+        self.func("memory-number", &[("memory", bytes)], Some(U32));
         self.func("window", &[("table", U32), ("memory", bytes)], None);
-        self.func("settle", &[], None);
+        self.func("free-bounce", &[], None);
     }
 }

@@ -181,7 +181,7 @@ impl ComponentBody<'_> {
                 let memory = match name {
                     "join" => Some(self.ledger()?),
                     "window" => Some(self.window_memory()?),
-                    "seat" => Some(guest_memory(wrapped)?),
+                    "memory-number" => Some(guest_memory(wrapped)?),
                     _ => None,
                 };
                 Ok((ExportKind::Func, self.helper(name, memory)?))

@@ -6,21 +6,22 @@ use super::code::{Arg, Code, mem_arg};
 use super::walk::{Place, places, second_word};
 use crate::ledger::interface::Failure;
 use crate::ledger::layout::{
-    BOUNCE, BOUNCE_LEN, MAX_SEATS, PAGES, SEAT, SEAT_GENERATION, SEAT_SELECTOR, SEAT_VERSION, SEATS, SENDER, TABLE_AIM,
+    BOUNCE, BOUNCE_LEN, MAX_MEMORIES, MEMORIES, MEMORY, MEMORY_GENERATION, MEMORY_SELECTOR, MEMORY_VERSION, PAGES,
+    SENDER, TABLE_AIM,
 };
 use crate::ledger::signature::Value;
 
 /// After a longer list the bounce is given back. Pages that come anew cost more than the copies.
-const SETTLE_ABOVE: u32 = 16 << 20;
+const FREE_ABOVE: u32 = 16 << 20;
 /// Lists of 8 bytes up to this many are copied word by word.
 const SHORT: i32 = 32;
 /// No longer list is returned.
 const MAX_BOUNCE: u64 = (PAGES as u64) * 0x1_0000 - BOUNCE as u64;
 
-/// What a receiver knows of its caller: the locals with its memory's seat number, and where the seat's record lies.
+/// What a receiver knows of its caller: the locals with its memory's memory number, and where the memory's record lies.
 #[derive(Clone, Copy)]
 pub(super) struct Sender {
-    seat: u32,
+    memory: u32,
     record: u32,
 }
 
@@ -40,27 +41,27 @@ impl Code {
                 self.check_list(from, len, element, guest);
             }
         }
-        let ask = self.helper("seat", 2, 1);
+        let ask = self.helper("memory-number", 2, 1);
         let known = self.own_global();
-        let seat = self.local(ValType::I32);
-        self.code().global_get(known).local_tee(seat).i32_eqz().if_(BlockType::Empty);
-        self.code().i32_const(0).i32_const(0).call(ask).local_tee(seat).global_set(known).end();
+        let memory = self.local(ValType::I32);
+        self.code().global_get(known).local_tee(memory).i32_eqz().if_(BlockType::Empty);
+        self.code().i32_const(0).i32_const(0).call(ask).local_tee(memory).global_set(known).end();
         // Where the host moves memories all of them have one.
-        self.code().local_get(seat).i32_eqz();
+        self.code().local_get(memory).i32_eqz();
         self.fail_if(Failure::Bug, Arg::Const(7), Arg::Const(0));
-        self.set_word(SENDER, seat);
+        self.set_word(SENDER, memory);
     }
 
     /// To be asked before anything else is.
     pub(super) fn ask_sender(&mut self) -> Sender {
-        let [seat, record] = [self.local(ValType::I32), self.local(ValType::I32)];
+        let [memory, record] = [self.local(ValType::I32), self.local(ValType::I32)];
         self.word(SENDER);
-        self.code().local_tee(seat).i32_const(MAX_SEATS as i32).i32_ge_u();
-        self.code().local_get(seat).i32_eqz().i32_or();
-        self.fail_if(Failure::Bug, Arg::Const(8), Arg::Local(seat));
-        self.code().local_get(seat).i32_const(SEAT as i32).i32_mul().i32_const(SEATS as i32).i32_add();
+        self.code().local_tee(memory).i32_const(MAX_MEMORIES as i32).i32_ge_u();
+        self.code().local_get(memory).i32_eqz().i32_or();
+        self.fail_if(Failure::Bug, Arg::Const(8), Arg::Local(memory));
+        self.code().local_get(memory).i32_const(MEMORY as i32).i32_mul().i32_const(MEMORIES as i32).i32_add();
         self.code().local_set(record);
-        Sender { seat, record }
+        Sender { memory, record }
     }
 
     /// Copies each list among the fields from the sender's memory, and puts where it is now.
@@ -129,17 +130,20 @@ impl Code {
     /// Has the window show the sender's memory as it is now. It is aimed for as long as it is refreshed and no longer:
     /// when an access faults, the engine looks whose memory has the address, and stops the process if two have.
     fn aim(&mut self, sender: Sender) {
-        let [record, seat] = ["record", "shown-seat"].map(|name| self.table_global(name));
+        let [record, memory] = ["record", "shown-memory"].map(|name| self.table_global(name));
         // A selector means the same as before only in the same generation.
-        let shown =
-            [("shown-selector", SEAT_SELECTOR), ("shown-version", SEAT_VERSION), ("shown-generation", SEAT_GENERATION)]
-                .map(|(global, offset)| (self.table_global(global), offset));
+        let shown = [
+            ("shown-selector", MEMORY_SELECTOR),
+            ("shown-version", MEMORY_VERSION),
+            ("shown-generation", MEMORY_GENERATION),
+        ]
+        .map(|(global, offset)| (self.table_global(global), offset));
         let [selector, version, generation] = shown;
         let selector = (selector, self.local(ValType::I32));
         let counts = [version, generation].map(|shown| (shown, self.local(ValType::I64)));
         let [ledger, window] = [self.ledger(), self.window()];
         let mut code = self.code();
-        code.local_get(sender.seat).global_get(seat).i32_ne();
+        code.local_get(sender.memory).global_get(memory).i32_ne();
         let ((global, offset), now) = selector;
         code.local_get(sender.record).i32_load(mem_arg(ledger, offset, 2)).local_tee(now);
         code.global_get(global).i32_ne().i32_or();
@@ -148,12 +152,12 @@ impl Code {
             code.global_get(global).i64_ne().i32_or();
         }
         code.if_(BlockType::Empty);
-        code.global_get(record).local_get(sender.seat).i32_store(mem_arg(ledger, TABLE_AIM, 2));
+        code.global_get(record).local_get(sender.memory).i32_store(mem_arg(ledger, TABLE_AIM, 2));
         code.i32_const(0).memory_grow(window).i32_const(-1).i32_eq();
         self.fail_if(Failure::Refused, Arg::Const(0), Arg::Const(0));
         let mut code = self.code();
         code.global_get(record).i32_const(0).i32_store(mem_arg(ledger, TABLE_AIM, 2));
-        code.local_get(sender.seat).global_set(seat);
+        code.local_get(sender.memory).global_set(memory);
         for ((global, _), now) in [selector].into_iter().chain(counts) {
             code.local_get(now).global_set(global);
         }
@@ -212,8 +216,8 @@ impl Code {
         self.set(second_word(place), |code| {
             code.code().local_get(short).i32_const(element.size().max(1) as i32).i32_div_u();
         });
-        let settle = self.helper("settle", 0, 0);
-        self.code().local_get(short).i32_const(SETTLE_ABOVE as i32).i32_gt_u().if_(BlockType::Empty);
-        self.code().call(settle).end();
+        let free = self.helper("free-bounce", 0, 0);
+        self.code().local_get(short).i32_const(FREE_ABOVE as i32).i32_gt_u().if_(BlockType::Empty);
+        self.code().call(free).end();
     }
 }

@@ -48,7 +48,7 @@ pub(crate) enum Need {
     ContextGet(u32),
     ContextSet(u32),
     /// A lowered helper of the host interface; `join` is lowered with the ledger's memory, `window` with the window,
-    /// `seat` with the guest's.
+    /// `memory-number` with the guest's.
     Helper(&'static str),
     /// In a bridge's module, what a handle of ours goes through.
     Crossing(Builtin),

@@ -15,7 +15,7 @@
   ;; The entry that was lent last and is still lent: each lent entry names the one before it, the first one @NOBODY.
   (global $lent (export "lent") (mut i32) (i32.const @NOBODY))
   ;; What the window was last refreshed for.
-  (global $shown_seat (export "shown-seat") (mut i32) (i32.const 0))
+  (global $shown_memory (export "shown-memory") (mut i32) (i32.const 0))
   (global $shown_selector (export "shown-selector") (mut i32) (i32.const 0))
   (global $shown_version (export "shown-version") (mut i64) (i64.const 0))
   (global $shown_generation (export "shown-generation") (mut i64) (i64.const 0))
@@ -155,7 +155,7 @@
     (local.get $handle))
 
   ;; Out of the flight, into the table. What a hop does, too.
-  (func $land (export "claim") (param $tag i32) (result i32)
+  (func $claim (export "claim") (param $tag i32) (result i32)
     (local $record i32) (local $handle i32) (local $entry i32) (local $region i32)
     (local.set $region (call $next (local.get $tag)))
     (local.set $record (global.get $record))
@@ -174,7 +174,7 @@
 
   (func (export "claim-borrow") (param $kind i32) (result i32)
     (local $record i32) (local $handle i32) (local $entry i32)
-    (local.set $handle (call $land (i32.or (local.get $kind) (i32.const @BORROWED))))
+    (local.set $handle (call $claim (i32.or (local.get $kind) (i32.const @BORROWED))))
     (local.set $record (global.get $record))
     (local.set $entry
       (i32.add (i32.load offset=@TABLE_CHUNK (local.get $record)) (i32.shl (local.get $handle) (i32.const 3))))

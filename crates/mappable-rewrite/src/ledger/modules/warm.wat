@@ -10,10 +10,10 @@
   (import "" "fail" (func $fail (param i32 i32 i32)))
 
   ;; Where the record of the guest's memory lies, or 0: not known yet.
-  (global $seat (mut i32) (i32.const 0))
+  (global $memory-record (mut i32) (i32.const 0))
 
   (func (export "call") (param $handle i32) (param $at i32) (param $len i32) (param $ret i32)
-    (local $entry i32) (local $region i32) (local $source i32) (local $selector i32) (local $line i32)
+    (local $entry i32) (local $region i32) (local $source i32) (local $selector i32) (local $transition i32)
     (if (global.get $forbidden) (then (call $fail (i32.const @CannotLeave) (i32.const 0) (i32.const 0))))
     ;; What the engine would only see after the host has run: `refresh` says why that is too late.
     (if (i32.and (local.get $ret) (i32.const 3))
@@ -25,24 +25,24 @@
         (i32.add (i32.load $ledger offset=@TABLE_CHUNK (global.get $record)) (i32.shl (local.get $handle) (i32.const 3))))
       (br_if $slow (i32.ne (i32.load $ledger offset=@ENTRY_TAG (local.get $entry)) (i32.const @TAKEN)))
       (br_if $slow (i32.load $ledger (i32.const @LINGERING)))
-      (br_if $slow (i32.eqz (global.get $seat)))
-      (br_if $slow (i32.eqz (local.tee $selector (i32.load $ledger offset=@SEAT_SELECTOR (global.get $seat)))))
+      (br_if $slow (i32.eqz (global.get $memory-record)))
+      (br_if $slow (i32.eqz (local.tee $selector (i32.load $ledger offset=@MEMORY_SELECTOR (global.get $memory-record)))))
       (local.set $region
         (i32.add (i32.const @REGIONS)
           (i32.mul (i32.load $ledger offset=@ENTRY_REGION (local.get $entry)) (i32.const @REGION))))
       (local.set $source (i32.load $ledger offset=@REGION_SOURCE (local.get $region)))
       (br_if $slow (i32.eq (local.get $source) (i32.const @NO_SOURCE)))
 @ALLOWED
-      (local.set $line (call $line (local.get $selector) (local.get $source) (local.get $at)))
-      (br_if $slow (i32.ne (i32.load $ledger offset=@LINE_FROM (local.get $line)) (local.get $selector)))
-      (br_if $slow (i64.ne (i64.load $ledger offset=@LINE_GENERATION (local.get $line))
-        (i64.load $ledger offset=@SEAT_GENERATION (global.get $seat))))
-      (br_if $slow (i32.ne (i32.load $ledger offset=@LINE_SOURCE (local.get $line)) (local.get $source)))
-      (br_if $slow (i32.ne (i32.load $ledger offset=@LINE_GRANULES (local.get $line))
+      (local.set $transition (call $transition (local.get $selector) (local.get $source) (local.get $at)))
+      (br_if $slow (i32.ne (i32.load $ledger offset=@TRANSITION_FROM (local.get $transition)) (local.get $selector)))
+      (br_if $slow (i64.ne (i64.load $ledger offset=@TRANSITION_GENERATION (local.get $transition))
+        (i64.load $ledger offset=@MEMORY_GENERATION (global.get $memory-record))))
+      (br_if $slow (i32.ne (i32.load $ledger offset=@TRANSITION_SOURCE (local.get $transition)) (local.get $source)))
+      (br_if $slow (i32.ne (i32.load $ledger offset=@TRANSITION_GRANULES (local.get $transition))
         (i32.load $ledger offset=@REGION_GRANULES (local.get $region))))
-      (br_if $slow (i32.ne (i32.load $ledger offset=@LINE_AT (local.get $line)) (local.get $at)))
-      (br_if $slow (i32.ne (i32.load $ledger offset=@LINE_LEN (local.get $line)) @PLACED))
-      (br_if $slow (i32.eqz (local.tee $selector (i32.load $ledger offset=@LINE_TO (local.get $line)))))
+      (br_if $slow (i32.ne (i32.load $ledger offset=@TRANSITION_AT (local.get $transition)) (local.get $at)))
+      (br_if $slow (i32.ne (i32.load $ledger offset=@TRANSITION_LEN (local.get $transition)) @PLACED))
+      (br_if $slow (i32.eqz (local.tee $selector (i32.load $ledger offset=@TRANSITION_TO (local.get $transition)))))
 
       ;; The result, where the guest's memory still lies: as the engine puts it.
       (i32.store8 $guest (local.get $ret) (i32.const 0))
@@ -50,27 +50,27 @@
       (i32.store $ledger offset=@ENTRY_TAG (local.get $entry) (i32.const @GIVEN))
 @CHANGED
       ;; From here to the grow: no call, no loop.
-      (i32.store $ledger offset=@SEAT_SELECTOR (global.get $seat) (local.get $selector))
+      (i32.store $ledger offset=@MEMORY_SELECTOR (global.get $memory-record) (local.get $selector))
       (if (i32.eq (memory.grow $guest (i32.const 0)) (i32.const -1))
         (then (call $fail (i32.const @Refused) (i32.const 0) (i32.const 0))))
       (return))
     (call $cold (local.get $handle) (local.get $at) (local.get $len) (local.get $ret)))
 
   ;; Where the transition from that view is cached, if it is.
-  (func $line (param $selector i32) (param $source i32) (param $at i32) (result i32)
-    (i32.add (i32.add (global.get $seat) (i32.const @SEAT_LINES))
+  (func $transition (param $selector i32) (param $source i32) (param $at i32) (result i32)
+    (i32.add (i32.add (global.get $memory-record) (i32.const @MEMORY_TRANSITIONS))
       (i32.and
         (i32.shr_u
           (i32.mul
             (i32.add (i32.add (local.get $selector) (i32.shl (local.get $source) (i32.const 6)))
               (i32.shr_u (local.get $at) (i32.const 4)))
             (i32.const 0x9e3779b1))
-          (i32.const @LINE_SHIFT))
-        (i32.const @LINE_MASK))))
+          (i32.const @TRANSITION_SHIFT))
+        (i32.const @TRANSITION_MASK))))
 
   ;; By way of the host. Then the transition is kept, there and back.
   (func $cold (param $handle i32) (param $at i32) (param $len i32) (param $ret i32)
-    (local $region i32) (local $seat i32) (local $from i32) (local $generation i64) (local $placed i32) (local $to i32)
+    (local $region i32) (local $memory-record i32) (local $from i32) (local $generation i64) (local $placed i32) (local $to i32)
     (local $lingering i32) (local $entry i32)
     ;; The region, if the handle is good; if not, `slow` says so.
     (if (i32.lt_u (local.get $handle) (i32.load $ledger offset=@TABLE_USED (global.get $record)))
@@ -85,35 +85,35 @@
     ;; What is shown though it was dropped goes with any change: that leads from this view, but not back to it.
     (local.set $lingering (i32.load $ledger (i32.const @LINGERING)))
 @KNOWN
-    (if (local.get $seat)
+    (if (local.get $memory-record)
       (then
-        (local.set $from (i32.load $ledger offset=@SEAT_SELECTOR (local.get $seat)))
-        (local.set $generation (i64.load $ledger offset=@SEAT_GENERATION (local.get $seat)))))
+        (local.set $from (i32.load $ledger offset=@MEMORY_SELECTOR (local.get $memory-record)))
+        (local.set $generation (i64.load $ledger offset=@MEMORY_GENERATION (local.get $memory-record)))))
 
     (if (i32.eqz (call $slow (local.get $handle) (local.get $at) (local.get $len) (local.get $ret))) (then (return)))
 @LEARNT
-    (if (i32.eqz (local.get $seat)) (then (return)))
+    (if (i32.eqz (local.get $memory-record)) (then (return)))
     (if (i32.or (local.get $lingering) (i32.load $ledger (i32.const @LINGERING))) (then (return)))
-    (local.set $to (i32.load $ledger offset=@SEAT_SELECTOR (local.get $seat)))
+    (local.set $to (i32.load $ledger offset=@MEMORY_SELECTOR (local.get $memory-record)))
     (if (i32.eqz (local.get $from)) (then (return)))
     (if (i32.eqz (local.get $to)) (then (return)))
-    (if (i64.ne (local.get $generation) (i64.load $ledger offset=@SEAT_GENERATION (local.get $seat))) (then (return)))
+    (if (i64.ne (local.get $generation) (i64.load $ledger offset=@MEMORY_GENERATION (local.get $memory-record))) (then (return)))
     (if (i32.eq (i32.load $ledger offset=@REGION_SOURCE (local.get $region)) (i32.const @NO_SOURCE)) (then (return)))
     (call $keep (local.get $from) (local.get $to) (local.get $region) (local.get $at) @THERE)
     (call $keep (local.get $to) (local.get $from) (local.get $region) (local.get $at) @BACK))
 
   (func $keep (param $from i32) (param $to i32) (param $region i32) (param $at i32) (param $len i32)
-    (local $source i32) (local $line i32)
+    (local $source i32) (local $transition i32)
     (local.set $source (i32.load $ledger offset=@REGION_SOURCE (local.get $region)))
-    (local.set $line (call $line (local.get $from) (local.get $source) (local.get $at)))
-    (i32.store $ledger offset=@LINE_FROM (local.get $line) (local.get $from))
-    (i64.store $ledger offset=@LINE_GENERATION (local.get $line)
-      (i64.load $ledger offset=@SEAT_GENERATION (global.get $seat)))
-    (i32.store $ledger offset=@LINE_SOURCE (local.get $line) (local.get $source))
-    (i32.store $ledger offset=@LINE_GRANULES (local.get $line)
+    (local.set $transition (call $transition (local.get $from) (local.get $source) (local.get $at)))
+    (i32.store $ledger offset=@TRANSITION_FROM (local.get $transition) (local.get $from))
+    (i64.store $ledger offset=@TRANSITION_GENERATION (local.get $transition)
+      (i64.load $ledger offset=@MEMORY_GENERATION (global.get $memory-record)))
+    (i32.store $ledger offset=@TRANSITION_SOURCE (local.get $transition) (local.get $source))
+    (i32.store $ledger offset=@TRANSITION_GRANULES (local.get $transition)
       (i32.load $ledger offset=@REGION_GRANULES (local.get $region)))
-    (i32.store $ledger offset=@LINE_AT (local.get $line) (local.get $at))
-    (i32.store $ledger offset=@LINE_LEN (local.get $line) (local.get $len))
-    (i32.store $ledger offset=@LINE_TO (local.get $line) (local.get $to)))
+    (i32.store $ledger offset=@TRANSITION_AT (local.get $transition) (local.get $at))
+    (i32.store $ledger offset=@TRANSITION_LEN (local.get $transition) (local.get $len))
+    (i32.store $ledger offset=@TRANSITION_TO (local.get $transition) (local.get $to)))
 
 @SLOW)

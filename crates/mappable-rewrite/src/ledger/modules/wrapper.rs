@@ -98,7 +98,7 @@ pub(super) fn lower(name: &'static str, signature: &Signature, lists: bool) -> M
         code.walk(value, result, Way::Receive);
     }
     if shape.handles {
-        code.landed();
+        code.all_claimed();
     }
     if let (true, Some(Value::List(element))) = (shape.list_returned, &shape.result) {
         code.take_from_bounce(element, result);
@@ -125,7 +125,7 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
     }
     code.walk_fields(shape.fields(), shape.place(), Way::Receive);
     if shape.handles {
-        code.landed();
+        code.all_claimed();
     }
     if let Some(sender) = sender {
         code.receive_lists(shape.fields(), shape.place(), sender);
@@ -152,7 +152,7 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
         if value.has_handles() {
             code.check_nothing_in_flight();
             code.walk(value, result, Way::Send);
-            code.launch();
+            code.note_sent();
         }
         if let (true, Value::List(element)) = (shape.list_returned, value) {
             code.put_into_bounce(element, result);
@@ -172,12 +172,12 @@ impl Code {
             self.walk_fields(shape.fields(), shape.place(), Way::Send);
         }
         if handles || shape.lists_sent {
-            self.launch();
+            self.note_sent();
         }
     }
 
     /// What was sent is to be claimed, from the first on.
-    fn launch(&mut self) {
+    fn note_sent(&mut self) {
         self.set_word_const(FLIGHT_NEXT, 0);
         self.new_sequence();
     }
@@ -196,7 +196,7 @@ impl Code {
     }
 
     /// All that was sent must have been claimed.
-    fn landed(&mut self) {
+    fn all_claimed(&mut self) {
         let [next, len] = [self.local(ValType::I32), self.local(ValType::I32)];
         self.word(FLIGHT_NEXT);
         self.code().local_tee(next);

@@ -215,16 +215,16 @@ fn add_tables<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) -> 
 }
 
 fn add_memories<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
-    ledger.func_wrap("seat", |mut store: StoreContextMut<'_, T>, (memory,): (WasmList<u8>,)| {
+    ledger.func_wrap("memory-number", |mut store: StoreContextMut<'_, T>, (memory,): (WasmList<u8>,)| {
         let memory = list(&memory, &store);
-        Ok((store.data_mut().mappable().seat_number(memory)?,))
+        Ok((store.data_mut().mappable().memory_number(memory)?,))
     })?;
     ledger.func_wrap("window", |mut store: StoreContextMut<'_, T>, (table, memory): (u32, WasmList<u8>)| {
         let memory = list(&memory, &store);
         Ok(store.data_mut().mappable().show_window(table, memory)?)
     })?;
-    ledger.func_wrap("settle", |mut store: StoreContextMut<'_, T>, (): ()| {
-        Ok(store.data_mut().mappable().settle_ledger()?)
+    ledger.func_wrap("free-bounce", |mut store: StoreContextMut<'_, T>, (): ()| {
+        Ok(store.data_mut().mappable().free_bounce()?)
     })
 }
 

@@ -15,7 +15,7 @@ use super::entries::Entry;
 use super::error::{TrapReason, bug, misplaced};
 use super::operand::List;
 use crate::GRANULE;
-use crate::ledger::{self, Item, Kind, Ledger, SeatNumber, Tables};
+use crate::ledger::{self, Item, Kind, Ledger, MemoryNumber, Tables};
 use crate::region::Held;
 use crate::view::{Directory, Mount, Placement};
 
@@ -32,67 +32,67 @@ pub(super) type Operand = (Kind, bool);
 impl MappableCtx {
     /// Makes the memory that a list lies in the ledger, and a handle table for the component instance of that name.
     pub(super) fn join_ledger(&mut self, memory: List, name: &[u8]) -> Result<u32, TrapReason> {
-        let fresh = self.seats.fresh(memory.address).ok_or_else(|| bug("no fresh memory for the ledger"))?;
-        let books = match &mut self.books {
-            Some(books) => books,
+        let fresh = self.memories.fresh(memory.address).ok_or_else(|| bug("no fresh memory for the ledger"))?;
+        let store = match &mut self.store_ledger {
+            Some(store) => store,
             none => {
                 let ledger = Ledger::new(&self.backing).map_err(TrapReason::NoLedger)?;
                 ledger.set_mapped(self.mapped);
                 none.insert(StoreLedger { ledger, tables: Tables::default(), directory: Arc::default() })
             }
         };
-        if !fresh.join(&books.ledger) {
+        if !fresh.join(&store.ledger) {
             return Err(bug("no fresh memory for the ledger"));
         }
-        let number = books.tables.join(&books.ledger, name).ok_or(TrapReason::TooManyInstances)?;
+        let number = store.tables.join(&store.ledger, name).ok_or(TrapReason::TooManyInstances)?;
         self.publish_quota();
         Ok(number)
     }
 
     /// Doubles a handle table's room.
     pub(super) fn more_handles(&mut self, table: u32) -> Result<(), TrapReason> {
-        let books = self.books.as_mut().ok_or(TrapReason::AnotherContext)?;
-        if !books.tables.has(table) {
+        let store = self.store_ledger.as_mut().ok_or(TrapReason::AnotherContext)?;
+        if !store.tables.has(table) {
             return Err(bug("no such handle table"));
         }
-        let doubled = books.tables.double(&books.ledger, table);
-        doubled.ok_or_else(|| TrapReason::HandlesExhausted { instance: books.tables.instance(table) })
+        let doubled = store.tables.double(&store.ledger, table);
+        doubled.ok_or_else(|| TrapReason::HandlesExhausted { instance: store.tables.instance(table) })
     }
 
-    /// The seat number of the memory that a list lies in, or 0 if it is none of the runtime's.
-    pub(super) fn seat_number(&mut self, memory: List) -> Result<u32, TrapReason> {
-        let Some(spot) = self.seats.find_or_adopt(memory.address)? else { return Ok(0) };
-        self.drive(spot.seat).map(SeatNumber::get).ok_or(TrapReason::TooManyInstances)
+    /// The memory number of the memory that a list lies in, or 0 if it is none of the runtime's.
+    pub(super) fn memory_number(&mut self, memory: List) -> Result<u32, TrapReason> {
+        let Some(location) = self.memories.find_or_adopt(memory.address)? else { return Ok(0) };
+        self.drive(location.memory).map(MemoryNumber::get).ok_or(TrapReason::TooManyInstances)
     }
 
     /// Hands the memory that a list lies in over to the ledger, if it can be mapped into.
     pub(super) fn drive_at(&mut self, memory: List) -> Result<(), TrapReason> {
         if memory.len > 0
-            && let Some(spot) = self.seats.locate(memory.address)?
+            && let Some(location) = self.memories.locate(memory.address)?
         {
-            self.drive(spot.seat);
+            self.drive(location.memory);
         }
         Ok(())
     }
 
-    fn drive(&mut self, seat: MemoryId) -> Option<SeatNumber> {
-        let books = self.books.as_ref()?;
-        self.seats.drive(seat, &books.ledger, &books.directory)
+    fn drive(&mut self, memory: MemoryId) -> Option<MemoryNumber> {
+        let store = self.store_ledger.as_ref()?;
+        self.memories.drive(memory, &store.ledger, &store.directory)
     }
 
     /// Makes the memory that a list lies in the window of a component instance.
     pub(super) fn show_window(&mut self, table: u32, memory: List) -> Result<(), TrapReason> {
-        let books = self.books.as_ref().ok_or(TrapReason::AnotherContext)?;
-        let fresh = self.seats.fresh(memory.address);
-        let shown = books.tables.has(table)
-            && fresh.is_some_and(|fresh| fresh.become_window(&books.ledger, &books.directory, table));
+        let store = self.store_ledger.as_ref().ok_or(TrapReason::AnotherContext)?;
+        let fresh = self.memories.fresh(memory.address);
+        let shown = store.tables.has(table)
+            && fresh.is_some_and(|fresh| fresh.become_window(&store.ledger, &store.directory, table));
         if shown { Ok(()) } else { Err(bug("no fresh memory for a window")) }
     }
 
     /// Frees what lists that were returned have taken.
-    pub(super) fn settle_ledger(&mut self) -> Result<(), TrapReason> {
-        let books = self.books.as_ref().ok_or(TrapReason::AnotherContext)?;
-        if let Err(error) = books.ledger.settle() {
+    pub(super) fn free_bounce(&mut self) -> Result<(), TrapReason> {
+        let store = self.store_ledger.as_ref().ok_or(TrapReason::AnotherContext)?;
+        if let Err(error) = store.ledger.free_bounce() {
             tracing::debug!(%error, "what a returned list took was not freed");
         }
         Ok(())
@@ -100,9 +100,9 @@ impl MappableCtx {
 
     /// Takes out of flight the handles that a function takes. What they stand for is as the ledger says from here on.
     pub(super) fn claim<const N: usize>(&mut self, operands: [Operand; N]) -> Result<[u32; N], TrapReason> {
-        let books = self.books.as_ref().ok_or(TrapReason::AnotherContext)?;
-        let items = books.ledger.land::<N>().map_err(|error| {
-            tracing::error!(?error, "a flight did not land");
+        let store = self.store_ledger.as_ref().ok_or(TrapReason::AnotherContext)?;
+        let items = store.ledger.receive::<N>().map_err(|error| {
+            tracing::error!(?error, "a flight was not received");
             bug("another flight than a function of the host takes")
         })?;
         for (item, (kind, borrowed)) in items.iter().zip(operands) {
@@ -119,16 +119,16 @@ impl MappableCtx {
 
     /// Puts in flight the handles that a function gives, in the order of its type.
     pub(super) fn give<const N: usize>(&mut self, reps: [u32; N]) -> Result<(), TrapReason> {
-        let books = self.books.as_ref().ok_or(TrapReason::AnotherContext)?;
+        let store = self.store_ledger.as_ref().ok_or(TrapReason::AnotherContext)?;
         let mut items = [Item { region: 0, kind: Kind::Mappable, borrowed: false }; N];
         for (rep, item) in reps.into_iter().zip(&mut items) {
             let entry = self.entries.get_mut(rep).filter(|_| Ledger::has_region(rep as usize));
             let entry = entry.ok_or_else(|| misplaced(rep, "in the ledger"))?;
             entry.given = true;
-            books.ledger.set_region(rep, &record(entry));
+            store.ledger.set_region(rep, &record(entry));
             *item = Item { region: rep, kind: entry.kind(), borrowed: false };
         }
-        books.ledger.launch(&items);
+        store.ledger.send(&items);
         Ok(())
     }
 
@@ -148,8 +148,8 @@ impl MappableCtx {
 
     /// Notes how long the placement is that a region was mapped at.
     pub(super) fn note_placement(&self, rep: u32, at: List) {
-        if let Some(books) = &self.books {
-            books.ledger.set_placement(rep, u32::try_from(at.len).unwrap_or(0));
+        if let Some(store) = &self.store_ledger {
+            store.ledger.set_placement(rep, u32::try_from(at.len).unwrap_or(0));
         }
     }
 
@@ -167,7 +167,7 @@ impl MappableCtx {
     /// Takes in where an entry is mapped, if a guest has its handle.
     pub(super) fn sync(&mut self, rep: u32) -> Result<(), TrapReason> {
         let Some(entry) = self.entries.get_mut(rep).filter(|entry| entry.given) else { return Ok(()) };
-        let Some(known) = self.books.as_ref().and_then(|books| books.ledger.region(rep)) else { return Ok(()) };
+        let Some(known) = self.store_ledger.as_ref().and_then(|store| store.ledger.region(rep)) else { return Ok(()) };
         if known.source.is_none() {
             return Ok(());
         }
@@ -177,10 +177,10 @@ impl MappableCtx {
         entry.mapped = match known.mapped {
             None => None,
             Some((record, offset)) => {
-                let seat = SeatNumber::of_record(record).map(SeatNumber::index);
+                let memory = MemoryNumber::of_record(record).map(MemoryNumber::index);
                 let (offset, size) = (u64::from(offset), entry.held.size());
                 let mount = Placement::new(offset, size, size).map(|at| Mount::new(at, &entry.held)).ok();
-                let found = seat.zip(mount).filter(|(seat, mount)| self.seats.shows(*seat, mount));
+                let found = memory.zip(mount).filter(|(memory, mount)| self.memories.shows(*memory, mount));
                 Some(found.ok_or_else(|| misplaced(rep, "where the ledger says"))?)
             }
         };
@@ -189,55 +189,55 @@ impl MappableCtx {
 
     /// Whether an entry is mapped, as the ledger says if a guest has its handle.
     pub(super) fn is_mapped_now(&self, rep: u32, entry: &Entry) -> bool {
-        let known = self.books.as_ref().filter(|_| entry.given).and_then(|books| books.ledger.region(rep));
+        let known = self.store_ledger.as_ref().filter(|_| entry.given).and_then(|store| store.ledger.region(rep));
         known.filter(|known| known.source.is_some()).map_or(entry.mapped.is_some(), |known| known.mapped.is_some())
     }
 
     /// Whether one more region can have a number that the ledger has a record for, if there is one.
     pub(super) fn has_number(&self) -> bool {
-        self.books.is_none() || Ledger::has_region(self.entries.next_rep())
+        self.store_ledger.is_none() || Ledger::has_region(self.entries.next_rep())
     }
 
     /// How many entries are mapped.
     pub(super) fn mapped(&self) -> usize {
-        self.books.as_ref().map_or(self.mapped, |books| books.ledger.mapped())
+        self.store_ledger.as_ref().map_or(self.mapped, |store| store.ledger.mapped())
     }
 
     pub(super) fn set_mapped(&mut self, mapped: usize) {
-        match &self.books {
-            Some(books) => books.ledger.set_mapped(mapped),
+        match &self.store_ledger {
+            Some(store) => store.ledger.set_mapped(mapped),
             None => self.mapped = mapped,
         }
     }
 
     /// Tells trusted modules how many regions may be mapped. What lingers counts, too.
     pub(super) fn publish_quota(&self) {
-        if let Some(books) = &self.books {
-            books.ledger.set_max_mappings(self.limits.mappings.saturating_sub(self.seats.lingering()));
+        if let Some(store) = &self.store_ledger {
+            store.ledger.set_max_mappings(self.limits.mappings.saturating_sub(self.memories.lingering()));
         }
     }
 
     /// Forgets what the ledger says about a region that is no guest's any more.
     pub(super) fn forget_record(&self, rep: u32) {
-        if let Some(books) = &self.books {
-            books.ledger.set_region(rep, &ledger::Region { source: None, mapped: None });
+        if let Some(store) = &self.store_ledger {
+            store.ledger.set_region(rep, &ledger::Region { source: None, mapped: None });
         }
     }
 
     /// Why a trusted module has its caller trap.
     pub(super) fn failure(&self, table: u32, code: u32, first: u32, second: u32) -> TrapReason {
-        let Some(books) = &self.books else { return TrapReason::AnotherContext };
-        let found = || books.tables.kind_of(&books.ledger, table, first);
-        failure::reason(books.tables.instance(table), code, first, second, found)
+        let Some(store) = &self.store_ledger else { return TrapReason::AnotherContext };
+        let found = || store.tables.kind_of(&store.ledger, table, first);
+        failure::reason(store.tables.instance(table), code, first, second, found)
     }
 }
 
 /// What trusted modules are told of a region.
 fn record(entry: &Entry) -> ledger::Region {
-    let Some((seat, mount)) = entry.mapped else {
+    let Some((memory, mount)) = entry.mapped else {
         return ledger::Region { source: source(&entry.held), mapped: None };
     };
-    let place = SeatNumber::of_index(seat).map(SeatNumber::record).zip(u32::try_from(mount.offset()).ok());
+    let place = MemoryNumber::of_index(memory).map(MemoryNumber::record).zip(u32::try_from(mount.offset()).ok());
     // Where it can't be written down, the host alone knows.
     ledger::Region { source: source(&entry.held).filter(|_| place.is_some()), mapped: place }
 }

@@ -219,8 +219,8 @@ fn frozen_regions_are_always_the_hosts() {
         for round in 0..3 {
             assert_eq!(world.call(A, "frozen-map", &[frozen, 4 * G, G]), 0);
             assert_eq!(world.call(A, "peek", &[4 * G]), 9);
-            let seat = layout::SEATS + layout::SEAT * world.call(A, "seat", &[]);
-            assert_eq!(world.word(seat + layout::SEAT_SELECTOR), 0);
+            let memory = layout::MEMORIES + layout::MEMORY * world.call(A, "memory-number", &[]);
+            assert_eq!(world.word(memory + layout::MEMORY_SELECTOR), 0);
             assert_eq!(world.visit(A, other, 5 * G, round + 1), round);
             assert_eq!(world.call(A, "frozen-unmap", &[frozen, 4 * G]), 0);
             assert_eq!(world.call(A, "peek", &[4 * G]), 0);
@@ -249,15 +249,15 @@ fn parts_are_regions_of_their_own() {
 #[test]
 fn a_window_shows_the_guest_that_it_is_aimed_at() {
     let mut world = World::new(MappingMode::Auto, "16");
-    let [a, b] = [A, B].map(|who| world.call(who, "seat", &[]));
+    let [a, b] = [A, B].map(|who| world.call(who, "memory-number", &[]));
     assert!(a != 0 && b != 0 && a != b);
-    assert_eq!(world.call(B, "seat", &[]), b);
+    assert_eq!(world.call(B, "memory-number", &[]), b);
     world.call(A, "poke", &[15 * G, 3]);
     world.call(B, "poke", &[15 * G, 4]);
     // Its own page, until then.
     assert_eq!(world.call(A, "aim", &[0]), 1);
     assert_eq!(
-        [a, b, a].map(|seat| (world.call(A, "aim", &[seat]), world.call(A, "peek-window", &[15 * G]))),
+        [a, b, a].map(|memory| (world.call(A, "aim", &[memory]), world.call(A, "peek-window", &[15 * G]))),
         [(16, 3), (16, 4), (16, 3)]
     );
     // It follows a warm map, and growth, when it is refreshed.
@@ -278,17 +278,18 @@ fn a_window_shows_the_guest_that_it_is_aimed_at() {
 #[test]
 fn a_window_aimed_at_nobody_shows_itself() {
     let mut world = World::new(MappingMode::Auto, "16");
-    let sizes = [layout::MAX_SEATS - 1, layout::MAX_SEATS, u32::MAX].map(|seat| world.call(A, "aim", &[seat]));
+    let sizes =
+        [layout::MAX_MEMORIES - 1, layout::MAX_MEMORIES, u32::MAX].map(|memory| world.call(A, "aim", &[memory]));
     assert_eq!(sizes, [1; 3]);
 }
 
 #[test]
 fn a_selector_of_no_view_changes_nothing() {
     let mut world = World::new(MappingMode::Auto, "16");
-    let seat = layout::SEATS + layout::SEAT * world.call(A, "seat", &[]);
+    let memory = layout::MEMORIES + layout::MEMORY * world.call(A, "memory-number", &[]);
     world.call(A, "poke", &[0, 5]);
     for selector in [1, 63, 64, u32::MAX] {
-        world.call(A, "set-word", &[seat + layout::SEAT_SELECTOR, selector]);
+        world.call(A, "set-word", &[memory + layout::MEMORY_SELECTOR, selector]);
         assert_eq!((world.call(A, "grow", &[0]), world.call(A, "peek", &[0])), (16, 5));
     }
 }
@@ -298,8 +299,8 @@ fn what_the_ledger_contradicts_is_our_bug() {
     let item = |kind: Kind| kind as u32 | layout::BORROWED;
     for (word, value) in [
         // Mapped nowhere, in nobody's memory, and where it is not.
-        (layout::REGION_SEAT, 4),
-        (layout::REGION_SEAT, layout::SEATS + layout::SEAT * 9),
+        (layout::REGION_MEMORY, 4),
+        (layout::REGION_MEMORY, layout::MEMORIES + layout::MEMORY * 9),
         (layout::REGION_AT, 5 * G),
         (layout::REGION_AT, 5),
         (layout::REGION_SOURCE, 1 << 20),
@@ -374,7 +375,7 @@ fn without_its_context_nothing_is_mapped_warm() {
 fn a_guest_that_nothing_can_be_mapped_into_is_told_so() {
     let mut world = World::new(MappingMode::Off, "16");
     let region = world.call(A, "allocate", &[1]);
-    assert_ne!(world.call(A, "seat", &[]), 0);
+    assert_ne!(world.call(A, "memory-number", &[]), 0);
     let unmappable = 5;
     assert_eq!(world.call(A, "map", &[region, 4 * G, G]), unmappable);
     assert_eq!(world.call(A, "size", &[region]), 1);

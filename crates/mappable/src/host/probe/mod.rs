@@ -144,25 +144,25 @@ fn map(
     let mut region = Mappable::allocate(backing, GRANULE).map_err(wasmtime::Error::new)?;
     region.bytes_mut().map_err(wasmtime::Error::new)?[0] = 9;
     let mut held = Held::Mappable(region);
-    let mut seat = MappedMemory::adopt(memory, driving).ok_or(ProbeError::ForeignMemory)?;
+    let mut memory = MappedMemory::adopt(memory, driving).ok_or(ProbeError::ForeignMemory)?;
     let placement = Placement::new(GRANULE, GRANULE, GRANULE).map_err(|_| ProbeError::StaleBase)?;
 
     guest.expect(at, 7)?;
     guest.expect_traps()?;
     let mount = Mount::new(placement, &held);
-    seat.mount(&mount, &mut held, driving).map_err(failed)?;
+    memory.mount(&mount, &mut held, driving).map_err(failed)?;
     guest.refresh()?;
     guest.expect(at, 9)?;
     guest.expect(0, 0)?;
     guest.expect_traps()?;
-    seat.unmount(&mount, &mut held, driving).map_err(failed)?;
+    memory.unmount(&mount, &mut held, driving).map_err(failed)?;
     guest.refresh()?;
     guest.expect(at, 7)?;
 
     let Held::Mappable(region) = held else { return Err(ProbeError::StaleBase) };
     let mut held = Held::Frozen(FrozenRegion::new(region));
     let mount = Mount::new(placement, &held);
-    seat.mount(&mount, &mut held, driving).map_err(failed)?;
+    memory.mount(&mount, &mut held, driving).map_err(failed)?;
     guest.refresh()?;
     guest.expect(at, 9)?;
     let stores_trap = match guest.store(at, 5) {
@@ -170,7 +170,7 @@ fn map(
         Err(ProbeError::Failed(error)) if error.downcast_ref::<Trap>() == Some(&Trap::MemoryOutOfBounds) => true,
         Err(error) => return Err(error),
     };
-    seat.unmount(&mount, &mut held, driving).map_err(failed)?;
+    memory.unmount(&mount, &mut held, driving).map_err(failed)?;
     guest.refresh()?;
     guest.expect(at, 7)?;
     let mut byte = [0];

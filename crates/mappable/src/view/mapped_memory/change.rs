@@ -47,7 +47,7 @@ impl MappedMemory {
             Some(done) => done,
             None => self.change_cold(*mount, comes, held, driving),
         };
-        self.is_stopped |= matches!(done, Err(MountError::Broken(_)));
+        self.is_poisoned |= matches!(done, Err(MountError::Broken(_)));
         self.offer();
         done
     }
@@ -57,7 +57,7 @@ impl MappedMemory {
     #[inline]
     fn step(&mut self, mount: &Mount, comes: bool) -> Option<Result<(), MountError>> {
         let is_clear = || self.swapped.mounts().overlapping(mount.range()).next().is_none();
-        if !self.is_settled() || !(self.swapped.mounts().is_empty() || is_clear()) {
+        if !self.has_nothing_pending() || !(self.swapped.mounts().is_empty() || is_clear()) {
             return None;
         }
         let views = self.views.as_mut()?;
@@ -78,7 +78,7 @@ impl MappedMemory {
             return Err(MountError::Overlaps);
         }
         let strategy = self.strategy.map_err(|_| MountError::Unmappable)?;
-        if self.is_stopped {
+        if self.is_poisoned {
             return Err(MountError::Broken(io::Error::other("an earlier change was not completed")));
         }
         // That we are called shows that the refresh after the last change has run. (What trusted modules change they
@@ -179,7 +179,7 @@ fn build_if_worthwhile(
         && (views.is_full() || since.is_some())
     {
         // Which views are used is to be seen, or one that is would have to go: so each goes by way of the host once.
-        driven.void();
+        driven.invalidate();
     }
     if views.needs_spare()
         && let Some(view) = build(views, memory, wanted, u64::MAX, driving)
@@ -202,7 +202,7 @@ fn show_in_passing(views: &mut Views, memory: &Memory, hide: &[Mount], comes: Op
         Err(_) => views.emptied(),
     }
     if let Some(driven) = memory.driven().filter(|_| !views.has_spare()) {
-        driven.void();
+        driven.invalidate();
     }
     done?;
     if is_current { Ok(()) } else { switch(views, memory, spare) }

@@ -17,7 +17,7 @@ use super::role::SharedSelector;
 use super::swapped_bytes::SwappedBytes;
 use super::views::Views;
 use super::{Allowance, Memories, Memory, Mount, Strategy, Unmappable};
-use crate::ledger::{Ledger, SeatNumber};
+use crate::ledger::{Ledger, MemoryNumber};
 use crate::region::{Charged, Held};
 
 /// Why a region was not mapped or unmapped. Nothing has changed, save for `Broken`.
@@ -94,7 +94,7 @@ pub(crate) struct MappedMemory {
     retired: Vec<Charged>,
     /// Whether nothing is changed any more: compiled code was left with the base of a view that is not the current one, or
     /// a change failed half way.
-    is_stopped: bool,
+    is_poisoned: bool,
 }
 
 impl MappedMemory {
@@ -112,7 +112,7 @@ impl MappedMemory {
             swapped: SwappedBytes::default(),
             lingering: Mounts::default(),
             retired: vec![],
-            is_stopped: false,
+            is_poisoned: false,
         })
     }
 
@@ -133,8 +133,8 @@ impl MappedMemory {
     }
 
     /// Hands the memory over to a ledger. Returns whether that was possible.
-    pub(crate) fn drive(&self, ledger: &Arc<Ledger>, seat: SeatNumber) -> bool {
-        self.memory.drive(ledger, seat)
+    pub(crate) fn drive(&self, ledger: &Arc<Ledger>, number: MemoryNumber) -> bool {
+        self.memory.drive(ledger, number)
     }
 
     /// Whether the memory shows these bytes there.
@@ -150,7 +150,7 @@ impl MappedMemory {
 
     fn sync_driven(&mut self) -> Result<(), MountError> {
         let Some(views) = &mut self.views else { return Ok(()) };
-        let base = self.memory.settle();
+        let base = self.memory.take_in_selected();
         if views.current_view().base().addr().get() != base {
             let id = views.at(base).ok_or(MountError::Unknown)?;
             leave(views, id);
@@ -161,12 +161,12 @@ impl MappedMemory {
 
     /// Whether with the next change nothing is to be done but that.
     #[inline]
-    fn is_settled(&self) -> bool {
-        self.lingering.is_empty() && self.retired.is_empty() && !self.is_stopped
+    fn has_nothing_pending(&self) -> bool {
+        self.lingering.is_empty() && self.retired.is_empty() && !self.is_poisoned
     }
 
     /// Offers the current view, if it is one that can be left and come back to without the host: not the spare one, which
-    /// would void what is known of the others each time that it changes.
+    /// would invalidate what is known of the others each time that it changes.
     #[inline]
     fn offer(&self) {
         if let Some(driven) = self.memory.driven() {
@@ -175,24 +175,25 @@ impl MappedMemory {
     }
 
     fn offer_to(&self, driven: &SharedSelector) {
-        let settled = self.is_settled() && self.swapped.mounts().is_empty() && self.strategy == Ok(Strategy::Swap);
+        let offered =
+            self.has_nothing_pending() && self.swapped.mounts().is_empty() && self.strategy == Ok(Strategy::Swap);
         match &self.views {
             Some(views)
-                if settled
+                if offered
                     && !(views.has_spare() && views.is_current(views.spare()))
                     && views.mounts().are_writable() =>
             {
                 driven.offer(views.current_view().base().as_ptr());
             }
-            _ => driven.withhold(),
+            _ => driven.deselect(),
         }
     }
 
     /// Offers no view any more.
-    fn withhold(&self) {
+    fn deselect(&self) {
         if let Some(driven) = self.memory.driven() {
-            self.memory.settle();
-            driven.withhold();
+            self.memory.take_in_selected();
+            driven.deselect();
         }
     }
 
@@ -211,7 +212,7 @@ impl MappedMemory {
     /// Takes over a region whose mapping was dropped: nothing is changed here, for no refresh would follow.
     pub(crate) fn linger(&mut self, mount: Mount, region: Charged) {
         // The next change is the host's, so that it goes with that.
-        self.withhold();
+        self.deselect();
         self.lingering.insert(mount, region);
     }
 
@@ -224,14 +225,14 @@ impl MappedMemory {
     /// Leaves all regions that are still shown, and `mapped`, to the memory, for as long as it can be looked at.
     /// Trusted modules change nothing any more.
     pub(crate) fn abandon(&mut self, mapped: impl IntoIterator<Item = Charged>) {
-        self.withhold();
+        self.deselect();
         self.memory.keep(self.lingering.drain().chain(self.retired.drain(..)).chain(mapped));
     }
 
     /// Compiled code has not taken the last change in, and goes on. Whatever it could see stays with the memory, and
     /// nothing is changed any more.
-    pub(crate) fn strand(&mut self, region: Charged) {
-        self.is_stopped = true;
+    pub(crate) fn poison(&mut self, region: Charged) {
+        self.is_poisoned = true;
         self.abandon([region]);
     }
 

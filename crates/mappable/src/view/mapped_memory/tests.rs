@@ -40,7 +40,7 @@ impl Scene {
         let driving = DriverConfig { memories, remap_only, views_per_memory: 128, views: Allowance::new(4_096) };
         let memory = MappedMemory::adopt(memory, &driving).unwrap();
         if matches!(way, Way::Driven) {
-            assert!(memory.drive(&Ledger::new(&backing).unwrap(), SeatNumber::of_index(0).unwrap()));
+            assert!(memory.drive(&Ledger::new(&backing).unwrap(), MemoryNumber::of_index(0).unwrap()));
         }
         Self { backing, driving, memory, account: Account::default() }
     }

@@ -152,7 +152,7 @@ proptest! {
             let known = cache.views.showing(&wanted).is_some();
             cache.show(wanted.clone(), comes);
             if known && from != cache.views.current {
-                // As the seat does: back and there again.
+                // As the memory does: back and there again.
                 let to = std::mem::replace(&mut cache.views.current, from);
                 cache.views.link(all[n], to);
                 cache.views.current = to;

@@ -383,8 +383,8 @@ impl<'a, 't> Core<'a, 't> {
         let right = match (name, options.memory) {
             (JOIN, Some(memory)) => self.is_export(memory, self.ledger_memory, MEMORY),
             (WINDOW, Some(memory)) => self.is_export(memory, self.window_memory, MEMORY),
-            (SEAT, Some(memory)) => is_guests(memory),
-            (JOIN | WINDOW | SEAT, None) => false,
+            (MEMORY_NUMBER, Some(memory)) => is_guests(memory),
+            (JOIN | WINDOW | MEMORY_NUMBER, None) => false,
             (name, memory) if HELPERS.contains(&name) => memory.is_none(),
             (name, memory)
                 if Builtin::ALL.iter().chain(&Builtin::CROSSINGS).any(|builtin| builtin.ledger_name() == name) =>
@@ -458,4 +458,4 @@ fn may_always_be_called(builtin: &CanonicalFunction) -> bool {
 
 const JOIN: &str = "join";
 const WINDOW: &str = "window";
-const SEAT: &str = "seat";
+const MEMORY_NUMBER: &str = "memory-number";

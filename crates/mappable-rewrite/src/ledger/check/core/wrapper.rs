@@ -2,7 +2,7 @@
 
 use wasmparser::{ExternalKind, InstantiationArg};
 
-use super::{Checked, Core, CoreInstance, Entity, Item, Options, SEAT, at};
+use super::{Checked, Core, CoreInstance, Entity, Item, MEMORY_NUMBER, Options, at};
 use crate::ledger::check::{Role, TrustedModule};
 use crate::ledger::modules::{MEMORY, Need, SLOTS};
 use crate::ledger::unsound::{Private, Unsound};
@@ -80,9 +80,10 @@ impl<'a, 't> Core<'a, 't> {
                 }
                 Need::Helper(name) => match (entity, self.item(entity)) {
                     (Entity::Canon(canon), Item::Host(host)) if host == name => {
-                        // The guest's memory that `seat` is asked about is that of all else.
+                        // The guest's memory that `memory-number` is asked about is that of all else.
                         let memory = at(&self.canons, canon).and_then(|canon| canon.options.memory);
-                        name != SEAT || memory.is_some_and(|memory| *options.memory.get_or_insert(memory) == memory)
+                        name != MEMORY_NUMBER
+                            || memory.is_some_and(|memory| *options.memory.get_or_insert(memory) == memory)
                     }
                     _ => false,
                 },

@@ -66,14 +66,14 @@ fn stand_ins(modules: &HashMap<String, &[u8]>) -> Trusted {
     let take = ("take", Table("take"));
     let ledger = ("ledger", Ledger);
     let guest = ("guest", GuestMemory);
-    let seat = ("seat", Helper("seat"));
+    let memory = ("memory-number", Helper("memory-number"));
     let realloc = ("realloc", Realloc);
     let callee = ("callee", Callee);
     insert("size", Role::Builtin(Builtin::MappableSize), &[callee, ledger, take]);
     // Of which there is no instance.
     insert("frozen-size", Role::Builtin(Builtin::FrozenSize), &[callee, ledger]);
-    insert("write", Role::Builtin(Builtin::MappableWrite), &[callee, ledger, guest, take, seat]);
-    insert("lower", Role::Lower, &[callee, guest, realloc, ledger, take, seat]);
+    insert("write", Role::Builtin(Builtin::MappableWrite), &[callee, ledger, guest, take, memory]);
+    insert("lower", Role::Lower, &[callee, guest, realloc, ledger, take, memory]);
     insert("lift", Role::Lift, &[callee, guest, realloc, ledger, ("window", Window), ("put", Table("put"))]);
     trusted
 }

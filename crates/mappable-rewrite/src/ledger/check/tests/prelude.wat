@@ -1,7 +1,7 @@
     (import "mappable:k0/ledger@0.1.0" (instance $ledger
       (export "join" (func (param "memory" (list u8)) (param "name" (list u8)) (result u32)))
       (export "more" (func (param "table" u32)))
-      (export "seat" (func (param "memory" (list u8)) (result u32)))
+      (export "memory-number" (func (param "memory" (list u8)) (result u32)))
       (export "window" (func (param "table" u32) (param "memory" (list u8))))
       (export "mappable-size" (func (param "self" u32) (result u64)))
       (export "frozen-size" (func (param "self" u32) (result u64)))
@@ -38,5 +38,5 @@
       (export "callee" (func $libc "realloc"))
       (export "forbidden" (global $table "forbidden"))))))
     (alias core export $guard "call" (core func $realloc))
-    (alias export $ledger "seat" (func $seat))
-    (core func $seat' (canon lower (func $seat) (memory $memory)))
+    (alias export $ledger "memory-number" (func $memory-number))
+    (core func $memory-number' (canon lower (func $memory-number) (memory $memory)))

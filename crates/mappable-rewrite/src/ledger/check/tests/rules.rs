@@ -184,7 +184,7 @@ fn a_function_of_the_ledger_lowered_in_another_way_is_found() {
     finds! {
         Unsound::LedgerOptions(_) => [("(canon lower (func $join) (memory $ledger-memory-b))", "(canon lower (func $join) (memory $memory))")],
         Unsound::LedgerOptions(_) => [("(canon lower (func $window) (memory $window-memory-b))", "(canon lower (func $window) (memory $ledger-memory-b))")],
-        Unsound::LedgerOptions(_) => [("(canon lower (func $seat) (memory $memory))", "(canon lower (func $seat) (memory $window-memory-b))")],
+        Unsound::LedgerOptions(_) => [("(canon lower (func $memory-number) (memory $memory))", "(canon lower (func $memory-number) (memory $window-memory-b))")],
         Unsound::LedgerOptions(_) => [("(canon lower (func $write) (memory $memory))", "(canon lower (func $write) (memory $ledger-memory-b))")],
         Unsound::LedgerOptions(_) => [("(canon lower (func $more))", "(canon lower (func $more) (memory $memory))")],
     }
@@ -427,7 +427,7 @@ fn a_wrapper_given_something_else_is_found() {
         Unsound::WrongArgument { field: "callee", .. } => [("(alias export $ledger \"mappable-size\" (func $size))", "(alias export $ledger \"frozen-size\" (func $size))")],
         Unsound::WrongArgument { field: "callee", .. } => [("(export \"callee\" (func $size'))", "(export \"callee\" (func $size-not'))"), ("(core func $size' ", "(import \"s\" (func $s (param \"self\" u32) (result u64))) (core func $size-not' (canon lower (func $s))) (core func $size' "), ("(with \"types\" (instance $types))", "(with \"types\" (instance $types)) (with \"s\" (func $s))"), ("  (component $b", "  (import \"s\" (func $s (param \"self\" u32) (result u64)))\n  (component $b")],
         // A guest's function behind the wrapper that stands in front of lowers.
-        Unsound::WrongArgument { field: "callee", .. } => [("(export \"callee\" (func $take'))", "(export \"callee\" (func $lower0 \"call\"))"), ("(core instance $lower (instantiate", "(core func $take2 (canon lower (func $take) (memory $memory) (realloc $realloc))) (core instance $lower0 (instantiate $lower-module (with \"\" (instance (export \"callee\" (func $take2)) (export \"guest\" (memory $memory)) (export \"realloc\" (func $realloc)) (export \"ledger\" (memory $ledger-memory-a)) (export \"take\" (func $take-a)) (export \"seat\" (func $seat')))))) (core instance $lower (instantiate")],
+        Unsound::WrongArgument { field: "callee", .. } => [("(export \"callee\" (func $take'))", "(export \"callee\" (func $lower0 \"call\"))"), ("(core instance $lower (instantiate", "(core func $take2 (canon lower (func $take) (memory $memory) (realloc $realloc))) (core instance $lower0 (instantiate $lower-module (with \"\" (instance (export \"callee\" (func $take2)) (export \"guest\" (memory $memory)) (export \"realloc\" (func $realloc)) (export \"ledger\" (memory $ledger-memory-a)) (export \"take\" (func $take-a)) (export \"memory-number\" (func $memory-number')))))) (core instance $lower (instantiate")],
         // Memories swapped.
         Unsound::WrongArgument { .. } => [("(export \"guest\" (memory $memory))", "(export \"guest\" (memory $ledger-memory-b))"), ("(export \"ledger\" (memory $ledger-memory-b))\n      (export \"guest\"", "(export \"ledger\" (memory $memory))\n      (export \"guest\"")],
         Unsound::WrongArgument { field: "ledger", .. } => [("(export \"ledger\" (memory $ledger-memory-b))\n      (export \"take\"", "(export \"ledger\" (memory $memory))\n      (export \"take\"")],
@@ -441,8 +441,8 @@ fn another_guests_memory_than_the_canonical_functions_is_found() {
         Unsound::OtherOptions(_) | Unsound::WrongArgument { .. } => [("(export \"guest\" (memory $memory))", "(export \"guest\" (memory $libc \"second\"))")],
         Unsound::OtherOptions(_) => [("(export \"guest\" (memory $memory))\n      (export \"realloc\" (func $realloc))", "(export \"guest\" (memory $libc \"second\"))\n      (export \"realloc\" (func $realloc))")],
         Unsound::OtherOptions(_) => [("(export \"guest\" (memory $memory))\n      (export \"realloc\" (func $realloc))", "(export \"guest\" (memory $memory))\n      (export \"realloc\" (func $libc \"again\"))")],
-        // `seat` asks about another memory than the wrapper is for.
-        Unsound::WrongArgument { field: "seat", .. } => [("(canon lower (func $seat) (memory $memory))", "(canon lower (func $seat) (memory $libc \"second\"))")],
+        // `memory-number` asks about another memory than the wrapper is for.
+        Unsound::WrongArgument { field: "memory-number", .. } => [("(canon lower (func $memory-number) (memory $memory))", "(canon lower (func $memory-number) (memory $libc \"second\"))")],
     }
 }
 
@@ -455,7 +455,7 @@ fn too_few_too_many_and_wrong_arguments_are_found() {
         Unsound::WrongArgument { field: "take", .. } => [("(export \"take\" (func $take-b))", "(export \"take\" (func $put-b))")],
         Unsound::WrongArgument { field: "forbidden", .. } => [("(export \"forbidden\" (global $table \"forbidden\"))", "(export \"forbidden\" (global $table \"number\"))")],
         Unsound::WrongArgument { field: "forbidden", .. } => [("(export \"forbidden\" (global $table \"forbidden\"))", "(export \"forbidden\" (global $libc \"stack\"))")],
-        Unsound::WrongArgument { field: "seat", .. } => [("(export \"seat\" (func $seat'))", "(export \"seat\" (func $libc-seat))"), ("(core instance $write (instantiate", "(import \"s\" (func $s (param \"a\" u32) (param \"b\" u32) (result u32))) (core func $libc-seat (canon lower (func $s))) (core instance $write (instantiate"), ("(with \"types\" (instance $types))", "(with \"types\" (instance $types)) (with \"s\" (func $s))"), ("  (component $b", "  (import \"s\" (func $s (param \"a\" u32) (param \"b\" u32) (result u32)))\n  (component $b")],
+        Unsound::WrongArgument { field: "memory-number", .. } => [("(export \"memory-number\" (func $memory-number'))", "(export \"memory-number\" (func $libc-memory-number))"), ("(core instance $write (instantiate", "(import \"s\" (func $s (param \"a\" u32) (param \"b\" u32) (result u32))) (core func $libc-memory-number (canon lower (func $s))) (core instance $write (instantiate"), ("(with \"types\" (instance $types))", "(with \"types\" (instance $types)) (with \"s\" (func $s))"), ("  (component $b", "  (import \"s\" (func $s (param \"a\" u32) (param \"b\" u32) (result u32)))\n  (component $b")],
     }
 }
 

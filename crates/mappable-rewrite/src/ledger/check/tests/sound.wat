@@ -8,7 +8,7 @@
   (import "mappable:k0/ledger@0.1.0" (instance $ledger
     (export "join" (func (param "memory" (list u8)) (param "name" (list u8)) (result u32)))
     (export "more" (func (param "table" u32)))
-    (export "seat" (func (param "memory" (list u8)) (result u32)))
+    (export "memory-number" (func (param "memory" (list u8)) (result u32)))
     (export "window" (func (param "table" u32) (param "memory" (list u8))))
     (export "mappable-size" (func (param "self" u32) (result u64)))
     (export "frozen-size" (func (param "self" u32) (result u64)))
@@ -55,7 +55,7 @@
     (import "" "ledger" (memory 1))
     (import "" "guest" (memory 1))
     (import "" "take" (func (param i32) (result i32)))
-    (import "" "seat" (func (param i32 i32) (result i32)))
+    (import "" "memory-number" (func (param i32 i32) (result i32)))
     (func (export "call") (param i32 i64 i32 i32) (result i32) i32.const 0))
   (core module $lower
     (import "" "callee" (func (param i32 i32 i32 i32)))
@@ -63,7 +63,7 @@
     (import "" "realloc" (func (param i32 i32 i32 i32) (result i32)))
     (import "" "ledger" (memory 1))
     (import "" "take" (func (param i32) (result i32)))
-    (import "" "seat" (func (param i32 i32) (result i32)))
+    (import "" "memory-number" (func (param i32 i32) (result i32)))
     (func (export "call") (param i32 i32 i32 i32)))
   (core module $lift
     (import "" "callee" (func (param i32 i32 i32) (result i32)))
@@ -120,7 +120,7 @@
       (export "ledger" (memory $ledger-memory-b))
       (export "guest" (memory $memory))
       (export "take" (func $take-b))
-      (export "seat" (func $seat'))))))
+      (export "memory-number" (func $memory-number'))))))
     (alias export $types "granule" (func $granule))
     (core func $granule' (canon lower (func $granule)))
     (alias outer $root $may-leave-granule (core module $may-leave-granule))
@@ -168,7 +168,7 @@
       (export "realloc" (func $realloc))
       (export "ledger" (memory $ledger-memory-a))
       (export "take" (func $take-a))
-      (export "seat" (func $seat'))))))
+      (export "memory-number" (func $memory-number'))))))
     (core instance $guest (instantiate $guest-a
       (with "libc" (instance $libc))
       (with "host" (instance (export "drop" (func $table "drop-mappable"))))

@@ -29,29 +29,29 @@ const UNMAP_ALLOWED: &str = "
       (br_if $slow (i32.eqz (local.get $len)))
       (br_if $slow (i32.gt_u (local.get $len) (i32.load $ledger offset=@REGION_LEN (local.get $region))))
       (br_if $slow (i32.ne (local.get $at) (i32.load $ledger offset=@REGION_AT (local.get $region))))
-      (br_if $slow (i32.ne (global.get $seat) (i32.load $ledger offset=@REGION_SEAT (local.get $region))))";
+      (br_if $slow (i32.ne (global.get $memory-record) (i32.load $ledger offset=@REGION_MEMORY (local.get $region))))";
 /// What changes in the ledger with them, the selector aside.
 const MAP_CHANGED: &str = "
-      (i32.store $ledger offset=@REGION_SEAT (local.get $region) (global.get $seat))
+      (i32.store $ledger offset=@REGION_MEMORY (local.get $region) (global.get $memory-record))
       (i32.store $ledger offset=@REGION_AT (local.get $region) (local.get $at))
       (i32.store $ledger offset=@REGION_LEN (local.get $region) (local.get $len))
       (i32.store $ledger (i32.const @MAPPED) (i32.add (i32.load $ledger (i32.const @MAPPED)) (i32.const 1)))";
 const UNMAP_CHANGED: &str = "
-      (i32.store $ledger offset=@REGION_SEAT (local.get $region) (i32.const 0))
+      (i32.store $ledger offset=@REGION_MEMORY (local.get $region) (i32.const 0))
       (i32.store $ledger (i32.const @MAPPED) (i32.sub (i32.load $ledger (i32.const @MAPPED)) (i32.const 1)))";
 /// What a cold one knows beforehand: only an unmap's region is somewhere.
-const MAP_KNOWN: &str = "    (local.set $seat (global.get $seat))";
+const MAP_KNOWN: &str = "    (local.set $memory-record (global.get $memory-record))";
 const UNMAP_KNOWN: &str = "
-    (local.set $seat (i32.load $ledger offset=@REGION_SEAT (local.get $region)))
+    (local.set $memory-record (i32.load $ledger offset=@REGION_MEMORY (local.get $region)))
     (local.set $placed (i32.load $ledger offset=@REGION_LEN (local.get $region)))";
-/// What it knows of the seat when it has succeeded: it is where the region is, or was. Nothing is kept of a view that
-/// was not known to be this seat's.
+/// What it knows of the memory when it has succeeded: it is where the region is, or was. Nothing is kept of a view that
+/// was not known to be this memory's.
 const MAP_LEARNT: &str = "
-    (global.set $seat (i32.load $ledger offset=@REGION_SEAT (local.get $region)))
-    (if (i32.ne (local.get $seat) (global.get $seat)) (then (return)))
+    (global.set $memory-record (i32.load $ledger offset=@REGION_MEMORY (local.get $region)))
+    (if (i32.ne (local.get $memory-record) (global.get $memory-record)) (then (return)))
     (local.set $placed (local.get $len))";
 const UNMAP_LEARNT: &str = "
-    (global.set $seat (local.get $seat))
+    (global.set $memory-record (local.get $memory-record))
     (if (i32.eqz (local.get $placed)) (then (return)))";
 
 #[test]
@@ -115,15 +115,15 @@ fn constants() -> Vec<(&'static str, u32)> {
     }
     let mut all = layout! {
         NAME_LEN NAME FLIGHT_LEN FLIGHT_NEXT FLIGHT_SEQ MAPPED MAX_MAPPINGS LINGERING FLIGHT MAX_FLIGHT BORROWED
-        REGIONS REGION REGION_SOURCE REGION_GRANULES NO_SOURCE REGION_SEAT REGION_AT REGION_LEN
+        REGIONS REGION REGION_SOURCE REGION_GRANULES NO_SOURCE REGION_MEMORY REGION_AT REGION_LEN
         TABLES TABLE MAX_TABLES TABLE_CHUNK TABLE_CAPACITY TABLE_FREE TABLE_USED TABLE_BORROWS TABLE_CALLS
-        ENTRY_TAG ENTRY_REGION LENDS_SHIFT CALL_SHIFT SEAT_SELECTOR SEAT_GENERATION SEAT_LINES
-        LINE_FROM LINE_GENERATION LINE_SOURCE LINE_GRANULES LINE_AT LINE_LEN LINE_TO
+        ENTRY_TAG ENTRY_REGION LENDS_SHIFT CALL_SHIFT MEMORY_SELECTOR MEMORY_GENERATION MEMORY_TRANSITIONS
+        TRANSITION_FROM TRANSITION_GENERATION TRANSITION_SOURCE TRANSITION_GRANULES TRANSITION_AT TRANSITION_LEN TRANSITION_TO
     };
     all.extend(failures! {
         UnknownHandle WrongKind Mapped Borrowed Lent CannotLeave Flight FlightFull Misaligned Interrupted Refused Bug
     });
-    let [line_bits, size_bits] = [at::LINES, at::LINE].map(u32::trailing_zeros);
+    let [line_bits, size_bits] = [at::TRANSITIONS, at::TRANSITION].map(u32::trailing_zeros);
     all.extend([
         ("NOBODY", NOBODY),
         ("UNLENT", (1 << at::LENDS_SHIFT) - 1),
@@ -131,8 +131,8 @@ fn constants() -> Vec<(&'static str, u32)> {
         ("FLIGHT_KIND", at::FLIGHT + 4),
         ("FIRST_KIND", at::FLIGHT + 4),
         // The highest bits of a hash, as an offset of a line.
-        ("LINE_SHIFT", 32 - line_bits - size_bits),
-        ("LINE_MASK", (at::LINES - 1) << size_bits),
+        ("TRANSITION_SHIFT", 32 - line_bits - size_bits),
+        ("TRANSITION_MASK", (at::TRANSITIONS - 1) << size_bits),
         ("Mappable", Kind::Mappable as u32),
         ("Mapping", Kind::Mapping as u32),
         ("Frozen", Kind::Frozen as u32),
@@ -143,7 +143,7 @@ fn constants() -> Vec<(&'static str, u32)> {
 }
 
 const _: () = {
-    assert!(at::LINES.is_power_of_two() && at::LINE.is_power_of_two());
+    assert!(at::TRANSITIONS.is_power_of_two() && at::TRANSITION.is_power_of_two());
     assert!(at::FLIGHT_ITEM == 8 && at::ENTRY == 8);
     // A handle fits in the link of a tag.
     assert!((at::BOUNCE - at::CHUNKS) / at::ENTRY < NOBODY);

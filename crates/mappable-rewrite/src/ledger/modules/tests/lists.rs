@@ -27,7 +27,7 @@ fn plain_lists_go_by_window() {
         let arguments = [numbers(len), V::Bits(5), numbers(len)];
         let seen = world.call(&signature, true, &arguments, |_| None, false).unwrap();
         assert_eq!(seen.arguments, arguments);
-        assert_eq!(world.store.data().seats, 1);
+        assert_eq!(world.store.data().memories, 1);
         assert_eq!(world.word(SENDER), world.a.number);
         // Aimed only while it is refreshed.
         assert_eq!(world.word(world.record(&world.b) + TABLE_AIM), 0);
@@ -56,7 +56,7 @@ fn returned_lists_bounce() {
         let seen = world.call(&signature, true, &[V::Bits(1)], move |_| Some(numbers(len)), false).unwrap();
         assert_eq!(seen.result, Some(numbers(len)));
         assert_eq!(world.word(BOUNCE_LEN), len as u32 * 4);
-        assert_eq!(world.store.data().settled, 0);
+        assert_eq!(world.store.data().bounces_freed, 0);
     }
 }
 
@@ -68,9 +68,9 @@ fn after_a_long_list_the_bounce_is_given_back() {
         world.memory_pages(&party, 600);
     }
     let signature = Signature { params: vec![], result: Some(list(Value::U64)) };
-    for (len, settled) in [(1 << 21, 0), ((1 << 21) + 1, 1)] {
+    for (len, bounces_freed) in [(1 << 21, 0), ((1 << 21) + 1, 1)] {
         world.call(&signature, true, &[], move |_| Some(numbers(len)), false).unwrap();
-        assert_eq!(world.store.data().settled, settled);
+        assert_eq!(world.store.data().bounces_freed, bounces_freed);
     }
 }
 
@@ -168,14 +168,16 @@ fn a_window_is_refreshed_only_for_another_view() {
     let (a, b) = (world.a.clone(), world.b.clone());
     let signature = bytes_in([list(Value::U8)]);
     let shown = |world: &mut World| {
-        ["shown-seat", "shown-selector", "shown-version", "shown-generation"]
+        ["shown-memory", "shown-selector", "shown-version", "shown-generation"]
             .map(|name| b.table.get_global(&mut world.store, name).unwrap().get(&mut world.store))
             .map(|value| value.i64().unwrap_or_else(|| value.unwrap_i32().into()))
     };
     assert_eq!(shown(&mut world), [0; 4]);
     // The high half of a count tells as well.
-    for (offset, value) in [(SEAT_SELECTOR, 3), (SEAT_VERSION, 4), (SEAT_GENERATION, 5), (SEAT_GENERATION + 4, 1)] {
-        world.set_word(SEATS + a.number * SEAT + offset, value);
+    for (offset, value) in
+        [(MEMORY_SELECTOR, 3), (MEMORY_VERSION, 4), (MEMORY_GENERATION, 5), (MEMORY_GENERATION + 4, 1)]
+    {
+        world.set_word(MEMORIES + a.number * MEMORY + offset, value);
         world.call(&signature, true, &[numbers(4)], |_| None, false).unwrap();
     }
     assert_eq!(shown(&mut world), [i64::from(a.number), 3, 4, 5 | 1 << 32]);

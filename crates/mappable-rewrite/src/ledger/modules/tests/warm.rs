@@ -11,7 +11,7 @@ use crate::ledger::layout::*;
 use crate::ledger::modules::{self, CALL};
 use crate::ledger::signature::{Kind, Signature, Value};
 
-const SEAT_RECORD: u32 = SEATS + SEAT;
+const MEMORY_RECORD: u32 = MEMORIES + MEMORY;
 const AT: u32 = 0x1_0000;
 const RETURN: u32 = 0x200;
 const REGION_NUMBER: u32 = 7;
@@ -54,8 +54,8 @@ impl Stage {
         };
         let (map, unmap) = (swap(0), swap(1));
         world.set_word(MAX_MAPPINGS, 4);
-        world.set_word(SEAT_RECORD + SEAT_SELECTOR, 1);
-        world.set_word(SEAT_RECORD + SEAT_GENERATION, 5);
+        world.set_word(MEMORY_RECORD + MEMORY_SELECTOR, 1);
+        world.set_word(MEMORY_RECORD + MEMORY_GENERATION, 5);
         world.set_word(RECORD + REGION_SOURCE, 3);
         world.set_word(RECORD + REGION_GRANULES, 1);
         let handle = world.give(&a, kinds[0], false, REGION_NUMBER);
@@ -95,7 +95,7 @@ impl Stage {
     }
 
     fn selector(&self) -> u32 {
-        self.world.word(SEAT_RECORD + SEAT_SELECTOR)
+        self.world.word(MEMORY_RECORD + MEMORY_SELECTOR)
     }
 
     fn result(&self) -> (u32, u32) {
@@ -104,7 +104,7 @@ impl Stage {
     }
 }
 
-/// The host's map or unmap: claims its operand, gives what it made, and moves the seat to the other view.
+/// The host's map or unmap: claims its operand, gives what it made, and moves the memory to the other view.
 fn host(
     world: &mut World,
     a: &Party,
@@ -127,15 +127,15 @@ fn host(
         set(FLIGHT + 4, if answer == 0 { given as u32 } else { taken as u32 });
         if answer == 0 {
             let record = REGIONS + region * REGION;
-            set(record + REGION_SEAT, if map { SEAT_RECORD } else { 0 });
+            set(record + REGION_MEMORY, if map { MEMORY_RECORD } else { 0 });
             set(record + REGION_AT, at);
             if map {
                 set(record + REGION_LEN, len);
             }
-            set(SEAT_RECORD + SEAT_SELECTOR, if map { 2 } else { 1 });
+            set(MEMORY_RECORD + MEMORY_SELECTOR, if map { 2 } else { 1 });
             match next_generation.load(Ordering::Relaxed) {
                 0 => {}
-                next => set(SEAT_RECORD + SEAT_GENERATION, next),
+                next => set(MEMORY_RECORD + MEMORY_GENERATION, next),
             }
             let mapped = word(&ledger, &caller, MAPPED);
             set_word(&ledger, &mut caller, MAPPED, if map { mapped + 1 } else { mapped - 1 });
@@ -149,7 +149,7 @@ fn host(
 #[test]
 fn what_was_done_before_in_the_same_view_is_done_without_the_host() {
     let mut stage = Stage::new();
-    // The first map finds out which seat it is, the first unmap what leads where, there and back.
+    // The first map finds out which memory it is, the first unmap what leads where, there and back.
     assert!(stage.map());
     assert_eq!(stage.result(), (0, stage.handle));
     assert!(stage.unmap());
@@ -159,14 +159,14 @@ fn what_was_done_before_in_the_same_view_is_done_without_the_host() {
         assert_eq!(stage.result(), (0, stage.handle));
         assert_eq!(stage.world.entry(&stage.a, stage.handle), (Kind::Mapping as u32, REGION_NUMBER));
         let record: Vec<u32> = [8, 12, 16].map(|at| stage.world.word(RECORD + at)).to_vec();
-        assert_eq!(record, [SEAT_RECORD, AT, 0x1_0000]);
+        assert_eq!(record, [MEMORY_RECORD, AT, 0x1_0000]);
         assert_eq!(stage.world.word(MAPPED), 1);
-        // The second unmap is of a module that has met the seat.
+        // The second unmap is of a module that has met the memory.
         stage.unmap();
         assert_eq!(stage.selector(), 1);
         assert_eq!(stage.result(), (0, stage.handle));
         assert_eq!(stage.world.entry(&stage.a, stage.handle), (Kind::Mappable as u32, REGION_NUMBER));
-        assert_eq!((stage.world.word(RECORD + REGION_SEAT), stage.world.word(MAPPED)), (0, 0));
+        assert_eq!((stage.world.word(RECORD + REGION_MEMORY), stage.world.word(MAPPED)), (0, 0));
     }
     assert_eq!(stage.asked.load(Ordering::Relaxed), 2);
 }
@@ -190,9 +190,9 @@ fn a_map_in_another_state_is_the_hosts() {
     let changes: [(u32, u32); 8] = [
         (LINGERING, 1),
         (MAX_MAPPINGS, 0),
-        (SEAT_RECORD + SEAT_SELECTOR, 0),
-        (SEAT_RECORD + SEAT_SELECTOR, 3),
-        (SEAT_RECORD + SEAT_GENERATION, 6),
+        (MEMORY_RECORD + MEMORY_SELECTOR, 0),
+        (MEMORY_RECORD + MEMORY_SELECTOR, 3),
+        (MEMORY_RECORD + MEMORY_GENERATION, 6),
         (RECORD + REGION_SOURCE, 4),
         (RECORD + REGION_SOURCE, NO_SOURCE),
         (RECORD + REGION_GRANULES, 2),
@@ -208,7 +208,7 @@ fn a_map_in_another_state_is_the_hosts() {
     assert!(stage.map_at(stage.handle, AT, 0x2_0000).unwrap());
     // As an unmap is cached, from the view that has the region.
     let mut stage = Stage::warmed();
-    stage.world.set_word(SEAT_RECORD + SEAT_SELECTOR, 2);
+    stage.world.set_word(MEMORY_RECORD + MEMORY_SELECTOR, 2);
     assert!(stage.map_at(stage.handle, AT, 0).unwrap());
 }
 
@@ -216,13 +216,13 @@ fn a_map_in_another_state_is_the_hosts() {
 fn an_unmap_in_another_state_is_the_hosts() {
     let changes: [(u32, u32); 8] = [
         (LINGERING, 1),
-        (SEAT_RECORD + SEAT_SELECTOR, 0),
-        (SEAT_RECORD + SEAT_SELECTOR, 3),
-        (SEAT_RECORD + SEAT_GENERATION, 6),
+        (MEMORY_RECORD + MEMORY_SELECTOR, 0),
+        (MEMORY_RECORD + MEMORY_SELECTOR, 3),
+        (MEMORY_RECORD + MEMORY_GENERATION, 6),
         (RECORD + REGION_SOURCE, NO_SOURCE),
         (RECORD + REGION_AT, 0),
         (RECORD + REGION_LEN, 0xffff),
-        (RECORD + REGION_SEAT, SEAT_RECORD + SEAT),
+        (RECORD + REGION_MEMORY, MEMORY_RECORD + MEMORY),
     ];
     for (at, value) in changes {
         let mut stage = Stage::warmed();
@@ -256,18 +256,18 @@ fn nothing_is_kept_where_there_is_no_view() {
     let changes = [
         (RECORD + REGION_SOURCE, NO_SOURCE, 3),
         // Of the view before the map, that after the unmap.
-        (SEAT_RECORD + SEAT_SELECTOR, 0, 1),
+        (MEMORY_RECORD + MEMORY_SELECTOR, 0, 1),
     ];
     for (at, value, good) in changes {
         let mut stage = Stage::new();
         stage.map();
         stage.unmap();
-        stage.world.set_word(SEAT_RECORD + SEAT_GENERATION, 6);
+        stage.world.set_word(MEMORY_RECORD + MEMORY_GENERATION, 6);
         stage.world.set_word(at, value);
         assert!(stage.map());
         stage.world.set_word(at, if at == RECORD + REGION_SOURCE { good } else { 2 });
         assert!(stage.unmap_at(stage.handle, AT, 0x1_0000).unwrap());
-        stage.world.set_word(SEAT_RECORD + SEAT_GENERATION, 7);
+        stage.world.set_word(MEMORY_RECORD + MEMORY_GENERATION, 7);
         assert!(stage.map());
     }
 }
@@ -278,7 +278,7 @@ fn nothing_is_kept_across_generations() {
     stage.map();
     stage.next_generation.store(9, Ordering::Relaxed);
     stage.unmap();
-    assert_eq!(stage.world.word(SEAT_RECORD + SEAT_GENERATION), 9);
+    assert_eq!(stage.world.word(MEMORY_RECORD + MEMORY_GENERATION), 9);
     assert!(stage.map());
 }
 

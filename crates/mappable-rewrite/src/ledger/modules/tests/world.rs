@@ -37,8 +37,8 @@ pub(super) struct Host {
     pub(super) chunks: u32,
     pub(super) drops: Vec<(u32, u32)>,
     pub(super) mores: u32,
-    pub(super) seats: u32,
-    pub(super) settled: u32,
+    pub(super) memories: u32,
+    pub(super) bounces_freed: u32,
     /// The thread's context slots.
     pub(super) context: [u32; 2],
     /// Where each party's next allocation lies.
@@ -114,7 +114,7 @@ impl World {
         party.memory.grow(&mut self.store, pages - now).unwrap();
     }
 
-    /// Puts a handle into the table, as if it had landed.
+    /// Puts a handle into the table, as if it had been received.
     pub(super) fn give(&mut self, party: &Party, kind: Kind, borrowed: bool, region: u32) -> u32 {
         self.set_word(FLIGHT, region);
         self.set_word(FLIGHT + 4, kind as u32 | if borrowed { BORROWED } else { 0 });
@@ -302,16 +302,16 @@ fn instantiate(store: &mut Store<Host>, party: &Party, module: &Module, callee: 
                 let set = move |mut caller: Caller<'_, Host>, to: u32| caller.data_mut().context[slot as usize] = to;
                 Func::wrap(&mut *store, set).into()
             }
-            Need::Helper("seat") => {
+            Need::Helper("memory-number") => {
                 let number = party.number;
-                let seat = move |mut caller: Caller<'_, Host>, _: u32, _: u32| {
-                    caller.data_mut().seats += 1;
+                let memory = move |mut caller: Caller<'_, Host>, _: u32, _: u32| {
+                    caller.data_mut().memories += 1;
                     number
                 };
-                Func::wrap(&mut *store, seat).into()
+                Func::wrap(&mut *store, memory).into()
             }
-            Need::Helper("settle") => {
-                Func::wrap(&mut *store, |mut caller: Caller<'_, Host>| caller.data_mut().settled += 1).into()
+            Need::Helper("free-bounce") => {
+                Func::wrap(&mut *store, |mut caller: Caller<'_, Host>| caller.data_mut().bounces_freed += 1).into()
             }
             Need::Helper(_) => Func::wrap(&mut *store, |_: u32, _: u32, _: u32| {}).into(),
             Need::Crossing(_) | Need::Heap(_) | Need::DropOther(_) => panic!("a trusted module needs {need:?}"),

@@ -50,9 +50,9 @@ pub(super) fn interface() -> String {
             (export "more" (func (param "table" u32)))
             (export "drop" (func (param "region" u32) (param "kind" u32)))
             (export "fail" (func (param "table" u32) (param "code" u32) (param "first" u32) (param "second" u32)))
-            (export "seat" (func (param "memory" (list u8)) (result u32)))
+            (export "memory-number" (func (param "memory" (list u8)) (result u32)))
             (export "window" (func (param "table" u32) (param "memory" (list u8))))
-            (export "settle" (func))))
+            (export "free-bounce" (func))))
           (import "{name}" (instance $ledger (type $interface)))"#
     )
 }
@@ -73,7 +73,7 @@ pub(super) const FUNCTIONS: [(&str, usize); 22] = [
     ("drop", 2),
     ("more", 0),
     ("fail", 3),
-    ("seat", 0),
+    ("memory-number", 0),
     ("calls", 0),
     ("word", 1),
     ("set-word", 2),
@@ -125,14 +125,14 @@ pub(super) fn composition(memory: &str, windows: bool) -> String {
             (core func $size (canon lower (func $ledger "mappable-size")))
             (core func $drop (canon lower (func $ledger "drop"))) (core func $more (canon lower (func $ledger "more")))
             (core func $fail (canon lower (func $ledger "fail")))
-            (core func $seat (canon lower (func $ledger "seat") (memory $guest)))
+            (core func $memory-number (canon lower (func $ledger "memory-number") (memory $guest)))
             (core instance $t (instantiate $Trusted (with "" (instance
               (export "ledger" (memory $joined)) (export "guest" (memory $guest)) (export "join" (func $join))
               (export "map" (func $map)) (export "unmap" (func $unmap)) (export "frozen-map" (func $frozen-map))
               (export "frozen-unmap" (func $frozen-unmap)) (export "allocate" (func $allocate))
               (export "freeze" (func $freeze)) (export "thaw" (func $thaw)) (export "split" (func $split))
               (export "size" (func $size)) (export "drop" (func $drop)) (export "more" (func $more))
-              (export "fail" (func $fail)) (export "seat" (func $seat))))))
+              (export "fail" (func $fail)) (export "memory-number" (func $memory-number))))))
             {window}
             {lifts})
           (instance $a (instantiate $C (with "ledger" (instance $ledger))))
@@ -150,8 +150,8 @@ pub(super) fn constants(text: &str) -> String {
     }
     let mut all = layout! {
         FLIGHT_LEN FLIGHT_NEXT FLIGHT MAPPED MAX_MAPPINGS LINGERING REGIONS REGION REGION_SOURCE REGION_GRANULES NO_SOURCE
-        REGION_SEAT REGION_AT REGION_LEN TABLES TABLE TABLE_AIM SEAT_SELECTOR SEAT_GENERATION SEAT_LINES LINE LINES
-        LINE_FROM LINE_GENERATION LINE_SOURCE LINE_GRANULES LINE_AT LINE_LEN LINE_TO
+        REGION_MEMORY REGION_AT REGION_LEN TABLES TABLE TABLE_AIM MEMORY_SELECTOR MEMORY_GENERATION MEMORY_TRANSITIONS TRANSITION TRANSITIONS
+        TRANSITION_FROM TRANSITION_GENERATION TRANSITION_SOURCE TRANSITION_GRANULES TRANSITION_AT TRANSITION_LEN TRANSITION_TO
     };
     all.extend([
         ("Mappable", Kind::Mappable as u32),
