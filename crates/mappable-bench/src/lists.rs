@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::figures::{Output, Spread};
 use super::lane::Sampling;
-use super::method::{self, List};
+use super::method::{self, Element, List, Within};
 use super::report::{Charts, Page};
 use super::size;
 use super::tier::{Concurrency, Tier};
@@ -35,35 +35,13 @@ impl Kind {
     }
 }
 
-/// What a list is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Element {
-    U8,
-    U32,
-}
-
-impl Element {
-    fn name(self) -> &'static str {
-        match self {
-            Self::U8 => "u8",
-            Self::U32 => "u32",
-        }
-    }
-
-    fn size(self) -> u64 {
-        match self {
-            Self::U8 => 1,
-            Self::U32 => 4,
-        }
-    }
-}
-
 const DIRECTIONS: [&str; 2] = ["argument", "result"];
 
 const PAGE: Page =
     Page { name: "lists", title: "What it costs to pass a list", each: "a call", charts: Charts::OverBytes };
 
-/// Pass a list from one component to another, as an argument and as a result: on an engine with default settings,
+/// Pass a list or string from one component to another, as an argument and as a result, alone or within another value: on
+/// an engine with default settings,
 /// without this project (`stock`), and on ours, in the baseline tier and by the ledger, interleaved in one run.
 ///
 /// The components know of nothing but lists, and are the same on all. The loop is in them. Marks at the front, in the
@@ -73,10 +51,11 @@ const PAGE: Page =
 #[command(after_help = "Examples:
   mappable-bench lists
   mappable-bench lists --sizes 64KiB,1MiB --elements u8 --concurrency off
+  mappable-bench lists --in record,option,result --elements u8,string --sizes 16,64KiB
   mappable-bench lists --report reports
   mappable-bench lists --json | jq .summary")]
 pub(crate) struct Args {
-    /// Sizes of lists, in whole words of 4 bytes: bytes, or with KiB or MiB
+    /// Sizes of lists: bytes, or with KiB or MiB. Whole words of 4 bytes, or one byte where an element is one
     #[arg(long, value_delimiter = ',', value_parser = size::parse, default_value =
         "16,32,64,128,256,1KiB,4KiB,16KiB,64KiB,256KiB,1MiB,4MiB,16MiB")]
     sizes: Vec<u64>,
@@ -84,6 +63,10 @@ pub(crate) struct Args {
     /// What lists are of
     #[arg(long, value_delimiter = ',', value_enum, default_value = "u8,u32")]
     elements: Vec<Element>,
+
+    /// What the list is in
+    #[arg(long = "in", value_delimiter = ',', value_enum, default_value = "nothing")]
+    within: Vec<Within>,
 
     /// What is compared
     #[arg(long, value_delimiter = ',', value_enum, default_value = "stock,baseline,ledger")]
@@ -104,7 +87,7 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 struct Row {
     method: Kind,
-    /// Element and engine: `u8, concurrency off`.
+    /// Element, what the list is in, and engine: `u8 in record, concurrency off`.
     case: String,
     direction: &'static str,
     bytes: u64,
@@ -138,14 +121,14 @@ pub(super) fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args) -> Result<Vec<Row>> {
-    let fits = |bytes: u64| bytes.is_multiple_of(4) && (16..=256 << 20).contains(&bytes);
-    size::check(&args.sizes, "whole words, from 16 bytes to 256 MiB", fits)?;
+    let fits = |bytes: u64| bytes == 1 || bytes.is_multiple_of(4) && (4..=256 << 20).contains(&bytes);
+    size::check(&args.sizes, "1 byte, or whole words up to 256 MiB", fits)?;
     let mut lists = vec![];
     for direction in DIRECTIONS {
-        for element in &args.elements {
-            for (concurrency, bytes) in driver::pairs(&args.concurrency, &args.sizes) {
-                let (element, element_size) = (element.name(), element.size());
-                lists.push((concurrency, List { element, element_size, direction, bytes }));
+        for (element, within) in driver::pairs(&args.elements, &args.within) {
+            let sizes: Vec<_> = args.sizes.iter().copied().filter(|bytes| *bytes >= element.size()).collect();
+            for (concurrency, bytes) in driver::pairs(&args.concurrency, &sizes) {
+                lists.push((concurrency, List { element, within, direction, bytes }));
             }
         }
     }
@@ -153,7 +136,11 @@ fn measure(args: &Args) -> Result<Vec<Row>> {
     driver::each(&lists, name, |&(concurrency, list)| {
         let make = |kind: Kind| method::elements(kind.tier(), concurrency == Concurrency::On, list).map(Some);
         driver::interleaved(&args.methods, args.sampling, 1, make, |method, lane| {
-            let case = format!("{}, {}", list.element, concurrency.case());
+            let mut case = driver::name(list.element);
+            if list.within != Within::Nothing {
+                case += &format!(" in {}", driver::name(list.within));
+            }
+            let case = format!("{case}, {}", concurrency.case());
             Ok(Row { method, case, direction: list.direction, bytes: list.bytes, time: lane.spread()? })
         })
     })

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::driver;
 use crate::hop::Kind as Hop;
 use crate::lists::Kind as Engine;
-use crate::method::{self, List, Method};
+use crate::method::{self, Element, List, Method, Within};
 use crate::tier::Concurrency;
 
 /// A method of `mappable-bench hop`, or a `list<u8>` as an argument, as in `mappable-bench lists`.
@@ -68,7 +68,7 @@ impl Subject {
         match self {
             Self::Hop(hop) => hop.make(bytes, concurrency),
             Self::List(engine) => {
-                let list = List { element: "u8", element_size: 1, direction: "argument", bytes };
+                let list = List { element: Element::U8, within: Within::Nothing, direction: "argument", bytes };
                 method::elements(engine.tier(), concurrency == Concurrency::On, list).map(Some)
             }
         }

@@ -59,13 +59,10 @@ pub(super) fn lists_text(bytes: u64) -> String {
     of_size(include_str!("lists.wat"), bytes)
 }
 
-/// Components that know of nothing but lists pass one of `element`s, as an `argument` or as a `result`: on an engine as
-/// it comes, or in a tier of ours.
+/// Components that know of nothing but lists pass one, as an `argument` or as a `result`: on an engine as it comes, or in
+/// a tier of ours.
 pub(super) fn elements(tier: Option<Tier>, concurrency: bool, list: List) -> Result<Box<dyn Method>> {
-    let List { element, element_size, direction, bytes } = list;
-    let text = include_str!("elements.wat").replace("ELEMENT", element).replace("DIRECTION", direction);
-    let text = text.replace("LEN", &(bytes / element_size).to_string()).replace("BYTES", &bytes.to_string());
-    let text = of_size(&text, bytes);
+    let text = list.text();
     match tier {
         Some(tier) => Guests::mappable(&text, tier, MappingMode::Auto, concurrency, 0),
         None => Guests::stock(&text, concurrency),
@@ -75,12 +72,110 @@ pub(super) fn elements(tier: Option<Tier>, concurrency: bool, list: List) -> Res
 /// What [`elements`] passes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct List {
-    /// In WIT.
-    pub(super) element: &'static str,
-    pub(super) element_size: u64,
+    pub(super) element: Element,
+    pub(super) within: Within,
     /// `argument` or `result`.
     pub(super) direction: &'static str,
+    /// At least one element, and 1 or at least 4 bytes.
     pub(super) bytes: u64,
+}
+
+/// What a list is of, or which strings are passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Element {
+    U8,
+    U32,
+    /// A string, UTF-8 in both components
+    String,
+    /// A string, UTF-16 in both
+    #[value(name = "string-utf16")]
+    Utf16,
+}
+
+impl Element {
+    pub(super) fn size(self) -> u64 {
+        match self {
+            Self::U8 | Self::String => 1,
+            Self::Utf16 => 2,
+            Self::U32 => 4,
+        }
+    }
+
+    /// The list's type.
+    fn ty(self) -> &'static str {
+        match self {
+            Self::U8 => "(list u8)",
+            Self::U32 => "(list u32)",
+            Self::String | Self::Utf16 => "string",
+        }
+    }
+}
+
+/// What a list is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Within {
+    /// The list alone
+    Nothing,
+    /// A record of a number and the list
+    Record,
+    /// `option<list>`
+    Option,
+    /// `result<list, string>`
+    Result,
+    /// A variant of three cases
+    Variant,
+}
+
+impl List {
+    fn text(self) -> String {
+        let List { element, within, direction, bytes } = self;
+        let of = element.ty();
+        let (value, tag) = match within {
+            Within::Nothing => (of.to_owned(), 0),
+            Within::Record => (format!(r#"(record (field "number" u32) (field "list" {of}))"#), 7),
+            Within::Option => (format!("(option {of})"), 1),
+            Within::Result => (format!("(result {of} (error string))"), 0),
+            Within::Variant => (format!(r#"(variant (case "none") (case "list" {of}) (case "number" u32))"#), 1),
+        };
+        let [params, given, sent, found, offset] = match within {
+            Within::Nothing => ["", "(i32.const 0)", "", "(i32.const 0)", "16"],
+            Within::Record => {
+                ["(param $tag i32)", "(local.get $tag)", "(i32.const TAG)", "(i32.load (i32.const 16))", "20"]
+            }
+            _ => ["(param $tag i32)", "(local.get $tag)", "(i32.const TAG)", "(i32.load8_u (i32.const 16))", "20"],
+        };
+        let encoding = if element == Element::Utf16 { "string-encoding=utf16" } else { "" };
+        let [load, store, mask] = match bytes {
+            ..4 => ["i32.load8_u", "i32.store8", "0x7f"],
+            _ => ["i32.load", "i32.store", "0x7f7f7f7f"],
+        };
+        // Words that overlap have the same mark.
+        let (mid, end) = (bytes / 2 / 4 * 4, bytes.saturating_sub(4));
+        let times = if mid < 4 { 1 } else { 3 };
+        let more = if end >= mid + 4 { 7 } else { times };
+        let end = if more == times { mid } else { end };
+        let mut text = include_str!("elements.wat").to_owned();
+        let numbers = [("TIMES", times), ("MORE", more), ("MID", mid), ("END", end), ("TAG", tag)];
+        let numbers = numbers.map(|(word, number)| (word, number.to_string()));
+        let words = [
+            ("VALUE", value.as_str()),
+            ("DIRECTION", direction),
+            ("ENCODING", encoding),
+            ("PARAMS", params),
+            ("GIVEN", given),
+            ("SENT", sent),
+            ("FOUND", found),
+            ("OFFSET", offset),
+            ("LOAD", load),
+            ("STORE", store),
+            ("MASK", mask),
+        ];
+        for (word, by) in words.into_iter().chain(numbers.iter().map(|(word, number)| (*word, number.as_str()))) {
+            text = text.replace(word, by);
+        }
+        let text = text.replace("LEN", &(bytes / element.size()).to_string()).replace("BYTES", &bytes.to_string());
+        of_size(&text, bytes)
+    }
 }
 
 /// The most that a stream passes at once.

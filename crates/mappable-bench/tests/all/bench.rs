@@ -166,6 +166,17 @@ fn lists_is_a_table_for_people() {
 }
 
 #[test]
+fn lists_and_strings_go_alone_and_within_values() {
+    let place = Place::new();
+    let within = ["--in", "nothing,record,option,result,variant", "--elements", "u8,u32,string,string-utf16"];
+    let short = ["lists", "--sizes", "1,4,64", "--samples", "1", "--sample-time", "0", "--concurrency", "off"];
+    let text = place.bench(short.iter().chain(&within)).succeeds().stdout();
+    for word in ["| argument  | u8 in record, ", "| result    | string-utf16 in variant, "] {
+        assert!(text.contains(word), "{word:?} is not in\n{text}");
+    }
+}
+
+#[test]
 fn components_are_rewritten_to_each_tier_that_they_can_have() {
     let place = Place::new();
     let report = place.bench(LOAD.iter().chain(&["--json"])).succeeds().json();
@@ -407,7 +418,7 @@ fn sizes_that_do_not_fit_are_refused() {
     let place = Place::new();
     place.bench(["share", "--size", "100"]).fails(1, &["64 KiB", "100 is not"]);
     place.bench(["access", "--sizes", "65537"]).fails(1, &["64 KiB", "65537 is not"]);
-    place.bench(["lists", "--sizes", "18"]).fails(1, &["16 bytes to 256 MiB", "18 is not"]);
+    place.bench(["lists", "--sizes", "18"]).fails(1, &["whole words up to 256 MiB", "18 is not"]);
     place.bench(["cold", "--sizes", "100"]).fails(1, &["whole lines of 64 bytes", "100 is not"]);
     place.bench(["hop", "--sizes", "63"]).fails(1, &["64 bytes to 1 GiB", "63 is not"]);
     assert_eq!(place.bench(["share", "--size", "1MB"]).code(), 2);
