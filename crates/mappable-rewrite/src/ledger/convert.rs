@@ -13,7 +13,7 @@ use crate::ledger::signature::{Kind, Signature, Value};
 use crate::tree::shape::for_each_part;
 
 /// How many types within types are looked at for one function, and for all.
-const MAX_NODES: usize = 10_000;
+pub(crate) const MAX_NODES: usize = 10_000;
 const MAX_ALL_NODES: usize = 1 << 22;
 
 /// How deep types may be nested.

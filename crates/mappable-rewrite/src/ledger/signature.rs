@@ -69,34 +69,6 @@ pub(crate) enum Value {
     Flags(u32),
 }
 
-/// Whether a list of it can be copied without a look: the one answer, whoever has the type in whatever form.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Plain {
-    /// It has more to it than bytes, or is no type of a value.
-    #[default]
-    No,
-    /// Any bytes are a value of it: integers, floats (which keep their bits), and records of such.
-    Data,
-    /// A list of plain data.
-    List,
-}
-
-impl Plain {
-    pub(crate) fn of_primitive(ty: Primitive) -> Plain {
-        Value::of_primitive(ty).map_or(Plain::No, |value| value.plain())
-    }
-
-    /// Of a record with such fields.
-    pub(crate) fn of_record(mut fields: impl Iterator<Item = Plain>) -> Plain {
-        if fields.all(|field| field == Plain::Data) { Plain::Data } else { Plain::No }
-    }
-
-    /// Of a list of such elements.
-    pub(crate) fn of_list(element: Plain) -> Plain {
-        if element == Plain::Data { Plain::List } else { Plain::No }
-    }
-}
-
 /// A function's type, names left out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Signature {
@@ -221,20 +193,81 @@ impl Value {
         self.any(&|value| matches!(value, Self::Own(_) | Self::Borrow(_)))
     }
 
-    /// Whether it is plain data, or a list of it.
-    pub(crate) fn plain(&self) -> Plain {
+    /// Whether it is plain data: any bytes are a value of it. Integers, floats (which keep their bits), records of such.
+    fn is_plain(&self) -> bool {
         match self {
-            Self::U8 | Self::S8 | Self::U16 | Self::S16 | Self::U32 | Self::S32 => Plain::Data,
-            Self::U64 | Self::S64 | Self::F32 | Self::F64 => Plain::Data,
-            Self::Record(fields) => Plain::of_record(fields.iter().map(Value::plain)),
-            Self::List(element) => Plain::of_list(element.plain()),
-            _ => Plain::No,
+            Self::U8 | Self::S8 | Self::U16 | Self::S16 | Self::U32 | Self::S32 => true,
+            Self::U64 | Self::S64 | Self::F32 | Self::F64 => true,
+            Self::Record(fields) => fields.iter().all(Value::is_plain),
+            _ => false,
         }
     }
 
-    /// Whether it is a list that goes by window: the value itself is a list of plain data.
+    /// Whether it is a list of plain data, which can be copied without a look.
     pub(crate) fn is_plain_list(&self) -> bool {
-        self.plain() == Plain::List
+        matches!(self, Self::List(element) if element.is_plain())
+    }
+
+    /// Whether it is such a value, or has one that is not an element of a list.
+    pub(crate) fn reaches(&self, is: &impl Fn(&Value) -> bool) -> bool {
+        is(self)
+            || match self {
+                Self::Record(fields) => fields.iter().any(|field| field.reaches(is)),
+                Self::Variant(cases) => cases.iter().flatten().any(|case| case.reaches(is)),
+                _ => false,
+            }
+    }
+
+    /// Whether lists of plain data in it go by window, if it is a parameter in registers or a result.
+    pub(crate) fn goes_by_window(&self) -> bool {
+        self.is_plain_list() || self.reaches(&Value::is_plain_list) && self.has_nameless_form(false)
+    }
+
+    /// Whether it is an enum that is passed as a number where names can't be written.
+    pub(crate) fn is_numbered(&self) -> bool {
+        matches!(self, Self::Variant(cases) if cases.len() != 2 && cases.iter().all(Option::is_none))
+    }
+
+    /// Whether there is a type without names, but for resources', that is passed in the same form: see [`Self::erased`].
+    fn has_nameless_form(&self, in_list: bool) -> bool {
+        match self {
+            Self::Flags(_) | Self::OtherOwn | Self::OtherBorrow => false,
+            Self::List(element) => element.has_nameless_form(true),
+            Self::Record(fields) => !fields.is_empty() && fields.iter().all(|field| field.has_nameless_form(in_list)),
+            Self::Variant(cases) if cases.len() == 2 => {
+                cases.iter().flatten().all(|case| case.has_nameless_form(in_list))
+            }
+            // Whoever passes it has to look at the number, and doesn't look at lists' elements.
+            Self::Variant(_) => !in_list && self.is_numbered(),
+            _ => true,
+        }
+    }
+
+    /// The type that is passed in place of one that goes by window: without names, with two `u32` for each list of plain
+    /// data, `u32` for each handle of ours, and a number for an enum. All else is in the same place.
+    pub(crate) fn erased(&self) -> Value {
+        match self {
+            list if list.is_plain_list() => Self::Record(vec![Self::U32; 2]),
+            Self::Record(fields) => Self::Record(fields.iter().map(Value::erased).collect()),
+            Self::Variant(cases) if self.is_numbered() => match discriminant_size(cases.len()) {
+                1 => Self::U8,
+                2 => Self::U16,
+                _ => Self::U32,
+            },
+            Self::Variant(cases) => Self::Variant(cases.iter().map(|case| case.as_ref().map(Value::erased)).collect()),
+            other => other.closed(),
+        }
+    }
+
+    /// With `u32` for each handle of ours.
+    fn closed(&self) -> Value {
+        match self {
+            Self::Own(_) | Self::Borrow(_) => Self::U32,
+            Self::List(element) => Self::List(Box::new(element.closed())),
+            Self::Record(fields) => Self::Record(fields.iter().map(Value::closed).collect()),
+            Self::Variant(cases) => Self::Variant(cases.iter().map(|case| case.as_ref().map(Value::closed)).collect()),
+            other => other.clone(),
+        }
     }
 }
 
@@ -284,12 +317,29 @@ impl Signature {
         (params, self.flat_results().1)
     }
 
-    /// Whether its lists go by window: it has plain ones, and no such parameter is spilled. What is spilled lies in the
+    /// Whether lists in parameters go by window: some are in such, and none is spilled. What is spilled lies in the
     /// receiver's memory while its `realloc` runs, which could have any of the sender's memory read.
-    pub(crate) fn has_plain_lists(&self) -> bool {
-        let sent = self.params.iter().any(Value::is_plain_list);
-        let returned = self.result.as_ref().is_some_and(Value::is_plain_list);
-        if sent { !self.flat_params().1 } else { returned }
+    pub(crate) fn sends_by_window(&self) -> bool {
+        self.params.iter().any(Value::goes_by_window) && !self.flat_params().1
+    }
+
+    /// Whether lists in the result do.
+    pub(crate) fn returns_by_window(&self) -> bool {
+        self.result.as_ref().is_some_and(Value::goes_by_window)
+    }
+
+    /// Whether lists of it go by window.
+    pub(crate) fn has_windows(&self) -> bool {
+        self.sends_by_window() || self.returns_by_window()
+    }
+
+    /// What the function's type is in the output, with or without lists by window.
+    pub(crate) fn erased(&self, lists: bool) -> Signature {
+        let erase = |by_window: bool| {
+            move |value: &Value| if by_window && value.goes_by_window() { value.erased() } else { value.closed() }
+        };
+        let params = self.params.iter().map(erase(lists && self.sends_by_window())).collect();
+        Signature { params, result: self.result.as_ref().map(erase(lists)) }
     }
 }
 

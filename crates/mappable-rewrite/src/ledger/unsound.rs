@@ -126,6 +126,9 @@ pub enum Unsound {
     /// types.
     #[error("what canonical function {0} lifts or lowers has not the same wrapper wherever it is lifted and lowered")]
     OneSided(u32),
+    /// A function with a wrapper, of a type that is not what is left of the one that the wrapper was made for.
+    #[error("canonical function {0} is of another type than its wrapper was made for")]
+    OtherType(u32),
 
     // Rule 9.
     /// A bridge's module without what it needs, or with something of another bridge, or of another type.

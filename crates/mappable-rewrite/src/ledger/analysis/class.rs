@@ -112,8 +112,7 @@ impl Class {
     /// `no_bridges`: why the tree can have no bridges, if it can't.
     pub(super) fn fate(self, settings: Settings, no_bridges: Option<&'static str>) -> Fate {
         let Some(kind) = self.mentions else {
-            let Some(signature) = self.signature.filter(|signature| settings.lists && signature.has_plain_lists())
-            else {
+            let Some(signature) = self.signature.filter(|signature| settings.lists && signature.has_windows()) else {
                 return Fate::Untouched(None);
             };
             return match self.opened.or(self.crosses) {
@@ -145,7 +144,7 @@ impl Class {
             },
             // Even if nobody calls it, or nobody is called: no function with a real handle is left.
             None => {
-                let lists = settings.lists && signature.has_plain_lists();
+                let lists = settings.lists && signature.has_windows();
                 Fate::Wrapped(signature, lists)
             }
         }

@@ -1,6 +1,7 @@
 //! The judgement: which classes are closed, what becomes of each canonical function, or what stands in the way.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use wasmparser::FuncType;
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentValType, ResourceId};
@@ -193,7 +194,8 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
 
     pub(super) fn version(&mut self, node: Node) -> Version {
         match self.fates.get(&self.graph.funcs.find(node)) {
-            Some(Fate::Wrapped(_, lists)) => Version::Closed { lists: *lists },
+            Some(Fate::Wrapped(signature, true)) => Version::Windowed(Rc::clone(signature)),
+            Some(Fate::Wrapped(_, false)) => Version::Closed,
             _ => Version::Original,
         }
     }
@@ -215,7 +217,8 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
                 let Some(first) = self.first_use(component, at) else { return };
                 let mut closed = BTreeMap::new();
                 for (name, node) in first.funcs.iter().filter(|_| first.outside.is_none()) {
-                    if let version @ Version::Closed { .. } = self.version(*node) {
+                    let version = self.version(*node);
+                    if version != Version::Original {
                         closed.insert(name.clone(), version);
                     }
                 }

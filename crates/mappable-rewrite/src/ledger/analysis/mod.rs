@@ -18,6 +18,7 @@ mod resources;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 pub(crate) use bridges::{Bridge, BridgeFunc, BridgeItem, BridgeType, Bridges, Place};
 pub(crate) use walk::Walker;
@@ -85,16 +86,15 @@ pub(crate) struct ComponentRoles {
 }
 
 /// Which version of a function's type is meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Version {
     /// As it was.
     #[default]
     Original,
     /// With `u32` for handles of ours.
-    Closed {
-        /// And with a pair of `u32` for each parameter that is a list of plain data, and the result if it is one.
-        lists: bool,
-    },
+    Closed,
+    /// The same, and with other types for what goes by window: what [`Signature::erased`] makes of this.
+    Windowed(Rc<Signature>),
 }
 
 /// What becomes of a canonical function.
@@ -113,13 +113,13 @@ pub(crate) enum CanonRole {
     /// A lower of a closed function with handles or plain lists.
     Lower {
         signature: Signature,
-        /// Whether its lists go by window.
+        /// Whether lists of it go by window.
         lists: bool,
     },
     /// A lift of one.
     Lift {
         signature: Signature,
-        /// Whether its lists go by window.
+        /// Whether lists of it go by window.
         lists: bool,
     },
 }

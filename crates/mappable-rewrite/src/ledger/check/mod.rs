@@ -26,7 +26,9 @@
 //!    component, which the table's start, and the window's, have made to be that before.
 //!
 //! 8. *Both sides.* All who lift or lower a function, over all instantiations, have wrappers made for one type, or none
-//!    has one; and none has one where the host or an unknown component has the function too ([`classes`]).
+//!    has one; and none has one where the host or an unknown component has the function too ([`classes`]). The function's
+//!    type there, as the validator has it, is what is left of the one type, as that is without handles and with two
+//!    numbers for each list that goes by window.
 //!
 //! 9. *Bridges.* A bridge's module is given what it imports: the heap of its component, the crossings' own wrappers, and
 //!    as its callee a lower, or the wrapper in front of one, made for the type that the module was made for. It is only

@@ -88,7 +88,7 @@ impl<'a> Emitter<'a> {
     fn lift(&mut self, core_func: u32, ty: u32, options: &[CanonicalOption], wrapper: Option<Wrapper>) -> EmitResult {
         let depth = self.depth()?;
         let roles = self.roles()?;
-        let version = roles.closed_funcs.get(self.body()?.maps.funcs.len()).copied().unwrap_or_default();
+        let version = roles.closed_funcs.get(self.body()?.maps.funcs.len()).cloned().unwrap_or_default();
         let ty = self.version(depth, ty, version)?;
         let (options, wrapped) = self.options(options)?;
         let mut func = wasm_encoder::reencode::Reencode::function_index(self, core_func)?;

@@ -166,7 +166,7 @@ impl<'a> Emitter<'a> {
     /// The version of the function's type that the next function of the component has.
     fn next_version(&mut self) -> EmitResult<Version> {
         let roles = self.roles()?;
-        Ok(roles.closed_funcs.get(self.body()?.maps.funcs.len()).copied().unwrap_or_default())
+        Ok(roles.closed_funcs.get(self.body()?.maps.funcs.len()).cloned().unwrap_or_default())
     }
 
     fn import(&mut self, mut name: ComponentExternName<'a>, ty: ComponentTypeRef) -> EmitResult {

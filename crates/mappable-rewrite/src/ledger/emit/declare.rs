@@ -66,8 +66,6 @@ impl<'a> Emitter<'a> {
             let index = scope.types.len();
             let roles = self.roles_of(number)?;
             ty.facts.kind = u32::try_from(index).ok().and_then(|index| roles.kinds.get(&index).copied());
-            let plain = self.facts.components.get(number).and_then(|facts| facts.plain.get(index));
-            ty.facts.plain = plain.copied().unwrap_or_default();
         }
         if let Some(scope) = self.scopes.get_mut(depth) {
             scope.types.push(ty);
@@ -103,7 +101,7 @@ impl<'a> Emitter<'a> {
                         ComponentTypeRef::Type(TypeBounds::Eq(index)) if roles.outside.contains(&number) => {
                             NewRef::Type(NewBounds::Eq(self.version(depth, index, Version::Original)?))
                         }
-                        ty => self.type_ref(depth, ty, version.copied().unwrap_or_default())?,
+                        ty => self.type_ref(depth, ty, version.cloned().unwrap_or_default())?,
                     };
                     let mut instance = self.take_instance_type()?;
                     let index = instance.type_count();

@@ -1,21 +1,21 @@
 //! What an index of the input becomes, in each component and type that is being written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use wasm_encoder::InstanceType;
 use wasmparser::{ComponentDefinedType, ComponentFuncType, ComponentNameSectionReader};
 
 use super::sections::Sections;
 use super::trusted::Trusted;
-use crate::ledger::signature::{Kind, Plain};
+use crate::ledger::signature::{Kind, Value};
 
 /// A component or type that has begun and not ended: what a count of outer aliases counts.
 pub(super) struct Scope<'a> {
     pub(super) body: Body<'a>,
     /// Its types, by old index.
     pub(super) types: Vec<Type<'a>>,
-    /// `tuple<u32, u32>`, where it has been needed.
-    pub(super) pair: Option<u32>,
+    /// Types without names, where they have been needed.
+    pub(super) erased: HashMap<Value, u32>,
 }
 
 pub(super) enum Body<'a> {
@@ -58,8 +58,8 @@ pub(super) struct Maps {
 #[derive(Clone)]
 pub(super) struct Type<'a> {
     pub(super) original: u32,
-    /// With `u32` for each handle of ours; and, of a function, with two `u32` for each plain list. Written when first
-    /// asked for, if they differ from the original.
+    /// With `u32` for each handle of ours; and, of a function, with other types for what goes by window. Written when
+    /// first asked for, if they differ from the original.
     pub(super) closed: Option<u32>,
     pub(super) windowed: Option<u32>,
     pub(super) facts: TypeFacts,
@@ -71,13 +71,10 @@ pub(super) struct Type<'a> {
 pub(super) struct TypeFacts {
     /// Whether it is a resource of ours.
     pub(super) kind: Option<Kind>,
-    pub(super) plain: Plain,
     /// Whether it is a function's.
     pub(super) func: bool,
     /// Whether the closed version differs.
     pub(super) handles: bool,
-    /// Whether it is a function's with plain lists, so that the version with windows differs.
-    pub(super) lists: bool,
 }
 
 /// What other versions of a type are made of.
@@ -104,7 +101,7 @@ impl Type<'_> {
 
 impl<'a> Scope<'a> {
     pub(super) fn new(body: Body<'a>) -> Self {
-        Scope { body, types: Vec::new(), pair: None }
+        Scope { body, types: Vec::new(), erased: HashMap::new() }
     }
 }
 

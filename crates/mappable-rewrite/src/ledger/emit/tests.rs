@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::*;
 use crate::core_modules::patch::Patched;
@@ -96,10 +97,11 @@ fn pair() -> String {
 }
 
 fn pairs_analysis() -> Analysis {
-    use crate::ledger::analysis::Version::{Closed, Original};
+    use crate::ledger::analysis::Version::{Original, Windowed};
     let bytes = || Value::List(Box::new(Value::U8));
     let case = Value::Record(vec![Value::Own(Kind::Mappable)]);
     let take = Signature { params: vec![case, bytes()], result: Some(bytes()) };
+    let windowed = Windowed(Rc::new(take.clone()));
     let ours = |types: u32| ComponentRoles {
         kinds: BTreeMap::from([(types + 1, Kind::Mappable)]),
         instance_kinds: BTreeMap::from([(
@@ -113,7 +115,7 @@ fn pairs_analysis() -> Analysis {
     let taker = ComponentRoles {
         name: "taker".to_owned(),
         canons: vec![CanonRole::Lift { signature: take.clone(), lists: true }, CanonRole::Drop(Kind::Mappable)],
-        closed_funcs: vec![Closed { lists: true }; 2],
+        closed_funcs: vec![windowed.clone(); 2],
         ..ours(0)
     };
     let giver = ComponentRoles {
@@ -125,8 +127,8 @@ fn pairs_analysis() -> Analysis {
                 signature: Signature { params: vec![Value::Own(Kind::Mappable), bytes()], result: None },
             },
         ],
-        closed_funcs: vec![Closed { lists: true }, Original],
-        closed_exports: BTreeMap::from([(2, BTreeMap::from([("take".to_owned(), Closed { lists: true })]))]),
+        closed_funcs: vec![windowed.clone(), Original],
+        closed_exports: BTreeMap::from([(2, BTreeMap::from([("take".to_owned(), windowed)]))]),
         ..ours(0)
     };
     Analysis { components: vec![root, taker, giver], bridges: Bridges::default() }

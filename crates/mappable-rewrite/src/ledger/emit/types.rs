@@ -1,5 +1,5 @@
 //! The versions of a type: the original, the closed one with `u32` for each handle of ours, and, of a function, the one
-//! with two `u32` for each plain list too.
+//! with two `u32` for each list that goes by window too.
 //!
 //! Originals are written where they stand, others when something first asks for them, in the scope where the type is.
 
@@ -15,11 +15,11 @@ use super::scope::{Body, Type, TypeFacts, What};
 use super::{EmitResult, Emitter, user};
 use crate::error::{ReadError, broken};
 use crate::ledger::analysis::Version;
-use crate::ledger::signature::Plain;
+use crate::ledger::signature::{Signature, Value};
 use crate::tree::read::MAX_DEPTH;
 
 /// The closed version of anything but a function's type.
-pub(super) const CLOSED: Version = Version::Closed { lists: false };
+pub(super) const CLOSED: Version = Version::Closed;
 
 impl<'a> Emitter<'a> {
     /// The type at `index` of the scope at `depth`.
@@ -45,10 +45,9 @@ impl<'a> Emitter<'a> {
             return Err(user(ReadError::TooDeep { limit: MAX_DEPTH }.into()));
         }
         let ty = self.type_at(depth, index)?;
-        let windowed = ty.facts.lists && version == (Version::Closed { lists: true });
         let written = match version {
             Version::Original => Some(ty.original),
-            _ if windowed => ty.windowed,
+            Version::Windowed(_) => ty.windowed,
             _ if ty.facts.handles => ty.closed,
             _ => Some(ty.original),
         };
@@ -56,6 +55,7 @@ impl<'a> Emitter<'a> {
             return Ok(written);
         }
         let (original, what) = (ty.original, ty.what.clone());
+        let windowed = matches!(version, Version::Windowed(_));
         let new = match what {
             What::Outer { count, index } => {
                 let outer = self.outer_depth(depth, count)?;
@@ -70,8 +70,11 @@ impl<'a> Emitter<'a> {
             What::Func(ty) => {
                 let values = ty.params.iter().map(|(_, ty)| *ty).chain(ty.result);
                 let parts = self.parts(depth, values.filter_map(index_of).collect(), nesting)?;
-                let pair = if windowed { Some(self.pair(depth)?) } else { None };
-                self.put_func(depth, &ty, &parts, pair)?
+                let signature = match &version {
+                    Version::Windowed(signature) => Some(&**signature),
+                    _ => None,
+                };
+                self.put_func(depth, &ty, &parts, signature)?
             }
             What::One => original,
         };
@@ -119,17 +122,54 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// `tuple<u32, u32>` in the scope at `depth`.
-    fn pair(&mut self, depth: usize) -> EmitResult<u32> {
-        if let Some(pair) = self.scopes.get(depth).and_then(|scope| scope.pair) {
-            return Ok(pair);
+    /// What takes the place of a value that goes by window, in the scope at `depth`: a type without names.
+    fn erased(&mut self, depth: usize, value: &Value) -> EmitResult<NewVal> {
+        let primitive = match value {
+            Value::Bool => Some(PrimitiveValType::Bool),
+            Value::U8 => Some(PrimitiveValType::U8),
+            Value::S8 => Some(PrimitiveValType::S8),
+            Value::U16 => Some(PrimitiveValType::U16),
+            Value::S16 => Some(PrimitiveValType::S16),
+            Value::U32 => Some(PrimitiveValType::U32),
+            Value::S32 => Some(PrimitiveValType::S32),
+            Value::U64 => Some(PrimitiveValType::U64),
+            Value::S64 => Some(PrimitiveValType::S64),
+            Value::F32 => Some(PrimitiveValType::F32),
+            Value::F64 => Some(PrimitiveValType::F64),
+            Value::Char => Some(PrimitiveValType::Char),
+            Value::String => Some(PrimitiveValType::String),
+            _ => None,
+        };
+        if let Some(primitive) = primitive {
+            return Ok(NewVal::Primitive(primitive));
         }
-        let (pair, encoder) = self.encoder(depth)?;
-        encoder.defined_type().tuple([PrimitiveValType::U32; 2]);
+        let known = self.scopes.get(depth).and_then(|scope| scope.erased.get(value));
+        if let Some(known) = known {
+            return Ok(NewVal::Type(*known));
+        }
+        let parts: Vec<&Value> = match value {
+            Value::List(element) => vec![element],
+            Value::Record(fields) => fields.iter().collect(),
+            Value::Variant(cases) => cases.iter().flatten().collect(),
+            _ => Vec::new(),
+        };
+        let mut parts =
+            parts.into_iter().map(|part| self.erased(depth, part)).collect::<EmitResult<Vec<_>>>()?.into_iter();
+        let (new, encoder) = self.encoder(depth)?;
+        let encoder = encoder.defined_type();
+        match value {
+            Value::List(_) => encoder.list(parts.next().unwrap_or(NewVal::Type(u32::MAX))),
+            Value::Record(_) => encoder.tuple(parts),
+            Value::Variant(cases) if let [ok, error] = &cases[..] => {
+                let mut part = |case: &Option<Value>| case.as_ref().and_then(|_| parts.next());
+                encoder.result(part(ok), part(error));
+            }
+            other => return Err(user(broken!("{other:?} has no form without names"))),
+        }
         if let Some(scope) = self.scopes.get_mut(depth) {
-            scope.pair = Some(pair);
+            scope.erased.insert(value.clone(), new);
         }
-        Ok(pair)
+        Ok(NewVal::Type(new))
     }
 
     /// Closed versions by old index.
@@ -156,7 +196,6 @@ impl<'a> Emitter<'a> {
                 let ty = self.type_at(depth, index)?;
                 originals.insert(index, ty.original);
                 facts.handles |= ty.facts.handles;
-                facts.lists |= ty.facts.plain == Plain::List;
             }
         }
         let new = self.put_func(depth, &ty, &originals, None)?;
@@ -164,20 +203,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn facts_of(&self, depth: usize, ty: &Defined<'_>) -> EmitResult<TypeFacts> {
-        let plain = |value: &Val| match value {
-            Val::Primitive(primitive) => Plain::of_primitive(*primitive),
-            Val::Type(index) => self.type_at(depth, *index).map_or(Plain::No, |ty| ty.facts.plain),
-        };
-        let mut facts = TypeFacts {
-            plain: match ty {
-                Defined::Primitive(primitive) => Plain::of_primitive(*primitive),
-                Defined::Record(fields) => Plain::of_record(fields.iter().map(|(_, ty)| plain(ty))),
-                Defined::Tuple(fields) => Plain::of_record(fields.iter().map(plain)),
-                Defined::List(element) => Plain::of_list(plain(element)),
-                _ => Plain::No,
-            },
-            ..TypeFacts::default()
-        };
+        let mut facts = TypeFacts::default();
         for part in parts(ty) {
             let part = self.type_at(depth, part)?.facts;
             facts.handles |= part.handles || part.kind.is_some();
@@ -205,26 +231,25 @@ impl<'a> Emitter<'a> {
         Ok(new)
     }
 
-    /// With a pair in the place of plain lists, if there is one.
+    /// With other types for what goes by window, if it has such a signature.
     fn put_func(
         &mut self,
         depth: usize,
         ty: &ComponentFuncType<'_>,
         parts: &BTreeMap<u32, u32>,
-        pair: Option<u32>,
+        signature: Option<&Signature>,
     ) -> EmitResult<u32> {
-        let mut value = |value: Val| -> EmitResult<NewVal> {
-            let plain = match value {
-                Val::Type(index) => self.type_at(depth, index)?.facts.plain,
-                Val::Primitive(_) => Plain::No,
-            };
-            Ok(match pair {
-                Some(pair) if plain == Plain::List => NewVal::Type(pair),
-                _ => value_of(value, parts),
-            })
+        let sent =
+            signature.filter(|signature| signature.sends_by_window()).map_or(&[][..], |signature| &signature.params);
+        let returned = signature.and_then(|signature| signature.result.as_ref());
+        let mut value = |ty: Val, value: Option<&Value>| match value.filter(|value| value.goes_by_window()) {
+            Some(value) => self.erased(depth, &value.erased()),
+            None => Ok(value_of(ty, parts)),
         };
-        let params = ty.params.iter().map(|(name, ty)| Ok((*name, value(*ty)?))).collect::<EmitResult<Vec<_>>>()?;
-        let result = ty.result.map(&mut value).transpose()?;
+        let params = ty.params.iter().enumerate();
+        let params = params.map(|(nth, (name, ty))| Ok((*name, value(*ty, sent.get(nth))?)));
+        let params = params.collect::<EmitResult<Vec<_>>>()?;
+        let result = ty.result.map(|ty| value(ty, returned)).transpose()?;
         let (new, encoder) = self.encoder(depth)?;
         let mut func: ComponentFuncTypeEncoder<'_> = encoder.function();
         func.async_(ty.async_).params(params).result(result);

@@ -232,7 +232,7 @@ impl Code {
         let mut imports = ImportSection::new();
         let mut func_names = NameMap::new();
         let mut funcs = 0;
-        for (field, _, import) in &self.imports {
+        for (field, need, import) in &self.imports {
             let ty = match import {
                 Import::Func(params, results) => {
                     types.ty().function(params.iter().copied(), results.iter().copied());
@@ -240,7 +240,11 @@ impl Code {
                     funcs += 1;
                     EntityType::Function(types.len() - 1)
                 }
-                Import::Memory => EntityType::Memory(ANY_MEMORY),
+                Import::Memory => {
+                    // Accesses to the ledger's header, at addresses that are constants, then have no bounds checks.
+                    let minimum = u64::from(*need == Need::Ledger);
+                    EntityType::Memory(MemoryType { minimum, ..ANY_MEMORY })
+                }
                 Import::Global(val_type) => {
                     EntityType::Global(GlobalType { val_type: *val_type, mutable: true, shared: false })
                 }

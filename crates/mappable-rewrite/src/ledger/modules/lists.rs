@@ -1,9 +1,13 @@
 //! Lists of plain data: from memory to memory by the window, and by the bounce where they are returned.
+//!
+//! In the bounce are first the lengths of lists, in bytes, and then the lists, both in the order of the result's type. Whoever
+//! takes them knows where a list ends by its length there, and by nothing that a guest could have changed.
 
 use wasm_encoder::{BlockType, InstructionSink, ValType};
 
 use super::code::{Arg, Code, mem_arg};
-use super::walk::{Place, places, second_word};
+use super::walk::{Place, Way, places, second_word};
+use crate::ledger::convert::MAX_NODES;
 use crate::ledger::interface::Failure;
 use crate::ledger::layout::{
     BOUNCE, BOUNCE_LEN, MAX_MEMORIES, MEMORIES, MEMORY, MEMORY_GENERATION, MEMORY_SELECTOR, MEMORY_VERSION, PAGES,
@@ -11,36 +15,86 @@ use crate::ledger::layout::{
 };
 use crate::ledger::signature::Value;
 
-/// After a longer list the bounce is given back. Pages that come anew cost more than the copies.
+/// After longer lists the bounce is given back. Pages that come anew cost more than the copies.
 const FREE_ABOVE: u32 = 16 << 20;
+/// Where the first list is in the bounce. Many guests have theirs at such an address too, and copies between addresses
+/// that differ a little in their lowest 12 bits are slow.
+const FIRST: u32 = BOUNCE + 0x1_0000;
+/// What each list's address there is a multiple of.
+const ALIGN: i32 = 8;
+/// How long a length there is, in bytes.
+const LENGTH: u32 = 4;
 /// Lists of 8 bytes up to this many are copied word by word.
 const SHORT: i32 = 32;
-/// No longer list is returned.
-const MAX_BOUNCE: u64 = (PAGES as u64) * 0x1_0000 - BOUNCE as u64;
+/// No list is returned that would end behind this.
+const END_OF_BOUNCE: u64 = (PAGES as u64) * 0x1_0000 - ALIGN as u64;
+
+const _: () = assert!(MAX_NODES as u32 * LENGTH <= FIRST - BOUNCE);
 
 /// What a receiver knows of its caller: the locals with its memory's memory number, and where the memory's record lies.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sender {
     memory: u32,
     record: u32,
 }
 
+/// What is done to each list of a value that goes by window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// In the sender: it is all in the memory.
+    Check,
+    /// In the receiver: it is copied from the sender's memory.
+    Fetch(Sender),
+    /// In who returns it: it is put into the bounce, where these locals say.
+    Put(Cursor),
+    /// In who has it returned: it is taken from there. The other local has the end of the lengths.
+    Take(Cursor, u32),
+}
+
+/// Two locals: where in the bounce the next length is, and where the next list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    length: u32,
+    list: u32,
+}
+
+impl Step {
+    /// Whether enums that are passed as numbers are looked at: by whoever passes them.
+    pub(super) fn looks_at_numbers(self) -> bool {
+        matches!(self, Step::Check | Step::Put(_))
+    }
+}
+
 impl Code {
+    pub(super) fn list(&mut self, element: &Value, place: Place, step: Step) {
+        match step {
+            Step::Check => _ = self.find_list(element, place),
+            Step::Fetch(sender) => self.receive_list(element, place, sender),
+            Step::Put(cursor) => self.put_list(element, place, cursor),
+            Step::Take(cursor, end) => self.take_list(element, place, cursor, end),
+        }
+    }
+
+    /// Each of the parameters that go by window.
+    fn walk_lists(&mut self, fields: &[Value], place: Place, step: Step) {
+        for (field, place) in places(fields, place).filter(|(field, _)| field.goes_by_window()) {
+            self.walk(field, place, Way::Lists(step));
+        }
+    }
+
+    /// Checks that a list is in the guest's memory. Gives the locals that have where, and its size in bytes, of 64 bits.
+    fn find_list(&mut self, element: &Value, place: Place) -> (u32, u32) {
+        let ([from, len], guest) = ([ValType::I32; 2].map(|ty| self.local(ty)), self.guest());
+        self.get(place, 4);
+        self.code().local_set(from);
+        self.get(second_word(place), 4);
+        self.code().local_set(len);
+        (from, self.check_list(from, len, element, guest))
+    }
+
     /// Checks each list among the fields, and says whose memory they are taken from: the guest's.
     pub(super) fn send_lists(&mut self, fields: &[Value], place: Place) {
-        let guest = self.guest();
-        for (field, place) in places(fields, place) {
-            if let Value::List(element) = field
-                && field.is_plain_list()
-            {
-                let [from, len] = [ValType::I32; 2].map(|ty| self.local(ty));
-                self.get(place, 4);
-                self.code().local_set(from);
-                self.get(second_word(place), 4);
-                self.code().local_set(len);
-                self.check_list(from, len, element, guest);
-            }
-        }
+        self.walk_lists(fields, place, Step::Check);
         let ask = self.helper("memory-number", 2, 1);
         let known = self.own_global();
         let memory = self.local(ValType::I32);
@@ -66,13 +120,7 @@ impl Code {
 
     /// Copies each list among the fields from the sender's memory, and puts where it is now.
     pub(super) fn receive_lists(&mut self, fields: &[Value], place: Place, sender: Sender) {
-        for (field, place) in places(fields, place) {
-            if let Value::List(element) = field
-                && field.is_plain_list()
-            {
-                self.receive_list(element, place, sender);
-            }
-        }
+        self.walk_lists(fields, place, Step::Fetch(sender));
     }
 
     fn receive_list(&mut self, element: &Value, place: Place, sender: Sender) {
@@ -176,48 +224,70 @@ impl Code {
         self.check_bounds(to, bytes, guest);
     }
 
-    /// Copies the list that the guest returns to where its caller finds it: the pointer is of no use there.
-    pub(super) fn put_into_bounce(&mut self, element: &Value, place: Place) {
-        let [from, len, short] = [ValType::I32; 3].map(|ty| self.local(ty));
-        let [guest, ledger] = [self.guest(), self.ledger()];
-        self.get(place, 4);
-        self.code().local_set(from);
-        self.get(second_word(place), 4);
-        self.code().local_set(len);
-        let bytes = self.check_list(from, len, element, guest);
-        self.code().local_get(bytes).i32_wrap_i64().local_set(short);
-        self.code().local_get(bytes).i64_const(MAX_BOUNCE as i64).i64_gt_u();
-        self.fail_if(Failure::OutOfBounds, Arg::Local(from), Arg::Local(short));
-        let bounce = self.bounce();
-        self.copy((ledger, bounce), (guest, from), short);
-        self.set_word(BOUNCE_LEN, short);
+    /// Copies each list of a result to where the caller finds it: pointers are of no use there.
+    pub(super) fn put_into_bounce(&mut self, result: &Value, place: Place) {
+        let cursor = self.cursor();
+        self.walk(result, place, Way::Lists(Step::Put(cursor)));
+        self.code().local_get(cursor.length).i32_const(BOUNCE as i32).i32_sub().local_set(cursor.length);
+        self.set_word(BOUNCE_LEN, cursor.length);
         self.new_sequence();
     }
 
-    fn bounce(&mut self) -> u32 {
-        let bounce = self.local(ValType::I32);
-        self.code().i32_const(BOUNCE as i32).local_set(bounce);
-        bounce
+    fn cursor(&mut self) -> Cursor {
+        let [length, list] = [ValType::I32; 2].map(|ty| self.local(ty));
+        self.code().i32_const(BOUNCE as i32).local_set(length).i32_const(FIRST as i32).local_set(list);
+        Cursor { length, list }
     }
 
-    /// Copies the list that was returned to the guest, and puts where it is, and how long, into the return area.
-    pub(super) fn take_from_bounce(&mut self, element: &Value, place: Place) {
-        let [short, to] = [ValType::I32; 2].map(|ty| self.local(ty));
-        let bytes = self.local(ValType::I64);
+    fn put_list(&mut self, element: &Value, place: Place, cursor: Cursor) {
         let [guest, ledger] = [self.guest(), self.ledger()];
+        let short = self.local(ValType::I32);
+        let (from, bytes) = self.find_list(element, place);
+        self.code().local_get(bytes).i32_wrap_i64().local_set(short);
+        self.code().local_get(cursor.list).i64_extend_i32_u().local_get(bytes).i64_add();
+        self.code().i64_const(END_OF_BOUNCE as i64).i64_gt_u();
+        self.fail_if(Failure::OutOfBounds, Arg::Local(from), Arg::Local(short));
+        self.code().local_get(cursor.length).local_get(short).i32_store(mem_arg(ledger, 0, 2));
+        self.copy((ledger, cursor.list), (guest, from), short);
+        self.pass(cursor, short);
+    }
+
+    /// Moves the cursor past a list of so many bytes.
+    fn pass(&mut self, cursor: Cursor, bytes: u32) {
+        self.code().local_get(bytes).i32_const(ALIGN - 1).i32_add().i32_const(-ALIGN).i32_and();
+        self.code().local_get(cursor.list).i32_add().local_set(cursor.list);
+        self.code().local_get(cursor.length).i32_const(LENGTH as i32).i32_add().local_set(cursor.length);
+    }
+
+    /// Copies each list of a result from there to the guest, and puts where it is, and how long, into the return area.
+    pub(super) fn take_from_bounce(&mut self, result: &Value, place: Place) {
+        let (cursor, end) = (self.cursor(), self.local(ValType::I32));
         self.word(BOUNCE_LEN);
+        self.code().i32_const(BOUNCE as i32).i32_add().local_set(end);
+        self.walk(result, place, Way::Lists(Step::Take(cursor, end)));
+        // If not, a `realloc` has changed which case the result is.
+        self.code().local_get(cursor.length).local_get(end).i32_ne();
+        self.fail_if(Failure::Interrupted, Arg::Const(0), Arg::Const(0));
+        let free = self.helper("free-bounce", 0, 0);
+        self.code().local_get(cursor.list).i32_const((FIRST + FREE_ABOVE) as i32).i32_gt_u().if_(BlockType::Empty);
+        self.code().call(free).end();
+    }
+
+    fn take_list(&mut self, element: &Value, place: Place, cursor: Cursor, end: u32) {
+        let ([short, to], bytes) = ([ValType::I32; 2].map(|ty| self.local(ty)), self.local(ValType::I64));
+        let [guest, ledger] = [self.guest(), self.ledger()];
+        self.code().local_get(cursor.length).local_get(end).i32_ge_u();
+        self.fail_if(Failure::Interrupted, Arg::Const(0), Arg::Const(0));
+        self.code().local_get(cursor.length).i32_load(mem_arg(ledger, 0, 2));
         self.code().local_tee(short).i64_extend_i32_u().local_set(bytes);
         self.allocate(bytes, element, to);
-        let bounce = self.bounce();
-        self.copy((guest, to), (ledger, bounce), short);
+        self.copy((guest, to), (ledger, cursor.list), short);
         self.set(place, |code| {
             code.code().local_get(to);
         });
         self.set(second_word(place), |code| {
             code.code().local_get(short).i32_const(element.size().max(1) as i32).i32_div_u();
         });
-        let free = self.helper("free-bounce", 0, 0);
-        self.code().local_get(short).i32_const(FREE_ABOVE as i32).i32_gt_u().if_(BlockType::Empty);
-        self.code().call(free).end();
+        self.pass(cursor, short);
     }
 }

@@ -1,9 +1,10 @@
-//! The walk through a value: to each handle in it, in the type's order.
+//! The walk through a value: to each handle in it, or each list that goes by window, in the type's order.
 
 use wasm_encoder::{BlockType, ValType};
 
 use super::Crossing;
 use super::code::{Arg, Code, mem_arg};
+use super::lists::Step;
 use crate::ledger::interface::Failure;
 use crate::ledger::signature::{Kind, Value, align_to, discriminant_size, payload_offset};
 
@@ -18,21 +19,21 @@ pub(super) enum Way {
     Cross(Crossing),
     /// In a bridge: borrowed handles of others are dropped.
     Drop,
+    /// To lists of plain data, in values that go by window.
+    Lists(Step),
 }
 
 impl Way {
-    /// Whether something is done to such a value.
-    fn stops_at(self, value: &Value) -> bool {
-        match value {
-            Value::Own(_) | Value::Borrow(_) => self != Way::Drop,
-            Value::OtherBorrow => self == Way::Drop,
-            _ => false,
-        }
-    }
-
     /// Whether something is done to it, or to one in it.
     fn has_to_do_with(self, value: &Value) -> bool {
-        value.any(&|value| self.stops_at(value))
+        let is_handle = |value: &Value| matches!(value, Value::Own(_) | Value::Borrow(_));
+        match self {
+            Way::Send | Way::Receive | Way::Cross(_) => value.any(&is_handle),
+            Way::Drop => value.any(&|value| matches!(value, Value::OtherBorrow)),
+            Way::Lists(step) => {
+                value.reaches(&|value| value.is_plain_list() || step.looks_at_numbers() && value.is_numbered())
+            }
+        }
     }
 }
 
@@ -67,6 +68,7 @@ impl Code {
                 self.get(place, 4);
                 self.code().call(drop);
             }
+            Value::List(element) if let Way::Lists(step) = way => self.list(element, place, step),
             Value::Own(kind) => self.handle(*kind, false, place, way),
             Value::Borrow(kind) => self.handle(*kind, true, place, way),
             Value::Record(fields) => self.walk_fields(fields, place, way),
@@ -89,7 +91,7 @@ impl Code {
                     code.code().i32_const(kind as i32).call(claim);
                 });
             }
-            Way::Cross(_) | Way::Drop => {}
+            Way::Cross(_) | Way::Drop | Way::Lists(_) => {}
         }
     }
 

@@ -22,7 +22,7 @@ struct Shape {
     handles: bool,
     /// Whether lists go by window, and which way.
     lists_sent: bool,
-    list_returned: bool,
+    lists_returned: bool,
 }
 
 impl Shape {
@@ -38,8 +38,8 @@ impl Shape {
             result_spilled,
             borrows: signature.any(|value| matches!(value, Value::Borrow(_))),
             handles: signature.has_handles(),
-            lists_sent: lists && signature.params.iter().any(Value::is_plain_list),
-            list_returned: lists && signature.result.as_ref().is_some_and(Value::is_plain_list),
+            lists_sent: lists && signature.sends_by_window(),
+            lists_returned: lists && signature.returns_by_window(),
         }
     }
 
@@ -100,8 +100,8 @@ pub(super) fn lower(name: &'static str, signature: &Signature, lists: bool) -> M
     if shape.handles {
         code.all_claimed();
     }
-    if let (true, Some(Value::List(element))) = (shape.list_returned, &shape.result) {
-        code.take_from_bounce(element, result);
+    if let Some(value) = shape.result.as_ref().filter(|_| shape.lists_returned) {
+        code.take_from_bounce(value, result);
     }
     if let Some((lent, until)) = lent {
         let release = code.table("release");
@@ -145,7 +145,7 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
         Place::Locals(pointer) if shape.result_spilled => Place::Memory { base: pointer, offset: 0 },
         place => place,
     };
-    if let Some(value) = shape.result.as_ref().filter(|value| shape.list_returned || value.has_handles()) {
+    if let Some(value) = shape.result.as_ref().filter(|value| shape.lists_returned || value.has_handles()) {
         if let Place::Memory { base, .. } = result {
             code.check_area(base, value.size(), value.align());
         }
@@ -154,8 +154,8 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
             code.walk(value, result, Way::Send);
             code.note_sent();
         }
-        if let (true, Value::List(element)) = (shape.list_returned, value) {
-            code.put_into_bounce(element, result);
+        if shape.lists_returned {
+            code.put_into_bounce(value, result);
         }
     }
     code.give(&results, kept);

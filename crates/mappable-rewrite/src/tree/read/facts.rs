@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use wasmparser::{FuncType, Instance};
 
-use crate::ledger::signature::Plain;
 use crate::path::ComponentPath;
 use crate::tree::types::{MemoryType, ModuleReport};
 
@@ -48,8 +47,6 @@ pub(crate) struct ComponentFacts<'a> {
     pub(crate) instance_users: HashMap<u32, Vec<InstanceUser>>,
     /// How many canonical functions it has.
     pub(crate) canons: usize,
-    /// Its types, by index: which are plain data, or lists of it.
-    pub(crate) plain: Vec<Plain>,
     /// The type of each core function that is a `realloc` or `post-return` of something.
     pub(crate) called_back: HashMap<u32, FuncType>,
     /// The context slots that it has `context.get` or `context.set` of. (Another need not be in the engine.)

@@ -7,7 +7,6 @@
 //!            ├ counts     its index spaces, compared with the validator's after each section
 //!            ├ canon      which core functions its canonical functions use
 //!            ├ lower      which of those are lowers of swapping functions, and whether a refresh would be sound
-//!            └ plain      which of its types are plain data
 //!        ├─ module      one core module
 //!        ├─ depth       how deep types are nested, before the parser recurses
 //!        ▼
@@ -24,7 +23,6 @@ mod depth;
 mod facts;
 mod lower;
 mod module;
-mod plain;
 
 use wasmparser::types::{Types, TypesRef};
 use wasmparser::{Encoding, FuncValidatorAllocations, Parser, Payload, ValidPayload, Validator};
@@ -134,7 +132,6 @@ struct Reader<'a> {
     bytes: &'a [u8],
     facts: Facts<'a>,
     marks: Marks,
-    plains: plain::Plains,
     open: Vec<Open<'a>>,
 }
 
@@ -145,13 +142,7 @@ enum Open<'a> {
 
 impl<'a> Reader<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Reader {
-            bytes,
-            facts: Facts::default(),
-            marks: Marks::default(),
-            plains: plain::Plains::default(),
-            open: Vec::new(),
-        }
+        Reader { bytes, facts: Facts::default(), marks: Marks::default(), open: Vec::new() }
     }
 
     fn payload(
@@ -172,9 +163,6 @@ impl<'a> Reader<'a> {
                 let types = validator.types(0).ok_or_else(|| broken!("the validator has no types for a component"))?;
                 visitor.section(types, &payload)?;
                 scope.payload(types, &mut self.marks, &mut self.facts, payload)?;
-                let component = self.facts.components.get_mut(scope.component);
-                let component = component.ok_or_else(|| broken!("a component without facts"))?;
-                self.plains.note(types, &mut component.plain);
                 Ok(())
             }
             (None, _) => Err(broken!("a section outside of any component")),

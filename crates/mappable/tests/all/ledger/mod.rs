@@ -14,6 +14,7 @@ mod shapes;
 mod tiers;
 mod trees;
 mod tripwires;
+mod within;
 
 use wasmtime::component::{ComponentNamedList, Lift, Lower};
 

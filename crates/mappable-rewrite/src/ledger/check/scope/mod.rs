@@ -4,7 +4,7 @@ mod wiring;
 
 use std::collections::HashSet;
 
-use wasmparser::component_types::ComponentAnyTypeId;
+use wasmparser::component_types::{ComponentAnyTypeId, ComponentFuncTypeId};
 use wasmparser::types::TypesRef;
 use wasmparser::{ComponentExternalKind as Kind, ComponentType, Instance, Payload};
 
@@ -12,10 +12,12 @@ use super::bridges::Bridges;
 use super::classes::{Classes, Node};
 use super::core::{Core, at, len};
 use super::resources::Resources;
-use super::{BridgeModule, Trusted, TrustedModule};
+use super::{BridgeModule, MadeFor, Trusted, TrustedModule};
 use crate::error::{Bug, ReadError, RewriteError, broken};
 use crate::gate::Gate;
+use crate::ledger::convert::Converter;
 use crate::ledger::interface::INTERFACE;
+use crate::ledger::signature::Signature;
 use crate::ledger::unsound::Unsound;
 use crate::path::ComponentPath;
 
@@ -27,6 +29,7 @@ pub(super) struct Tree<'a, 't> {
     names: Names,
     resources: Resources,
     bridges: Bridges<'t>,
+    wrapped: Vec<Wrapped<'t>>,
     classes: Classes<'a, 't>,
     /// The components that have begun and not ended, the outermost first.
     open: Vec<Scope<'a, 't>>,
@@ -61,6 +64,14 @@ enum Nested {
 struct Canonical {
     index: u32,
     about: ComponentAnyTypeId,
+}
+
+/// A canonical function that a wrapper stands at, its type, and what the wrapper was made for.
+struct Wrapped<'t> {
+    path: ComponentPath,
+    canon: u32,
+    ty: ComponentFuncTypeId,
+    made_for: &'t HashSet<MadeFor>,
 }
 
 /// A component instance or function.
@@ -106,6 +117,7 @@ impl<'a, 't> Tree<'a, 't> {
             names,
             resources: Resources::default(),
             bridges: Bridges::default(),
+            wrapped: Vec::new(),
             classes: Classes::default(),
             open: Vec::new(),
         }
@@ -148,6 +160,11 @@ impl<'a, 't> Tree<'a, 't> {
         for (canon, node) in &scope.uses {
             self.classes.used(*node, scope.core.wrapper(*canon), &scope.path, *canon);
         }
+        for canon in &scope.canonical {
+            if let (ComponentAnyTypeId::Func(ty), Some(made_for)) = (canon.about, scope.core.wrapper(canon.index)) {
+                self.wrapped.push(Wrapped { path: scope.path.clone(), canon: canon.index, ty, made_for });
+            }
+        }
         if scope.has_bridges && !scope.has_guests {
             for canon in scope.canonical {
                 self.bridges.canon(&scope.path, canon.index, canon.about, scope.core.bridge(canon.index));
@@ -171,7 +188,16 @@ impl<'a, 't> Tree<'a, 't> {
         }
         let package = self.resources.finish()?;
         self.bridges.finish(types, &package)?;
-        self.classes.finish()
+        self.classes.finish()?;
+        // Rule 8: the type is what is left of the one that the wrapper was made for.
+        let mut converter = Converter::new(types, |id| package.get(&id).copied());
+        for Wrapped { path, canon, ty, made_for } in self.wrapped {
+            let is_left = |ty: &Signature| made_for.iter().any(|(signature, lists)| signature.erased(*lists) == *ty);
+            if !converter.func(ty).signature.is_ok_and(|ty| is_left(&ty)) {
+                return Err(Bug::Unsound { component: path, what: Unsound::OtherType(canon) }.into());
+            }
+        }
+        Ok(())
     }
 
     /// A section of the component that is open, which the validator has taken in.

@@ -47,7 +47,8 @@ fn modules(component: &[u8]) -> HashMap<String, &[u8]> {
 fn stand_ins(modules: &HashMap<String, &[u8]>) -> Trusted {
     use Need::*;
     let mut trusted = Trusted::new(["drop-mappable"]);
-    let take = Signature { params: vec![Value::Own(Kind::Mappable)], result: None };
+    let list = Value::List(Box::new(Value::U8));
+    let take = Signature { params: vec![Value::Own(Kind::Mappable), list.clone()], result: Some(list) };
     let mut insert = |name: &str, role, needs: &[(&'static str, Need)]| {
         let module = Module { bytes: modules[name].to_vec(), needs: needs.to_vec() };
         let signature = matches!(role, Role::Lower | Role::Lift).then_some((&take, true));

@@ -551,7 +551,8 @@ fn wrappers_for_different_types_are_found() {
     let mut trusted = stand_ins(&modules);
     let gate = Gate::new("k0").unwrap();
     // The same type, but its lists go another way.
-    let other = (Signature { params: vec![Value::Own(Kind::Mappable)], result: None }, false);
+    let list = Value::List(Box::new(Value::U8));
+    let other = (Signature { params: vec![Value::Own(Kind::Mappable), list.clone()], result: Some(list) }, false);
     // One module may be made for several types, if there is one that all are made for.
     trusted.modules.get_mut(modules["lift"]).unwrap().signatures.insert(other.clone());
     check(&output, &guests, &trusted, &gate).unwrap();
@@ -571,4 +572,30 @@ fn a_wrapper_that_comes_before_its_table_is_found() {
         Unsound::TooEarly(_) => [(join, &before(join, early))],
     }
     verdict(&tampered(&[(END_OF_B, &before(END_OF_B, early))])).unwrap();
+}
+
+#[test]
+fn a_wrapper_at_a_function_of_another_type_is_found() {
+    let at = |params: &str, result: &str| {
+        ["(type $take (func ", "(func $take "].map(|begin| {
+            let all = |params: &str, result: &str| format!("{begin}{params} (result {result})");
+            let (params_before, pair) = ("(param \"m\" u32) (param \"bytes\" (tuple u32 u32))", "(tuple u32 u32)");
+            (all(params_before, pair), all(params, result))
+        })
+    };
+    let (m, bytes, pair) = ("(param \"m\" u32)", "(param \"bytes\" (tuple u32 u32))", "(tuple u32 u32)");
+    let other = [
+        // A list that goes the engine's way, where the wrapper has it by window.
+        at(&format!("{m} (param \"bytes\" (list u8))"), pair),
+        at(&format!("{m} {bytes}"), "(list u8)"),
+        // Other numbers, which are passed in the same place.
+        at(&format!("(param \"m\" s32) {bytes}"), pair),
+        at(&format!("{m} (param \"bytes\" (tuple u32 s32))"), pair),
+        at(&format!("{m} {bytes}"), "(tuple u32 f32)"),
+    ];
+    for changes in &other {
+        let changes: Vec<_> = changes.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+        let what = found(&changes);
+        assert!(matches!(what, Unsound::OtherType(_)), "{what:?} for {changes:?}");
+    }
 }

@@ -108,9 +108,7 @@ pub(super) fn adapter(
     lists: bool,
     lift: Func,
 ) -> Func {
-    let close = |value: &Value| if lists { values::closed(value) } else { value.clone() };
-    let params: Vec<Value> = signature.params.iter().map(close).collect();
-    let result = signature.result.as_ref().map(close);
+    let Signature { params, result } = signature.erased(lists);
     let (mut flat, _) = signature.flat_params();
     let (flat_result, spilled) = signature.flat_results();
     if spilled {

@@ -1,6 +1,6 @@
 //! Lists of plain data, by window and by bounce.
 
-use super::values::V;
+use super::values::{V, case};
 use super::world::{Failed, World, failed, failure, set_word};
 use crate::ledger::interface::Failure;
 use crate::ledger::layout::*;
@@ -35,7 +35,7 @@ fn plain_lists_go_by_window() {
 }
 
 #[test]
-fn spilled_lists_go_by_window_too() {
+fn spilled_lists_go_the_engines_way() {
     let mut params = vec![Value::U64; 12];
     params.extend([list(Value::U64), Value::Own(Kind::Mappable), Value::String, list(Value::F32)]);
     let mut world = World::new();
@@ -55,8 +55,76 @@ fn returned_lists_bounce() {
         let signature = Signature { params: vec![Value::U32], result: Some(list(Value::U32)) };
         let seen = world.call(&signature, true, &[V::Bits(1)], move |_| Some(numbers(len)), false).unwrap();
         assert_eq!(seen.result, Some(numbers(len)));
-        assert_eq!(world.word(BOUNCE_LEN), len as u32 * 4);
+        assert_eq!(world.word(BOUNCE_LEN), 4);
         assert_eq!(world.store.data().bounces_freed, 0);
+    }
+}
+
+#[test]
+fn lists_within_values_go_by_window_and_bounce() {
+    let error = Value::Variant(vec![None; 300]);
+    let value = Value::Record(vec![
+        Value::Variant(vec![None, Some(list(Value::U16))]),
+        Value::String,
+        Value::Variant(vec![Some(list(Value::F64)), Some(error)]),
+        Value::Own(Kind::Mappable),
+    ]);
+    let signature = Signature { params: vec![Value::U8, value.clone()], result: Some(value) };
+    for len in [0, 1, 5, 20, 1000] {
+        let mut world = World::new();
+        let a = world.a.clone();
+        let it = world.give(&a, Kind::Mappable, false, 7);
+        let of = |first: Option<V>, last: V, handle: u32| {
+            let first = first.map_or(V::Case(0, None), |list| case(1, list));
+            V::Fields(vec![first, numbers(3), last, V::Bits(handle.into())])
+        };
+        let arguments = [V::Bits(1), of(Some(numbers(len)), case(0, numbers(len * 2)), it)];
+        let reply = move |given: &[V]| {
+            let V::Fields(fields) = &given[1] else { panic!("{given:?}") };
+            let handle = fields[3].clone();
+            Some(V::Fields(vec![V::Case(0, None), numbers(9), case(1, V::Case(299, None)), handle]))
+        };
+        let seen = world.call(&signature, true, &arguments, reply, false).unwrap();
+        assert_eq!(seen.arguments[1], of(Some(numbers(len)), case(0, numbers(len * 2)), 7));
+        assert_eq!(world.word(BOUNCE_LEN), 0);
+        let V::Fields(result) = seen.result.unwrap() else { panic!() };
+        assert_eq!(result[2], case(1, V::Case(299, None)));
+
+        // Two lists, and none where there was one.
+        let again = world.give(&a, Kind::Mappable, false, 8);
+        let arguments = [V::Bits(1), of(None, case(1, V::Case(0, None)), again)];
+        let reply = move |given: &[V]| {
+            let V::Fields(fields) = &given[1] else { panic!("{given:?}") };
+            let lists = [case(1, numbers(len)), case(0, numbers(3))];
+            let [first, last] = lists;
+            Some(V::Fields(vec![first, numbers(3), last, fields[3].clone()]))
+        };
+        let seen = world.call(&signature, true, &arguments, reply, false).unwrap();
+        assert_eq!(world.word(BOUNCE_LEN), 8);
+        assert_eq!(seen.result, Some(of(Some(numbers(len)), case(0, numbers(3)), 8)));
+    }
+}
+
+#[test]
+fn a_result_that_is_another_case_than_was_returned_is_refused() {
+    // What a `realloc` of the caller could write into the area, behind the adapter.
+    let value = Value::Record(vec![Value::Variant(vec![None, Some(list(Value::U8))]), list(Value::U8)]);
+    let signature = Signature { params: vec![], result: Some(value) };
+    for (tag, in_bounce) in [(0, 8), (1, 4), (1, 0), (0, 0), (1, 12)] {
+        let mut world = World::new();
+        let a = world.a.clone();
+        let ledger = world.ledger;
+        let callee = wasmtime::Func::wrap(&mut world.store, move |mut caller: wasmtime::Caller<'_, _>, area: u32| {
+            a.memory.write(&mut caller, area as usize, &[tag]).unwrap();
+            set_word(&ledger, &mut caller, BOUNCE_LEN, in_bounce);
+            for at in [0, 4, 8] {
+                set_word(&ledger, &mut caller, BOUNCE + at, 8);
+            }
+        });
+        let a = world.a.clone();
+        let lower = world.instantiate(&a, &modules::lower(&signature, true), Some(callee));
+        let call = lower.get_typed_func::<u32, ()>(&mut world.store, modules::CALL).unwrap();
+        assert_eq!(failed(call.call(&mut world.store, 64)), failure(Failure::Interrupted, 0, 0), "{tag} {in_bounce}");
     }
 }
 
@@ -82,7 +150,20 @@ fn only_lists_of_plain_data_go_by_window() {
     };
     assert!(windowed(&plain, true));
     assert!(!windowed(&plain, false) && !windowed(&other, true));
-    assert!(!windowed(&bytes_in([Value::Record(vec![list(Value::U8)])]), true));
+    // Also within values that have a form without names, and that is not in a list.
+    let inside = [
+        (Value::Record(vec![Value::String, list(Value::U8)]), true),
+        (Value::Variant(vec![None, Some(list(Value::U8))]), true),
+        (Value::Variant(vec![Some(list(Value::F64)), Some(Value::Variant(vec![None; 5]))]), true),
+        (Value::Variant(vec![None, Some(Value::U8), Some(list(Value::U8))]), false),
+        (Value::Record(vec![Value::Flags(3), list(Value::U8)]), false),
+        (Value::Record(vec![Value::OtherOwn, list(Value::U8)]), false),
+        (list(list(Value::U8)), false),
+        (Value::Record(vec![list(Value::Variant(vec![None; 5])), list(Value::U8)]), false),
+    ];
+    for (value, by_window) in inside {
+        assert_eq!(windowed(&bytes_in([value.clone()]), true), by_window, "{value:?}");
+    }
 }
 
 #[test]

@@ -32,11 +32,6 @@ pub(super) trait Memory {
     }
 }
 
-/// The type in closed functions whose lists go by window.
-pub(super) fn closed(value: &Value) -> Value {
-    if value.is_plain_list() { Value::Record(vec![Value::U32, Value::U32]) } else { value.clone() }
-}
-
 fn element(value: &Value) -> &Value {
     match value {
         Value::List(element) => element,
