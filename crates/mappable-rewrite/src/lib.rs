@@ -100,6 +100,9 @@ use wasmparser::types::TypesRef;
 #[doc(hidden)]
 pub mod internals {
     pub use crate::ledger::{Kind, interface, layout};
+
+    /// The version and a hash of the sources that this rewriter was built from: what it writes is the same while this is.
+    pub const REVISION: &str = env!("MAPPABLE_REWRITE_REVISION");
 }
 
 /// How closed compositions are rewritten.

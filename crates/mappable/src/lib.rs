@@ -71,8 +71,9 @@ mod view;
 #[cfg(feature = "externref")]
 pub use host::externref;
 pub use host::{
-    CompileError, FrozenMapping, HandleError, MappableCtx, MappableView, Mapping, MappingMode, ProbeError, Runtime,
-    RuntimeBuilder, RuntimeError, TrapReason, add_to_linker, install_fault_handler,
+    ArtifactKey, CompileCache, CompileError, DeserializeError, FrozenMapping, HandleError, MappableCtx, MappableView,
+    Mapping, MappingMode, ProbeError, Runtime, RuntimeBuilder, RuntimeError, TrapReason, add_to_linker,
+    install_fault_handler,
 };
 #[cfg(feature = "streams")]
 pub use host::{future, future_frozen, stream, stream_frozen};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mappable_rewrite::{BOUNDED_PAGES, Tier};
 use wasmtime::{Config, Engine};
 
+use super::artifact::CompileCache;
 use super::probe::{self, ProbeError};
 use super::runtime::Runtime;
 use crate::region::{Backing, GUARD, HugePages, RESERVATION};
@@ -95,6 +96,7 @@ pub struct RuntimeBuilder {
     huge_pages: HugePages,
     idle_memories: usize,
     idle_regions: u64,
+    cache: Option<CompileCache>,
 }
 
 impl RuntimeBuilder {
@@ -108,6 +110,7 @@ impl RuntimeBuilder {
             huge_pages: HugePages::default(),
             idle_memories: tuning::IDLE_MEMORIES,
             idle_regions: tuning::IDLE_REGIONS,
+            cache: None,
         }
     }
 
@@ -169,6 +172,26 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Where [`Runtime::compile`] keeps what it compiled, for the next process; nowhere unless told.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mappable::{CompileCache, Runtime};
+    ///
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let folder = scratch.path().join("app");
+    /// let cache = CompileCache::new(&folder, 512 << 20)?;
+    /// let runtime = Runtime::builder().compile_cache(cache).build()?;
+    /// let compiled = runtime.compile(b"(component)")?;
+    /// let loaded = runtime.compile(b"(component)")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn compile_cache(mut self, cache: CompileCache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
     /// Makes the engine, and tries on it what mapping rests on.
     ///
     /// # Errors
@@ -190,7 +213,8 @@ impl RuntimeBuilder {
         let (views_per_memory, views) = (self.views_per_memory, Allowance::new(usize::MAX));
         let driving = DriverConfig { memories, remap_only, views_per_memory, views };
         let frozen_stores_trap = probe::run(&engine, &backing, &driving)?;
-        Ok(Runtime { engine, backing, driving, mapping: self.mapping, tier: self.tier, frozen_stores_trap })
+        let (mapping, tier, cache) = (self.mapping, self.tier, self.cache);
+        Ok(Runtime { engine, backing, driving, mapping, tier, cache, frozen_stores_trap })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use mappable_rewrite::{Reason, Report, RewriteError, Settings, TierReport, rewrite_with};
+use mappable_rewrite::{Gate, Reason, Report, RewriteError, Rewritten, Settings, TierReport, rewrite_with};
 use wasmtime::component::Component;
 
 use super::gate::gate;
@@ -54,16 +54,22 @@ impl Runtime {
     /// preloads, and DWARF counts from the beginning of the code section, so its lines are right. A source map counts from the
     /// beginning of the module: behind a memory that gets a maximum it is a few bytes off.
     ///
+    /// With a [`CompileCache`](crate::CompileCache) a component that is there is neither rewritten nor compiled, and no event
+    /// tells of its tier.
+    ///
     /// # Errors
     ///
     /// A component that is not valid, or that would change what is mapped in a way that can't be made sound; one that is
     /// not closed, with [`Tier::Ledger`](crate::Tier::Ledger).
     pub fn compile(&self, component: &[u8]) -> Result<Component, CompileError> {
-        self.compile_with_report(component).map(|(component, _)| component)
+        match &self.cache {
+            Some(cache) => self.compile_cached(cache, &to_binary(component)?),
+            None => self.compile_with_report(component).map(|(component, _)| component),
+        }
     }
 
     /// Compiles a component as [`Runtime::compile`] does, and tells what was found in it: of which tier it is, and what
-    /// keeps it from the ledger.
+    /// keeps it from the ledger. Takes nothing from a cache.
     ///
     /// ```
     /// use mappable::rewrite::TierReport;
@@ -91,18 +97,27 @@ impl Runtime {
     /// As [`Runtime::compile`].
     pub fn compile_with_report(&self, component: &[u8]) -> Result<(Component, Report), CompileError> {
         let binary = to_binary(component)?;
-        let in_pages = self.backing.is_in_file();
-        let settings = Settings { tier: self.tier, lists: in_pages, bound: in_pages, preload: in_pages };
-        let rewritten = rewrite_with(&binary, gate().map_err(CompileError::Gate)?, settings)?;
-        note_tier(&rewritten.report);
+        let rewritten = self.rewrite(&binary, &gate().map_err(CompileError::Gate)?.gate)?;
         let component = Component::from_binary(&self.engine, &rewritten.bytes).map_err(CompileError::Engine)?;
         Ok((component, rewritten.report))
+    }
+
+    /// Rewrites a component by this runtime's settings, and tells its tier.
+    pub(super) fn rewrite<'a>(&self, binary: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, RewriteError> {
+        let rewritten = rewrite_with(binary, gate, self.settings())?;
+        note_tier(&rewritten.report);
+        Ok(rewritten)
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        let in_pages = self.backing.is_in_file();
+        Settings { tier: self.tier, lists: in_pages, bound: in_pages, preload: in_pages }
     }
 }
 
 /// The binary form of a component that may be text.
 #[cfg(feature = "wat")]
-fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
+pub(super) fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
     // For an empty input the parser of text would say that a field is missing.
     if component.starts_with(b"\0asm") || component.trim_ascii().is_empty() {
         return Ok(Cow::Borrowed(component));
@@ -112,7 +127,7 @@ fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
 
 /// Without the feature `wat` text is refused as what is no component.
 #[cfg(not(feature = "wat"))]
-fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
+pub(super) fn to_binary(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
     Ok(Cow::Borrowed(component))
 }
 

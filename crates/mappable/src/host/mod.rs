@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   RuntimeBuilder       what an embedder sets; `probe` tries what mapping takes for granted of the engine
-//!    └ Runtime           the engine and the memory that regions lie in; `compile` makes components ready to map
+//!    └ Runtime           the engine and the memory that regions lie in; `compile` makes components ready to map,
+//!       │                and `artifact` keeps them compiled
 //!       └ MappableCtx    the regions of one store: what the embedder gives to it and takes out of it
 //!          ├ Entries           what stands behind each handle, and what the store is charged for it
 //!          ├ MappedMemories    the store's memories, and which of them an address is in (`Addresses`)
@@ -18,6 +19,7 @@
 //! shows where is left to [`view`](crate::view).
 
 mod addresses;
+mod artifact;
 mod builder;
 mod compile;
 mod context;
@@ -41,6 +43,7 @@ mod runtime;
 mod streams;
 mod values;
 
+pub use artifact::{ArtifactKey, CompileCache, DeserializeError};
 pub use builder::{MappingMode, RuntimeBuilder, RuntimeError, install_fault_handler};
 pub use compile::CompileError;
 pub use context::{MappableCtx, MappableView};

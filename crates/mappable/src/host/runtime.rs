@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mappable_rewrite::Tier;
 use wasmtime::{Engine, Store};
 
+use super::artifact::CompileCache;
 use super::builder::{MappingMode, RuntimeBuilder, RuntimeError};
 use super::context::{MappableCtx, MappableView};
 use crate::region::{AllocateError, Backing, Mappable};
@@ -33,6 +34,7 @@ pub struct Runtime {
     pub(super) driving: DriverConfig,
     pub(super) mapping: MappingMode,
     pub(super) tier: Tier,
+    pub(super) cache: Option<CompileCache>,
     pub(super) frozen_stores_trap: bool,
 }
 

@@ -3,6 +3,7 @@
 
 #[cfg(target_os = "linux")]
 mod address_space;
+mod artifacts;
 mod book;
 mod core_modules;
 mod files;

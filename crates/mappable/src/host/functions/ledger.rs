@@ -25,7 +25,7 @@ const BORROWED_MAPPABLE: Operand = (Kind::Mappable, true);
 const BORROWED_FROZEN: Operand = (Kind::Frozen, true);
 
 pub(super) fn add<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    let mut ledger = linker.instance(&gate()?.import_name(interface::INTERFACE))?;
+    let mut ledger = linker.instance(&gate()?.gate.import_name(interface::INTERFACE))?;
     add_changes(&mut ledger)?;
     add_regions(&mut ledger)?;
     add_parts(&mut ledger)?;

@@ -44,7 +44,7 @@ const MAX_READ: u32 = 16 << 20;
 ///
 /// The linker's, if it has the interface already.
 pub fn add_to_linker<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    let mut types = linker.instance(&gate()?.import_name(INTERFACE))?;
+    let mut types = linker.instance(&gate()?.gate.import_name(INTERFACE))?;
     types.resource("mappable", ResourceType::host::<Mappable>(), drop_handle::<T>)?;
     types.resource("mapping", ResourceType::host::<Mapping>(), drop_handle::<T>)?;
     types.resource("frozen", ResourceType::host::<Frozen>(), drop_handle::<T>)?;

@@ -26,7 +26,7 @@ pub(super) const TRUSTED: &str = include_str!("trusted.wat");
 
 /// The ledger's interface, as the host offers it.
 pub(super) fn interface() -> String {
-    let name = gate().unwrap().import_name(INTERFACE);
+    let name = gate().unwrap().gate.import_name(INTERFACE);
     format!(
         r#"(type $interface (instance
             (type $map-error' (enum "placement-misaligned" "placement-too-small" "placement-overlaps"
