@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::new(&args.output)?;
     let progress = Progress::new(if args.fused { 1 } else { specs.len() });
 
-    let host = MappedHost::new(args.max_memory << 20, args.runtime)?;
+    let host = MappedHost::new(args.max_memory << 20, &args.runtime)?;
     let input_name = files::name(&args.input, "stdin");
     let (region, size) =
         files::read(host.runtime(), &args.input, args.max_memory << 20).with_context(|| input_name.clone())?;

@@ -1,7 +1,9 @@
 //! How a runtime is set up: options that several commands have.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, ValueEnum};
-use mappable::{Runtime, RuntimeBuilder};
+use mappable::{CompileCache, Runtime, RuntimeBuilder};
 use wasmtime::Config;
 
 use crate::failure::{Exit, fail};
@@ -32,8 +34,11 @@ enum Tier {
     Ledger,
 }
 
+/// How much of compiled components is kept.
+const CACHED_BYTES: u64 = 512 << 20;
+
 /// What a runtime can be told.
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Runtime")]
 pub(crate) struct Options {
     /// How regions get into memories
@@ -43,11 +48,20 @@ pub(crate) struct Options {
     /// The tier in which components run
     #[arg(long, value_enum, value_name = "TIER", default_value_t)]
     tier: Tier,
+
+    /// Where compiled components are kept for the next start: up to 512 MiB, in `mappable` in the user's folder for caches
+    /// unless told. The folder may be nobody else's to write to, since what is in it is run
+    #[arg(long, value_name = "FOLDER", conflicts_with = "no_cache")]
+    cache: Option<PathBuf>,
+
+    /// Compile each component anew, and keep nothing
+    #[arg(long)]
+    no_cache: bool,
 }
 
 impl Options {
     /// A runtime with these options on an engine with this configuration.
-    pub(crate) fn build(self, config: Config) -> anyhow::Result<Runtime> {
+    pub(crate) fn build(&self, config: Config) -> anyhow::Result<Runtime> {
         let mapping = match self.mapping_mode {
             MappingMode::Auto => mappable::MappingMode::Auto,
             MappingMode::Remap => mappable::MappingMode::Remap,
@@ -59,7 +73,23 @@ impl Options {
             Tier::Baseline => mappable::Tier::Baseline,
             Tier::Ledger => mappable::Tier::Ledger,
         };
-        let builder: RuntimeBuilder = Runtime::builder().config(config).mapping(mapping).tier(tier);
+        let mut builder: RuntimeBuilder = Runtime::builder().config(config).mapping(mapping).tier(tier);
+        if let Some(cache) = self.compile_cache()? {
+            builder = builder.compile_cache(cache);
+        }
         builder.build().map_err(|error| fail(Exit::Work, format!("{:#}", anyhow::Error::from(error))))
+    }
+
+    fn compile_cache(&self) -> anyhow::Result<Option<CompileCache>> {
+        let open = |folder: &Path| CompileCache::new(folder, CACHED_BYTES);
+        match &self.cache {
+            _ if self.no_cache => Ok(None),
+            Some(folder) => {
+                let cache = open(folder);
+                cache.map(Some).map_err(|error| fail(Exit::Usage, format!("--cache {}: {error}", folder.display())))
+            }
+            // Nobody asked for it: where there can be none, all is as well, only slower.
+            None => Ok(dirs::cache_dir().and_then(|caches| open(&caches.join("mappable")).ok())),
+        }
     }
 }

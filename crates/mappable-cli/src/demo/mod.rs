@@ -102,7 +102,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (width, height) = args.size;
     let header = Header::rgba8(width, height);
 
-    let mapped = MappedHost::new(LIMIT_BYTES, args.runtime)?;
+    let mapped = MappedHost::new(LIMIT_BYTES, &args.runtime)?;
     let stock = StockHost::new(LIMIT_BYTES);
     let progress = Progress::new(ROUNDS);
     progress.says("compiling");

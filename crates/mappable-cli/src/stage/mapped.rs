@@ -42,7 +42,7 @@ pub(crate) struct MappedStep {
 }
 
 impl MappedHost {
-    pub(crate) fn new(limit_bytes: u64, options: Options) -> Result<Self> {
+    pub(crate) fn new(limit_bytes: u64, options: &Options) -> Result<Self> {
         let mut config = Config::new();
         // Stages are plain synchronous functions, and calls are faster so.
         config.concurrency_support(false);

@@ -172,3 +172,36 @@ fn what_can_not_be_run() {
     place.mappable(["run", "--dir", "nowhere", "app.wat"]).fails(1, &["--dir nowhere", "No such file"]);
     place.mappable(["run", "--env", "NOT_SET_ANYWHERE", "app.wat"]).fails(2, &["NOT_SET_ANYWHERE"]);
 }
+
+#[test]
+fn what_was_compiled_is_kept_where_it_is_wanted() {
+    let place = Place::new();
+    let app = place.file("app.wat", app("(i32.const 0)"));
+    let run = |options: &[&str]| {
+        let args = [&["run"], options, &[app.to_str().unwrap()]].concat();
+        place.mappable(args).succeeds();
+    };
+    let kept = || std::fs::read_dir(place.path("kept")).map_or(0, Iterator::count);
+    run(&["--no-cache"]);
+    assert_eq!(kept(), 0);
+    for _ in 0..2 {
+        run(&["--cache", "kept"]);
+        assert_eq!(kept(), 1);
+    }
+    run(&["--cache", "kept", "--tier", "baseline"]);
+    assert_eq!(kept(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn compiled_code_is_not_kept_where_others_may_write() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = Place::new();
+    let app = place.file("app.wat", app("(i32.const 0)"));
+    let folder = place.path("open");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let args = ["run", "--cache", "open", app.to_str().unwrap()];
+    place.mappable(args).fails(2, &["--cache open", "others may write to it"]);
+}

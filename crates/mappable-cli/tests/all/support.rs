@@ -51,6 +51,8 @@ impl Place {
 
     fn run(&self, command: &mut Command, stdin: &[u8]) -> Done {
         command.current_dir(self.0.path());
+        // Not the user's: what tests compile is kept with what they are built from.
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A command that fails before it reads is not the tests' concern.
