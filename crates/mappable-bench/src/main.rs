@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   hop, open, lists, load, access,      the benchmarks: what is compared, rows, a summary, a table
-//!   share, scale, counts, ordinary, cold
+//!   share, scale, counts, ordinary, cold, start
 //!    ├ driver    case after case, the methods of each interleaved
 //!    ├ method    ways in which two parties pass bytes, each ready to be timed
 //!    ├ lane      a method under measurement: warmed up, sampled in turn with others, checked each time
@@ -32,6 +32,7 @@ mod scale;
 mod share;
 mod size;
 mod stages;
+mod start;
 mod sys;
 mod table;
 mod tier;
@@ -55,6 +56,7 @@ enum Bench {
     Rounds(counts::rounds::Args),
     Ordinary(ordinary::Args),
     Cold(cold::Args),
+    Start(start::Args),
 }
 
 /// Runs one benchmark, and prints its table, or its figures as JSON.
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Bench::Rounds(args) => counts::rounds::run(&args),
         Bench::Ordinary(args) => ordinary::run(&args),
         Bench::Cold(args) => cold::run(&args),
+        Bench::Start(args) => start::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -43,7 +43,8 @@ pub(crate) fn copying(name: &str) -> Result<&'static [u8]> {
 /// Two stages in one (world `pair`), to compose stages with.
 const PAIR: &[u8] = built!("pair");
 
-const STEP: &str = "mappable:stage/step@0.1.0";
+/// What a stage exports.
+pub(crate) const STEP: &str = "mappable:stage/step@0.1.0";
 const FIRST: &str = "mappable:stage/first@0.1.0";
 const SECOND: &str = "mappable:stage/second@0.1.0";
 
