@@ -13,6 +13,10 @@ use crate::tier::{Concurrency, Tier};
 pub(crate) enum Kind {
     /// A region, by the ledger
     Ledger,
+    /// A reference to a frozen region, by the ledger; read, not written
+    FrozenLedger,
+    /// The same in the baseline tier
+    FrozenSwap,
     /// A region in the baseline tier, mapped by swapping views
     Swap,
     /// A region in the baseline tier, mapped by remapping
@@ -61,6 +65,8 @@ impl Kind {
         let on = concurrency == Concurrency::On;
         Ok(Some(match self {
             Self::Ledger => method::regions(Tier::Ledger, MappingMode::Auto, on, bytes)?,
+            Self::FrozenLedger => method::frozen(Tier::Ledger, on, bytes)?,
+            Self::FrozenSwap => method::frozen(Tier::Baseline, on, bytes)?,
             Self::Swap => method::regions(Tier::Baseline, MappingMode::Auto, on, bytes)?,
             Self::Remap => method::regions(Tier::Baseline, MappingMode::Remap, on, bytes)?,
             Self::Mediated => method::mediated(Among::OneStore, on, bytes)?,

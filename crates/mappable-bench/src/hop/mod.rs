@@ -36,6 +36,7 @@ const PAGE: Page =
   mappable-bench hop
   mappable-bench hop --sizes 64KiB,1MiB --samples 31
   mappable-bench hop --methods ledger,swap,grow0 --concurrency off
+  mappable-bench hop --methods ledger,frozen-ledger,frozen-swap --concurrency off --sizes 64KiB,16MiB
   mappable-bench hop --methods swap,mediated,host-call,own-call,own-handle,grow0 --sizes 64KiB
   mappable-bench hop --report reports
   mappable-bench hop --methods ledger,swap,list-u8,memcpy --concurrency off --svg hop.svg

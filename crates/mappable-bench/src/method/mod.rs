@@ -34,6 +34,13 @@ pub(super) fn pipeline(tier: Tier, mapping: MappingMode, concurrency: bool, stag
     Ok(Box::new(pipeline::Pipeline::new(tier, mapping, concurrency, stages)?))
 }
 
+/// Components hand a reference to a frozen region on, of `bytes` bytes or of one granule if that is more, and read it.
+pub(super) fn frozen(tier: Tier, concurrency: bool, bytes: u64) -> Result<Box<dyn Method>> {
+    let size = bytes.next_multiple_of(GRANULE);
+    let text = include_str!("frozen.wat").replace("READER", include_str!("reader.wat"));
+    Guests::mappable(&of_size(&text, size), tier, MappingMode::Auto, concurrency, size)
+}
+
 pub(super) fn regions_text(size: u64) -> String {
     of_size(&with_visitor(include_str!("regions.wat")), size)
 }

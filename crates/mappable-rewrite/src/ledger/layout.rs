@@ -39,6 +39,11 @@ pub const LINGERING: u32 = 24;
 pub const BOUNCE_LEN: u32 = 28;
 /// The memory number of the memory that lists of the current call are taken from.
 pub const SENDER: u32 = 32;
+/// How many granules of frozen regions are mapped in the store, and how many may be. The latter is written by the host
+/// alone.
+pub const FROZEN_MAPPED: u32 = 48;
+/// How many granules of frozen regions may be mapped.
+pub const MAX_FROZEN_MAPPED: u32 = 52;
 /// Counts, in 64 bits, how often something was put in flight or into the bounce: whoever finds it changed was
 /// interrupted. (Numbers of 32 bits could be had to come round.)
 pub const FLIGHT_SEQ: u32 = 40;
@@ -60,10 +65,20 @@ pub const REGION: u32 = 32;
 /// How many records there may be.
 pub const MAX_REGIONS: u32 = 0x1_0000;
 /// Which bytes of the backing file it is: the granule at which they begin, and how many granules. [`NO_SOURCE`] where
-/// nothing is to be cached of it (frozen, or in a block). Written by the host alone.
+/// nothing is to be cached of it (as of a block). Written by the host alone.
 pub const REGION_SOURCE: u32 = 0;
-/// How many granules they are.
+/// How many granules they are ([`GRANULES`] of the bits), of which file (the bits from [`FILE_SHIFT`] on: 0 is the backing
+/// file, the host numbers others), and whether they are [`FROZEN`]. Two regions that have this and [`REGION_SOURCE`] in
+/// common are shown alike. Written by the host alone.
 pub const REGION_GRANULES: u32 = 4;
+/// The bits of [`REGION_GRANULES`] that are the number of granules. No memory shows more.
+pub const GRANULES: u32 = 0xffff;
+/// Where in [`REGION_GRANULES`] the number of the file begins.
+pub const FILE_SHIFT: u32 = 16;
+/// How many files have a number.
+pub const MAX_FILES: u32 = 0x8000;
+/// The bit of [`REGION_GRANULES`] of frozen bytes, which are shown for reading alone.
+pub const FROZEN: u32 = 1 << 31;
 /// In place of [`REGION_SOURCE`]: nothing is to be cached of it.
 pub const NO_SOURCE: u32 = u32::MAX;
 /// Where it is mapped: offset in the ledger of the memory's record (0: not mapped), offset in the memory and length of
@@ -125,9 +140,14 @@ pub const MAX_MEMORIES: u32 = 0x1000;
 pub const MEMORY_SELECTOR: u32 = 0;
 /// Counts, in 64 bits, how often the host has changed the memory's base or size, other than by the selector.
 pub const MEMORY_VERSION: u32 = 8;
-/// A cached transition of another generation is invalid. Counts, in 64 bits, how often slots were given anew, or the
-/// memory grew.
+/// A cached transition of another generation is invalid. Counts, in 64 bits, how often slots were given anew, the memory
+/// grew, or the host wrote to frozen bytes that a view of it shows.
 pub const MEMORY_GENERATION: u32 = 16;
+/// All placements at which a view that can be selected shows frozen bytes are between this granule and
+/// [`MEMORY_FROZEN_END`]: a result that would go there is the host's to write. Written by the host alone.
+pub const MEMORY_FROZEN_START: u32 = 24;
+/// The granule behind the last of them. 0 where there are none.
+pub const MEMORY_FROZEN_END: u32 = 28;
 /// The cached transitions: [`TRANSITIONS`] of [`TRANSITION`] bytes each.
 pub const MEMORY_TRANSITIONS: u32 = 0x40;
 /// How many there are.
@@ -141,7 +161,7 @@ pub const TRANSITION_GENERATION: u32 = 8;
 /// ... mapping these bytes (source and granules) at this placement (offset and length), or unmapping them (length 0),
 /// ...
 pub const TRANSITION_SOURCE: u32 = 16;
-/// How many granules they are.
+/// What [`REGION_GRANULES`] says of them.
 pub const TRANSITION_GRANULES: u32 = 20;
 /// Offset of the placement.
 pub const TRANSITION_AT: u32 = 24;
@@ -162,5 +182,9 @@ const _: () = {
     assert!(MEMORIES + MEMORY * MAX_MEMORIES <= CHUNKS);
     assert!(MEMORY_TRANSITIONS + TRANSITION * TRANSITIONS <= MEMORY);
     assert!(MAX_REGIONS <= 1 << CALL_SHIFT);
+    assert!((MAX_FILES - 1) << FILE_SHIFT & (FROZEN | GRANULES) == 0);
+    assert!((MEMORIES + MEMORY_GENERATION).is_multiple_of(8) && MEMORY.is_multiple_of(8));
+    // The granules of all regions together, and of one more.
+    assert!(MAX_REGIONS.checked_mul(GRANULES).unwrap().checked_add(GRANULES).is_some());
     assert!(CHUNKS < BOUNCE && BOUNCE.is_multiple_of(0x1_0000));
 };

@@ -341,6 +341,8 @@ type CallBack = Box<dyn FnMut(StoreContextMut<'_, State>) -> wasmtime::Result<()
 /// A store's data.
 pub struct State {
     pub mappable: MappableCtx,
+    /// How often the package's functions, or the ledger's, have asked for the context.
+    pub host_calls: u64,
     /// What regions of the host's are made with.
     pub runtime: Runtime,
     pub call_back: Option<CallBack>,
@@ -352,13 +354,21 @@ pub struct State {
 
 impl MappableView for State {
     fn mappable(&mut self) -> &mut MappableCtx {
+        self.host_calls += 1;
         &mut self.mappable
     }
 }
 
 impl State {
     pub fn new(runtime: &Runtime) -> Self {
-        Self { mappable: runtime.context(), runtime: runtime.clone(), call_back: None, lists: vec![], limiter: None }
+        Self {
+            mappable: runtime.context(),
+            host_calls: 0,
+            runtime: runtime.clone(),
+            call_back: None,
+            lists: vec![],
+            limiter: None,
+        }
     }
 }
 

@@ -72,7 +72,7 @@ pub struct MappableCtx {
     pub(super) entries: Entries,
     /// How many entries are mapped, until there is a ledger.
     pub(super) mapped: usize,
-    /// How many bytes of mapped entries are frozen.
+    /// How many bytes of mapped entries are frozen, until there is a ledger.
     pub(super) frozen_mapped_bytes: u64,
     pub(super) memories: MappedMemories,
     /// What core modules referred to and do no longer.

@@ -108,9 +108,9 @@ impl MappedMemories {
         self.memories.get_mut(memory).is_some_and(|memory| memory.shows(mount))
     }
 
-    /// How many regions linger in all memories together.
-    pub(super) fn lingering(&self) -> usize {
-        self.lingering.regions
+    /// What lingers in all memories together.
+    pub(super) fn lingering(&self) -> Lingering {
+        self.lingering
     }
 
     /// Whether anything can be mapped in a memory.

@@ -18,7 +18,7 @@ impl MappableCtx {
     /// Maps what a `mappable` or `frozen` handle stands for. It becomes a `mapping` or `frozen-mapping` handle of the same
     /// representation.
     pub(super) fn map(&mut self, rep: u32, kind: RegionKind, at: List) -> Changed {
-        let mapped = self.mapped();
+        let (mapped, frozen_mapped) = (self.mapped(), self.frozen_mapped_bytes());
         let Some(entry) = self.entries.get_mut(rep).filter(|entry| entry.mapped.is_none() && is(entry, kind)) else {
             return Err(TrapReason::NotGiven { rep, kind: kind.unmapped() });
         };
@@ -29,9 +29,8 @@ impl MappableCtx {
         let Some(location) = location else { return Ok(Err(WitMapError::PlacementUnmappable)) };
         let frozen_bytes = frozen_bytes(&entry.held);
         let lingering = self.memories.lingering_besides(location.memory);
-        let frozen_mapped =
-            self.frozen_mapped_bytes.saturating_add(lingering.frozen_bytes).saturating_add(frozen_bytes);
-        let over = kind == RegionKind::Frozen && frozen_mapped > self.limits.frozen_mapped_bytes;
+        let frozen_then = frozen_mapped.saturating_add(lingering.frozen_bytes).saturating_add(frozen_bytes);
+        let over = kind == RegionKind::Frozen && frozen_then > self.limits.frozen_mapped_bytes;
         if over || mapped + lingering.regions >= self.limits.mappings {
             return Ok(Err(WitMapError::MappingOverQuota));
         }
@@ -44,7 +43,7 @@ impl MappableCtx {
             Ok(()) => {
                 entry.mapped = Some((location.memory, mount));
                 self.set_mapped(mapped + 1);
-                self.frozen_mapped_bytes += frozen_bytes;
+                self.set_frozen_mapped_bytes(frozen_mapped + frozen_bytes);
                 self.publish_quota();
                 Ok(Ok(location.memory))
             }
@@ -101,7 +100,7 @@ impl MappableCtx {
 
     fn note_unmapped(&mut self, frozen_bytes: u64) {
         self.set_mapped(self.mapped().saturating_sub(1));
-        self.frozen_mapped_bytes = self.frozen_mapped_bytes.saturating_sub(frozen_bytes);
+        self.set_frozen_mapped_bytes(self.frozen_mapped_bytes().saturating_sub(frozen_bytes));
     }
 }
 

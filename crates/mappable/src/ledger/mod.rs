@@ -64,6 +64,20 @@ impl Ledger {
         self.words.set(layout::MAX_MAPPINGS, saturated(max));
     }
 
+    /// How many granules of frozen regions are mapped in the store.
+    pub(crate) fn frozen_mapped(&self) -> u32 {
+        self.words.get(layout::FROZEN_MAPPED)
+    }
+
+    pub(crate) fn set_frozen_mapped(&self, granules: u64) {
+        self.words.set(layout::FROZEN_MAPPED, u32::try_from(granules).unwrap_or(u32::MAX));
+    }
+
+    /// Up to how many granules of frozen regions are mapped without the host.
+    pub(crate) fn set_max_frozen_mapped(&self, granules: u64) {
+        self.words.set(layout::MAX_FROZEN_MAPPED, u32::try_from(granules).unwrap_or(u32::MAX));
+    }
+
     /// Frees what lists that were returned have taken.
     pub(crate) fn free_bounce(&self) -> io::Result<()> {
         self.words.clear_from(layout::BOUNCE)

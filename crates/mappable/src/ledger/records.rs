@@ -1,16 +1,19 @@
 //! The records of regions and of memories.
 
+use std::ops::Range;
+
 use super::Ledger;
 use super::layout::{
-    MAX_MEMORIES, MAX_REGIONS, MEMORIES, MEMORY, MEMORY_GENERATION, MEMORY_SELECTOR, MEMORY_VERSION, NO_SOURCE, REGION,
-    REGION_AT, REGION_GRANULES, REGION_LEN, REGION_MEMORY, REGION_SOURCE, REGIONS, TABLE, TABLE_AIM, TABLES,
+    MAX_MEMORIES, MAX_REGIONS, MEMORIES, MEMORY, MEMORY_FROZEN_END, MEMORY_FROZEN_START, MEMORY_GENERATION,
+    MEMORY_SELECTOR, MEMORY_VERSION, NO_SOURCE, REGION, REGION_AT, REGION_GRANULES, REGION_LEN, REGION_MEMORY,
+    REGION_SOURCE, REGIONS, TABLE, TABLE_AIM, TABLES,
 };
 
 /// What trusted modules know of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Region {
-    /// The granules of the backing file that it is: the first, and how many. `None` where it is not mapped without the
-    /// host.
+    /// What its bytes are told by: the words at `REGION_SOURCE` and `REGION_GRANULES`. `None` where it is not mapped without
+    /// the host.
     pub(crate) source: Option<(u32, u32)>,
     /// Where it is mapped: offset of the memory's record, and in the memory. The former may be no memory's.
     pub(crate) mapped: Option<(u32, u32)>,
@@ -72,6 +75,15 @@ impl Ledger {
     /// Invalidates what is cached of a memory's transitions.
     pub(crate) fn advance_generation(&self, memory: MemoryNumber) {
         self.words.advance(memory.record() + MEMORY_GENERATION);
+    }
+
+    /// Notes that a view of the memory that can be selected shows frozen bytes within these granules.
+    pub(crate) fn note_frozen(&self, memory: MemoryNumber, granules: Range<u32>) {
+        let [start, end] = [MEMORY_FROZEN_START, MEMORY_FROZEN_END].map(|word| memory.record() + word);
+        if self.words.get(end) == 0 || granules.start < self.words.get(start) {
+            self.words.set(start, granules.start);
+        }
+        self.words.set(end, self.words.get(end).max(granules.end));
     }
 
     /// The memory that the window of a component instance is to show, if it is one.

@@ -14,10 +14,11 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::layout::{PAGES, PAGES_WITHOUT_BOUNCE};
+use super::layout::{MEMORY_GENERATION, PAGES, PAGES_WITHOUT_BOUNCE};
+use super::{Ledger, MemoryNumber};
 use crate::GRANULE;
 use crate::region::{Backing, Block, Extent, GUARD, SPAN};
-use crate::sys::{Access, Space};
+use crate::sys::{Access, Space, WriteCount};
 
 /// The bytes of a ledger.
 #[derive(Debug)]
@@ -121,6 +122,20 @@ impl Words {
         // SAFETY: four bytes of `len`, aligned (the base is that of a page or of a block of more than that), which are
         // there for as long as `self` is and accessed while compiled code does not run (the module's).
         Some(unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) })
+    }
+}
+
+impl Ledger {
+    /// What the host's writes to frozen bytes in a memory advance: its generation, so that no cached transition leads to
+    /// a view that was written to.
+    pub(crate) fn write_count(self: &Arc<Self>, memory: MemoryNumber) -> Option<WriteCount> {
+        let at = memory.record() + MEMORY_GENERATION;
+        let high = at + size_of::<u32>() as u32;
+        self.words.word(at).and(self.words.word(high))?;
+        // SAFETY: both words are among those that there are from `base` on.
+        let word = unsafe { self.words.base.add(at as usize) };
+        // SAFETY: eight bytes of the ledger's, which is the owner and doesn't move them, aligned (`layout`).
+        Some(unsafe { WriteCount::new(word.cast(), Arc::clone(self) as Arc<_>) })
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) struct FileId(u64);
 
 impl FileId {
     /// The backing's own file.
-    pub(super) const OWN: Self = Self(0);
+    pub(crate) const OWN: Self = Self(0);
 }
 
 /// Bytes that can be shown: a range of a file.

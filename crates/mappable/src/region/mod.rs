@@ -30,7 +30,7 @@ mod region_block;
 mod touched;
 
 pub(crate) use address_space::{GUARD, RESERVATION, SPAN};
-pub(crate) use backing::{Backing, Source};
+pub(crate) use backing::{Backing, FileId, Source};
 pub(crate) use block::Block;
 pub use error::{AllocateError, FreezeFailed, JoinFailed, PartError, SplitFailed, ThawFailed};
 pub(crate) use extent::{Extent, ZEROES};

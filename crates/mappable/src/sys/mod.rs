@@ -24,7 +24,11 @@ pub(crate) use unsupported::{
 #[cfg(feature = "fault-injection")]
 pub mod injection;
 
+mod write_count;
+
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(crate) use write_count::WriteCount;
 
 /// The size of a huge page in bytes, as most processors have it: what address ranges and extents are aligned for. Where
 /// it is another, that is of no use, and does no harm.

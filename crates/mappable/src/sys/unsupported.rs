@@ -6,7 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use super::Access;
+use super::{Access, WriteCount};
 
 /// Never exists here.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Space {
 pub(crate) struct Guard;
 
 impl Guard {
-    pub(crate) fn new(_range: Range<usize>) -> Self {
+    pub(crate) fn new(_range: Range<usize>, _count: Option<WriteCount>) -> Self {
         Self
     }
 

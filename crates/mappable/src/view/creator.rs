@@ -118,7 +118,7 @@ impl Creator {
             Some(bare) => bare,
             None => {
                 let extent = self.backing.take(capacity).ok_or("there is no room for another linear memory")?;
-                IdleMemory::new(Heap { extent, span }, size).map_err(|error| no_space(span, &error))?
+                IdleMemory::new(Heap::new(extent, span), size).map_err(|error| no_space(span, &error))?
             }
         };
         Ok(Memory::in_pages(bare, idle, strategy_for(shape), size))

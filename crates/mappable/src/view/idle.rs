@@ -247,7 +247,7 @@ mod tests {
         #[test]
         fn what_two_guests_did_not_use_goes_and_all_reads_as_zero(lives in lives(), heaps in 0usize..12) {
             let backing = Backing::in_file(HugePages::default(), 0).unwrap();
-            let heap = Heap { extent: backing.take(ALL * GRANULE).unwrap(), span: (ALL * GRANULE) as usize };
+            let heap = Heap::new(backing.take(ALL * GRANULE).unwrap(), (ALL * GRANULE) as usize);
             let mut bare = IdleMemory::new(heap, GRANULE as usize).unwrap();
             let room = ResidentBudget::new(heaps);
             let (mut had, mut before) = (BTreeSet::new(), BTreeSet::new());
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn only_what_is_shown_is_referred_to() {
         let backing = Backing::in_file(HugePages::default(), 0).unwrap();
-        let heap = Heap { extent: backing.take(4 * GRANULE).unwrap(), span: 4 * GRANULE as usize };
+        let heap = Heap::new(backing.take(4 * GRANULE).unwrap(), 4 * GRANULE as usize);
         let mut bare = IdleMemory::new(heap, GRANULE as usize).unwrap();
         assert_eq!(bare.bytes(&(4096..GRANULE)).unwrap().len() as u64, GRANULE - 4096);
         assert!(bare.bytes(&(4096..GRANULE + 1)).is_err() && bare.bytes(&(GRANULE..2 * GRANULE)).is_err());

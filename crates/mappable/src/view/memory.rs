@@ -207,6 +207,12 @@ impl Memory {
 
     /// Has the ledger drive a memory that its context has adopted. `false` if it can't.
     pub(super) fn drive(&self, ledger: &Arc<Ledger>, number: MemoryNumber) -> bool {
+        if self.role.get().is_none()
+            && let Body::Paged(paged) = &self.body
+            && !ledger.write_count(number).is_some_and(|writes| paged.count_writes(writes))
+        {
+            return false;
+        }
         let role = self.role.get_or_init(|| LedgerRole::Guest(SharedSelector::new(Arc::clone(ledger), number)));
         matches!(role, LedgerRole::Guest(driven) if driven.is(ledger, number))
     }

@@ -45,6 +45,17 @@ impl<T> Mounts<T> {
         self.frozen_bytes == 0
     }
 
+    /// The bytes of the memory between the first and the last that are shown for reading alone, if there are such.
+    pub(super) fn frozen_bounds(&self) -> Option<Range<u64>> {
+        if self.are_writable() {
+            return None;
+        }
+        let mut frozen = self.by_offset.values().map(|(mount, _)| mount).filter(|mount| mount.access() == Access::Read);
+        let first = frozen.next()?;
+        let last = frozen.next_back().unwrap_or(first);
+        Some(first.range().start..last.range().end)
+    }
+
     /// In order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Mount> + Clone {
         self.by_offset.values().inspect(|_| looked_at()).map(|(mount, _)| mount)

@@ -14,7 +14,7 @@ use super::Mount;
 use super::allowance::Permit;
 use super::idle::{Idle, IdleMemory, SlotHistory};
 use super::view::{Heap, View};
-use crate::sys;
+use crate::sys::{self, WriteCount};
 
 /// A linear memory in pages.
 #[derive(Debug)]
@@ -41,6 +41,16 @@ impl Paged {
 
     pub(super) fn first(&self) -> Option<Arc<View>> {
         self.views().first().cloned()
+    }
+
+    /// Has the host's writes to frozen bytes counted. `false` if a view shows such already.
+    pub(super) fn count_writes(&self, writes: WriteCount) -> bool {
+        let views = self.views();
+        let none = !views.iter().any(|view| view.is_guarded());
+        if none {
+            self.heap.count_writes(writes);
+        }
+        none
     }
 
     /// Builds a view and keeps it until [`Paged::forget`].
@@ -144,7 +154,7 @@ impl Drop for Paged {
         // What they show is to be written over, which nobody should have mapped any more.
         views.clear();
         if let Some(first) = Arc::into_inner(first) {
-            let heap = Heap { extent: self.heap.extent.take(), span: self.heap.span };
+            let heap = Heap::new(self.heap.extent.take(), self.heap.span);
             let past = mem::take(&mut *self.past());
             self.idle.keep(IdleMemory::of(first, heap, past));
         }

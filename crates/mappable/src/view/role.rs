@@ -11,6 +11,7 @@
 //! directory or a window, so that nothing keeps itself.
 
 use std::fmt;
+use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -59,6 +60,11 @@ impl SharedSelector {
         });
         self.slots[slot].store(base, Ordering::Relaxed);
         self.ledger.select(self.number, slot as u32 + 1);
+    }
+
+    /// Notes that a view that is offered shows frozen bytes between these granules of the memory.
+    pub(super) fn note_frozen(&self, granules: Range<u32>) {
+        self.ledger.note_frozen(self.number, granules);
     }
 
     /// Makes the host's own choice current.

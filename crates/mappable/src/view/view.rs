@@ -6,14 +6,14 @@
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::Mount;
 use super::allowance::Permit;
 use super::mounts::Mounts;
 use crate::GRANULE;
 use crate::region::Extent;
-use crate::sys::{self, Access, File, Guard, Space};
+use crate::sys::{self, Access, File, Guard, Space, WriteCount};
 use crate::tuning::RESERVED_AHEAD;
 
 /// An address range that shows a memory's heap and, at their placements, regions.
@@ -91,6 +91,24 @@ impl View {
     #[inline]
     fn may_be_dirty(&self) -> bool {
         self.is_guarded.load(Ordering::Relaxed) && sys::faults() != self.clean_at.load(Ordering::Relaxed)
+    }
+
+    /// Whether regions are shown for reading alone.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.is_guarded.load(Ordering::Relaxed)
+    }
+
+    /// Whether the host has written where a region is shown for reading alone, since that was last shown.
+    pub(super) fn is_dirty(&self) -> bool {
+        if !self.may_be_dirty() {
+            return false;
+        }
+        let now = sys::faults();
+        let is_dirty = !self.dirty().is_empty();
+        if !is_dirty {
+            self.clean_at.store(now, Ordering::Relaxed);
+        }
+        is_dirty
     }
 
     /// Shows the heap as far as `len` bytes, if it is not shown so far already.
@@ -187,7 +205,8 @@ impl View {
         let (at, len) = (mount.offset() as usize, mount.len() as usize);
         self.attempt(|| heap.extent.backing().show(mount.source(), &self.space, at, mount.access()))?;
         let start = self.base().addr().get() + at;
-        let guard = (mount.access() == Access::Read).then(|| Guard::new(start..start + len));
+        let guard =
+            (mount.access() == Access::Read).then(|| Guard::new(start..start + len, heap.writes.get().cloned()));
         self.note(mount, Some(guard));
         Ok(())
     }
@@ -278,4 +297,18 @@ pub(crate) struct Heap {
     pub(crate) extent: Extent,
     /// The length of a view's address range in bytes, guard included.
     pub(crate) span: usize,
+    /// What counts the host's writes to frozen bytes that a view shows, once a ledger drives the memory: set before any
+    /// view shows such.
+    writes: OnceLock<WriteCount>,
+}
+
+impl Heap {
+    pub(crate) fn new(extent: Extent, span: usize) -> Self {
+        Self { extent, span, writes: OnceLock::new() }
+    }
+
+    /// Has the host's writes to frozen bytes counted from here on.
+    pub(super) fn count_writes(&self, writes: WriteCount) {
+        self.writes.get_or_init(|| writes);
+    }
 }

@@ -9,6 +9,7 @@ mod core_modules;
 mod files;
 mod fixed;
 mod frozen;
+mod frozen_warm;
 mod gate;
 mod growth;
 mod handover;

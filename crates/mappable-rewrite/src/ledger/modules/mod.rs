@@ -159,10 +159,7 @@ pub(crate) fn builtin(builtin: Builtin, signature: &Signature) -> Module {
         _ => return wrapper::lower("mappable-builtin", signature, false),
     };
     let mut needs = vec![("callee", Need::Callee), ("memory", Need::GuestMemory), ("ledger", Need::Ledger)];
-    if matches!(builtin, Builtin::MappableMap | Builtin::MappingUnmap) {
-        needs.push(("record", Need::Table("record")));
-    }
-    needs.extend(["forbidden", "take", "claim", "fail"].map(|name| (name, Need::Table(name))));
+    needs.extend(["record", "forbidden", "take", "claim", "fail"].map(|name| (name, Need::Table(name))));
     Module { bytes, needs }
 }
 

@@ -1,4 +1,5 @@
-;; In front of `mappable.map` and `mapping.unmap`: where the same was done in the same view before, without the host.
+;; In front of a builtin that changes what is mapped, `(own<r>, list<u8>) -> result<own<s>, tuple<own<r>, map-error>>`:
+;; where the same was done in the same view before, without the host.
 (module $mappable-warm
   (import "" "callee" (func $callee (param i32 i32 i32 i32)))
   (import "" "memory" (memory $guest 0))
@@ -27,6 +28,12 @@
       (br_if $slow (i32.load $ledger (i32.const @LINGERING)))
       (br_if $slow (i32.eqz (global.get $memory-record)))
       (br_if $slow (i32.eqz (local.tee $selector (i32.load $ledger offset=@MEMORY_SELECTOR (global.get $memory-record)))))
+      ;; A result that goes into frozen bytes is private to the mapping: the host's store makes it so, ours would trap.
+      (br_if $slow (i32.and
+        (i32.lt_u (i32.shr_u (local.get $ret) (i32.const 16))
+          (i32.load $ledger offset=@MEMORY_FROZEN_END (global.get $memory-record)))
+        (i32.ge_u (i32.shr_u (i32.add (local.get $ret) (i32.const 11)) (i32.const 16))
+          (i32.load $ledger offset=@MEMORY_FROZEN_START (global.get $memory-record)))))
       (local.set $region
         (i32.add (i32.const @REGIONS)
           (i32.mul (i32.load $ledger offset=@ENTRY_REGION (local.get $entry)) (i32.const @REGION))))
@@ -116,4 +123,29 @@
     (i32.store $ledger offset=@TRANSITION_LEN (local.get $transition) (local.get $len))
     (i32.store $ledger offset=@TRANSITION_TO (local.get $transition) (local.get $to)))
 
-@SLOW)
+  ;; Whether the region was mapped or unmapped.
+  (func $slow (param $handle i32) (param $at i32) (param $len i32) (param $ret i32) (result i32)
+    (local $kind i32)
+    (if (i32.load $ledger (i32.const @FLIGHT_LEN))
+      (then (call $fail (i32.const @Interrupted) (i32.const 0) (i32.const 0))))
+    (call $take (local.get $handle) (i32.const @TAKEN))
+    (i32.store $ledger (i32.const @FLIGHT_NEXT) (i32.const 0))
+    (i64.store $ledger (i32.const @FLIGHT_SEQ)
+      (i64.add (i64.load $ledger (i32.const @FLIGHT_SEQ)) (i64.const 1)))
+    (call $callee (local.get $handle) (local.get $at) (local.get $len) (local.get $ret))
+    ;; Where the engine put the rest of the result. The index will be the one that was just given up.
+    (i32.store $guest offset=4 (local.get $ret) (local.get $handle))
+    ;; Takes the new base in.
+    (if (i32.eq (memory.grow $guest (i32.const 0)) (i32.const -1))
+      (then (call $fail (i32.const @Refused) (i32.const 0) (i32.const 0))))
+    ;; What arrived tells how it went. The return area may be hidden by now.
+    (local.set $kind (i32.load $ledger (i32.const @FIRST_KIND)))
+    (if (i32.ne (local.get $kind) (i32.const @TAKEN)) (then (local.set $kind (i32.const @GIVEN))))
+    (if (i32.ne (call $claim (local.get $kind)) (local.get $handle))
+      (then (call $fail (i32.const @Bug) (i32.const 6) (local.get $handle))))
+    (if (i32.ne (i32.load $ledger (i32.const @FLIGHT_NEXT)) (i32.load $ledger (i32.const @FLIGHT_LEN)))
+      (then (call $fail (i32.const @Flight)
+        (i32.load $ledger (i32.const @FLIGHT_NEXT)) (i32.load $ledger (i32.const @FLIGHT_LEN)))))
+    (i32.store $ledger (i32.const @FLIGHT_NEXT) (i32.const 0))
+    (i32.store $ledger (i32.const @FLIGHT_LEN) (i32.const 0))
+    (i32.eq (local.get $kind) (i32.const @GIVEN))))

@@ -58,7 +58,7 @@ fn add_change<T: MappableView + 'static>(
             context.drive_at(at)?;
         }
         let answer = change(context, rep, kind, at)?;
-        if taken == Kind::Mappable && answer.is_ok() {
+        if matches!(taken, Kind::Mappable | Kind::Frozen) && answer.is_ok() {
             context.note_placement(rep, at);
         }
         context.give([rep])?;

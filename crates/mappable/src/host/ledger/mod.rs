@@ -7,6 +7,7 @@
 
 mod failure;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::addresses::MemoryId;
@@ -15,8 +16,8 @@ use super::entries::Entry;
 use super::error::{TrapReason, bug, misplaced};
 use super::operand::List;
 use crate::GRANULE;
-use crate::ledger::{self, Item, Kind, Ledger, MemoryNumber, Tables};
-use crate::region::Held;
+use crate::ledger::{self, Item, Kind, Ledger, MemoryNumber, Tables, layout};
+use crate::region::{FileId, Held, Source};
 use crate::view::{Directory, Mount, Placement};
 
 /// A store's ledger, and what only the host knows of it.
@@ -24,6 +25,46 @@ pub(super) struct StoreLedger {
     pub(super) ledger: Arc<Ledger>,
     tables: Tables,
     directory: Arc<Directory>,
+    files: Files,
+}
+
+/// The numbers by which trusted modules tell files of others apart. A file keeps its number: another never has its identity.
+#[derive(Default)]
+struct Files(BTreeMap<FileId, u32>);
+
+impl Files {
+    /// `None` if there are too many.
+    fn number(&mut self, file: FileId) -> Option<u32> {
+        if file == FileId::OWN {
+            return Some(0);
+        }
+        let next = u32::try_from(self.0.len() + 1).ok().filter(|next| *next < layout::MAX_FILES);
+        self.0.get(&file).copied().or_else(|| Some(*self.0.entry(file).or_insert(next?)))
+    }
+
+    /// What trusted modules tell the bytes of a region by, if it can be mapped without the host.
+    fn source(&mut self, held: &Held) -> Option<(u32, u32)> {
+        let (is_block, frozen) = match held {
+            Held::Mappable(region) => (region.extent().block().is_some(), 0),
+            Held::Frozen(region) => (region.block().is_some(), layout::FROZEN),
+        };
+        if is_block {
+            return None;
+        }
+        let Source { file, range } = held.source();
+        let start = u32::try_from(range.start() / GRANULE).ok().filter(|start| *start != layout::NO_SOURCE)?;
+        let granules = u32::try_from(range.len() / GRANULE).ok().filter(|granules| *granules <= layout::GRANULES)?;
+        Some((start, granules | self.number(file)? << layout::FILE_SHIFT | frozen))
+    }
+
+    /// What trusted modules are told of a region.
+    fn record(&mut self, entry: &Entry) -> ledger::Region {
+        let source = self.source(&entry.held);
+        let Some((memory, mount)) = entry.mapped else { return ledger::Region { source, mapped: None } };
+        let place = MemoryNumber::of_index(memory).map(MemoryNumber::record).zip(u32::try_from(mount.offset()).ok());
+        // Where it can't be written down, the host alone knows.
+        ledger::Region { source: source.filter(|_| place.is_some()), mapped: place }
+    }
 }
 
 /// A handle that a function takes: its kind, and whether it is borrowed.
@@ -38,7 +79,13 @@ impl MappableCtx {
             none => {
                 let ledger = Ledger::new(&self.backing).map_err(TrapReason::NoLedger)?;
                 ledger.set_mapped(self.mapped);
-                none.insert(StoreLedger { ledger, tables: Tables::default(), directory: Arc::default() })
+                ledger.set_frozen_mapped(self.frozen_mapped_bytes / GRANULE);
+                none.insert(StoreLedger {
+                    ledger,
+                    tables: Tables::default(),
+                    directory: Arc::default(),
+                    files: Files::default(),
+                })
             }
         };
         if !fresh.join(&store.ledger) {
@@ -119,13 +166,13 @@ impl MappableCtx {
 
     /// Puts in flight the handles that a function gives, in the order of its type.
     pub(super) fn give<const N: usize>(&mut self, reps: [u32; N]) -> Result<(), TrapReason> {
-        let store = self.store_ledger.as_ref().ok_or(TrapReason::AnotherContext)?;
+        let store = self.store_ledger.as_mut().ok_or(TrapReason::AnotherContext)?;
         let mut items = [Item { region: 0, kind: Kind::Mappable, borrowed: false }; N];
         for (rep, item) in reps.into_iter().zip(&mut items) {
             let entry = self.entries.get_mut(rep).filter(|_| Ledger::has_region(rep as usize));
             let entry = entry.ok_or_else(|| misplaced(rep, "in the ledger"))?;
             entry.given = true;
-            store.ledger.set_region(rep, &record(entry));
+            store.ledger.set_region(rep, &store.files.record(entry));
             *item = Item { region: rep, kind: entry.kind(), borrowed: false };
         }
         store.ledger.send(&items);
@@ -167,11 +214,9 @@ impl MappableCtx {
     /// Takes in where an entry is mapped, if a guest has its handle.
     pub(super) fn sync(&mut self, rep: u32) -> Result<(), TrapReason> {
         let Some(entry) = self.entries.get_mut(rep).filter(|entry| entry.given) else { return Ok(()) };
-        let Some(known) = self.store_ledger.as_ref().and_then(|store| store.ledger.region(rep)) else { return Ok(()) };
-        if known.source.is_none() {
-            return Ok(());
-        }
-        if known.source != source(&entry.held) {
+        let Some(store) = &mut self.store_ledger else { return Ok(()) };
+        let Some(known) = store.ledger.region(rep).filter(|known| known.source.is_some()) else { return Ok(()) };
+        if known.source != store.files.source(&entry.held) {
             return Err(misplaced(rep, "where the ledger says"));
         }
         entry.mapped = match known.mapped {
@@ -210,10 +255,26 @@ impl MappableCtx {
         }
     }
 
-    /// Tells trusted modules how many regions may be mapped. What lingers counts, too.
+    /// How many bytes of frozen regions are mapped.
+    pub(super) fn frozen_mapped_bytes(&self) -> u64 {
+        let ledgers = |store: &StoreLedger| u64::from(store.ledger.frozen_mapped()) * GRANULE;
+        self.store_ledger.as_ref().map_or(self.frozen_mapped_bytes, ledgers)
+    }
+
+    pub(super) fn set_frozen_mapped_bytes(&mut self, bytes: u64) {
+        match &self.store_ledger {
+            Some(store) => store.ledger.set_frozen_mapped(bytes / GRANULE),
+            None => self.frozen_mapped_bytes = bytes,
+        }
+    }
+
+    /// Tells trusted modules how many regions may be mapped, and how many bytes of frozen ones. What lingers counts, too.
     pub(super) fn publish_quota(&self) {
         if let Some(store) = &self.store_ledger {
-            store.ledger.set_max_mappings(self.limits.mappings.saturating_sub(self.memories.lingering()));
+            let lingering = self.memories.lingering();
+            store.ledger.set_max_mappings(self.limits.mappings.saturating_sub(lingering.regions));
+            let frozen = self.limits.frozen_mapped_bytes.saturating_sub(lingering.frozen_bytes);
+            store.ledger.set_max_frozen_mapped(frozen / GRANULE);
         }
     }
 
@@ -230,25 +291,6 @@ impl MappableCtx {
         let found = || store.tables.kind_of(&store.ledger, table, first);
         failure::reason(store.tables.instance(table), code, first, second, found)
     }
-}
-
-/// What trusted modules are told of a region.
-fn record(entry: &Entry) -> ledger::Region {
-    let Some((memory, mount)) = entry.mapped else {
-        return ledger::Region { source: source(&entry.held), mapped: None };
-    };
-    let place = MemoryNumber::of_index(memory).map(MemoryNumber::record).zip(u32::try_from(mount.offset()).ok());
-    // Where it can't be written down, the host alone knows.
-    ledger::Region { source: source(&entry.held).filter(|_| place.is_some()), mapped: place }
-}
-
-/// The granules that a region is, if it can be mapped without the host.
-fn source(held: &Held) -> Option<(u32, u32)> {
-    let Held::Mappable(region) = held else { return None };
-    let range = region.extent().source().range;
-    let start = u32::try_from(range.start() / GRANULE).ok().filter(|start| *start != ledger::layout::NO_SOURCE)?;
-    let granules = u32::try_from(range.len() / GRANULE).ok()?;
-    region.extent().block().is_none().then_some((start, granules))
 }
 
 #[cfg(test)]

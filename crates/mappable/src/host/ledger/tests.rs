@@ -210,23 +210,80 @@ fn a_region_that_is_dropped_while_mapped_lingers_and_all_is_warm_after_it() {
 }
 
 #[test]
-fn frozen_regions_are_always_the_hosts() {
+fn a_view_of_frozen_bytes_is_offered_where_views_are() {
     for (mode, memory) in MODES {
         let mut world = World::new(mode, memory);
         let [region, other] = [0; 2].map(|_| world.call(A, "allocate", &[1]));
         world.visit(A, region, 4 * G, 9);
         let frozen = world.call(A, "freeze", &[region]);
+        let record = layout::MEMORIES + layout::MEMORY * world.call(A, "memory-number", &[]);
+        let is_swapped = (mode, memory) == MODES[0];
         for round in 0..3 {
             assert_eq!(world.call(A, "frozen-map", &[frozen, 4 * G, G]), 0);
             assert_eq!(world.call(A, "peek", &[4 * G]), 9);
-            let memory = layout::MEMORIES + layout::MEMORY * world.call(A, "memory-number", &[]);
-            assert_eq!(world.word(memory + layout::MEMORY_SELECTOR), 0);
+            assert_eq!(world.word(record + layout::MEMORY_SELECTOR) != 0, is_swapped, "{mode:?} {memory}");
+            let bounds = [layout::MEMORY_FROZEN_START, layout::MEMORY_FROZEN_END].map(|at| world.word(record + at));
+            assert_eq!(bounds, if is_swapped { [4, 5] } else { [0, 0] });
+            assert_eq!(world.word(layout::FROZEN_MAPPED), 1);
             assert_eq!(world.visit(A, other, 5 * G, round + 1), round);
             assert_eq!(world.call(A, "frozen-unmap", &[frozen, 4 * G]), 0);
             assert_eq!(world.call(A, "peek", &[4 * G]), 0);
+            assert_eq!(world.word(layout::FROZEN_MAPPED), 0);
         }
         let region = world.call(A, "thaw", &[frozen]);
         assert_eq!(world.visit(B, region, 4 * G, 1), 9);
+    }
+}
+
+/// A view that the host has written to is not gone to without the host, nor is anything known of it.
+#[test]
+fn the_hosts_write_to_frozen_bytes_makes_what_was_known_invalid() {
+    let mut world = World::new(MappingMode::Auto, "16");
+    let [region, other] = [0; 2].map(|_| world.call(A, "allocate", &[1]));
+    let frozen = world.call(A, "freeze", &[region]);
+    let record = layout::MEMORIES + layout::MEMORY * world.call(A, "memory-number", &[]);
+    // Where the host puts results.
+    for _ in 0..3 {
+        assert_eq!(world.call(A, "frozen-map", &[frozen, 0, G]), 0);
+        assert_eq!(world.call(A, "frozen-unmap", &[frozen, 0]), 0);
+    }
+    assert_eq!(world.call(A, "frozen-map", &[frozen, 0, G]), 0);
+    let known = [layout::MEMORY_SELECTOR, layout::MEMORY_GENERATION].map(|at| record + at);
+    let [selector, generation] = known.map(|at| world.word(at));
+    assert_ne!(selector, 0);
+    // In bulk: the engine does that in host code.
+    world.call(A, "fill", &[4, 77, 1]);
+    assert_eq!(world.call(A, "peek", &[4]), 77);
+    let [same, later] = known.map(|at| world.word(at));
+    assert!(same == selector && later > generation, "{later} after {generation}");
+    // The view that is dirty is left, and is no longer offered; gone to again, it is clean and offered.
+    world.visit(A, other, 5 * G, 1);
+    assert_eq!(world.call(A, "peek", &[4]), 0);
+    assert_ne!(world.word(known[0]), 0);
+}
+
+#[test]
+fn files_of_others_have_numbers_of_their_own() {
+    let backing = crate::region::Backing::in_file(crate::HugePages::default(), 0).unwrap();
+    let mut files = super::Files::default();
+    let whole = |len: u64| {
+        let name = std::env::temp_dir().join(format!("mappable-{}-{len}", std::process::id()));
+        std::fs::write(&name, vec![1; len as usize]).unwrap();
+        let file = crate::sys::File::of(&std::fs::File::open(&name).unwrap()).unwrap();
+        std::fs::remove_file(name).unwrap();
+        crate::region::Held::Frozen(crate::region::FrozenRegion::of_file(&backing, file).unwrap())
+    };
+    let (one, two) = (whole(GRANULE), whole(2 * GRANULE));
+    let region = || crate::Mappable::allocate(&backing, GRANULE).unwrap();
+    let owned = crate::region::Held::Mappable(region());
+    let frozen = crate::region::Held::Frozen(crate::region::FrozenRegion::new(region()));
+    let words = |files: &mut super::Files, held| files.source(held).unwrap().1;
+    let file = 1 << layout::FILE_SHIFT;
+    for _ in 0..2 {
+        assert_eq!(words(&mut files, &owned), 1);
+        assert_eq!(words(&mut files, &frozen), layout::FROZEN | 1);
+        assert_eq!(words(&mut files, &one), layout::FROZEN | file | 1);
+        assert_eq!(words(&mut files, &two), layout::FROZEN | 2 * file | 2);
     }
 }
 

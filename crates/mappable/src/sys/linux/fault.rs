@@ -17,7 +17,9 @@
 //!
 //! A handler may interrupt anything, so [`on_fault`] does nothing but load atomics and make system calls, neither of
 //! which takes a lock or allocates. Slots are leaked, so that it never sees one freed. It changes only pages inside a
-//! range that a [`Guard`] covers, and only to private ones of the same content; who makes a `Guard` owns that range.
+//! range that a [`Guard`] covers, and only to private ones of the same content; who makes a `Guard` owns that range. A
+//! [`WriteCount`] is there as long as its `Guard` is: whoever writes to the range does so in a call of the store that
+//! shows it, and only such calls change what is shown.
 
 use std::ffi::c_void;
 use std::io;
@@ -30,7 +32,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use libc::{SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGSEGV, sigaction, siginfo_t};
 use rustix::mm::{MprotectFlags, mprotect};
 
-use crate::sys::{Call, enter};
+use crate::sys::write_count::advance;
+use crate::sys::{Call, WriteCount, enter};
 
 /// The kernel's word for a fault on a page that is there, but not for this kind of access.
 const SEGV_ACCERR: i32 = 2;
@@ -46,6 +49,8 @@ struct Slot {
     /// Zero in a slot that is not used.
     end: AtomicUsize,
     dirty: AtomicBool,
+    /// Advanced when the range gets dirty. May be null. Belongs to the guard.
+    count: AtomicPtr<AtomicU64>,
 }
 
 impl Slot {
@@ -55,17 +60,19 @@ impl Slot {
             start: AtomicUsize::new(0),
             end: AtomicUsize::new(0),
             dirty: AtomicBool::new(false),
+            count: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
     /// By its owner alone.
-    fn set(&self, range: Range<usize>) {
+    fn set(&self, range: Range<usize>, count: *mut AtomicU64) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
         self.start.store(range.start, Ordering::Relaxed);
         self.end.store(range.end, Ordering::Relaxed);
         self.dirty.store(false, Ordering::Relaxed);
+        self.count.store(count, Ordering::Relaxed);
         self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
@@ -93,7 +100,11 @@ static FAULTS: AtomicU64 = AtomicU64::new(0);
 static PREVIOUS: OnceLock<sigaction> = OnceLock::new();
 
 /// Says that a range is shown for reading, until this is dropped. The range is the caller's alone.
-pub(crate) struct Guard(&'static Slot);
+pub(crate) struct Guard {
+    slot: &'static Slot,
+    /// After the slot no longer has it: see its drop.
+    _count: Option<WriteCount>,
+}
 
 impl std::fmt::Debug for Guard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -102,7 +113,8 @@ impl std::fmt::Debug for Guard {
 }
 
 impl Guard {
-    pub(crate) fn new(range: Range<usize>) -> Self {
+    /// `count` is advanced when pages of the range are made private.
+    pub(crate) fn new(range: Range<usize>, count: Option<WriteCount>) -> Self {
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         if free.is_empty() {
             let next = AtomicPtr::new(CHUNKS.load(Ordering::Relaxed));
@@ -111,20 +123,20 @@ impl Guard {
             free.extend(chunk.slots.iter());
         }
         let slot = free.pop().expect("slots were added where there were none");
-        slot.set(range);
-        Self(slot)
+        slot.set(range, count.as_ref().map_or(ptr::null_mut(), WriteCount::as_ptr));
+        Self { slot, _count: count }
     }
 
     /// Whether pages of the range have been made private and may differ from what was shown.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.0.dirty.load(Ordering::Relaxed)
+        self.slot.dirty.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.set(0..0);
-        FREE.lock().unwrap_or_else(PoisonError::into_inner).push(self.0);
+        self.slot.set(0..0, ptr::null_mut());
+        FREE.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
     }
 }
 
@@ -196,6 +208,10 @@ fn find(address: usize) -> Option<(&'static Slot, Range<usize>)> {
 fn make_private(slot: &Slot, range: Range<usize>, address: usize) -> bool {
     slot.dirty.store(true, Ordering::Relaxed);
     FAULTS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: null, or there as long as the slot's guard is, and so now (the module's).
+    if let Some(count) = unsafe { slot.count.load(Ordering::Relaxed).as_ref() } {
+        advance(count);
+    }
     // A system that promises no more memory than it has may not promise a copy of the whole range, but of one page.
     let page = rustix::param::page_size();
     let start = address / page * page;
@@ -236,9 +252,9 @@ mod tests {
     #[test]
     fn a_slot_is_found_while_it_is_guarded() {
         let far = usize::MAX / 2;
-        let guards: Vec<Guard> = (0..2 * SLOTS).map(|n| Guard::new(far + 10 * n..far + 10 * n + 5)).collect();
+        let guards: Vec<Guard> = (0..2 * SLOTS).map(|n| Guard::new(far + 10 * n..far + 10 * n + 5, None)).collect();
         for (n, guard) in guards.iter().enumerate() {
-            assert!(find(far + 10 * n + 4).is_some_and(|(slot, _)| ptr::eq(slot, guard.0)));
+            assert!(find(far + 10 * n + 4).is_some_and(|(slot, _)| ptr::eq(slot, guard.slot)));
             assert!(find(far + 10 * n + 5).is_none());
         }
         drop(guards);

@@ -1,13 +1,16 @@
 //! A memory as its store's context drives it: maps regions into it and out of it ([`change`]), and keeps what is shown
 //! though nobody owns it any more until that has gone.
 //!
-//! A memory that a ledger drives is changed by trusted modules, too, from one view that is *offered* to another. Only
-//! views in which nothing is frozen are offered, and only while nothing is shown that nobody owns: so what the host has
-//! to do with each change beyond making a view current is never left out.
+//! A memory that a ledger drives is changed by trusted modules, too, from one view that is *offered* to another. So what
+//! the host has to do with each change beyond making a view current must never be left out. No view is offered while
+//! anything is shown that nobody owns. Where the host has written to frozen bytes in a view, that view is to be shown
+//! afresh: the write itself makes every cached transition of the memory invalid ([`Ledger::write_count`]), so the next
+//! change is the host's, and that offers such a view no more ([`MappedMemory::revoke_dirty`]).
 
 mod change;
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use self::change::leave;
@@ -17,8 +20,10 @@ use super::role::SharedSelector;
 use super::swapped_bytes::SwappedBytes;
 use super::views::Views;
 use super::{Allowance, Memories, Memory, Mount, Strategy, Unmappable};
+use crate::GRANULE;
 use crate::ledger::{Ledger, MemoryNumber};
 use crate::region::{Charged, Held};
+use crate::sys;
 
 /// Why a region was not mapped or unmapped. Nothing has changed, save for `Broken`.
 #[derive(Debug)]
@@ -92,6 +97,8 @@ pub(crate) struct MappedMemory {
     /// base before, so they are freed when the next change shows that the base has been refreshed. (Of frozen ones it
     /// has pages of its own.)
     retired: Vec<Charged>,
+    /// What [`sys::faults`] was when no view that is offered was last found to be dirty.
+    clean_at: u64,
     /// Whether nothing is changed any more: compiled code was left with the base of a view that is not the current one, or
     /// a change failed half way.
     is_poisoned: bool,
@@ -112,6 +119,7 @@ impl MappedMemory {
             swapped: SwappedBytes::default(),
             lingering: Mounts::default(),
             retired: vec![],
+            clean_at: sys::faults(),
             is_poisoned: false,
         })
     }
@@ -168,9 +176,20 @@ impl MappedMemory {
     /// Offers the current view, if it is one that can be left and come back to without the host: not the spare one, which
     /// would invalidate what is known of the others each time that it changes.
     #[inline]
-    fn offer(&self) {
+    fn offer(&mut self) {
+        self.revoke_dirty();
         if let Some(driven) = self.memory.driven() {
             self.offer_to(driven);
+        }
+    }
+
+    /// Offers no view any more in which the host has written to frozen bytes, until it shows them again.
+    fn revoke_dirty(&mut self) {
+        let now = sys::faults();
+        let (Some(driven), Some(views)) = (self.memory.driven(), &self.views) else { return };
+        if now != self.clean_at {
+            views.all().filter(|view| view.is_dirty()).for_each(|view| driven.revoke(view.base().as_ptr()));
+            self.clean_at = now;
         }
     }
 
@@ -181,8 +200,11 @@ impl MappedMemory {
             Some(views)
                 if offered
                     && !(views.has_spare() && views.is_current(views.spare()))
-                    && views.mounts().are_writable() =>
+                    && !views.current_view().is_dirty() =>
             {
+                if let Some(frozen) = views.mounts().frozen_bounds() {
+                    driven.note_frozen(granules(frozen));
+                }
                 driven.offer(views.current_view().base().as_ptr());
             }
             _ => driven.deselect(),
@@ -246,6 +268,12 @@ impl MappedMemory {
         let in_view = self.views.iter().flat_map(|views| views.mounts().overlapping(mount.range()));
         self.swapped.mounts().overlapping(mount.range()).chain(in_view).all(|other| self.lingering.contains(other))
     }
+}
+
+/// The granules of a range of a memory.
+fn granules(range: Range<u64>) -> Range<u32> {
+    let granule = |at: u64| u32::try_from(at / GRANULE).unwrap_or(u32::MAX);
+    granule(range.start)..granule(range.end)
 }
 
 #[cfg(test)]

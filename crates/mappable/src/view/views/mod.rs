@@ -159,6 +159,11 @@ impl<V> Views<V> {
         &self.cached[id].view
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &V> {
+        self.cached.iter().map(|(_, cached)| &cached.view)
+    }
+
     /// The view that shows what is shown in passing.
     pub(super) fn spare(&self) -> ViewId {
         self.spare

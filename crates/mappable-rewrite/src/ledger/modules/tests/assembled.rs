@@ -16,9 +16,7 @@ const NOBODY: u32 = u32::MAX >> at::LENDS_SHIFT;
 const TABLE: &str = include_str!("../table.wat");
 const HEAP: &str = include_str!("../heap.wat");
 const WINDOW_START: &str = include_str!("../window-start.wat");
-const SWAP: &str = include_str!("../swap.wat");
 const WARM: &str = include_str!("../warm.wat");
-const SLOW: &str = include_str!("../slow.wat");
 
 /// Before a warm map, and an unmap: whether it is allowed.
 const MAP_ALLOWED: &str = "
@@ -30,6 +28,11 @@ const UNMAP_ALLOWED: &str = "
       (br_if $slow (i32.gt_u (local.get $len) (i32.load $ledger offset=@REGION_LEN (local.get $region))))
       (br_if $slow (i32.ne (local.get $at) (i32.load $ledger offset=@REGION_AT (local.get $region))))
       (br_if $slow (i32.ne (global.get $memory-record) (i32.load $ledger offset=@REGION_MEMORY (local.get $region))))";
+/// The same of what is frozen, besides.
+const FROZEN_MAP_ALLOWED: &str = "
+      (br_if $slow (i32.gt_u
+        (i32.add (i32.load $ledger (i32.const @FROZEN_MAPPED)) @COUNT)
+        (i32.load $ledger (i32.const @MAX_FROZEN_MAPPED))))";
 /// What changes in the ledger with them, the selector aside.
 const MAP_CHANGED: &str = "
       (i32.store $ledger offset=@REGION_MEMORY (local.get $region) (global.get $memory-record))
@@ -39,6 +42,12 @@ const MAP_CHANGED: &str = "
 const UNMAP_CHANGED: &str = "
       (i32.store $ledger offset=@REGION_MEMORY (local.get $region) (i32.const 0))
       (i32.store $ledger (i32.const @MAPPED) (i32.sub (i32.load $ledger (i32.const @MAPPED)) (i32.const 1)))";
+/// The same of what is frozen, besides.
+const FROZEN_CHANGED: &str = "
+      (i32.store $ledger (i32.const @FROZEN_MAPPED)
+        (@STEP (i32.load $ledger (i32.const @FROZEN_MAPPED)) @COUNT))";
+/// How many granules a region is.
+const COUNT: &str = "(i32.and (i32.load $ledger offset=@REGION_GRANULES (local.get $region)) (i32.const @GRANULES))";
 /// What a cold one knows beforehand: only an unmap's region is somewhere.
 const MAP_KNOWN: &str = "    (local.set $memory-record (global.get $memory-record))";
 const UNMAP_KNOWN: &str = "
@@ -61,10 +70,10 @@ fn assembled_modules_are_those_of_the_texts() {
         ("table", TABLE.to_owned(), assembled!("table")),
         ("heap", HEAP.to_owned(), assembled!("heap")),
         ("window-start", WINDOW_START.to_owned(), assembled!("window-start")),
-        ("map", warm(MAP_ALLOWED, MAP_CHANGED, MAP_KNOWN, MAP_LEARNT, true), assembled!("map")),
-        ("unmap", warm(UNMAP_ALLOWED, UNMAP_CHANGED, UNMAP_KNOWN, UNMAP_LEARNT, false), assembled!("unmap")),
-        ("frozen-map", swap(SWAP, Kind::Frozen, Kind::FrozenMapping), assembled!("frozen-map")),
-        ("frozen-unmap", swap(SWAP, Kind::FrozenMapping, Kind::Frozen), assembled!("frozen-unmap")),
+        ("map", warm(Kind::Mappable, Kind::Mapping), assembled!("map")),
+        ("unmap", warm(Kind::Mapping, Kind::Mappable), assembled!("unmap")),
+        ("frozen-map", warm(Kind::Frozen, Kind::FrozenMapping), assembled!("frozen-map")),
+        ("frozen-unmap", warm(Kind::FrozenMapping, Kind::Frozen), assembled!("frozen-unmap")),
     ] {
         let binary = assemble(&text);
         if std::env::var_os("BLESS").is_some() {
@@ -75,25 +84,24 @@ fn assembled_modules_are_those_of_the_texts() {
     }
 }
 
-fn swap(text: &str, taken: Kind, given: Kind) -> String {
-    text.replace("@SLOW", SLOW)
+fn warm(taken: Kind, given: Kind) -> String {
+    let is_map = matches!(taken, Kind::Mappable | Kind::Frozen);
+    let is_frozen = matches!(taken, Kind::Frozen | Kind::FrozenMapping);
+    let (mapping, unmapping) = ("(local.get $placed)", "(i32.const 0)");
+    let (there, back) = if is_map { (mapping, unmapping) } else { (unmapping, mapping) };
+    let allowed = if is_map { MAP_ALLOWED } else { UNMAP_ALLOWED };
+    let changed = if is_map { MAP_CHANGED } else { UNMAP_CHANGED };
+    WARM.replace("@ALLOWED", &format!("{allowed}{}", if is_frozen && is_map { FROZEN_MAP_ALLOWED } else { "" }))
+        .replace("@CHANGED", &format!("{changed}{}", if is_frozen { FROZEN_CHANGED } else { "" }))
+        .replace("@KNOWN", if is_map { MAP_KNOWN } else { UNMAP_KNOWN })
+        .replace("@LEARNT", if is_map { MAP_LEARNT } else { UNMAP_LEARNT })
+        .replace("@PLACED", if is_map { "(local.get $len)" } else { "(i32.const 0)" })
+        .replace("@THERE", there)
+        .replace("@BACK", back)
+        .replace("@STEP", if is_map { "i32.add" } else { "i32.sub" })
+        .replace("@COUNT", COUNT)
         .replace("@TAKEN", &(taken as u32).to_string())
         .replace("@GIVEN", &(given as u32).to_string())
-}
-
-fn warm(allowed: &str, changed: &str, known: &str, learnt: &str, map: bool) -> String {
-    let (taken, given) = if map { (Kind::Mappable, Kind::Mapping) } else { (Kind::Mapping, Kind::Mappable) };
-    let (mapping, unmapping) = ("(local.get $placed)", "(i32.const 0)");
-    let (there, back) = if map { (mapping, unmapping) } else { (unmapping, mapping) };
-    let text = WARM
-        .replace("@ALLOWED", allowed)
-        .replace("@CHANGED", changed)
-        .replace("@KNOWN", known)
-        .replace("@LEARNT", learnt)
-        .replace("@PLACED", if map { "(local.get $len)" } else { "(i32.const 0)" })
-        .replace("@THERE", there)
-        .replace("@BACK", back);
-    swap(&text, taken, given)
 }
 
 /// The binary of a module's text.
@@ -114,10 +122,11 @@ fn constants() -> Vec<(&'static str, u32)> {
         ($($name:ident)*) => { [$((stringify!($name), Failure::$name as u32)),*] };
     }
     let mut all = layout! {
-        NAME_LEN NAME FLIGHT_LEN FLIGHT_NEXT FLIGHT_SEQ MAPPED MAX_MAPPINGS LINGERING FLIGHT MAX_FLIGHT BORROWED
-        REGIONS REGION REGION_SOURCE REGION_GRANULES NO_SOURCE REGION_MEMORY REGION_AT REGION_LEN
+        NAME_LEN NAME FLIGHT_LEN FLIGHT_NEXT FLIGHT_SEQ MAPPED MAX_MAPPINGS FROZEN_MAPPED MAX_FROZEN_MAPPED LINGERING FLIGHT MAX_FLIGHT BORROWED
+        REGIONS REGION REGION_SOURCE REGION_GRANULES GRANULES NO_SOURCE REGION_MEMORY REGION_AT REGION_LEN
         TABLES TABLE MAX_TABLES TABLE_CHUNK TABLE_CAPACITY TABLE_FREE TABLE_USED TABLE_BORROWS TABLE_CALLS
         ENTRY_TAG ENTRY_REGION LENDS_SHIFT CALL_SHIFT MEMORY_SELECTOR MEMORY_GENERATION MEMORY_TRANSITIONS
+        MEMORY_FROZEN_START MEMORY_FROZEN_END
         TRANSITION_FROM TRANSITION_GENERATION TRANSITION_SOURCE TRANSITION_GRANULES TRANSITION_AT TRANSITION_LEN TRANSITION_TO
     };
     all.extend(failures! {

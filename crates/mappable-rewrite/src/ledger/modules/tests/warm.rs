@@ -17,6 +17,11 @@ const RETURN: u32 = 0x200;
 const REGION_NUMBER: u32 = 7;
 const RECORD: u32 = REGIONS + REGION_NUMBER * REGION;
 
+/// What maps and unmaps, and what handles are before and after.
+type Way = ([Builtin; 2], [Kind; 2]);
+const OWNED: Way = ([Builtin::MappableMap, Builtin::MappingUnmap], [Kind::Mappable, Kind::Mapping]);
+const REFERENCE: Way = ([Builtin::FrozenMap, Builtin::FrozenMappingUnmap], [Kind::Frozen, Kind::FrozenMapping]);
+
 type Swap = TypedFunc<(u32, u32, u32, u32), ()>;
 
 /// A, with one region, and a host whose view of number 1 shows nothing, of number 2 the region.
@@ -36,10 +41,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        Self::of([Builtin::MappableMap, Builtin::MappingUnmap], [Kind::Mappable, Kind::Mapping])
+        Self::of(OWNED)
     }
 
-    fn of(builtins: [Builtin; 2], kinds: [Kind; 2]) -> Self {
+    fn of((builtins, kinds): Way) -> Self {
         let mut world = World::new();
         let a = world.a.clone();
         let (asked, answer) = (Arc::new(AtomicU32::new(0)), Arc::new(Mutex::new(0)));
@@ -57,7 +62,9 @@ impl Stage {
         world.set_word(MEMORY_RECORD + MEMORY_SELECTOR, 1);
         world.set_word(MEMORY_RECORD + MEMORY_GENERATION, 5);
         world.set_word(RECORD + REGION_SOURCE, 3);
-        world.set_word(RECORD + REGION_GRANULES, 1);
+        let is_frozen = kinds[0] == Kind::Frozen;
+        world.set_word(MAX_FROZEN_MAPPED, if is_frozen { 1 } else { 0 });
+        world.set_word(RECORD + REGION_GRANULES, if is_frozen { FROZEN | 1 } else { 1 });
         let handle = world.give(&a, kinds[0], false, REGION_NUMBER);
         Self { world, a, map, unmap, asked, answer, next_generation, handle }
     }
@@ -85,7 +92,11 @@ impl Stage {
 
     /// Both hosts' ways known: mapped and unmapped twice.
     fn warmed() -> Self {
-        let mut stage = Self::new();
+        Self::warmed_of(OWNED)
+    }
+
+    fn warmed_of(way: Way) -> Self {
+        let mut stage = Self::of(way);
         for _ in 0..2 {
             stage.map();
             stage.unmap();
@@ -139,6 +150,7 @@ fn host(
             }
             let mapped = word(&ledger, &caller, MAPPED);
             set_word(&ledger, &mut caller, MAPPED, if map { mapped + 1 } else { mapped - 1 });
+            set_word(&ledger, &mut caller, FROZEN_MAPPED, u32::from(map && kinds[0] == Kind::Frozen));
         }
         memory.write(&mut caller, ret as usize, &[answer as u8]).unwrap();
         set_word(&memory, &mut caller, ret + 4, 0xdead);
@@ -148,27 +160,83 @@ fn host(
 
 #[test]
 fn what_was_done_before_in_the_same_view_is_done_without_the_host() {
-    let mut stage = Stage::new();
-    // The first map finds out which memory it is, the first unmap what leads where, there and back.
-    assert!(stage.map());
-    assert_eq!(stage.result(), (0, stage.handle));
-    assert!(stage.unmap());
-    for _ in 0..3 {
-        assert!(!stage.map());
-        assert_eq!(stage.selector(), 2);
+    for way in [OWNED, REFERENCE] {
+        let (mut stage, kinds) = (Stage::of(way), way.1.map(|kind| kind as u32));
+        let frozen = u32::from(way == REFERENCE);
+        // The first map finds out which memory it is, the first unmap what leads where, there and back.
+        assert!(stage.map());
         assert_eq!(stage.result(), (0, stage.handle));
-        assert_eq!(stage.world.entry(&stage.a, stage.handle), (Kind::Mapping as u32, REGION_NUMBER));
-        let record: Vec<u32> = [8, 12, 16].map(|at| stage.world.word(RECORD + at)).to_vec();
-        assert_eq!(record, [MEMORY_RECORD, AT, 0x1_0000]);
-        assert_eq!(stage.world.word(MAPPED), 1);
-        // The second unmap is of a module that has met the memory.
-        stage.unmap();
-        assert_eq!(stage.selector(), 1);
-        assert_eq!(stage.result(), (0, stage.handle));
-        assert_eq!(stage.world.entry(&stage.a, stage.handle), (Kind::Mappable as u32, REGION_NUMBER));
-        assert_eq!((stage.world.word(RECORD + REGION_MEMORY), stage.world.word(MAPPED)), (0, 0));
+        assert!(stage.unmap());
+        for _ in 0..3 {
+            assert!(!stage.map());
+            assert_eq!(stage.selector(), 2);
+            assert_eq!(stage.result(), (0, stage.handle));
+            assert_eq!(stage.world.entry(&stage.a, stage.handle), (kinds[1], REGION_NUMBER));
+            let record: Vec<u32> = [8, 12, 16].map(|at| stage.world.word(RECORD + at)).to_vec();
+            assert_eq!(record, [MEMORY_RECORD, AT, 0x1_0000]);
+            assert_eq!([MAPPED, FROZEN_MAPPED].map(|at| stage.world.word(at)), [1, frozen]);
+            // The second unmap is of a module that has met the memory.
+            stage.unmap();
+            assert_eq!(stage.selector(), 1);
+            assert_eq!(stage.result(), (0, stage.handle));
+            assert_eq!(stage.world.entry(&stage.a, stage.handle), (kinds[0], REGION_NUMBER));
+            assert_eq!([RECORD + REGION_MEMORY, MAPPED, FROZEN_MAPPED].map(|at| stage.world.word(at)), [0, 0, 0]);
+        }
+        assert_eq!(stage.asked.load(Ordering::Relaxed), 2);
     }
-    assert_eq!(stage.asked.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn frozen_bytes_over_the_quota_are_the_hosts() {
+    let mut stage = Stage::warmed_of(REFERENCE);
+    stage.world.set_word(MAX_FROZEN_MAPPED, 0);
+    assert!(stage.map());
+    let mut stage = Stage::warmed_of(REFERENCE);
+    stage.world.set_word(FROZEN_MAPPED, 1);
+    assert!(stage.map());
+    // Neither asks about an unmap, nor about a region that is owned.
+    let mut stage = Stage::warmed_of(REFERENCE);
+    stage.map();
+    stage.world.set_word(MAX_FROZEN_MAPPED, 0);
+    assert!(!stage.unmap() && !Stage::warmed_of(OWNED).map());
+}
+
+/// The same bytes, but frozen or of another file: another view shows them.
+#[test]
+fn what_is_shown_otherwise_is_another_transition() {
+    for (way, granules) in [(OWNED, FROZEN | 1), (REFERENCE, 1), (REFERENCE, FROZEN | 1 << FILE_SHIFT | 1)] {
+        let mut stage = Stage::warmed_of(way);
+        stage.world.set_word(RECORD + REGION_GRANULES, granules);
+        assert!(stage.map(), "{granules:#x}");
+    }
+}
+
+#[test]
+fn a_result_that_goes_into_frozen_bytes_is_the_hosts_to_write() {
+    // The granules between which frozen bytes are shown, where the result goes, and whether that meets them.
+    let cases = [
+        ((0, 0), RETURN, false),
+        ((0, 1), RETURN, true),
+        ((1, 2), RETURN, false),
+        ((1, 2), 0xfff4, false),
+        ((1, 2), 0xfff8, true),
+        ((0, 1), 0xfff8, true),
+        ((0, 1), 0x1_0000, false),
+        ((0, 2), 0x1_fff4, true),
+    ];
+    for way in [OWNED, REFERENCE] {
+        for ((start, end), ret, meets) in cases {
+            let mut stage = Stage::warmed_of(way);
+            stage.world.set_word(MEMORY_RECORD + MEMORY_FROZEN_START, start);
+            stage.world.set_word(MEMORY_RECORD + MEMORY_FROZEN_END, end);
+            for change in [stage.map.clone(), stage.unmap.clone()] {
+                let before = stage.asked.load(Ordering::Relaxed);
+                change.call(&mut stage.world.store, (stage.handle, AT, 0x1_0000, ret)).unwrap();
+                let asked = stage.asked.load(Ordering::Relaxed) != before;
+                assert_eq!(asked, meets, "{way:?}: {ret:#x}, {start} to {end}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -307,19 +375,6 @@ fn a_bad_handle_or_return_area_is_refused_before_anything_changes() {
     }
     assert_eq!((stage.selector(), stage.asked.load(Ordering::Relaxed)), (1, 2));
     call(&mut stage, 0x1_fff4).unwrap();
-}
-
-#[test]
-fn frozen_ones_always_ask_the_host() {
-    let builtins = [Builtin::FrozenMap, Builtin::FrozenMappingUnmap];
-    let mut stage = Stage::of(builtins, [Kind::Frozen, Kind::FrozenMapping]);
-    for _ in 0..3 {
-        assert!(stage.map());
-        assert_eq!(stage.result(), (0, stage.handle));
-        assert_eq!(stage.world.entry(&stage.a, stage.handle), (Kind::FrozenMapping as u32, REGION_NUMBER));
-        assert!(stage.unmap());
-        assert_eq!(stage.result(), (0, stage.handle));
-    }
 }
 
 #[test]

@@ -182,6 +182,8 @@
       (i32.store $l (local.get 0) (local.get 1)) (i32.const 0))
     (func (export "poke") (param i32 i32) (result i32) (i32.store8 $g (local.get 0) (local.get 1)) (i32.const 0))
     (func (export "peek") (param i32) (result i32) (i32.load8_u $g (local.get 0)))
+    (func (export "fill") (param i32 i32 i32) (result i32)
+      (memory.fill $g (local.get 0) (local.get 1) (local.get 2)) (i32.const 0))
     (func (export "grow") (param i32) (result i32) (memory.grow $g (local.get 0)))
     (func (export "number") (result i32) (global.get $number)))
   (core module $Windows

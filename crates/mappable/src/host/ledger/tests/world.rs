@@ -58,7 +58,7 @@ pub(super) fn interface() -> String {
 }
 
 /// The trusted functions that a guest of the tests exports, and how many parameters each has.
-pub(super) const FUNCTIONS: [(&str, usize); 22] = [
+pub(super) const FUNCTIONS: [(&str, usize); 23] = [
     ("map", 3),
     ("unmap", 2),
     ("frozen-map", 3),
@@ -79,6 +79,7 @@ pub(super) const FUNCTIONS: [(&str, usize); 22] = [
     ("set-word", 2),
     ("poke", 2),
     ("peek", 1),
+    ("fill", 3),
     ("grow", 1),
     ("number", 0),
 ];
