@@ -36,7 +36,7 @@ impl fmt::Display for PodError {
         f.write_str(match self {
             PodError::OutsideRegion => "the range is not inside the region",
             PodError::Misaligned => "the range does not begin at a multiple of the type's alignment",
-            PodError::NotWhole => "the range is no whole number of values",
+            PodError::NotWhole => "the range does not end with a whole value",
         })
     }
 }

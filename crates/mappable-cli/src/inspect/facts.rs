@@ -55,10 +55,16 @@ impl fmt::Display for Tier {
         match self {
             Tier::Ledger { wrapped, builtins } => {
                 let (lowers, others) = (plural(*builtins), plural(*wrapped));
-                write!(f, "Tier: ledger ({builtins} lower{lowers} of the package, {wrapped} other function{others}).")
+                write!(
+                    f,
+                    "Tier: ledger. Trusted code is in front of {builtins} lower{lowers} of the package's functions, "
+                )?;
+                write!(f, "and of {wrapped} other function{others}.")
             }
-            Tier::Baseline { obstacle: Some(why) } => write!(f, "Tier: baseline, for {why}."),
-            Tier::Baseline { obstacle: None } => f.write_str("Tier: baseline, there is nothing to gain by the ledger."),
+            Tier::Baseline { obstacle: Some(why) } => write!(f, "Tier: baseline, because {why}."),
+            Tier::Baseline { obstacle: None } => {
+                f.write_str("Tier: baseline. The ledger tier would make nothing in it faster.")
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ fn says_what_a_stage_maps() {
         "mappable:memory/types@0.1.0#[static]mappable.map ",
         "mappable:memory/types@0.1.0#[static]mapping.unmap ",
         "put in: instance ",
-        "\nTier: baseline, for `",
+        "\nTier: baseline, because `",
         "| swap     | it has no declared maximum, so its base may move |",
         " loops have a preload in front: ",
     ] {

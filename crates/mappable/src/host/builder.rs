@@ -39,7 +39,7 @@ pub enum MappingMode {
 #[non_exhaustive]
 pub enum RuntimeError {
     /// The platform has not the means, or refused them.
-    #[error("no memory to lay regions in")]
+    #[error("the system has refused the file in memory that regions are kept in")]
     Backing(#[source] io::Error),
     /// The operating system did not take the handler without which frozen regions can't be mapped.
     #[error("no handler for faults in frozen mappings")]

@@ -20,8 +20,8 @@ pub enum PodError {
     /// The range does not begin at a multiple of the type's alignment.
     #[error("the range does not begin at a multiple of the type's alignment")]
     Misaligned,
-    /// The range is no whole number of values.
-    #[error("the range is no whole number of values")]
+    /// The range does not end with a whole value: its length is no multiple of the type's.
+    #[error("the range does not end with a whole value")]
     NotWhole,
 }
 

@@ -252,7 +252,8 @@ impl MappedMemory {
     }
 
     /// Compiled code has not taken the last change in, and goes on. Whatever it could see stays with the memory, and
-    /// nothing is changed any more.
+    /// nothing is changed any more. (A component traps there.)
+    #[cfg(feature = "externref")]
     pub(crate) fn poison(&mut self, region: Charged) {
         self.is_poisoned = true;
         self.abandon([region]);
