@@ -1,6 +1,7 @@
-//! `mappable-bench open`: times compositions that the host calls with regions, by their number of stages.
+//! `mappable-bench open`: times what the host calls with regions: compositions, by their number of stages, and a component
+//! alone, by how often it maps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use mappable::{GRANULE, MappingMode};
@@ -38,6 +39,11 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(1..=64))]
     stages: Vec<u32>,
 
+    /// How often a component alone maps in each call
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4,8,16",
+        value_parser = clap::value_parser!(u32).range(1..=1024))]
+    maps: Vec<u32>,
+
     /// Wasmtime's concurrency support, which is on by default there
     #[arg(long, value_delimiter = ',', value_enum, default_value = "off,on")]
     concurrency: Vec<Concurrency>,
@@ -49,12 +55,20 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// A pipeline. Times are nanoseconds a call.
+/// What is called.
+#[derive(Clone, Copy, Debug)]
+enum Called {
+    Pipeline { stages: u32 },
+    Alone { maps: u32 },
+}
+
+/// A pipeline, or a component alone. Times are nanoseconds a call.
 #[derive(Debug, Serialize)]
 struct Row {
     method: Tier,
-    case: &'static str,
+    case: String,
     bytes: u64,
+    /// Or maps, of a component alone.
     stages: u32,
     #[serde(flatten)]
     time: Spread,
@@ -64,9 +78,9 @@ struct Row {
 #[derive(Debug, Serialize)]
 struct Summary {
     /// Medians, by stages: `concurrency off`, `6`.
-    baseline_over_ledger: BTreeMap<&'static str, BTreeMap<u32, f64>>,
+    baseline_over_ledger: BTreeMap<String, BTreeMap<u32, f64>>,
     /// What one stage more costs, from the fewest to the most.
-    ns_a_stage: BTreeMap<&'static str, BTreeMap<Tier, f64>>,
+    ns_a_stage: BTreeMap<String, BTreeMap<Tier, f64>>,
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
@@ -76,13 +90,25 @@ pub(super) fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args) -> Result<Vec<Row>> {
-    let cases = driver::pairs(&args.concurrency, &args.stages);
-    let name = |(_, stages): &(_, u32)| format!("{stages} stages");
-    driver::each(&cases, name, |&(concurrency, stages)| {
+    let pipelines = args.stages.iter().map(|&stages| Called::Pipeline { stages });
+    let called: Vec<_> = pipelines.chain(args.maps.iter().map(|&maps| Called::Alone { maps })).collect();
+    let cases = driver::pairs(&args.concurrency, &called);
+    let name = |(_, called): &(_, Called)| format!("{called:?}");
+    driver::each(&cases, name, |&(concurrency, called)| {
         let on = concurrency == Concurrency::On;
-        let make = |tier| method::pipeline(tier, MappingMode::Auto, on, stages).map(Some);
+        let (stages, case) = match called {
+            Called::Pipeline { stages } => (stages, concurrency.case().to_owned()),
+            Called::Alone { maps } => (maps, format!("alone, {}", concurrency.case())),
+        };
+        let make = |tier| {
+            let made = match called {
+                Called::Pipeline { stages } => method::pipeline(tier, MappingMode::Auto, on, stages),
+                Called::Alone { maps } => method::alone(tier, MappingMode::Auto, on, maps),
+            };
+            made.map(Some)
+        };
         driver::interleaved(&Tier::ALL, args.sampling, 1, make, |method, lane| {
-            Ok(Row { method, case: concurrency.case(), bytes: GRANULE, stages, time: lane.spread()? })
+            Ok(Row { method, case: case.clone(), bytes: GRANULE, stages, time: lane.spread()? })
         })
     })
 }
@@ -94,7 +120,8 @@ impl Summary {
             let rows = rows.iter().filter(move |row| row.method == tier && row.case == case);
             rows.map(|row| (row.stages, row.time.ns)).collect::<BTreeMap<_, _>>()
         };
-        for case in Concurrency::ALL.map(Concurrency::case) {
+        let cases: BTreeSet<_> = rows.iter().map(|row| row.case.as_str()).collect();
+        for case in cases {
             let [baseline, ledger] = Tier::ALL.map(|tier| of(tier, case));
             let ratios = baseline.iter().filter_map(|(stages, ns)| Some((*stages, ns / ledger.get(stages)?)));
             let ratios: BTreeMap<_, _> = ratios.collect();
@@ -104,8 +131,8 @@ impl Summary {
             };
             let slopes = Tier::ALL.into_iter().zip([baseline, ledger]).filter_map(slope).collect();
             if !ratios.is_empty() {
-                summary.baseline_over_ledger.insert(case, ratios);
-                summary.ns_a_stage.insert(case, slopes);
+                summary.baseline_over_ledger.insert(case.to_owned(), ratios);
+                summary.ns_a_stage.insert(case.to_owned(), slopes);
             }
         }
         summary
@@ -113,19 +140,19 @@ impl Summary {
 }
 
 fn print(rows: &[Row], summary: &Summary) {
-    let mut table = table::new(&["case", ">stages", ">baseline", ">ledger", ">baseline ÷ ledger"]);
+    let mut table = table::new(&["case", ">stages or maps", ">baseline", ">ledger", ">baseline ÷ ledger"]);
     for pair in rows.chunks(2) {
-        let mut cells = vec![pair[0].case.to_owned(), pair[0].stages.to_string()];
+        let mut cells = vec![pair[0].case.clone(), pair[0].stages.to_string()];
         cells.extend(pair.iter().map(|row| table::time(row.time.ns)));
         cells.push(table::ratio(pair[0].time.ns / pair[1].time.ns));
         table.add_row(cells);
     }
     println!("{table}");
-    println!("Time a call of the whole pipeline, medians.");
+    println!("Time a call of the whole pipeline, or of a component alone by how often it maps, medians.");
     for (case, slopes) in &summary.ns_a_stage {
         for (tier, ns) in slopes {
             let method = driver::name(*tier);
-            println!("One stage more, {method}, {case}: {ns:.0} ns");
+            println!("One more, {method}, {case}: {ns:.0} ns");
         }
     }
 }
@@ -138,7 +165,7 @@ mod tests {
     fn a_summary_has_ratios_and_what_a_stage_costs() {
         let row = |tier: Tier, stages: u32, ns: f64| {
             let time = Spread { ns, ns_min: ns, ns_max: ns };
-            Row { method: tier, case: "concurrency off", bytes: GRANULE, stages, time }
+            Row { method: tier, case: "concurrency off".to_owned(), bytes: GRANULE, stages, time }
         };
         let rows = [
             row(Tier::Baseline, 1, 500.0),

@@ -114,7 +114,8 @@ pub enum Tier {
     Auto,
     /// With the engine's own handles, and a refresh behind each change.
     Baseline,
-    /// For the ledger, or not at all.
+    /// For the ledger, or not at all. A component whose root lifts or lowers functions itself, as a component alone does, is
+    /// nested in a root of the rewriter's for that: calls that map twice or more are faster then, and instantiation slower.
     Ledger,
 }
 
@@ -207,25 +208,83 @@ fn rewrite_behind<'a>(
     let patched = Patched::new(component, &facts, settings.bound, settings.preload)?;
     let Some(types) = types else { return baseline(patched, &renames, None, Vec::new()) };
     let wanted = ledger::analysis::Settings { lists: settings.lists };
-    let Judgement { outcome, functions } = walker.finish(&facts, types.as_ref(), wanted)?;
-    let obstacle = match outcome {
-        Ok(analysis) if analysis.is_identity() => return baseline(patched, &renames, None, functions),
-        Ok(analysis) => match by_ledger(&patched, types.as_ref(), &analysis, &renames, gate) {
-            Ok(bytes) => {
-                let tier = TierReport::ledger(&analysis);
-                let report = report::report(&patched, tier, functions, |_, _, _| Some(RefreshReport::Ledger))?;
-                return Ok(Rewritten { bytes: Cow::Owned(bytes), report });
-            }
-            Err(RewriteError::NotClosed { obstacle }) => obstacle,
-            Err(error) if settings.tier == Tier::Ledger => return Err(error),
-            Err(error) => Box::new(Obstacle::of_root(Reason::Broken(error.to_string()))),
-        },
-        Err(obstacle) => Box::new(obstacle),
-    };
-    match settings.tier {
-        Tier::Ledger => Err(RewriteError::NotClosed { obstacle }),
-        _ => baseline(patched, &renames, Some(*obstacle), functions),
+    let judgement = walker.finish(&facts, types.as_ref(), wanted)?;
+    let mut attempt = attempt(&patched, types.as_ref(), judgement, &renames, gate, settings)?;
+    if let Attempt::Obstacle(obstacle, _) = &mut attempt
+        && settings.tier == Tier::Ledger
+        && obstacle.is_of_a_root_with_functions()
+    {
+        match nested(component, gate, settings)? {
+            Some(nested) => attempt = nested,
+            None => obstacle.is_not_nested(),
+        }
     }
+    match attempt {
+        Attempt::Written(bytes, report) => Ok(Rewritten { bytes: Cow::Owned(bytes), report }),
+        Attempt::Identity(functions) => baseline(patched, &renames, None, functions),
+        Attempt::Obstacle(obstacle, _) if settings.tier == Tier::Ledger => Err(RewriteError::NotClosed { obstacle }),
+        Attempt::Obstacle(obstacle, functions) => baseline(patched, &renames, Some(*obstacle), functions),
+    }
+}
+
+/// What comes of trying a tree for the ledger tier.
+enum Attempt {
+    Written(Vec<u8>, Report),
+    /// There is nothing that the ledger could do for it.
+    Identity(Vec<Vec<FunctionReport>>),
+    Obstacle(Box<Obstacle>, Vec<Vec<FunctionReport>>),
+}
+
+fn attempt(
+    patched: &Patched<'_, '_>,
+    types: TypesRef<'_>,
+    judgement: Judgement,
+    renames: &gate::Renames,
+    gate: &Gate,
+    settings: Settings,
+) -> Result<Attempt, RewriteError> {
+    let Judgement { outcome, functions } = judgement;
+    let analysis = match outcome {
+        Ok(analysis) if analysis.is_identity() => return Ok(Attempt::Identity(functions)),
+        Ok(analysis) => analysis,
+        Err(obstacle) => return Ok(Attempt::Obstacle(Box::new(obstacle), functions)),
+    };
+    let obstacle = match by_ledger(patched, types, &analysis, renames, gate) {
+        Ok(bytes) => {
+            let tier = TierReport::ledger(&analysis);
+            let report = report::report(patched, tier, functions, |_, _, _| Some(RefreshReport::Ledger))?;
+            return Ok(Attempt::Written(bytes, report));
+        }
+        Err(RewriteError::NotClosed { obstacle }) => obstacle,
+        Err(error) if settings.tier == Tier::Ledger => return Err(error),
+        Err(error) => Box::new(Obstacle::of_root(Reason::Broken(error.to_string()))),
+    };
+    Ok(Attempt::Obstacle(obstacle, functions))
+}
+
+/// Tries a tree whose root has functions of its own within a root of ours, and tells of it as if that were not there.
+/// `None` if it can't be.
+fn nested(component: &[u8], gate: &Gate, settings: Settings) -> Result<Option<Attempt>, RewriteError> {
+    let Some(outer) = ledger::nest::nest(component)? else { return Ok(None) };
+    let mut walker = ledger::analysis::Walker::default();
+    // Function bodies were validated where they come from. One level more may be too many.
+    let Ok((mut facts, types)) = read::read_with(&outer, read::Bodies::Trust, &mut walker) else { return Ok(None) };
+    for component in facts.components.iter_mut().skip(1) {
+        component.path.0.remove(0);
+    }
+    let renames = gate::Renames::new(&facts.root_imports, gate)?;
+    let patched = Patched::new(&outer, &facts, settings.bound, settings.preload)?;
+    let wanted = ledger::analysis::Settings { lists: settings.lists };
+    let judgement = walker.finish(&facts, types.as_ref(), wanted)?;
+    let mut attempt = attempt(&patched, types.as_ref(), judgement, &renames, gate, settings)?;
+    match &mut attempt {
+        Attempt::Written(_, report) => _ = report.components.remove(0),
+        Attempt::Identity(functions) | Attempt::Obstacle(_, functions) if !functions.is_empty() => {
+            functions.remove(0);
+        }
+        _ => {}
+    }
+    Ok(Some(attempt))
 }
 
 /// The baseline tier; `obstacle` is what stood in the way of the other.

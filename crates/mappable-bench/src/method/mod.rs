@@ -31,7 +31,14 @@ pub(super) fn regions(tier: Tier, mapping: MappingMode, concurrency: bool, bytes
 
 /// The host hands a region of one granule to a pipeline of so many stages, each of which maps it, and has it back.
 pub(super) fn pipeline(tier: Tier, mapping: MappingMode, concurrency: bool, stages: u32) -> Result<Box<dyn Method>> {
-    Ok(Box::new(pipeline::Pipeline::new(tier, mapping, concurrency, stages)?))
+    let text = pipeline::text(stages, GRANULE);
+    Ok(Box::new(pipeline::Pipeline::new(&text, tier, mapping, concurrency, stages)?))
+}
+
+/// The host hands a region of one granule to a component that maps it so many times, and has it back.
+pub(super) fn alone(tier: Tier, mapping: MappingMode, concurrency: bool, maps: u32) -> Result<Box<dyn Method>> {
+    let text = pipeline::alone(maps, GRANULE);
+    Ok(Box::new(pipeline::Pipeline::new(&text, tier, mapping, concurrency, maps)?))
 }
 
 /// Components hand a reference to a frozen region on, of `bytes` bytes or of one granule if that is more, and read it.

@@ -13,25 +13,26 @@ use crate::tier::Tier;
 pub(super) struct Pipeline {
     store: Store<State>,
     process: TypedFunc<(Handle,), (Handle,)>,
-    stages: u32,
+    /// How often it writes in a call.
+    writes: u32,
     /// The region, between calls.
     region: Option<Handle>,
 }
 
 impl Pipeline {
-    pub(super) fn new(tier: Tier, mapping: MappingMode, concurrency: bool, stages: u32) -> Result<Self> {
+    pub(super) fn new(text: &str, tier: Tier, mapping: MappingMode, concurrency: bool, writes: u32) -> Result<Self> {
         let runtime = runtime(tier, mapping, concurrency)?;
-        let component = runtime.compile(text(stages, GRANULE).as_bytes())?;
+        let component = runtime.compile(text.as_bytes())?;
         let mut store = store(&runtime, GRANULE)?;
         let instance = linker(&runtime)?.instantiate(&mut store, &component)?;
         let process = instance.get_typed_func(&mut store, "process")?;
         let region = store.data_mut().mappable().insert(runtime.allocate(GRANULE)?)?;
-        Ok(Self { store, process, stages, region: Some(region) })
+        Ok(Self { store, process, writes, region: Some(region) })
     }
 }
 
 impl Method for Pipeline {
-    /// How often each stage has written, which is what the line holds over their number.
+    /// How many calls there have been, which is what the line holds over how often each writes.
     fn run(&mut self, rounds: u32) -> Result<u64> {
         let mut region = self.region.take().context("a call has failed before")?;
         for _ in 0..rounds {
@@ -41,10 +42,27 @@ impl Method for Pipeline {
         let line: [u8; 8] = bytes[..8].try_into()?;
         let written = u64::from_le_bytes(line);
         ensure!(bytes[56..64] == line, "the words of a line differ");
-        ensure!(written.is_multiple_of(self.stages.into()), "{written} writes by {} stages", self.stages);
+        ensure!(written.is_multiple_of(self.writes.into()), "{written} writes, {} in each call", self.writes);
         self.region = Some(region);
-        Ok(written / u64::from(self.stages))
+        Ok(written / u64::from(self.writes))
     }
+}
+
+/// A component whose root has `process` itself, which maps the region so many times.
+pub(super) fn alone(maps: u32, size: u64) -> String {
+    let process = format!(
+        r#"(func (export "process") (param $region i32) (result i32)
+          (local $left i32)
+          (local.set $left (i32.const {maps}))
+          (loop $again
+            (local.set $region (call $visit (local.get $region)))
+            (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+          (local.get $region))"#
+    );
+    let visitor = include_str!("visitor.wat").replace(r#"(func (export "visit")"#, r#"(func $visit (export "visit")"#);
+    let visitor = visitor.trim_end().strip_suffix(')').unwrap_or_default().to_owned() + &process + ")";
+    let text = include_str!("open.wat").replace("VISITOR", &visitor).replace(r#""visit""#, r#""process""#);
+    of_size(&text.replace(r#"$visit (export "process")"#, "$visit"), size)
 }
 
 /// The composition, of so many stages.

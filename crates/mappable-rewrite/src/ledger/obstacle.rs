@@ -97,6 +97,11 @@ pub enum Reason {
     Broken(String),
 }
 
+/// Why there can be no bridges.
+pub(crate) const ROOT_WITH_FUNCTIONS: &str =
+    "the root lifts or lowers functions itself (with Tier::Ledger it is nested)";
+const NOT_NESTED: &str = "the root lifts or lowers functions itself, and imports something behind what it makes";
+
 /// What makes a function open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -117,6 +122,18 @@ impl Obstacle {
     /// One that is met in no component in particular.
     pub(crate) fn of_root(reason: Reason) -> Self {
         Self { component: ComponentPath::default(), name: None, function: None, reason }
+    }
+
+    /// Whether it is that the root has functions of its own: within a root that has none it may be none.
+    pub(crate) fn is_of_a_root_with_functions(&self) -> bool {
+        matches!(self.reason, Reason::NoBridge { why: ROOT_WITH_FUNCTIONS, .. })
+    }
+
+    /// It can't be within one.
+    pub(crate) fn is_not_nested(&mut self) {
+        if let Reason::NoBridge { why, .. } = &mut self.reason {
+            *why = NOT_NESTED;
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Functions with handles that the root imports or exports: which get a bridge, and why others don't.
 
+use mappable_rewrite::{RewriteError, Settings, Tier, TierReport, inspect_with};
+
 use crate::closed::{CORE, TYPES, WITH, giver, head, ledger, obstacle, pair, taker};
 
 const EXPORT: &str = r#"(export "take" (func $t "take"))"#;
@@ -170,13 +172,75 @@ fn types_with_names_have_them_on_both_sides() {
 }
 
 #[test]
-fn a_root_with_functions_of_its_own_has_no_bridges() {
-    let said = obstacle(&format!("(component {})", taker()));
+fn a_root_with_functions_of_its_own_stays_as_it_is_unless_the_ledger_is_asked_for() {
+    let text = format!("(component {})", taker());
     assert_eq!(
-        said,
+        obstacle(&text),
         "`take` in root has `mappable` in its type, can be called from outside (root exports `take`), and the root lifts or \
-         lowers functions itself"
+         lowers functions itself (with Tier::Ledger it is nested)"
     );
+    assert_eq!(nested(&text).unwrap(), (1, 0));
+}
+
+/// What becomes of a component that has to be the ledger's, or why it is none.
+fn nested(text: &str) -> Result<(usize, usize), String> {
+    let settings = Settings { tier: Tier::Ledger, ..Settings::default() };
+    match inspect_with(&crate::support::wasm(text), settings).map(|report| report.tier) {
+        Ok(TierReport::Ledger { wrapped, builtins }) => {
+            crate::ledger::written(&crate::support::wasm(text));
+            Ok((wrapped, builtins))
+        }
+        Err(RewriteError::NotClosed { obstacle }) => Err(obstacle.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a component has in its root that maps and unmaps a region, and takes and gives one.
+fn mapper(before: &str, exports: &str) -> String {
+    let types = mappable_testing::wat::import_types(mappable_testing::wat::TYPES);
+    format!(
+        r#"(component $mapper {before} {types}
+          (alias export $types "[static]mappable.map" (func $map))
+          (import "name" (func $name (result string)))
+          (core module $m (memory (export "memory") 16)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+            (func (export "take") (param i32) (result i32) (local.get 0)))
+          (core instance $m (instantiate $m))
+          (core func (canon lower (func $map) (memory $m "memory")))
+          (core func (canon lower (func $name) (memory $m "memory") (realloc (func $m "realloc"))))
+          (func $take (param "m" (own $mappable)) (result (own $mappable)) (canon lift (core func $m "take")))
+          {exports})"#
+    )
+}
+
+#[test]
+fn a_root_with_functions_of_its_own_is_nested_in_one_of_ours() {
+    for exports in [
+        r#"(export "take" (func $take))"#,
+        r#"(export $m "m" (type $mappable)) (export "take" (func $take)) (instance $i (export "again" (func $take)))
+           (export "more" (instance $i))"#,
+    ] {
+        assert_eq!(nested(&mapper("", exports)).unwrap(), (1, 1));
+    }
+    // What stands in the way then is told as of the component that was given.
+    let exports = r#"(func $lent (param "m" (borrow $mappable)) (result u32) (canon lift (core func $m "take")))
+        (export "take" (func $take)) (export "lent" (func $lent))"#;
+    assert_eq!(
+        nested(&mapper("", exports)).unwrap_err(),
+        "`lent` in root (mapper) has `mappable` in its type, can be called from outside (root exports `lent`), and has a \
+         borrowed handle in its type"
+    );
+}
+
+#[test]
+fn a_root_whose_imports_hang_on_what_it_has_by_itself_stays_as_it_is() {
+    let exports = r#"(export "take" (func $take))"#;
+    for before in ["(component $c) (instance (instantiate $c))", "(type (resource (rep i32)))", "(component $c)"] {
+        let said = nested(&mapper(before, exports)).unwrap_err();
+        let why = "and the root lifts or lowers functions itself, and imports something behind what it makes";
+        assert!(said.ends_with(why), "{said}");
+    }
+    assert_eq!(nested(&mapper("(core module $none) (type (list u8))", exports)), Ok((1, 1)));
 }
 
 #[test]

@@ -151,18 +151,39 @@ fn what_is_written_compiles() {
 
 #[test]
 fn what_is_not_closed_is_refused_with_what_stands_in_the_way() {
-    assert!(matches!(open(&built("blur")), Reason::NoBridge { how: Opening::Export(_), .. }));
-    let error = rewrite_with(&built("blur"), &gate(), LEDGER).unwrap_err();
+    let error = rewrite_with(&wasm(&guests::pair("16")), &gate(), LEDGER).unwrap_err();
     assert!(error.to_string().starts_with("the composition can't run in the ledger tier: `"), "{error}");
 }
 
 #[test]
 fn what_is_not_closed_stays_at_baseline_and_the_report_says_why() {
-    let stage = built("blur");
-    let auto = rewrite_with(&stage, &gate(), Settings::default()).unwrap();
-    let baseline = rewrite_with(&stage, &gate(), Settings { tier: Tier::Baseline, ..Settings::default() }).unwrap();
+    let pair = wasm(&guests::pair("16"));
+    let auto = rewrite_with(&pair, &gate(), Settings::default()).unwrap();
+    let baseline = rewrite_with(&pair, &gate(), Settings { tier: Tier::Baseline, ..Settings::default() }).unwrap();
     assert!(auto.bytes == baseline.bytes);
     assert!(matches!(auto.report.tier, TierReport::Baseline { obstacle: Some(_) }), "{:?}", auto.report.tier);
+}
+
+#[test]
+fn a_stage_alone_is_nested_in_a_root_of_ours() {
+    for stage in ["blur", "decode"] {
+        let stage = built(stage);
+        written(&stage);
+        // The report is of the component as it was given.
+        let [ledger, baseline] = [Tier::Ledger, Tier::Baseline].map(|tier| {
+            let settings = Settings { tier, ..Settings::default() };
+            rewrite_with(&stage, &gate(), settings).unwrap().report
+        });
+        let seen = |report: &mappable_rewrite::Report| {
+            let components = report.components.iter();
+            let lowers =
+                components.map(|component| component.lowers.iter().map(|lower| lower.memory.clone()).collect());
+            let lowers: Vec<Vec<_>> = lowers.collect();
+            let named = report.components.iter().map(|component| (component.path.clone(), component.name.clone()));
+            (named.collect::<Vec<_>>(), lowers, report.gated_imports.clone())
+        };
+        assert_eq!(seen(&ledger), seen(&baseline));
+    }
 }
 
 /// What becomes of any component with the default settings: what the baseline makes of it, or an output of the ledger's

@@ -132,6 +132,8 @@ fn a_composition_of_wac_is_closed_and_a_stage_of_it_is_not() {
         };
         let said = obstacle.to_string();
         assert!(said.contains(way) && said.contains("take`"), "{said}");
+        // It can be nested.
+        crate::ledger::written(stage);
     }
     // Each imports all of the package's functions but `granule`, the handed-over one goes from one to the other.
     let tier = inspect(&composed(last, first)).unwrap().tier;

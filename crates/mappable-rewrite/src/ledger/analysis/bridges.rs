@@ -20,7 +20,7 @@ use super::judge::Judge;
 use super::walk::Walker;
 use super::{Stop, Version};
 use crate::ledger::convert::Converter;
-use crate::ledger::obstacle::{Opening, Reason};
+use crate::ledger::obstacle::{Opening, ROOT_WITH_FUNCTIONS, Reason};
 use crate::ledger::signature::{Kind, Signature, Value};
 use crate::tree::shape::for_each_part;
 
@@ -100,7 +100,7 @@ impl Walker<'_> {
     pub(super) fn no_bridges(&self) -> Option<&'static str> {
         let root = self.components.first()?;
         match (root.canons.is_empty(), root.packages, root.late) {
-            (false, ..) => Some("the root lifts or lowers functions itself"),
+            (false, ..) => Some(ROOT_WITH_FUNCTIONS),
             (_, 1, false) => None,
             (_, 1, true) => Some("the root imports the package after it has instantiated a component"),
             _ => Some("the root imports the package more than once"),

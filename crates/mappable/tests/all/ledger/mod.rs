@@ -1,6 +1,7 @@
 //! What two components hand to one another when the host has no part in it: handles in every position of a type, lists,
 //! and trees of every shape. Each rule is shown on both tiers: the baseline is the oracle of the ledger.
 
+mod alone;
 mod bridges;
 mod builtins;
 mod crossing;
