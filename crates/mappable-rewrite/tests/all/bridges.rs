@@ -1,6 +1,6 @@
 //! Functions with handles that the root imports or exports: which get a bridge, and why others don't.
 
-use mappable_rewrite::{RewriteError, Settings, Tier, TierReport, inspect_with};
+use mappable_rewrite::{Reason, RewriteError, Route, Settings, Tier, TierReport, inspect_with};
 
 use crate::closed::{CORE, TYPES, WITH, giver, head, ledger, obstacle, pair, taker};
 
@@ -123,6 +123,12 @@ fn an_instance_with_functions_of_a_resource_has_no_bridge() {
         "`take` in root has `mappable` in its type, comes from outside (root imports `test:host/api`), and is in an \
          instance with functions of a resource"
     );
+    // That very function is told to be it.
+    let text = calling_out(hosts, r#"(func $api "take")"#);
+    let report = mappable_rewrite::inspect(&crate::support::wasm(&text)).unwrap();
+    let routes = report.components.iter().flat_map(|component| &component.functions).map(|function| &function.route);
+    let why: Vec<_> = routes.filter_map(|route| matches!(route, Route::Baseline { .. }).then_some(route)).collect();
+    assert!(matches!(why[..], [Route::Baseline { why: Some(Reason::NoBridge { .. }) }]), "{why:?}");
 }
 
 /// An interface with types that have names, one of which has a handle, and one that none has.

@@ -10,16 +10,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use wasmparser::ComponentExternalKind as Extern;
 use wasmparser::component_types::{
-    ComponentAnyTypeId, ComponentDefinedType as Defined, ComponentEntityType, ComponentFuncTypeId,
-    ComponentInstanceTypeId, ComponentValType, ResourceId,
+    ComponentAnyTypeId, ComponentDefinedType as Defined, ComponentDefinedTypeId, ComponentEntityType,
+    ComponentFuncTypeId, ComponentInstanceTypeId, ComponentValType, ResourceId,
 };
+use wasmparser::types::TypesRef;
 
+use super::Stop;
+use super::class::Fate;
 use super::component::{Site, SiteItem};
-use super::graph::{Graph, Item};
+use super::graph::{Graph, Item, Node};
 use super::judge::Judge;
 use super::walk::Walker;
-use super::{Stop, Version};
-use crate::ledger::convert::Converter;
 use crate::ledger::obstacle::{Opening, ROOT_WITH_FUNCTIONS, Reason};
 use crate::ledger::signature::{Kind, Signature, Value};
 use crate::tree::shape::for_each_part;
@@ -34,6 +35,8 @@ pub(crate) struct Bridges {
     pub(crate) kinds: BTreeSet<Kind>,
     /// The resources in them that are ours.
     pub(crate) resources: HashMap<ResourceId, Kind>,
+    /// How many types were looked at for handles.
+    pub(crate) looked_at: usize,
 }
 
 /// What lies between the embedder and one import or export of the root.
@@ -64,6 +67,7 @@ pub(crate) enum BridgeItem {
 pub(crate) struct BridgeFunc {
     /// What the instance exports it as, if it is one's.
     pub(crate) name: Option<String>,
+    node: Node,
     pub(crate) ty: ComponentFuncTypeId,
     pub(crate) signature: Signature,
 }
@@ -124,13 +128,15 @@ impl<K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'_, '_, K> {
                 imported.entry(id).or_insert((instance, name));
             }
         }
+        let mut mentions = Mentions::default();
         for site in &root.sites {
-            if let Some(bridge) = self.bridge(site, &imported, &mut bridges.resources)? {
+            if let Some(bridge) = self.bridge(site, &imported, &mut mentions, &mut bridges.resources)? {
                 let of = if site.import { &mut bridges.imports } else { &mut bridges.exports };
                 of.insert(site.name.to_owned(), bridge);
             }
         }
         bridges.kinds = bridges.resources.values().copied().collect();
+        bridges.looked_at = mentions.looked_at;
         Ok(bridges)
     }
 
@@ -151,11 +157,12 @@ impl<K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'_, '_, K> {
         &mut self,
         site: &Site<'_>,
         imported: &Imported,
+        mentions: &mut Mentions,
         resources: &mut HashMap<ResourceId, Kind>,
     ) -> Result<Option<Bridge>, Stop> {
         let Some(root) = self.components.first() else { return Ok(None) };
         let mut bridge = Bridge { items: None, funcs: Vec::new(), types: Vec::new() };
-        let mut named = Named { here: HashMap::new(), imported, numbers: HashMap::new(), resources };
+        let mut named = Named { here: HashMap::new(), imported, numbers: HashMap::new(), mentions, resources };
         match site.item {
             SiteItem::Func(index) => {
                 let Some(func) = root.funcs.get(index as usize) else { return Ok(None) };
@@ -180,7 +187,7 @@ impl<K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'_, '_, K> {
                             }
                         }
                         (ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(id), .. }, _)
-                            if self.has_handles(&ComponentValType::Type(id)) =>
+                            if named.mentions.handles(id, self.types, |id| self.ours(id).is_some()) =>
                         {
                             BridgeItem::Type(self.named(&ComponentValType::Type(id), &mut named, &mut bridge.types))
                         }
@@ -214,22 +221,22 @@ impl<K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'_, '_, K> {
                 let name = site.name.to_owned();
                 let how = if site.import { Opening::Import(name) } else { Opening::Export(name) };
                 let function = func.name.clone().unwrap_or_else(|| site.name.to_owned());
-                return Err((0, Some(function), Reason::NoBridge { kind, how, why }));
+                let reason = Reason::NoBridge { kind, how, why };
+                let stopped = self.graph.funcs.find(func.node);
+                self.fates.insert(stopped, Fate::Obstacle(reason.clone()));
+                return Err((0, Some(function), reason));
             }
         }
         Ok((!bridge.funcs.is_empty() || !bridge.types.is_empty()).then_some(bridge))
     }
 
     fn bridge_func(&mut self, name: Option<&String>, node: u32, ty: ComponentFuncTypeId) -> Option<BridgeFunc> {
-        if self.version(node) == Version::Original {
-            return None;
+        match self.fates.get(&self.graph.funcs.find(node)) {
+            Some(Fate::Wrapped(signature, _)) => {
+                Some(BridgeFunc { name: name.cloned(), node, ty, signature: (**signature).clone() })
+            }
+            _ => None,
         }
-        let signature = Converter::new(self.types, |id| self.ours(id)).func(ty).signature.ok()?;
-        Some(BridgeFunc { name: name.cloned(), ty, signature: (*signature).clone() })
-    }
-
-    fn has_handles(&self, ty: &ComponentValType) -> bool {
-        Converter::new(self.types, |id| self.ours(id)).mentioned(ty).is_some()
     }
 
     /// Notes the types with names in a type, and then itself if it has one. Gives the number of the last. Without
@@ -260,7 +267,8 @@ impl<K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'_, '_, K> {
                     }
                 });
             } else if parts_are_noted && (is_nominal(ty) || named.here.contains_key(&any)) {
-                last = named.note(any, self.has_handles(&ComponentValType::Type(id)), types);
+                let handles = named.mentions.handles(id, self.types, |id| self.ours(id).is_some());
+                last = named.note(any, handles, types);
             }
         }
         last
@@ -272,6 +280,7 @@ struct Named<'b> {
     here: HashMap<ComponentAnyTypeId, String>,
     imported: &'b Imported,
     numbers: HashMap<ComponentAnyTypeId, usize>,
+    mentions: &'b mut Mentions,
     resources: &'b mut HashMap<ResourceId, Kind>,
 }
 
@@ -282,6 +291,49 @@ impl Named<'_> {
         self.numbers.insert(id, types.len());
         types.push(BridgeType { id, place, handles });
         types.len() - 1
+    }
+}
+
+/// Which types have handles of ours: each is looked at once for all bridges.
+#[derive(Default)]
+struct Mentions {
+    known: HashMap<ComponentDefinedTypeId, bool>,
+    looked_at: usize,
+}
+
+impl Mentions {
+    /// Without recursion, as types may be nested.
+    fn handles(
+        &mut self,
+        root: ComponentDefinedTypeId,
+        types: TypesRef<'_>,
+        is_ours: impl Fn(ResourceId) -> bool,
+    ) -> bool {
+        let mut todo = vec![(root, false)];
+        while let Some((id, parts_are_known)) = todo.pop() {
+            if self.known.contains_key(&id) {
+                continue;
+            }
+            self.looked_at += 1;
+            let (mut handles, mut parts) = (false, Vec::new());
+            match types.get(id) {
+                Some(Defined::Own(resource) | Defined::Borrow(resource)) => handles = is_ours(resource.resource()),
+                Some(ty) => for_each_part(ty, |part| {
+                    if let ComponentValType::Type(id) = part {
+                        parts.push(*id);
+                    }
+                }),
+                None => {}
+            }
+            if parts.is_empty() || parts_are_known {
+                handles |= parts.iter().any(|part| self.known.get(part) == Some(&true));
+                self.known.insert(id, handles);
+            } else {
+                todo.push((id, true));
+                todo.extend(parts.into_iter().map(|part| (part, false)));
+            }
+        }
+        self.known.get(&root) == Some(&true)
     }
 }
 

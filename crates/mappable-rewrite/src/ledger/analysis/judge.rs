@@ -114,7 +114,12 @@ impl Walker<'_> {
         *functions = judge.functions();
         let components = facts.components.iter().enumerate();
         let components = components.map(|(index, facts)| judge.component(index, facts)).collect::<Result<_, _>>()?;
-        let bridges = if has_bridges { judge.bridges()? } else { Bridges::default() };
+        let bridges = if has_bridges { judge.bridges() } else { Ok(Bridges::default()) };
+        if bridges.is_err() {
+            // What has no bridge says so now.
+            *functions = judge.functions();
+        }
+        let bridges = bridges?;
         let mut analysis = Analysis { components, bridges };
         self.spread_the_need(&mut analysis);
         Ok(analysis)
