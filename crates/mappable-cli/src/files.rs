@@ -38,8 +38,8 @@ pub(crate) fn name(path: &Path, standard: &str) -> String {
     if is_standard(path) { standard.to_owned() } else { path.display().to_string() }
 }
 
-/// Reads a file of at most `limit` bytes into a new region, and says how many bytes it has. `-` is stdin.
-pub(crate) fn read(runtime: &Runtime, path: &Path, limit: u64) -> Result<(Mappable, u64)> {
+/// Reads a file of at most `limit` bytes into a new region. `-` is stdin.
+pub(crate) fn read(runtime: &Runtime, path: &Path, limit: u64) -> Result<Mappable> {
     if is_standard(path) {
         return collect(runtime, io::stdin().lock(), 0, limit);
     }
@@ -53,13 +53,13 @@ pub(crate) fn read(runtime: &Runtime, path: &Path, limit: u64) -> Result<(Mappab
 }
 
 /// Reads to the end, whatever the length was said to be.
-fn collect(runtime: &Runtime, from: impl Read, expected: u64, limit: u64) -> Result<(Mappable, u64)> {
-    let (region, len) = runtime.allocate_from_reader(from.take(limit.saturating_add(1)), expected)?;
-    check(len, limit)?;
-    if len == 0 {
+fn collect(runtime: &Runtime, from: impl Read, expected: u64, limit: u64) -> Result<Mappable> {
+    let region = runtime.allocate_from_reader(from.take(limit.saturating_add(1)), expected)?;
+    check(region.len(), limit)?;
+    if region.is_empty() {
         bail!("there is nothing in it");
     }
-    Ok((region, len))
+    Ok(region)
 }
 
 fn check(bytes: u64, limit: u64) -> Result<()> {

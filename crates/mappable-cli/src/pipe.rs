@@ -99,8 +99,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     let host = MappedHost::new(args.max_memory << 20, &args.runtime)?;
     let input_name = files::name(&args.input, "stdin");
-    let (region, size) =
-        files::read(host.runtime(), &args.input, args.max_memory << 20).with_context(|| input_name.clone())?;
+    let region = files::read(host.runtime(), &args.input, args.max_memory << 20).with_context(|| input_name.clone())?;
 
     let begin = Instant::now();
     progress.says("loading");
@@ -111,7 +110,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     name_fused(&mut stages, &specs);
     let load_time = begin.elapsed();
 
-    let header = Header::encoded(size);
+    let header = Header::encoded(region.len());
     let done = pipeline::run(&host, &mut stages, region, header, |spec| progress.begins(&spec.to_string()));
     let mut done = done.with_context(|| input_name.clone())?;
     if done.header.pixels != Pixels::Encoded {

@@ -14,14 +14,14 @@ use crate::region::Mappable;
 /// ```
 /// use mappable_guest::{AllocateError, Mappable};
 ///
-/// let error = Mappable::allocate(100).unwrap_err();
-/// assert_eq!(error, AllocateError::InvalidRegionSize(100));
-/// assert_eq!(error.to_string(), "a region can't have 100 bytes: its size is a positive multiple of 65536");
+/// let error = Mappable::allocate(0).unwrap_err();
+/// assert_eq!(error, AllocateError::InvalidRegionSize(0));
+/// assert_eq!(error.to_string(), "a region can't be allocated for 0 bytes: ask for one at the least");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AllocateError {
-    /// The size is zero, or not a multiple of [`GRANULE`].
+    /// It was asked for with no bytes.
     InvalidRegionSize(u64),
     /// A region of this size would exceed a quota that the host has set.
     RegionOverQuota(u64),
@@ -43,7 +43,7 @@ impl fmt::Display for AllocateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AllocateError::InvalidRegionSize(size) => {
-                write!(f, "a region can't have {size} bytes: its size is a positive multiple of {GRANULE}")
+                write!(f, "a region can't be allocated for {size} bytes: ask for one at the least")
             }
             AllocateError::RegionOverQuota(size) => {
                 write!(f, "a region of {size} bytes is over the quota that the host has set")
@@ -137,13 +137,13 @@ impl<M: fmt::Debug> core::error::Error for UnmapFailed<M> {}
 /// use mappable_guest::{Mappable, PartError};
 ///
 /// let frozen = Mappable::allocate(131_072).unwrap().freeze();
-/// assert_eq!(frozen.slice(0..100).unwrap_err(), PartError::Misaligned);
+/// assert_eq!(frozen.slice(100..200).unwrap_err(), PartError::Misaligned);
 /// assert_eq!(frozen.slice(65_536..196_608).unwrap_err(), PartError::OutsideRegion);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PartError {
-    /// The part does not begin and end at multiples of [`GRANULE`].
+    /// The part does not begin at a multiple of [`GRANULE`].
     Misaligned,
     /// The part is empty, or a byte of it is outside of the region.
     OutsideRegion,
@@ -164,7 +164,7 @@ impl From<types::PartError> for PartError {
 impl fmt::Display for PartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PartError::Misaligned => write!(f, "a part of a region begins and ends on a multiple of {GRANULE}"),
+            PartError::Misaligned => write!(f, "a part of a region begins at a multiple of {GRANULE}"),
             PartError::OutsideRegion => f.write_str("a part of a region is not empty, and inside the region"),
             PartError::RegionOverQuota => f.write_str("one more region is over the quota that the host has set"),
         }
@@ -249,7 +249,7 @@ impl fmt::Display for ThawFailed {
 
 impl core::error::Error for ThawFailed {}
 
-/// A range of bytes is not inside the region.
+/// A range of bytes, or a length, is not inside the region.
 ///
 /// ```
 /// let region = mappable_guest::Mappable::allocate(65_536).unwrap();

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::bindings::types;
 use crate::error::{AllocateError, MapFailed, PartError, RangeError, ThawFailed};
-use crate::handle::Owned;
+use crate::handle::{Known, Owned};
 use crate::held::Held;
 use crate::mapped::MappedFrozen;
 use crate::region::Mappable;
@@ -32,9 +32,9 @@ use crate::region::Mappable;
 pub struct Frozen(Owned<types::Frozen>);
 
 impl Frozen {
-    /// Wraps a handle to a reference whose size is known.
-    pub(crate) fn new(raw: types::Frozen, size: u64) -> Frozen {
-        Frozen(Owned::new(raw, size))
+    /// Wraps a handle to a reference of which something is known.
+    pub(crate) fn new(raw: types::Frozen, known: Known) -> Frozen {
+        Frozen(Owned::new(raw, known))
     }
 
     pub(crate) fn from_owned(frozen: Owned<types::Frozen>) -> Frozen {
@@ -54,6 +54,23 @@ impl Frozen {
         self.0.size()
     }
 
+    /// Returns the length in bytes: how many of the bytes count. It is that of the region when it was frozen, or that of the
+    /// slice. For a reference that was handed to this component, the first call asks the host.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// assert_eq!(Mappable::allocate_from(b"hello")?.freeze().len(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Returns whether the length is zero. The size never is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Returns another reference to the same bytes. Takes the same time at every size.
     ///
     /// ```
@@ -68,30 +85,30 @@ impl Frozen {
     ///
     /// One more reference would exceed a quota, or the host has no memory for it.
     pub fn try_clone(&self) -> Result<Frozen, AllocateError> {
-        let size = self.size();
-        let raw = self.0.raw.clone().map_err(|error| AllocateError::new(error, size))?;
-        Ok(Frozen::new(raw, size))
+        let raw = self.0.raw.clone().map_err(|error| AllocateError::new(error, self.size()))?;
+        Ok(Frozen::new(raw, self.0.known()))
     }
 
-    /// Returns a reference to the bytes of `range` alone. Its bounds are multiples of [`GRANULE`](crate::GRANULE).
-    /// Takes the same time at every size.
+    /// Returns a reference to the bytes of `range` alone, which begins at a multiple of [`GRANULE`](crate::GRANULE). The
+    /// slice's length is as many of them as count here. Its size is that of whole granules: whoever holds it can read what is
+    /// behind the range in the last one. Takes the same time at every size.
     ///
     /// ```
     /// # use mappable_guest::Mappable;
     /// let frozen = Mappable::allocate(3 * 65_536)?.freeze();
-    /// let middle = frozen.slice(65_536..131_072)?;
-    /// assert_eq!(middle.size(), 65_536);
+    /// let part = frozen.slice(65_536..65_936)?;
+    /// assert_eq!((part.len(), part.size()), (400, 65_536));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// A bound is not a multiple of [`GRANULE`](crate::GRANULE), the range is empty or not inside what this reference
-    /// shows, or one more reference would exceed a quota.
+    /// The range does not begin at a multiple of [`GRANULE`](crate::GRANULE), it is empty or goes past the size, or one
+    /// more reference would exceed a quota.
     pub fn slice(&self, range: Range<u64>) -> Result<Frozen, PartError> {
         let size = range.end.saturating_sub(range.start);
         let raw = self.0.raw.slice(range.start, size)?;
-        Ok(Frozen::new(raw, size))
+        Ok(Frozen::new(raw, self.0.known().part(range.start, size)))
     }
 
     /// Maps the bytes into this component's memory, for reading.
@@ -101,7 +118,7 @@ impl Frozen {
     /// ```
     /// # use mappable_guest::Mappable;
     /// let frozen = Mappable::allocate_from(b"hello")?.freeze();
-    /// assert_eq!(&frozen.map()?[..5], b"hello");
+    /// assert_eq!(frozen.map()?[..], *b"hello");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -135,14 +152,14 @@ impl Frozen {
     ///
     /// There are other references. The error returns this one.
     pub fn thaw(self) -> Result<Mappable, ThawFailed> {
-        let size = self.size();
+        let known = self.0.known();
         match types::Frozen::thaw(self.0.raw) {
-            Ok(raw) => Ok(Mappable::new(raw, size)),
-            Err(raw) => Err(ThawFailed { frozen: Frozen::new(raw, size) }),
+            Ok(raw) => Ok(Mappable::new(raw, known)),
+            Err(raw) => Err(ThawFailed { frozen: Frozen::new(raw, known) }),
         }
     }
 
-    /// Returns a new region, which can be written, with a copy of the bytes.
+    /// Returns a new region, which can be written, with a copy of the bytes, of the same size and length.
     ///
     /// ```
     /// # use mappable_guest::Mappable;
@@ -157,9 +174,8 @@ impl Frozen {
     ///
     /// As [`Mappable::allocate`].
     pub fn copy(&self) -> Result<Mappable, AllocateError> {
-        let size = self.size();
-        let raw = self.0.raw.copy().map_err(|error| AllocateError::new(error, size))?;
-        Ok(Mappable::new(raw, size))
+        let raw = self.0.raw.copy().map_err(|error| AllocateError::new(error, self.size()))?;
+        Ok(Mappable::new(raw, self.0.known()))
     }
 
     /// Copies bytes, from `offset` on, until `into` is full. Makes one call to the host for each MiB.
@@ -184,7 +200,7 @@ impl Frozen {
 impl From<types::Frozen> for Frozen {
     /// Takes over a reference that was handed to this component, as an argument or a result.
     fn from(raw: types::Frozen) -> Frozen {
-        Frozen(Owned::of_unknown_size(raw))
+        Frozen(Owned::new(raw, Known::default()))
     }
 }
 

@@ -1,10 +1,11 @@
-//! What regions and frozen references have in common: both have a size, can be read, and can be mapped. The trait
+//! What regions and frozen references have in common: both have a size and a length, can be read, and can be mapped. The trait
 //! [`Handle`] abstracts over the two kinds of handles, so that the code around mapping is written once.
 
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
 
+use crate::GRANULE;
 use crate::bindings::types;
 use crate::error::RangeError;
 use crate::pool::Placement;
@@ -19,6 +20,7 @@ pub(crate) trait Handle: Sized + fmt::Debug {
     type Mapping: fmt::Debug;
 
     fn size(&self) -> u64;
+    fn len(&self) -> u64;
     fn read(&self, offset: u64, len: u32) -> Result<Vec<u8>, types::AccessError>;
     fn map(self, at: &Placement, size: usize) -> Result<Self::Mapping, (Self, types::MapError)>;
     fn unmap(mapping: Self::Mapping, at: &Placement, size: usize) -> Result<Self, (Self::Mapping, types::MapError)>;
@@ -32,6 +34,10 @@ impl Handle for types::Mappable {
 
     fn size(&self) -> u64 {
         types::Mappable::size(self)
+    }
+
+    fn len(&self) -> u64 {
+        types::Mappable::len(self)
     }
 
     fn read(&self, offset: u64, len: u32) -> Result<Vec<u8>, types::AccessError> {
@@ -62,6 +68,10 @@ impl Handle for types::Frozen {
         types::Frozen::size(self)
     }
 
+    fn len(&self) -> u64 {
+        types::Frozen::len(self)
+    }
+
     fn read(&self, offset: u64, len: u32) -> Result<Vec<u8>, types::AccessError> {
         types::Frozen::read(self, offset, len)
     }
@@ -81,29 +91,76 @@ impl Handle for types::Frozen {
     fn write_back(&self, _copy: &[u8]) {}
 }
 
-/// A handle, and the region's size once it is known. The size never changes, and asking for it costs a call to the
-/// host.
+/// What is known of a region's size and length, in bytes. The owner alone changes them, and asking for one costs a call to
+/// the host.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) size: Option<u64>,
+    pub(crate) len: Option<u64>,
+}
+
+impl Known {
+    /// What is known of a region that was allocated for `len` bytes.
+    pub(crate) fn allocated(len: u64) -> Known {
+        Known { size: len.checked_next_multiple_of(GRANULE), len: Some(len) }
+    }
+
+    /// What is known of the granules of the `size` bytes from `offset` on.
+    pub(crate) fn part(self, offset: u64, size: u64) -> Known {
+        let len = self.len.map(|len| size.min(len.saturating_sub(offset)));
+        Known { size: size.checked_next_multiple_of(GRANULE), len }
+    }
+
+    /// What is known of the two parts that a region is split into.
+    pub(crate) fn split(self, at: u64) -> (Known, Known) {
+        let len = self.len.map(|len| len.saturating_sub(at));
+        (self.part(0, at), Known { size: self.size.map(|size| size.saturating_sub(at)), len })
+    }
+
+    /// What is known of two regions that are joined.
+    pub(crate) fn join(self, high: Known) -> Known {
+        let size = self.size.zip(high.size).map(|(low, high)| low + high);
+        let len = match high.len {
+            Some(0) => self.len,
+            len => self.size.zip(len).map(|(low, high)| low + high),
+        };
+        Known { size, len }
+    }
+}
+
+/// A handle, and what is known of its region.
 #[derive(Debug)]
 pub(crate) struct Owned<H> {
     pub(crate) raw: H,
-    /// In bytes; 0 if it is not known yet.
-    size: Cell<u64>,
+    known: Cell<Known>,
 }
 
 impl<H: Handle> Owned<H> {
-    pub(crate) fn new(raw: H, size: u64) -> Owned<H> {
-        Owned { raw, size: Cell::new(size) }
+    pub(crate) fn new(raw: H, known: Known) -> Owned<H> {
+        Owned { raw, known: Cell::new(known) }
     }
 
-    pub(crate) fn of_unknown_size(raw: H) -> Owned<H> {
-        Owned::new(raw, 0)
+    pub(crate) fn known(&self) -> Known {
+        self.known.get()
     }
 
     pub(crate) fn size(&self) -> u64 {
-        if self.size.get() == 0 {
-            self.size.set(self.raw.size());
-        }
-        self.size.get()
+        let known = self.known.get();
+        let size = known.size.unwrap_or_else(|| self.raw.size());
+        self.known.set(Known { size: Some(size), ..known });
+        size
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        let known = self.known.get();
+        let len = known.len.unwrap_or_else(|| self.raw.len());
+        self.known.set(Known { len: Some(len), ..known });
+        len
+    }
+
+    /// Notes that the length was set.
+    pub(crate) fn note_len(&self, len: u64) {
+        self.known.set(Known { len: Some(len), ..self.known.get() });
     }
 
     pub(crate) fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), RangeError> {

@@ -14,12 +14,13 @@
 //! ```
 //! use mappable_guest::Mappable;
 //!
-//! // Sizes are multiples of 65,536 bytes. A new region reads as zero.
-//! let region = Mappable::allocate_at_least(100_000)?;
-//! assert_eq!(region.size(), 131_072);
+//! // A new region reads as zero. Its length goes with it; it occupies a multiple of 65,536 bytes.
+//! let region = Mappable::allocate(100_000)?;
+//! assert_eq!((region.len(), region.size()), (100_000, 131_072));
 //!
 //! // While it is mapped it is a slice: loads, stores, `copy_from_slice` and SIMD work on the region itself.
 //! let mut bytes = region.map()?;
+//! assert_eq!(bytes.len(), 100_000);
 //! bytes[..5].copy_from_slice(b"hello");
 //! bytes.as_pod_mut::<u32>()[2] = 7;
 //!

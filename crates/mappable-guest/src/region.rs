@@ -1,10 +1,11 @@
 //! [`Mappable`]: a region that this component owns, and that is not mapped.
 
+#[cfg(doc)]
 use crate::GRANULE;
 use crate::bindings::types;
 use crate::error::{AllocateError, JoinFailed, MapFailed, RangeError, SplitFailed};
 use crate::frozen::Frozen;
-use crate::handle::{Handle as _, Owned};
+use crate::handle::{Handle as _, Known, Owned};
 use crate::held::Held;
 use crate::mapped::Mapped;
 
@@ -31,53 +32,36 @@ use crate::mapped::Mapped;
 pub struct Mappable(Owned<types::Mappable>);
 
 impl Mappable {
-    /// Allocates a region of `size` bytes, all zero. `size` is a positive multiple of [`GRANULE`].
+    /// Allocates a region of `len` bytes, which is not zero. All are zero. The region's [size](Mappable::size) is `len`
+    /// rounded up to a multiple of [`GRANULE`].
     ///
     /// Makes one call to the host. The operating system provides the memory when it is touched.
     ///
     /// ```
     /// use mappable_guest::Mappable;
     ///
-    /// let region = Mappable::allocate(2 * mappable_guest::GRANULE)?;
-    /// assert_eq!(region.size(), 131_072);
+    /// let region = Mappable::allocate(100_000)?;
+    /// assert_eq!((region.len(), region.size()), (100_000, 131_072));
     /// assert!(region.map()?.iter().all(|&byte| byte == 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// The size is not a positive multiple of [`GRANULE`], the region would exceed a quota, or the host has no memory.
-    pub fn allocate(size: u64) -> Result<Mappable, AllocateError> {
-        let raw = types::Mappable::allocate(size);
-        raw.map(|raw| Mappable::new(raw, size)).map_err(|error| AllocateError::new(error, size))
+    /// `len` is zero, the region would exceed a quota, or the host has no memory.
+    pub fn allocate(len: u64) -> Result<Mappable, AllocateError> {
+        let raw = types::Mappable::allocate(len);
+        raw.map(|raw| Mappable::new(raw, Known::allocated(len))).map_err(|error| AllocateError::new(error, len))
     }
 
-    /// Allocates a region of at least `size` bytes, all zero: `size` is rounded up to a positive multiple of
-    /// [`GRANULE`].
-    ///
-    /// ```
-    /// use mappable_guest::Mappable;
-    ///
-    /// assert_eq!(Mappable::allocate_at_least(100_000)?.size(), 131_072);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`allocate`](Mappable::allocate).
-    pub fn allocate_at_least(size: u64) -> Result<Mappable, AllocateError> {
-        let rounded = size.max(1).checked_next_multiple_of(GRANULE);
-        Mappable::allocate(rounded.ok_or(AllocateError::RegionsExhausted(size))?)
-    }
-
-    /// Allocates a region that begins with a copy of `bytes`. The rest, up to a multiple of [`GRANULE`], is zero.
+    /// Allocates a region whose bytes are a copy of `bytes`, which may be none.
     ///
     /// ```
     /// use mappable_guest::Mappable;
     ///
     /// let region = Mappable::allocate_from(b"hello")?;
-    /// assert_eq!(region.size(), 65_536);
-    /// assert_eq!(&region.map()?[..6], b"hello\0");
+    /// assert_eq!((region.len(), region.size()), (5, 65_536));
+    /// assert_eq!(region.map()?[..], *b"hello");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -85,22 +69,25 @@ impl Mappable {
     ///
     /// As [`allocate`](Mappable::allocate).
     pub fn allocate_from(bytes: &[u8]) -> Result<Mappable, AllocateError> {
-        let region = Mappable::allocate_at_least(bytes.len() as u64)?;
+        let mut region = Mappable::allocate(bytes.len().max(1) as u64)?;
+        if bytes.is_empty() {
+            region.set_len(0).expect("every region has room for no bytes");
+        }
         region.0.raw.write_back(bytes);
         Ok(region)
     }
 
-    /// Wraps a handle to a region whose size is known.
-    pub(crate) fn new(raw: types::Mappable, size: u64) -> Mappable {
-        Mappable(Owned::new(raw, size))
+    /// Wraps a handle to a region of which something is known.
+    pub(crate) fn new(raw: types::Mappable, known: Known) -> Mappable {
+        Mappable(Owned::new(raw, known))
     }
 
     pub(crate) fn from_owned(region: Owned<types::Mappable>) -> Mappable {
         Mappable(region)
     }
 
-    /// Returns the size of the region in bytes, a multiple of [`GRANULE`]. For a region that was handed to this
-    /// component, the first call asks the host.
+    /// Returns the size of the region in bytes, a multiple of [`GRANULE`]: what it occupies. For a region that was handed
+    /// to this component, the first call asks the host.
     ///
     /// ```
     /// use mappable_guest::Mappable;
@@ -112,6 +99,50 @@ impl Mappable {
         self.0.size()
     }
 
+    /// Returns the length of the region in bytes: how many of its bytes count. It is at most the size, goes with the region
+    /// wherever that goes, and is how long the slice is that [`map`](Mappable::map) gives. For a region that was handed to
+    /// this component, the first call asks the host.
+    ///
+    /// ```
+    /// use mappable_guest::Mappable;
+    ///
+    /// assert_eq!(Mappable::allocate_from(b"hello")?.len(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Returns whether the length is zero. The size never is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sets the length, to any number of bytes up to the size. No byte changes: a length that grows shows zeroes, or what
+    /// an owner of this region wrote there before. Makes one call to the host.
+    ///
+    /// ```
+    /// use mappable_guest::Mappable;
+    ///
+    /// // For a text that is not longer than this.
+    /// let mut bytes = Mappable::allocate(1_000)?.map()?;
+    /// bytes[..5].copy_from_slice(b"hello");
+    /// let mut region = bytes.unmap();
+    /// region.set_len(5)?;
+    /// assert_eq!(region.map()?[..], *b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The length is more than the size. It is what it was.
+    pub fn set_len(&mut self, len: u64) -> Result<(), RangeError> {
+        let set = self.0.raw.set_len(len);
+        set.map_err(|_| RangeError { offset: 0, length: len, size: self.size() })?;
+        self.0.note_len(len);
+        Ok(())
+    }
+
     /// Maps the region into this component's memory.
     ///
     /// Makes one call to the host, which makes no system call once the same region was mapped at the same placement a
@@ -121,7 +152,7 @@ impl Mappable {
     /// use mappable_guest::Mappable;
     ///
     /// let region = Mappable::allocate(65_536)?;
-    /// let mut bytes = region.map()?; // a `[u8]`
+    /// let mut bytes = region.map()?; // a `[u8]`, as long as the region's length
     /// bytes[..5].copy_from_slice(b"hello");
     /// assert_eq!(bytes.len(), 65_536);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -149,12 +180,12 @@ impl Mappable {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn freeze(self) -> Frozen {
-        let size = self.size();
-        Frozen::new(types::Mappable::freeze(self.0.raw), size)
+        let known = self.0.known();
+        Frozen::new(types::Mappable::freeze(self.0.raw), known)
     }
 
-    /// Splits the region in two: its first `at` bytes, and the rest. Takes the same time at every size.
-    /// [`join`](Mappable::join) makes one region of the two again.
+    /// Splits the region in two: its first `at` bytes, and the rest. Of the bytes that count, each part has those that are in
+    /// it. Takes the same time at every size. [`join`](Mappable::join) makes one region of the two again.
     ///
     /// ```
     /// use mappable_guest::Mappable;
@@ -169,14 +200,18 @@ impl Mappable {
     /// `at` is not a multiple of [`GRANULE`] greater than 0 and less than the size, or one more region would exceed a
     /// quota. The error returns the region.
     pub fn split(self, at: u64) -> Result<(Mappable, Mappable), SplitFailed> {
-        let size = self.size();
+        let known = self.0.known();
         match types::Mappable::split(self.0.raw, at) {
-            Ok((low, high)) => Ok((Mappable::new(low, at), Mappable::new(high, size - at))),
-            Err((raw, error)) => Err(SplitFailed { region: Mappable::new(raw, size), reason: error.into() }),
+            Ok((low, high)) => {
+                let (known_low, known_high) = known.split(at);
+                Ok((Mappable::new(low, known_low), Mappable::new(high, known_high)))
+            }
+            Err((raw, error)) => Err(SplitFailed { region: Mappable::new(raw, known), reason: error.into() }),
         }
     }
 
-    /// Joins two regions into one: the bytes of this one, then those of `high`. Takes the same time at every size.
+    /// Joins two regions into one: the bytes of this one, then those of `high`. The length ends where the last byte that
+    /// counts does: in `high`, unless that is empty. Takes the same time at every size.
     ///
     /// ```
     /// use mappable_guest::Mappable;
@@ -190,11 +225,11 @@ impl Mappable {
     ///
     /// The two are not neighbours in one allocation, as [`split`](Mappable::split) leaves them. The error returns both.
     pub fn join(self, high: Mappable) -> Result<Mappable, JoinFailed> {
-        let (low_size, high_size) = (self.size(), high.size());
+        let (known_low, known_high) = (self.0.known(), high.0.known());
         match types::Mappable::join(self.0.raw, high.0.raw) {
-            Ok(raw) => Ok(Mappable::new(raw, low_size + high_size)),
+            Ok(raw) => Ok(Mappable::new(raw, known_low.join(known_high))),
             Err((low, high)) => {
-                Err(JoinFailed { low: Mappable::new(low, low_size), high: Mappable::new(high, high_size) })
+                Err(JoinFailed { low: Mappable::new(low, known_low), high: Mappable::new(high, known_high) })
             }
         }
     }
@@ -240,7 +275,7 @@ impl Mappable {
 impl From<types::Mappable> for Mappable {
     /// Takes over a region that was handed to this component, as an argument or a result.
     fn from(raw: types::Mappable) -> Mappable {
-        Mappable(Owned::of_unknown_size(raw))
+        Mappable(Owned::new(raw, Known::default()))
     }
 }
 

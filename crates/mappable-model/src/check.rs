@@ -24,6 +24,8 @@ pub enum Rule {
     Quotas,
     /// A memory is changed by its instance alone.
     Isolation,
+    /// A length is at most the size.
+    Lengths,
     /// What fails has changed nothing.
     NothingHalfDone,
 }
@@ -89,7 +91,7 @@ impl World {
 
     /// The rule that the world as it is breaks, if it does.
     pub fn broken(&self) -> Option<Rule> {
-        [Rule::OneHolder, Rule::Conservation, Rule::Placements, Rule::Quotas]
+        [Rule::OneHolder, Rule::Conservation, Rule::Placements, Rule::Quotas, Rule::Lengths]
             .into_iter()
             .find(|rule| !self.keeps(*rule))
     }
@@ -104,6 +106,7 @@ impl World {
                 let ordered = guest.memory.mounts.is_sorted_by(|low, high| low.end() <= high.at);
                 ordered && guest.memory.mounts.last().is_none_or(|last| end(last) <= guest.memory.heap.len())
             }),
+            Rule::Lengths => self.all_values().all(|(value, _)| value.extent().length <= value.bytes()),
             Rule::Quotas => (0..self.stores.len()).all(|store| self.counted(store) == self.usage(store)),
             _ => true,
         }

@@ -103,6 +103,7 @@ impl Model for Small {
                 wanted.push(("clone", Op::Clone { by, handle }));
                 wanted.push(("copy", Op::Copy { by, handle }));
                 wanted.push(("split", Op::Split { by, handle, at: GRANULE }));
+                wanted.push(("set-len", Op::SetLen { by, handle, len: GRANULE + 1 }));
                 for high in handles(world, by) {
                     wanted.push(("join", Op::Join { by, low: handle, high: high.0 }));
                 }
@@ -160,6 +161,7 @@ impl Model for Small {
             Property::always("I3", |_, state| keeps(state, Rule::NewIsZero)),
             Property::always("conservation", |_, state| keeps(state, Rule::Conservation)),
             Property::always("placements", |_, state| keeps(state, Rule::Placements)),
+            Property::always("lengths", |_, state| keeps(state, Rule::Lengths)),
             Property::always("quotas", |_, state| keeps(state, Rule::Quotas)),
             Property::always("isolation", |_, state| keeps(state, Rule::Isolation)),
             Property::always("nothing half done", |_, state| keeps(state, Rule::NothingHalfDone)),
@@ -194,6 +196,7 @@ impl Model for Small {
 const HANDING: &[&str] = &["allocate", "map", "unmap", "store", "pass", "drop", "trap", "end"];
 const FROZEN: &[&str] = &["allocate", "map", "unmap", "store", "deliver", "freeze", "clone", "thaw", "pass", "drop"];
 const PARTS: &[&str] = &["allocate", "write", "freeze", "slice", "thaw", "split", "join", "map", "unmap", "drop"];
+const LENGTHS: &[&str] = &["allocate", "set-len", "freeze", "slice", "thaw", "copy", "split", "join", "map", "unmap"];
 
 fn two(stores: [usize; 2], ops: &'static [&'static str]) -> Small {
     Small::new(&stores, &[Way::Pages, Way::Copies], ops)
@@ -234,6 +237,13 @@ fn parts_are_values_of_their_own() {
 }
 
 #[test]
+fn lengths_go_with_their_values() {
+    let mut small = parts();
+    (small.ops, small.values) = (LENGTHS, 3);
+    small.check(300);
+}
+
+#[test]
 fn every_mistake_is_found() {
     let handing = || two([0, 0], HANDING);
     handing().finds(Mistake::AllocateDoesNotZero, "I3");
@@ -258,4 +268,5 @@ fn every_mistake_with_frozen_ones_is_found() {
 fn every_mistake_with_parts_is_found() {
     parts().finds(Mistake::ThawKeepsTheRest, "conservation");
     parts().finds(Mistake::JoinsStrangers, "conservation");
+    parts().finds(Mistake::PartsKeepTheLength, "lengths");
 }

@@ -1,4 +1,4 @@
-//! Operations on values that are not mapped: make, freeze, split, join, copy, read, write, drop.
+//! Operations on values that are not mapped: make, measure, freeze, split, join, copy, read, write, drop.
 
 use crate::world::{Allocation, Block, Extent, Handle, Mistake, Value, World};
 use crate::{AccessError, AllocateError, GRANULE, Holder, Op, Outcome, PartError};
@@ -7,6 +7,8 @@ impl World {
     pub(crate) fn on_handle(&mut self, by: Holder, op: &Op) -> Outcome {
         match *op {
             Op::Allocate { size, .. } => self.allocate(by, size),
+            Op::Len { handle, .. } => self.length(by, handle).map_or(Outcome::Trap, Outcome::Length),
+            Op::SetLen { handle, len, .. } => self.set_length(by, handle, len),
             Op::Freeze { handle, .. } => self.freeze(by, handle),
             Op::Thaw { handle, .. } => self.thaw(by, handle),
             Op::Clone { handle, .. } => self.clone_reference(by, handle),
@@ -36,20 +38,29 @@ impl World {
     }
 
     fn allocate(&mut self, by: Holder, size: u64) -> Outcome {
-        if size == 0 || !size.is_multiple_of(GRANULE) {
+        if size == 0 {
             return Outcome::Allocate(AllocateError::InvalidRegionSize);
         }
-        if !self.has_room(self.store_of(by), size) {
+        if !self.has_room(self.store_of(by), size.next_multiple_of(GRANULE)) {
             return Outcome::Allocate(AllocateError::RegionOverQuota);
         }
         let byte = u8::from(self.errs(Mistake::AllocateDoesNotZero));
-        Outcome::Handle(self.give_new(by, vec![Some(byte); (size / GRANULE) as usize]))
+        Outcome::Handle(self.give_new(by, vec![Some(byte); size.div_ceil(GRANULE) as usize], size))
     }
 
-    fn give_new(&mut self, to: Holder, granules: Vec<Option<u8>>) -> usize {
+    fn give_new(&mut self, to: Holder, granules: Vec<Option<u8>>, length: u64) -> usize {
         let len = granules.len();
         let allocation = self.allocations.insert(Allocation { granules });
-        self.give(to, Value::Region(Extent { allocation, start: 0, len }))
+        self.give(to, Value::Region(Extent { allocation, start: 0, len, length }))
+    }
+
+    fn set_length(&mut self, by: Holder, handle: usize, length: u64) -> Outcome {
+        let Some(extent) = self.region(by, handle) else { return Outcome::Trap };
+        if length > extent.len as u64 * GRANULE {
+            return Outcome::Access(AccessError::RangeOutsideRegion);
+        }
+        self.replace(by, handle, Value::Region(Extent { length, ..extent }));
+        Outcome::Done
     }
 
     fn freeze(&mut self, by: Holder, handle: usize) -> Outcome {
@@ -114,7 +125,7 @@ impl World {
 
     fn slice(&mut self, by: Holder, handle: usize, offset: u64, size: u64) -> Outcome {
         let Some((block, extent)) = self.frozen(by, handle) else { return Outcome::Trap };
-        let part = match part(extent, offset, size) {
+        let part = match slice(extent, offset, size) {
             Ok(part) => part,
             Err(error) => return Outcome::Part(error),
         };
@@ -130,16 +141,24 @@ impl World {
             return Outcome::Allocate(AllocateError::RegionOverQuota);
         }
         let granules = (0..extent.len).map(|granule| Some(self.byte(extent, granule))).collect();
-        Outcome::Handle(self.give_new(by, granules))
+        Outcome::Handle(self.give_new(by, granules, extent.length))
     }
 
     fn split(&mut self, by: Holder, handle: usize, at: u64) -> Outcome {
         let Some(extent) = self.region(by, handle) else { return Outcome::Trap };
-        let rest = (extent.len as u64 * GRANULE).saturating_sub(at);
-        let (low, high) = match (part(extent, 0, at), part(extent, at, rest)) {
-            (Ok(low), Ok(high)) => (low, high),
-            (Err(error), _) | (_, Err(error)) => return Outcome::Part(error),
-        };
+        if !at.is_multiple_of(GRANULE) {
+            return Outcome::Part(PartError::PartMisaligned);
+        }
+        let granules = (at / GRANULE) as usize;
+        if granules == 0 || granules >= extent.len {
+            return Outcome::Part(PartError::PartOutsideRegion);
+        }
+        let mut low = Extent { len: granules, length: extent.length.min(at), ..extent };
+        let (start, rest) = (extent.start + granules, extent.len - granules);
+        let high = Extent { start, len: rest, length: extent.length.saturating_sub(at), ..extent };
+        if self.errs(Mistake::PartsKeepTheLength) {
+            low.length = extent.length;
+        }
         if !self.has_room(self.store_of(by), 0) {
             return Outcome::Part(PartError::RegionOverQuota);
         }
@@ -158,13 +177,15 @@ impl World {
         }
         self.take(by, low);
         self.take(by, high);
-        let both = Extent { len: first.len + second.len, ..first };
+        // Up to the last byte that counts.
+        let length = if second.length > 0 { first.len as u64 * GRANULE + second.length } else { first.length };
+        let both = Extent { len: first.len + second.len, length, ..first };
         Outcome::Handle(self.give(by, Value::Region(both)))
     }
 
     fn read(&mut self, by: Holder, handle: usize, offset: u64, len: u64) -> Outcome {
         let Some(value) = self.value(by, handle) else { return Outcome::Trap };
-        let Some(granules) = granules(value, offset, len) else {
+        let Some(granules) = granules(by, value.extent(), offset, len) else {
             return Outcome::Access(AccessError::RangeOutsideRegion);
         };
         if by != Holder::Host && len > self.longest_list {
@@ -175,7 +196,7 @@ impl World {
 
     fn write(&mut self, by: Holder, handle: usize, offset: u64, len: u64, byte: u8) -> Outcome {
         let Some(extent) = self.region(by, handle) else { return Outcome::Trap };
-        let Some(granules) = granules(Value::Region(extent), offset, len) else {
+        let Some(granules) = granules(by, extent, offset, len) else {
             return Outcome::Access(AccessError::RangeOutsideRegion);
         };
         granules.for_each(|granule| self.set_byte(extent, granule, byte));
@@ -199,20 +220,22 @@ impl World {
     }
 }
 
-/// The `size` bytes at `offset` of an extent.
-fn part(extent: Extent, offset: u64, size: u64) -> Result<Extent, PartError> {
-    if !offset.is_multiple_of(GRANULE) || !size.is_multiple_of(GRANULE) {
+/// The granules of the `size` bytes at `offset` of an extent. Of those bytes count as many as do in the extent.
+fn slice(extent: Extent, offset: u64, size: u64) -> Result<Extent, PartError> {
+    if !offset.is_multiple_of(GRANULE) {
         return Err(PartError::PartMisaligned);
     }
     let inside = offset.checked_add(size).is_some_and(|end| end <= extent.len as u64 * GRANULE);
     if size == 0 || !inside {
         return Err(PartError::PartOutsideRegion);
     }
-    Ok(Extent { start: extent.start + (offset / GRANULE) as usize, len: (size / GRANULE) as usize, ..extent })
+    let (start, len) = (extent.start + (offset / GRANULE) as usize, size.div_ceil(GRANULE) as usize);
+    Ok(Extent { start, len, length: size.min(extent.length.saturating_sub(offset)), ..extent })
 }
 
-/// The granules whose first byte is in a range. None if the range is not all inside.
-fn granules(value: Value, offset: u64, len: u64) -> Option<std::ops::Range<usize>> {
-    let end = offset.checked_add(len).filter(|&end| end <= value.bytes())?;
+/// The granules whose first byte is in a range. None if the range is not all inside of what the holder reaches.
+fn granules(by: Holder, extent: Extent, offset: u64, len: u64) -> Option<std::ops::Range<usize>> {
+    let most = if by == Holder::Host { extent.length } else { extent.len as u64 * GRANULE };
+    let end = offset.checked_add(len).filter(|&end| end <= most)?;
     Some(offset.div_ceil(GRANULE) as usize..end.div_ceil(GRANULE) as usize)
 }

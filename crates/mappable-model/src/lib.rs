@@ -9,7 +9,7 @@
 //! - An *allocation* is a row of granules. A granule has one abstract byte (it stands for the first of its 65,536), or
 //!   is freed.
 //! - A *value* is an extent of an allocation, and either a region, which can be written, or a reference to a frozen
-//!   *block*, an extent that was frozen as one.
+//!   *block*, an extent that was frozen as one. It has a *length* in bytes, which goes with it.
 //! - Each value is in exactly one place: behind a handle, in a memory that shows it, retired in a memory, or with the
 //!   host. A handle that is mapped holds no value: it names the placement.
 //!
@@ -23,6 +23,7 @@
 //!   one has none.
 //! - **Placements.** What is shown in a memory is inside it and does not overlap.
 //! - **Quotas.** What a store is charged is what it holds.
+//! - **Lengths.** The length of a value is at most its size.
 //! - **Isolation.** What one instance's memory shows is changed by nobody but this instance.
 //! - **Nothing half done.** What fails has changed nothing (a trap has ended its store, and nothing else).
 //!

@@ -18,6 +18,15 @@ pub enum Op {
         by: Holder,
         size: u64,
     },
+    Len {
+        by: Holder,
+        handle: usize,
+    },
+    SetLen {
+        by: Holder,
+        handle: usize,
+        len: u64,
+    },
     Map {
         by: usize,
         handle: usize,
@@ -62,14 +71,14 @@ pub enum Op {
         low: usize,
         high: usize,
     },
-    /// Reads the first bytes of the granules that begin in the range.
+    /// Reads the first bytes of the granules that begin in the range. A guest reads up to the size, the host to the length.
     Read {
         by: Holder,
         handle: usize,
         offset: u64,
         len: u64,
     },
-    /// Writes `byte` to the whole range, of which the model keeps the first bytes of granules.
+    /// Writes `byte` to the whole range, of which the model keeps the first bytes of granules. As far as `Read`.
     Write {
         by: Holder,
         handle: usize,
@@ -129,6 +138,8 @@ pub enum Outcome {
     Handle(usize),
     /// Two new handles: `split`.
     Handles(usize, usize),
+    /// What `len` returns.
+    Length(u64),
     /// What a load read.
     Byte(u8),
     /// What `read` read.
@@ -141,7 +152,7 @@ pub enum Outcome {
     Allocate(AllocateError),
     /// `split` or `slice` failed.
     Part(PartError),
-    /// `read` or `write` failed.
+    /// `read`, `write` or `set-len` failed.
     Access(AccessError),
     /// `thaw` or `join` gave back what came: not the last reference, or no neighbours.
     GivenBack,

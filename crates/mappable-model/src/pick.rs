@@ -150,7 +150,12 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
             0 => 1,
             other => other as u64 % 3 * GRANULE,
         };
-        Some(match (self.choose)(20) {
+        Some(match (self.choose)(23) {
+            20 => Op::Len { by, handle: self.handle(by, Kind::Unmapped)? },
+            21 | 22 => {
+                let handle = self.handle(by, Kind::Region)?;
+                Op::SetLen { by, handle, len: self.length(by, handle) }
+            }
             0..3 => Op::Freeze { by, handle: self.handle(by, Kind::Region)? },
             3..6 => Op::Thaw { by, handle: self.handle(by, Kind::Frozen)? },
             6 | 7 => Op::Clone { by, handle: self.handle(by, Kind::Frozen)? },
@@ -169,6 +174,18 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
             18 => Op::Drop { by, handle: self.handle(by, Kind::Unmapped)? },
             _ => Op::Drop { by, handle: self.handle(by, Kind::Mapped)? },
         })
+    }
+
+    /// A length for a region: any, and often one at a granule's border or beside it.
+    fn length(&mut self, by: Holder, handle: usize) -> u64 {
+        let size = self.world.value(by, handle).map_or(GRANULE, Value::bytes);
+        match (self.choose)(8) {
+            0 => 0,
+            1 | 2 => size,
+            3 => size + 1,
+            4 | 5 => ((self.choose)((size / GRANULE) as usize) as u64 * GRANULE) + (self.choose)(2) as u64,
+            _ => (self.choose)(size as usize) as u64,
+        }
     }
 
     /// Mostly joins two neighbours, if there are any.

@@ -190,6 +190,35 @@ fn only_neighbours_in_order_are_joined() {
 }
 
 #[test]
+fn a_length_goes_with_the_value_and_join_undoes_split() {
+    let len = |handle| Op::Len { by: A, handle };
+    let length = Outcome::Length;
+    for (at, low, high) in [(G, G, 7), (2 * G, G + 7, 0)] {
+        let mut world = plain();
+        run(&mut world, [(Op::Allocate { by: A, size: G + 7 }, Handle(0)), (len(0), length(G + 7))]);
+        assert_eq!(world.usage(0).region_bytes, 2 * G);
+        run(&mut world, [(map(0, 0, 1, 2), Handle(0)), (len(0), Outcome::Trap)]);
+        let mut world = plain();
+        run(&mut world, [(allocate(A, 3), Handle(0)), (Op::SetLen { by: A, handle: 0, len: G + 7 }, Done)]);
+        run(&mut world, [(map(0, 0, 1, 3), Handle(0)), (unmap(0, 0, 1), Handle(0)), (len(0), length(G + 7))]);
+        run(&mut world, [(Op::Split { by: A, handle: 0, at }, Handles(0, 1))]);
+        run(&mut world, [(len(0), length(low)), (len(1), length(high))]);
+        run(&mut world, [(Op::Join { by: A, low: 0, high: 1 }, Handle(0)), (len(0), length(G + 7))]);
+        run(&mut world, [(Op::Freeze { by: A, handle: 0 }, Handle(0)), (len(0), length(G + 7))]);
+        run(&mut world, [(Op::Slice { by: A, handle: 0, offset: G, size: G + 1 }, Handle(1)), (len(1), length(7))]);
+        run(&mut world, [(Op::Slice { by: A, handle: 0, offset: 0, size: 5 }, Handle(2)), (len(2), length(5))]);
+        run(&mut world, [(Op::Copy { by: A, handle: 2 }, Handle(3)), (len(3), length(5))]);
+        run(&mut world, [(Op::Pass { from: A, handle: 3, to: B }, Handle(0))]);
+        let beyond = Outcome::Access(crate::AccessError::RangeOutsideRegion);
+        run(
+            &mut world,
+            [(Op::SetLen { by: B, handle: 0, len: G + 1 }, beyond), (Op::Len { by: B, handle: 0 }, length(5))],
+        );
+        run(&mut world, [(Op::SetLen { by: A, handle: 0, len: 0 }, Outcome::Trap)]);
+    }
+}
+
+#[test]
 fn one_region_too_many_is_over_quota_but_not_for_the_host() {
     let mut world = world([Way::Pages; 3], Limits { regions: 1, region_bytes: 4 * G, ..Limits::default() });
     let over = || Outcome::Allocate(AllocateError::RegionOverQuota);

@@ -11,6 +11,8 @@ pub(crate) struct Extent {
     pub(crate) allocation: usize,
     pub(crate) start: usize,
     pub(crate) len: usize,
+    /// How many of their bytes count: the length of a value.
+    pub(crate) length: u64,
 }
 
 /// What can be held.
@@ -131,6 +133,7 @@ pub(crate) enum Mistake {
     ThawKeepsTheRest,
     UnmapDoesNotHide,
     JoinsStrangers,
+    PartsKeepTheLength,
     PassesMapped,
     DropOfMappingFreesAtOnce,
     StoresIntoFrozen,
@@ -194,6 +197,11 @@ impl World {
         Some((0..extent.len).map(|granule| self.byte(extent, granule)).collect())
     }
 
+    /// The length of what a handle that is not mapped stands for.
+    pub fn length(&self, by: Holder, handle: usize) -> Option<u64> {
+        self.value(by, handle).map(|value| value.extent().length)
+    }
+
     /// What an instance's memory shows, a byte for each granule.
     pub fn shown(&self, instance: usize) -> impl Iterator<Item = u8> {
         (0..self.instances[instance].memory.heap.len()).filter_map(move |granule| self.shows(instance, granule))
@@ -215,6 +223,8 @@ impl World {
                 self.ended(Holder::Instance(by), outcome)
             }
             Op::Allocate { by, .. }
+            | Op::Len { by, .. }
+            | Op::SetLen { by, .. }
             | Op::Freeze { by, .. }
             | Op::Thaw { by, .. }
             | Op::Clone { by, .. }
@@ -288,6 +298,16 @@ impl World {
         }
     }
 
+    /// Puts another value behind a handle that [`World::value`] has looked at. It is charged as the one before.
+    pub(crate) fn replace(&mut self, by: Holder, handle: usize, value: Value) {
+        match by {
+            Holder::Host => self.host.get_mut(handle).map(|held| *held = value),
+            Holder::Instance(instance) => {
+                self.instances[instance].handles.get_mut(handle).map(|held| *held = Handle::Unmapped(value))
+            }
+        };
+    }
+
     /// Takes the value of a handle that [`World::value`] has looked at.
     pub(crate) fn take(&mut self, from: Holder, handle: usize) {
         match (from, self.value(from, handle)) {
@@ -315,7 +335,7 @@ impl World {
         }
     }
 
-    pub(crate) fn free_extent(&mut self, Extent { allocation, start, len }: Extent) {
+    pub(crate) fn free_extent(&mut self, Extent { allocation, start, len, .. }: Extent) {
         let Some(found) = self.allocations.get_mut(allocation) else { return };
         found.granules.iter_mut().skip(start).take(len).for_each(|granule| *granule = None);
         if found.granules.iter().all(Option::is_none) {

@@ -44,7 +44,7 @@ impl Layout {
 fn write(runtime: &Runtime, strings: &[Option<&str>]) -> anyhow::Result<(Mappable, Layout)> {
     let layout = Layout::new(strings.len(), strings.iter().flatten().map(|string| string.len()).sum());
     // ANCHOR: write
-    let mut region = runtime.allocate_at_least(layout.values.end as u64)?;
+    let mut region = runtime.allocate(layout.values.end as u64)?;
     let mut end = 0;
     for (index, string) in strings.iter().enumerate() {
         if let Some(string) = string {

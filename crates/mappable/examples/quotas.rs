@@ -42,8 +42,8 @@ fn main() -> anyhow::Result<()> {
 
     // ANCHOR: host_errors
     // The embedder's mistakes are errors of the call that makes them.
-    match runtime.allocate(1000) {
-        Err(AllocateError::InvalidRegionSize(1000)) => {}
+    match runtime.allocate(0) {
+        Err(AllocateError::InvalidRegionSize(0)) => {}
         other => anyhow::bail!("expected an invalid size, got {other:?}"),
     }
     let made_up: Handle = Handle::new_own(4096);

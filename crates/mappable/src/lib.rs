@@ -80,8 +80,8 @@ pub use host::{future, future_frozen, stream, stream_frozen};
 pub use mappable_rewrite as rewrite;
 pub use mappable_rewrite::Tier;
 pub use region::{
-    AllocateError, FreezeFailed, Frozen, GRANULE, HugePages, JoinFailed, Limits, Mappable, PartError, PodError,
-    SplitFailed, ThawFailed,
+    AllocateError, FreezeFailed, Frozen, GRANULE, HugePages, JoinFailed, LengthError, Limits, Mappable, PartError,
+    PodError, SplitFailed, ThawFailed,
 };
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]

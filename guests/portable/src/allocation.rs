@@ -3,7 +3,7 @@
 //! Each granule of an allocation is allocated on its own, so that a part can free its granules when it is dropped,
 //! while other parts live on. Every granule belongs to one [`Part`], and lives as long as that part.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::ops::Range;
 use std::rc::Rc;
 
@@ -23,11 +23,14 @@ pub(crate) struct Part {
     allocation: Rc<Allocation>,
     /// In granules.
     range: Range<usize>,
+    /// How many of its bytes count; at most its size.
+    length: Cell<u64>,
 }
 
 impl Part {
     /// Returns a part that is all of a new, zeroed allocation, or `None` if there is no memory.
-    pub(crate) fn allocate(granules: usize) -> Option<Part> {
+    pub(crate) fn allocate(length: u64) -> Option<Part> {
+        let granules = usize::try_from(length.div_ceil(GRANULE_BYTES as u64)).ok()?;
         granules.checked_mul(GRANULE_BYTES)?;
         let mut allocated = Vec::new();
         allocated.try_reserve_exact(granules).ok()?;
@@ -35,7 +38,8 @@ impl Part {
             allocated.push(Some(bytemuck::try_zeroed_slice_box(GRANULE_BYTES).ok()?));
         }
         Vec::<u8>::new().try_reserve_exact(HEADROOM_BYTES).ok()?;
-        Some(Part { allocation: Rc::new(RefCell::new(allocated)), range: 0..granules })
+        let allocation = Rc::new(RefCell::new(allocated));
+        Some(Part { allocation, range: 0..granules, length: Cell::new(length) })
     }
 
     pub(crate) fn granules(&self) -> usize {
@@ -46,22 +50,35 @@ impl Part {
         self.granules() as u64 * GRANULE_BYTES as u64
     }
 
+    pub(crate) fn length(&self) -> u64 {
+        self.length.get()
+    }
+
+    /// Sets how many of the bytes count; at most the size.
+    pub(crate) fn set_length(&self, length: u64) {
+        self.length.set(length);
+    }
+
     /// Splits the part into its first `at` granules and the rest. Neither is empty.
     pub(crate) fn split(self, at: usize) -> (Part, Part) {
         let middle = self.range.start + at;
+        let in_low = self.length().min(at as u64 * GRANULE_BYTES as u64);
+        let in_high = self.length() - in_low;
         let (allocation, range) = self.into_inner();
-        let low = Part { allocation: Rc::clone(&allocation), range: range.start..middle };
-        (low, Part { allocation, range: middle..range.end })
+        let low = Part { allocation: Rc::clone(&allocation), range: range.start..middle, length: Cell::new(in_low) };
+        (low, Part { allocation, range: middle..range.end, length: Cell::new(in_high) })
     }
 
-    /// Joins two parts. Returns both as they were if they are not neighbours in this order.
+    /// Joins two parts. The length ends with the last byte that counts. Returns both as they were if they are not
+    /// neighbours in this order.
     pub(crate) fn join(low: Part, high: Part) -> Result<Part, (Part, Part)> {
         if !Rc::ptr_eq(&low.allocation, &high.allocation) || low.range.end != high.range.start {
             return Err((low, high));
         }
+        let length = if high.length() > 0 { low.size_bytes() + high.length() } else { low.length() };
         let (allocation, low) = low.into_inner();
         let (_, high) = high.into_inner();
-        Ok(Part { allocation, range: low.start..high.end })
+        Ok(Part { allocation, range: low.start..high.end, length: Cell::new(length) })
     }
 
     /// Frees all granules except those of `kept`, counted from this part's first.

@@ -49,16 +49,24 @@ impl Guest for Portable {
 
 impl GuestMappable for Part {
     fn allocate(size: u64) -> Result<Mappable, AllocateError> {
-        let granule = GRANULE_BYTES as u64;
-        if size == 0 || !size.is_multiple_of(granule) {
+        if size == 0 {
             return Err(AllocateError::InvalidRegionSize);
         }
-        let granules = usize::try_from(size / granule).ok();
-        granules.and_then(Part::allocate).map(Mappable::new).ok_or(AllocateError::RegionsExhausted)
+        Part::allocate(size).map(Mappable::new).ok_or(AllocateError::RegionsExhausted)
     }
 
     fn size(&self) -> u64 {
         self.size_bytes()
+    }
+
+    fn len(&self) -> u64 {
+        self.length()
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), AccessError> {
+        check_range(self.size_bytes(), 0, len)?;
+        self.set_length(len);
+        Ok(())
     }
 
     fn map(this: Mappable, at: Vec<u8>) -> Result<Mapping, (Mappable, MapError)> {
@@ -80,16 +88,14 @@ impl GuestMappable for Part {
     }
 
     fn split(this: Mappable, at: u64) -> Result<(Mappable, Mappable), (Mappable, PartError)> {
-        let size = this.get::<Part>().size_bytes();
-        // The first part has the same rules as a slice, and must leave something.
-        match check_part(size, 0, at) {
-            Ok(()) if at < size => {
-                let (low, high) = this.into_inner::<Part>().split((at / GRANULE_BYTES as u64) as usize);
-                Ok((Mappable::new(low), Mappable::new(high)))
-            }
-            Ok(()) => Err((this, PartError::PartOutsideRegion)),
-            Err(error) => Err((this, error)),
+        if !at.is_multiple_of(GRANULE_BYTES as u64) {
+            return Err((this, PartError::PartMisaligned));
         }
+        if at == 0 || at >= this.get::<Part>().size_bytes() {
+            return Err((this, PartError::PartOutsideRegion));
+        }
+        let (low, high) = this.into_inner::<Part>().split((at / GRANULE_BYTES as u64) as usize);
+        Ok((Mappable::new(low), Mappable::new(high)))
     }
 
     fn join(low: Mappable, high: Mappable) -> Result<Mappable, (Mappable, Mappable)> {
@@ -105,12 +111,16 @@ impl GuestFrozen for Reference {
         self.size_bytes()
     }
 
+    fn len(&self) -> u64 {
+        self.length()
+    }
+
     fn clone(&self) -> Result<Frozen, AllocateError> {
         Ok(Frozen::new(self.another()))
     }
 
     fn slice(&self, offset: u64, size: u64) -> Result<Frozen, PartError> {
-        check_part(self.size_bytes(), offset, size)?;
+        check_slice(self.size_bytes(), offset, size)?;
         Ok(Frozen::new(self.slice_of(offset, size)))
     }
 
@@ -170,9 +180,8 @@ fn check_range(size: u64, offset: u64, length: u64) -> Result<(), AccessError> {
     end.map(drop).ok_or(AccessError::RangeOutsideRegion)
 }
 
-fn check_part(whole: u64, offset: u64, size: u64) -> Result<(), PartError> {
-    let granule = GRANULE_BYTES as u64;
-    if !offset.is_multiple_of(granule) || !size.is_multiple_of(granule) {
+fn check_slice(whole: u64, offset: u64, size: u64) -> Result<(), PartError> {
+    if !offset.is_multiple_of(GRANULE_BYTES as u64) {
         return Err(PartError::PartMisaligned);
     }
     let end = offset.checked_add(size).filter(|&end| size > 0 && end <= whole);

@@ -13,7 +13,7 @@ pub struct Adapter<S>(PhantomData<S>);
 
 impl Buffer for Mapped {
     fn allocate(size_bytes: u64) -> Result<Mapped, String> {
-        let region = Mappable::allocate_at_least(size_bytes).map_err(|error| error.to_string())?;
+        let region = Mappable::allocate(size_bytes).map_err(|error| error.to_string())?;
         region.map().map_err(|error| error.to_string())
     }
 }

@@ -89,7 +89,7 @@ impl Host for MappedHost {
     }
 
     fn blank(&self, size: u64) -> Result<Mappable> {
-        Ok(self.runtime.allocate_at_least(size)?)
+        Ok(self.runtime.allocate(size.max(1))?)
     }
 }
 
@@ -110,7 +110,7 @@ impl Step for MappedStep {
 
 impl Payload for Mappable {
     fn available(&self) -> u64 {
-        self.size()
+        self.len()
     }
 
     fn trim(&mut self, _: u64) {}

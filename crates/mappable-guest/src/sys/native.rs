@@ -92,7 +92,10 @@ fn show(handle: u32, placement: &Placement, size_bytes: usize) -> Result<(), Map
             return Err(refusal);
         }
         let slot = host.slot(handle);
-        assert_eq!(slot.object.bytes().len(), size_bytes, "the placement is as long as the region");
+        if slot.object.bytes().len() > size_bytes {
+            return Err(MapError::PlacementTooSmall);
+        }
+        assert_eq!(slot.object.bytes().len(), size_bytes, "a placement is no longer than its region");
         // SAFETY: see `placement_bytes`: the caller has the sole use of the placement, and holds no reference to it.
         let at = unsafe { placement_bytes(placement.address(), size_bytes) };
         slot.under = Some((placement.address(), at.to_vec()));

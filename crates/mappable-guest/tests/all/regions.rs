@@ -1,6 +1,6 @@
 //! Regions that can be written.
 
-use mappable_guest::bindings::types::{MapError, live_regions, map_calls, refuse_to_map};
+use mappable_guest::bindings::types::{self, MapError, live_regions, map_calls, refuse_to_map};
 use mappable_guest::{AllocateError, GRANULE, MapReason, Mappable};
 
 use crate::{GRANULE_BYTES, HOSTS, host, region};
@@ -152,20 +152,71 @@ fn a_host_that_cannot_map_at_all_is_asked_once() {
 #[test]
 fn a_region_larger_than_memory_is_an_error() {
     let _host = host(None);
-    let size = u64::MAX / GRANULE * GRANULE;
-    assert_eq!(Mappable::allocate(size).unwrap_err(), AllocateError::RegionsExhausted(size));
-    let size = u64::MAX;
-    assert_eq!(Mappable::allocate_at_least(size).unwrap_err(), AllocateError::RegionsExhausted(size));
+    for size in [u64::MAX / GRANULE * GRANULE, u64::MAX] {
+        assert_eq!(Mappable::allocate(size).unwrap_err(), AllocateError::RegionsExhausted(size));
+    }
 }
 
 #[test]
-fn sizes_are_whole_granules() {
+fn sizes_are_whole_granules_and_lengths_any_number_of_bytes() {
     let _host = host(None);
-    for size in [0, 1, GRANULE - 1, GRANULE + 1] {
-        assert_eq!(Mappable::allocate(size).unwrap_err(), AllocateError::InvalidRegionSize(size));
+    assert_eq!(Mappable::allocate(0).unwrap_err(), AllocateError::InvalidRegionSize(0));
+    for (len, granules) in [(1, 1), (GRANULE, 1), (GRANULE + 1, 2)] {
+        let region = Mappable::from(types::Mappable::from(Mappable::allocate(len).unwrap()));
+        assert_eq!((region.len(), region.size()), (len, granules * GRANULE));
     }
-    for (asked, given) in [(0, 1), (1, 1), (GRANULE, 1), (GRANULE + 1, 2)] {
-        assert_eq!(Mappable::allocate_at_least(asked).unwrap().size(), given * GRANULE);
+    let empty = Mappable::allocate_from(&[]).unwrap();
+    assert!(empty.is_empty() && empty.size() == GRANULE && empty.map().unwrap().is_empty());
+}
+
+#[test]
+fn a_length_goes_wherever_its_region_goes() {
+    for refusal in HOSTS {
+        let _host = host(refusal);
+        // Handed over or not, which is asking the host or knowing.
+        let passed: [fn(Mappable) -> Mappable; 2] = [|it| it, |it| Mappable::from(types::Mappable::from(it))];
+        for pass in passed {
+            let mut region = pass(Mappable::allocate(2 * GRANULE).unwrap());
+            for len in [GRANULE + 9, 0, 2 * GRANULE, 7] {
+                region.set_len(len).unwrap();
+                region = pass(region);
+                // Asks for the length alone, whatever the size.
+                let mapped = region.map().unwrap();
+                assert_eq!(mapped.len() as u64, len);
+                region = pass(mapped.unmap());
+                assert_eq!((region.len(), region.size()), (len, 2 * GRANULE));
+            }
+            let error = region.set_len(2 * GRANULE + 1).unwrap_err();
+            assert_eq!((error.offset, error.length, error.size), (0, 2 * GRANULE + 1, 2 * GRANULE));
+            region.write(6, b"xyz").unwrap();
+            region.set_len(GRANULE + 9).unwrap();
+            assert_eq!(region.map().unwrap()[5..10], *b"\0xyz\0");
+        }
+    }
+}
+
+#[test]
+fn parts_and_copies_have_the_bytes_that_count() {
+    let _host = host(None);
+    let passed: [fn(Mappable) -> Mappable; 2] = [|it| it, |it| Mappable::from(types::Mappable::from(it))];
+    for pass in passed {
+        for (len, low, high) in [(7, 7, 0), (GRANULE, GRANULE, 0), (GRANULE + 7, GRANULE, 7)] {
+            let mut region = Mappable::allocate(2 * GRANULE).unwrap();
+            region.set_len(len).unwrap();
+            let (first, second) = pass(region).split(GRANULE).unwrap();
+            assert_eq!((first.len(), second.len()), (low, high));
+            let joined = pass(first).join(pass(second)).unwrap();
+            assert_eq!((joined.len(), joined.size()), (len, 2 * GRANULE));
+            let frozen = pass(joined).freeze();
+            let slice = frozen.slice(0..5).unwrap();
+            assert_eq!((frozen.len(), slice.len(), slice.size()), (len, 5, GRANULE));
+            assert_eq!(slice.try_clone().unwrap().map().unwrap().len(), 5);
+            assert_eq!(slice.copy().unwrap().map().unwrap().len(), 5);
+            drop((frozen, slice.thaw().unwrap_err()));
+        }
+        let slice = Mappable::allocate(2 * GRANULE).unwrap().freeze().slice(GRANULE..GRANULE + 3).unwrap();
+        let region = pass(slice.thaw().unwrap());
+        assert_eq!((region.len(), region.size()), (3, GRANULE));
     }
 }
 

@@ -22,6 +22,8 @@ pub const INTERFACE: &str = "ledger@0.1.0";
 pub(crate) enum Builtin {
     MappableAllocate,
     MappableSize,
+    MappableLen,
+    MappableSetLen,
     MappableMap,
     MappableRead,
     MappableWrite,
@@ -30,6 +32,7 @@ pub(crate) enum Builtin {
     MappableJoin,
     MappingUnmap,
     FrozenSize,
+    FrozenLen,
     FrozenClone,
     FrozenSlice,
     FrozenMap,
@@ -45,9 +48,11 @@ pub(crate) enum Builtin {
 
 impl Builtin {
     /// Those of the package.
-    pub(crate) const ALL: [Builtin; 17] = [
+    pub(crate) const ALL: [Builtin; 20] = [
         Builtin::MappableAllocate,
         Builtin::MappableSize,
+        Builtin::MappableLen,
+        Builtin::MappableSetLen,
         Builtin::MappableMap,
         Builtin::MappableRead,
         Builtin::MappableWrite,
@@ -56,6 +61,7 @@ impl Builtin {
         Builtin::MappableJoin,
         Builtin::MappingUnmap,
         Builtin::FrozenSize,
+        Builtin::FrozenLen,
         Builtin::FrozenClone,
         Builtin::FrozenSlice,
         Builtin::FrozenMap,
@@ -92,6 +98,8 @@ impl Builtin {
         match self {
             Builtin::MappableAllocate => "[static]mappable.allocate",
             Builtin::MappableSize => "[method]mappable.size",
+            Builtin::MappableLen => "[method]mappable.len",
+            Builtin::MappableSetLen => "[method]mappable.set-len",
             Builtin::MappableMap => "[static]mappable.map",
             Builtin::MappableRead => "[method]mappable.read",
             Builtin::MappableWrite => "[method]mappable.write",
@@ -100,6 +108,7 @@ impl Builtin {
             Builtin::MappableJoin => "[static]mappable.join",
             Builtin::MappingUnmap => "[static]mapping.unmap",
             Builtin::FrozenSize => "[method]frozen.size",
+            Builtin::FrozenLen => "[method]frozen.len",
             Builtin::FrozenClone => "[method]frozen.clone",
             Builtin::FrozenSlice => "[method]frozen.slice",
             Builtin::FrozenMap => "[static]frozen.map",
@@ -132,7 +141,8 @@ impl Builtin {
         };
         let (params, result) = match self {
             Builtin::MappableAllocate => (vec![U64], result(Some(Own(Mappable)), Some(error(ALLOCATE_ERRORS)))),
-            Builtin::MappableSize => (vec![Borrow(Mappable)], Some(U64)),
+            Builtin::MappableSize | Builtin::MappableLen => (vec![Borrow(Mappable)], Some(U64)),
+            Builtin::MappableSetLen => (vec![Borrow(Mappable), U64], result(None, Some(error(ACCESS_ERRORS)))),
             Builtin::MappableMap => swap(Mappable, Mapping),
             Builtin::MappingUnmap => swap(Mapping, Mappable),
             Builtin::FrozenMap => swap(Frozen, FrozenMapping),
@@ -152,7 +162,7 @@ impl Builtin {
                 let both = Record(vec![Own(Mappable), Own(Mappable)]);
                 (vec![Own(Mappable), Own(Mappable)], result(Some(Own(Mappable)), Some(both)))
             }
-            Builtin::FrozenSize => (vec![Borrow(Frozen)], Some(U64)),
+            Builtin::FrozenSize | Builtin::FrozenLen => (vec![Borrow(Frozen)], Some(U64)),
             Builtin::FrozenClone => (vec![Borrow(Frozen)], result(Some(Own(Frozen)), Some(error(ALLOCATE_ERRORS)))),
             Builtin::FrozenSlice => {
                 (vec![Borrow(Frozen), U64, U64], result(Some(Own(Frozen)), Some(error(PART_ERRORS))))

@@ -151,6 +151,17 @@ impl Actor<'_> {
                 let answer = made(self.call("allocate", (size,))?, support::AllocateError::ALL);
                 self.allocated(answer, Kind::Region, expected)
             }
+            Op::Len { handle, .. } => {
+                let index = self.index(handle);
+                Outcome::Length(self.length(index)?)
+            }
+            Op::SetLen { handle, len, .. } => {
+                let index = self.index(handle);
+                match self.call::<_, i64>("set-len", (index.at, len))? {
+                    0 => Outcome::Done,
+                    error => access(error),
+                }
+            }
             Op::Freeze { handle, .. } => {
                 let index = self.instance.take(handle);
                 let at = self.call("freeze", (index.at,))?;
@@ -300,8 +311,16 @@ impl Actor<'_> {
         (0..).zip(granules).all(|(granule, &byte)| self.is_granule(place(granule), byte))
     }
 
-    /// Whether what a handle that is not mapped stands for is these bytes and no other.
-    pub fn holds(&mut self, number: usize, granules: &[u8]) -> bool {
+    fn length(&mut self, index: Index) -> wasmtime::Result<u64> {
+        self.call(if index.kind.is_frozen() { "len-frozen" } else { "len" }, (index.at,))
+    }
+
+    /// Whether what a handle that is not mapped stands for is these bytes and no other, and of that length.
+    pub fn holds(&mut self, number: usize, granules: &[u8], length: u64) -> bool {
+        let index = self.index(number);
+        if self.length(index).unwrap() != length {
+            return false;
+        }
         let read = self.read(number, 0, granules.len() as u32 * G).unwrap();
         read == Outcome::Bytes(granules.to_vec())
             && (SCRATCH..).step_by(G as usize).zip(granules).all(|(at, &byte)| self.is_granule(at, byte))

@@ -19,15 +19,25 @@ impl Item {
         }
     }
 
-    /// Whether it is these bytes and no other.
-    pub fn holds(&self, granules: &[u8], whole: bool) -> bool {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Region(region) => region.size(),
+            Self::Frozen(frozen) => frozen.size(),
+        }
+    }
+
+    /// Whether it is these bytes and no other, as far as its length goes.
+    pub fn holds(&self, granules: &[u8], length: u64, whole: bool) -> bool {
         let bytes = self.bytes();
         let is = |(granule, &byte): (&[u8], &u8)| {
             let rest = if whole { byte } else { 0 };
+            let (&first, others) = granule.split_first().unwrap();
             // To compare with the neighbour is quicker than byte by byte.
-            granule[0] == byte && granule[1] == rest && granule[1..granule.len() - 1] == granule[2..]
+            let are_rest = |others: &[u8]| others[0] == rest && others[1..] == others[..others.len() - 1];
+            first == byte && (others.is_empty() || are_rest(others))
         };
-        bytes.len() == granules.len() * GRANULE as usize && bytes.chunks_exact(GRANULE as usize).zip(granules).all(is)
+        let is_as_long = bytes.len() as u64 == length && self.size() == granules.len() as u64 * GRANULE;
+        is_as_long && bytes.chunks(GRANULE as usize).zip(granules).all(is)
     }
 }
 
@@ -46,6 +56,12 @@ impl Host {
                 Ok(region) => self.keep(Item::Region(region), expected),
                 Err(error) => allocate(&error),
             },
+            Op::Len { handle, .. } => Outcome::Length(self.items[&handle].bytes().len() as u64),
+            Op::SetLen { handle, len, .. } => {
+                let Some(Item::Region(region)) = self.items.get_mut(&handle) else { panic!("no region {handle}") };
+                let outside = |_| Outcome::Access(AccessError::RangeOutsideRegion);
+                region.set_len(len).map_or_else(outside, |()| Outcome::Done)
+            }
             Op::Freeze { handle, .. } => {
                 let frozen = self.region(handle).freeze().unwrap();
                 self.keep(Item::Frozen(frozen), expected)
@@ -102,14 +118,20 @@ impl Host {
 
     fn write(&mut self, handle: usize, offset: u64, len: u64, byte: u8) -> Outcome {
         let Some(Item::Region(region)) = self.items.get_mut(&handle) else { panic!("no region {handle}") };
+        let length = region.len();
+        if offset + len > length {
+            return Outcome::Access(AccessError::RangeOutsideRegion);
+        }
+        // To its end a granule is one byte, behind the length as well.
+        region.set_len(region.size()).unwrap();
         let len = if self.whole { len.next_multiple_of(GRANULE) } else { len };
-        let bytes = region.bytes_mut().unwrap().get_mut(offset as usize..(offset + len) as usize);
-        let Some(bytes) = bytes else { return Outcome::Access(AccessError::RangeOutsideRegion) };
+        let bytes = &mut region.bytes_mut().unwrap()[offset as usize..(offset + len) as usize];
         if self.whole {
             bytes.fill(byte);
         } else {
             bytes.iter_mut().step_by(GRANULE as usize).for_each(|it| *it = byte);
         }
+        region.set_len(length).unwrap();
         Outcome::Done
     }
 

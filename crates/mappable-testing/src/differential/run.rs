@@ -315,8 +315,9 @@ impl Run {
         let shared = self.common.shared();
         for (&number, item) in &shared.host.items {
             let expected = shared.model.contents(Holder::Host, number).unwrap();
-            if !item.holds(&expected, self.plan.whole) {
-                return disagree(format_args!("the host's {number} is not {expected:?}"));
+            let length = shared.model.length(Holder::Host, number).unwrap();
+            if !item.holds(&expected, length, self.plan.whole) {
+                return disagree(format_args!("the host's {number} is not {length} bytes of {expected:?}"));
             }
         }
         Ok(())
@@ -328,14 +329,17 @@ impl Run {
         }
         self.compare_shown(instance)?;
         let common = Arc::clone(&self.common);
-        let contents = |number: usize| common.shared().model.contents(Holder::Instance(instance), number);
+        let contents = |number: usize| {
+            let (by, shared) = (Holder::Instance(instance), common.shared());
+            shared.model.contents(by, number).zip(shared.model.length(by, number))
+        };
         let shown: Vec<u8> = common.shared().model.shown(instance).collect();
         let mut actor = self.actor(instance).unwrap();
         for number in actor.instance.handles.keys().copied().collect::<Vec<_>>() {
-            if let Some(expected) = contents(number)
-                && !actor.holds(number, &expected)
+            if let Some((expected, length)) = contents(number)
+                && !actor.holds(number, &expected, length)
             {
-                return disagree(format_args!("{instance}'s {number} is not {expected:?}"));
+                return disagree(format_args!("{instance}'s {number} is not {length} bytes of {expected:?}"));
             }
         }
         if memory && !actor.shows(&shown) {
@@ -373,6 +377,8 @@ fn caller(op: &Op) -> Option<usize> {
         | Op::Grow { by, .. }
         | Op::Trap { by } => return Some(by),
         Op::Allocate { by, .. }
+        | Op::Len { by, .. }
+        | Op::SetLen { by, .. }
         | Op::Freeze { by, .. }
         | Op::Thaw { by, .. }
         | Op::Clone { by, .. }

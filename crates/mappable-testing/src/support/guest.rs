@@ -216,7 +216,7 @@ impl Guest {
     pub fn take(&self, store: &mut Store<State>, handle: Handle) -> wasmtime::Result<u32> {
         let Some((usher, side)) = self.carried() else { return self.call(store, "take", (handle,)) };
         let region = store.data_mut().mappable.remove(handle)?;
-        let made = usher.made(store, region.bytes()?);
+        let made = usher.made(store, region)?;
         usher.call(store, ["take-0", "take-1"][side], (made,))
     }
 
@@ -224,7 +224,7 @@ impl Guest {
     pub fn give(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<Handle> {
         let Some((usher, side)) = self.carried() else { return self.call(store, "give", (handle,)) };
         let given: u32 = usher.call(store, ["give-0", "give-1"][side], (handle,))?;
-        let region = usher.taken_out(store, given, ["size", "read", "drop-mappable"]);
+        let region = usher.taken_out(store, given, ["size", "len", "read", "drop-mappable"]);
         Ok(store.data_mut().mappable.insert(region)?)
     }
 
@@ -234,9 +234,12 @@ impl Guest {
         usher.call(store, ["give-mapping-0", "give-mapping-1"][*side], (handle,)).map(Resource::new_own)
     }
 
-    /// Of the usher, or of its guests: a new region with these bytes.
-    fn made(&self, store: &mut Store<State>, bytes: &[u8]) -> u32 {
+    /// Of the usher, or of its guests: a new region with the bytes of the host's, and of the same length.
+    fn made(&self, store: &mut Store<State>, mut region: Mappable) -> wasmtime::Result<u32> {
         const CHUNK: usize = 8 * G as usize;
+        let len = region.len();
+        region.set_len(region.size())?;
+        let bytes = region.bytes()?;
         let handle = self.allocate(store, bytes.len() as u64).unwrap();
         self.run(store, "set-buffer", (4 * G,)).unwrap();
         for (chunk, offset) in bytes.chunks(CHUNK).zip((0u64..).step_by(CHUNK)) {
@@ -247,12 +250,28 @@ impl Guest {
             let written: i64 = self.call(store, "write", (handle, offset, 4 * G, chunk.len() as u32)).unwrap();
             assert_eq!(written, 0);
         }
-        handle
+        assert_eq!(self.set_len(store, handle, len), 0);
+        Ok(handle)
+    }
+
+    /// 0, or the error's number from -1 down.
+    pub fn set_len(&self, store: &mut Store<State>, handle: u32, len: u64) -> i64 {
+        self.call(store, "set-len", (handle, len)).unwrap()
+    }
+
+    pub fn len(&self, store: &mut Store<State>, handle: u32) -> u64 {
+        self.call(store, "len", (handle,)).unwrap()
+    }
+
+    pub fn len_frozen(&self, store: &mut Store<State>, handle: u32) -> u64 {
+        self.call(store, "len-frozen", (handle,)).unwrap()
     }
 
     /// Of the usher: a region of the host's with the bytes of one of its own, which it drops.
-    fn taken_out(&self, store: &mut Store<State>, handle: u32, [size, read, drop]: [&'static str; 3]) -> Mappable {
+    fn taken_out(&self, store: &mut Store<State>, handle: u32, names: [&'static str; 4]) -> Mappable {
         const CHUNK: u64 = 8 * GRANULE;
+        let [size, len, read, drop] = names;
+        let length: u64 = self.call(store, len, (handle,)).unwrap();
         let size: u64 = self.call(store, size, (handle,)).unwrap();
         let mut region = store.data().runtime.allocate(size).unwrap();
         for offset in (0..size).step_by(CHUNK as usize) {
@@ -263,6 +282,7 @@ impl Guest {
             region.bytes_mut().unwrap()[offset as usize..][..bytes.len()].copy_from_slice(&bytes);
         }
         self.run(store, drop, (handle,)).unwrap();
+        region.set_len(length).unwrap();
         region
     }
 
@@ -316,7 +336,7 @@ impl Guest {
     pub fn take_frozen(&self, store: &mut Store<State>, handle: FrozenHandle) -> wasmtime::Result<u32> {
         let Some((usher, side)) = self.carried() else { return self.call(store, "take-frozen", (handle,)) };
         let frozen = store.data_mut().mappable.remove_frozen(handle)?;
-        let made = usher.made(store, &frozen);
+        let made = usher.made(store, frozen.copy()?)?;
         let made = usher.freeze(store, made);
         usher.call(store, ["take-frozen-0", "take-frozen-1"][side], (made,))
     }
@@ -324,7 +344,7 @@ impl Guest {
     pub fn give_frozen(&self, store: &mut Store<State>, handle: u32) -> wasmtime::Result<FrozenHandle> {
         let Some((usher, side)) = self.carried() else { return self.call(store, "give-frozen", (handle,)) };
         let given: u32 = usher.call(store, ["give-frozen-0", "give-frozen-1"][side], (handle,))?;
-        let region = usher.taken_out(store, given, ["size-frozen", "read-frozen", "drop-frozen"]);
+        let region = usher.taken_out(store, given, ["size-frozen", "len-frozen", "read-frozen", "drop-frozen"]);
         let frozen = region.freeze().map_err(|failed| failed.source)?;
         Ok(store.data_mut().mappable.insert_frozen(frozen)?)
     }

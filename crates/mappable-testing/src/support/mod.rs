@@ -566,7 +566,8 @@ impl Drop for World {
             return;
         }
         let held = self.held.take().unwrap();
-        let region = self.store.data_mut().mappable.remove(held).unwrap();
+        let mut region = self.store.data_mut().mappable.remove(held).unwrap();
+        region.set_len(region.size()).unwrap();
         let bytes = region.bytes().unwrap();
         assert!(all_are(&bytes[..100], 0xc1), "a canary was touched");
         assert!(all_are(&bytes[100..], 0), "a canary was touched");

@@ -123,7 +123,7 @@ impl MappableCtx {
         self.limits
     }
 
-    /// A new region that begins with `bytes`, as by [`Runtime::allocate_from`](crate::Runtime::allocate_from) of the
+    /// A new region whose bytes are `bytes`, as by [`Runtime::allocate_from`](crate::Runtime::allocate_from) of the
     /// context's runtime: a host function needs no runtime besides the context. Nobody is charged for it before it is given
     /// to the store.
     ///
@@ -134,13 +134,13 @@ impl MappableCtx {
         Mappable::allocate_from(&self.backing, bytes)
     }
 
-    /// A new region of `size` bytes rounded up to whole granules, one at the least, that reads as zero.
+    /// A new region of `len` bytes, as by [`Runtime::allocate`](crate::Runtime::allocate).
     ///
     /// # Errors
     ///
-    /// [`AllocateError::RegionsExhausted`].
-    pub fn allocate_at_least(&self, size: u64) -> Result<Mappable, AllocateError> {
-        Mappable::allocate_at_least(&self.backing, size)
+    /// [`AllocateError`].
+    pub fn allocate(&self, len: u64) -> Result<Mappable, AllocateError> {
+        Mappable::allocate(&self.backing, len)
     }
 
     /// How many regions and references to frozen ones count against the store's limits, and how many bytes those have
@@ -224,6 +224,16 @@ impl MappableCtx {
         // Not the `Mappable` itself: it could be exchanged for another one, behind the context's back.
         let not_held = || io::Error::other(HandleError::NotHeld(handle.rep()));
         self.region_mut(handle.rep()).ok_or_else(not_held)?.bytes_mut()
+    }
+
+    /// Sets the length of a region of this store, through a handle that is owned or borrowed. As [`Mappable::set_len`].
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::NotHeld`], and [`LengthError`](crate::LengthError), as an [`io::Error`].
+    pub fn set_len(&mut self, handle: &Resource<Mappable>, len: u64) -> io::Result<()> {
+        let not_held = || io::Error::other(HandleError::NotHeld(handle.rep()));
+        Ok(self.region_mut(handle.rep()).ok_or_else(not_held)?.set_len(len)?)
     }
 
     /// Gives a reference to frozen bytes to this store, as [`MappableCtx::insert`] does a region: the handle can be passed

@@ -17,17 +17,17 @@ use crate::region::{Frozen, FrozenRegion, GRANULE, Mappable};
 use crate::sys::File;
 
 impl Runtime {
-    /// A new region that begins with all that `from` gives until it ends, and how many bytes that is. The region has as many
-    /// granules as they take (one at the least), and zeroes behind them. `expected` is a guess at their number: where it is
-    /// right, they are read straight into the region; where it is too small, they are moved into larger regions on the way.
+    /// A new region of all the bytes that `from` gives until it ends. It has as many granules as they take (one at the least),
+    /// and zeroes behind them. `expected` is a guess at their number: where it is right, they are read straight into the
+    /// region; where it is too small, they are moved into larger regions on the way.
     ///
     /// Reads without a limit: use [`Read::take`] where the reader may not end.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let runtime = mappable::Runtime::new()?;
-    /// let (region, len) = runtime.allocate_from_reader(&b"from anywhere"[..], 0)?;
-    /// assert_eq!(region.bytes()?[..len as usize], *b"from anywhere");
+    /// let region = runtime.allocate_from_reader(&b"from anywhere"[..], 0)?;
+    /// assert_eq!(region.bytes()?, b"from anywhere");
     /// # Ok(())
     /// # }
     /// ```
@@ -35,13 +35,10 @@ impl Runtime {
     /// # Errors
     ///
     /// The reader's, and [`io::ErrorKind::OutOfMemory`].
-    pub fn allocate_from_reader(&self, mut from: impl Read, expected: u64) -> io::Result<(Mappable, u64)> {
-        let allocate = |size| {
-            let region = self.allocate_at_least(size);
-            region.map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))
-        };
-        let mut region = allocate(expected)?;
-        let mut len = read_until_full(&mut from, region.bytes_mut()?)?;
+    pub fn allocate_from_reader(&self, mut from: impl Read, expected: u64) -> io::Result<Mappable> {
+        let allocate = |size| self.allocate(size).map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error));
+        let mut region = allocate(expected.max(1))?;
+        let mut len = read_until_full(&mut from, region.all_bytes_mut()?)?;
         while len as u64 == region.size() {
             // A file that is as long as expected ends here, and is not moved.
             let mut more = [0; 64];
@@ -50,19 +47,20 @@ impl Runtime {
                 break;
             }
             let mut larger = allocate(region.size().saturating_mul(2))?;
-            let bytes = larger.bytes_mut()?;
-            bytes[..len].copy_from_slice(region.bytes()?);
+            let bytes = larger.all_bytes_mut()?;
+            bytes[..len].copy_from_slice(region.all_bytes()?);
             bytes[len..len + count].copy_from_slice(&more[..count]);
             len += count;
             region = larger;
-            len += read_until_full(&mut from, &mut region.bytes_mut()?[len..])?;
+            len += read_until_full(&mut from, &mut region.all_bytes_mut()?[len..])?;
         }
         let len = len as u64;
         let needed = len.max(1).next_multiple_of(GRANULE);
         if needed < region.size() {
             (region, _) = region.split(needed).map_err(|failed| io::Error::new(io::ErrorKind::OutOfMemory, failed))?;
         }
-        Ok((region, len))
+        region.set_len(len)?;
+        Ok(region)
     }
 }
 
@@ -82,7 +80,7 @@ fn read_until_full(from: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
 
 impl Frozen {
     /// The bytes of a file from its beginning to its end, copied once; what becomes of the file later is of no consequence.
-    /// They are followed by zeroes up to a whole granule, of which there is one at the least.
+    /// Its length is theirs. Behind them are zeroes up to a whole granule, of which there is one at the least.
     ///
     /// Reads until the file ends, whatever its length is said to be: also files that are longer than they say (`/proc`),
     /// and all that is there of one that grows or shrinks meanwhile.
@@ -98,7 +96,7 @@ impl Frozen {
     /// # let path = &dir;
     /// let runtime = mappable::Runtime::new()?;
     /// let weights = mappable::Frozen::from_file(&runtime, &std::fs::File::open(path)?)?;
-    /// assert!(weights.starts_with(b"model weights"));
+    /// assert_eq!(weights[..], *b"model weights");
     /// # std::fs::remove_file(path)?;
     /// # Ok(())
     /// # }
@@ -106,13 +104,13 @@ impl Frozen {
     pub fn from_file(runtime: &Runtime, mut file: &fs::File) -> io::Result<Self> {
         let expected = file.metadata()?.len();
         file.seek(SeekFrom::Start(0))?;
-        let (region, _) = runtime.allocate_from_reader(file, expected)?;
+        let region = runtime.allocate_from_reader(file, expected)?;
         region.freeze().map_err(|failed| failed.source)
     }
 
     /// The bytes of a file without a copy: its own pages are shown, to the host and to every component that maps them,
-    /// and are read from the file when they are first touched. The file is not empty; its bytes are followed by zeroes up
-    /// to a whole granule.
+    /// and are read from the file when they are first touched. The file is not empty; its length is that of the reference,
+    /// and behind its bytes are zeroes up to a whole granule.
     ///
     /// Can't be thawed, only copied. Where regions are mapped by copying, the same as [`Frozen::from_file`].
     ///

@@ -93,25 +93,16 @@ impl Runtime {
         })
     }
 
-    /// A new region of `size` bytes, a positive multiple of [`GRANULE`](crate::GRANULE), that reads as zero.
+    /// A new region of `len` bytes, which is not zero, that reads as zero. Its size is `len` rounded up to whole granules.
     ///
     /// # Errors
     ///
     /// [`AllocateError`].
-    pub fn allocate(&self, size: u64) -> Result<Mappable, AllocateError> {
-        Mappable::allocate(&self.backing, size)
+    pub fn allocate(&self, len: u64) -> Result<Mappable, AllocateError> {
+        Mappable::allocate(&self.backing, len)
     }
 
-    /// A new region of `size` bytes rounded up to whole granules, one at the least, that reads as zero.
-    ///
-    /// # Errors
-    ///
-    /// [`AllocateError::RegionsExhausted`].
-    pub fn allocate_at_least(&self, size: u64) -> Result<Mappable, AllocateError> {
-        Mappable::allocate_at_least(&self.backing, size)
-    }
-
-    /// A new region that begins with `bytes`, of as many granules as they take (one at the least). Copies them.
+    /// A new region whose bytes are `bytes`, of as many granules as they take (one at the least). Copies them.
     ///
     /// # Errors
     ///

@@ -4,19 +4,24 @@
 //! nothing and returns the handles that it took. Mapping is left to [`mapping`](super::mapping).
 
 use super::context::MappableCtx;
-use super::error::{TrapReason, WitAllocateError, WitPartError, misplaced};
-use crate::region::{FrozenRegion, Held, Mappable, check_part};
+use super::error::{TrapReason, WitAccessError, WitAllocateError, WitPartError, misplaced};
+use crate::region::{FrozenRegion, Held, Mappable, check_slice};
 
 /// The representations of the new handles, or that of the handle that was passed and why it came back.
 type Given<To, E> = Result<Result<To, (u32, E)>, TrapReason>;
 
 impl MappableCtx {
-    pub(super) fn make(&mut self, size: u64) -> Result<u32, WitAllocateError> {
-        // A size that is never right is said to be so whatever the quota.
-        Mappable::check_size(size)?;
+    pub(super) fn make(&mut self, len: u64) -> Result<u32, WitAllocateError> {
+        // What is never right is said to be so whatever the quota.
+        let size = Mappable::size_for(len)?;
         self.charge_for(size)?;
-        let region = Mappable::allocate(&self.backing, size)?;
+        let region = Mappable::allocate(&self.backing, len)?;
         Ok(self.add(Held::Mappable(region)))
+    }
+
+    pub(super) fn set_length(&mut self, rep: u32, len: u64) -> Result<Result<(), WitAccessError>, TrapReason> {
+        let region = self.region_mut(rep).ok_or(TrapReason::NotGiven { rep, kind: "mappable" })?;
+        Ok(region.set_len(len).map_err(|_| WitAccessError::RangeOutsideRegion))
     }
 
     pub(super) fn freeze(&mut self, rep: u32) -> Result<u32, TrapReason> {
@@ -64,7 +69,7 @@ impl MappableCtx {
 
     pub(super) fn slice(&mut self, rep: u32, offset: u64, size: u64) -> Result<Result<u32, WitPartError>, TrapReason> {
         let frozen = self.known_frozen(rep)?;
-        if let Err(error) = check_part(frozen.size(), offset, size) {
+        if let Err(error) = check_slice(frozen.size(), offset, size) {
             return Ok(Err(error.into()));
         }
         if !self.entries.has_room(0, &self.limits) || !self.has_number() {

@@ -8,20 +8,38 @@ use super::{Frozen, GRANULE, Mappable};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AllocateError {
-    /// The size is zero, or not a multiple of [`GRANULE`].
-    #[error("a region can't have {0} bytes: its size is a positive multiple of {GRANULE}")]
+    /// It was asked for with no bytes.
+    #[error("a region can't be allocated for {0} bytes: ask for one at the least")]
     InvalidRegionSize(u64),
     /// There is no room for it.
     #[error("there is no room for a region of {0} bytes")]
     RegionsExhausted(u64),
 }
 
+/// A length was not set: the region is not so large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a region of {size} bytes can't have a length of {len}")]
+#[non_exhaustive]
+pub struct LengthError {
+    /// The length that was to be set.
+    pub len: u64,
+    /// The region's size.
+    pub size: u64,
+}
+
+/// An error of kind [`InvalidInput`](io::ErrorKind::InvalidInput), whose source it is.
+impl From<LengthError> for io::Error {
+    fn from(error: LengthError) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, error)
+    }
+}
+
 /// Why a region was not split, or no slice was taken of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PartError {
-    /// A bound of the part is not a multiple of [`GRANULE`].
-    #[error("a part begins and ends on a multiple of {GRANULE}")]
+    /// The part does not begin at a multiple of [`GRANULE`].
+    #[error("a part begins at a multiple of {GRANULE}")]
     Misaligned,
     /// A part is empty, or not all inside the region.
     #[error("a part is empty, or not all inside the region")]

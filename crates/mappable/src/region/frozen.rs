@@ -23,7 +23,7 @@ use std::ops::{Deref, Range};
 use std::slice;
 use std::sync::{Arc, OnceLock};
 
-use super::mappable::{check_part, window};
+use super::mappable::{check_slice, window};
 use super::{AllocateError, Backing, FileRange, GRANULE, Mappable, PartError, Source, ThawFailed};
 use crate::sys::{Access, File, Space};
 
@@ -72,7 +72,7 @@ impl Allocation {
     /// The bytes. The first look opens a window, where one is needed to see them.
     fn shown(&self) -> io::Result<&[u8]> {
         let foreign = match &self.bytes {
-            Bytes::Region(region) => return region.bytes(),
+            Bytes::Region(region) => return region.all_bytes(),
             Bytes::Foreign(foreign) => foreign,
         };
         if foreign.window.get().is_none() {
@@ -99,11 +99,13 @@ pub(crate) struct FrozenRegion {
     allocation: Arc<Allocation>,
     /// What of the file the reference is to: inside the allocation's range.
     range: FileRange,
+    /// How many of those bytes count: at most the range's.
+    len: u64,
 }
 
 impl fmt::Debug for FrozenRegion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrozenRegion").field("size", &self.size()).finish_non_exhaustive()
+        f.debug_struct("FrozenRegion").field("len", &self.len).field("size", &self.size()).finish_non_exhaustive()
     }
 }
 
@@ -114,23 +116,29 @@ pub(crate) struct AllocationKey(u64);
 impl FrozenRegion {
     /// Freezes a region.
     pub(crate) fn new(region: Mappable) -> Self {
-        let range = region.extent().range();
+        let (range, len) = (region.extent().range(), region.len());
         let key = AllocationKey(region.extent().backing().next());
-        Self { allocation: Arc::new(Allocation { key, bytes: Bytes::Region(region) }), range }
+        Self { allocation: Arc::new(Allocation { key, bytes: Bytes::Region(region) }), range, len }
     }
 
     /// All of a file of others that has `len` bytes, which must not change from here on. Past its end there are zeroes.
     pub(crate) fn of_file(backing: &Arc<Backing>, file: File) -> io::Result<Self> {
-        let range = FileRange::whole(file.len()).ok_or(io::ErrorKind::InvalidInput)?;
+        let len = file.len();
+        let range = FileRange::whole(len).ok_or(io::ErrorKind::InvalidInput)?;
         let (id, file) = backing.admit(file);
         let (backing, key) = (Arc::clone(backing), AllocationKey(backing.next()));
         let foreign = Foreign { backing, source: Source { file: id, range }, file, window: OnceLock::new() };
-        Ok(Self { allocation: Arc::new(Allocation { key, bytes: Bytes::Foreign(foreign) }), range })
+        Ok(Self { allocation: Arc::new(Allocation { key, bytes: Bytes::Foreign(foreign) }), range, len })
     }
 
     #[inline]
     pub(crate) fn size(&self) -> u64 {
         self.range.len()
+    }
+
+    /// How many of the bytes count.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
     }
 
     #[inline]
@@ -159,28 +167,29 @@ impl FrozenRegion {
         region.extent().block()?.get(start..start + usize::try_from(self.size()).ok()?)
     }
 
-    /// A reference to the `size` bytes at `offset` alone.
+    /// A reference to the granules of the `size` bytes at `offset` alone. Of those bytes count as many as do here.
     pub(crate) fn slice(&self, offset: u64, size: u64) -> Result<Self, PartError> {
-        check_part(self.size(), offset, size)?;
-        let range = self.range.part(offset, size).ok_or(PartError::OutsideRegion)?;
-        Ok(Self { allocation: Arc::clone(&self.allocation), range })
+        check_slice(self.size(), offset, size)?;
+        let range = self.range.part(offset, size.next_multiple_of(GRANULE)).ok_or(PartError::OutsideRegion)?;
+        let len = size.min(self.len.saturating_sub(offset));
+        Ok(Self { allocation: Arc::clone(&self.allocation), range, len })
     }
 
     /// Makes the bytes a region again, and frees what of the allocation they are not. Gives the reference back if it is
     /// not the last one, if the bytes are those of a file of others, or if there is no memory for a block of the part.
     pub(crate) fn thaw(self) -> Result<Mappable, Self> {
-        let (range, offset) = (self.range, self.offset());
-        let mut allocation = Arc::try_unwrap(self.allocation).map_err(|allocation| Self { allocation, range })?;
+        let (range, len, offset) = (self.range, self.len, self.offset());
+        let mut allocation = Arc::try_unwrap(self.allocation).map_err(|allocation| Self { allocation, range, len })?;
         if let Bytes::Region(region) = &mut allocation.bytes {
-            region.keep_part(offset, range.len());
+            region.keep_part(offset, range.len(), len);
         }
         match allocation {
             Allocation { bytes: Bytes::Region(region), .. } if region.extent().range() == range => Ok(region),
-            allocation => Err(Self { allocation: Arc::new(allocation), range }),
+            allocation => Err(Self { allocation: Arc::new(allocation), range, len }),
         }
     }
 
-    /// A new region with a copy of the bytes. Pages of zeroes are not copied: a new region has them.
+    /// A new region with a copy of all bytes, and of the same length. Pages of zeroes are not copied: a new region has them.
     pub(crate) fn copy(&self) -> Result<Mappable, AllocateError> {
         let exhausted = |error| {
             tracing::debug!(%error, "frozen bytes were not copied");
@@ -194,6 +203,7 @@ impl FrozenRegion {
                 region.extent_mut().write(offset, &granule).map_err(exhausted)?;
             }
         }
+        region.set_len(self.len).map_err(|_| AllocateError::RegionsExhausted(self.size()))?;
         Ok(region)
     }
 
@@ -211,10 +221,11 @@ impl FrozenRegion {
     }
 }
 
-/// A host's reference to frozen bytes: a `[u8]` that never changes, and that is aligned as [`Mappable::bytes`] are.
+/// A host's reference to frozen bytes: a `[u8]` that never changes, and that is aligned as [`Mappable::bytes`] are. It is as
+/// long as the region's length was when it was frozen.
 ///
 /// The host reads any part of it by index. A part that it keeps or passes on as a reference of its own is a
-/// [`slice`](Frozen::slice) of whole granules, or a slice of what took the reference over, such as `bytes::Bytes`.
+/// [`slice`](Frozen::slice), which begins at a granule, or a slice of what took the reference over, such as `bytes::Bytes`.
 ///
 /// It is the host's side of the WIT resource `frozen`. Cloning is O(1); clones and slices go to other threads and, with
 /// [`MappableCtx::insert_frozen`](crate::MappableCtx::insert_frozen), to any number of stores. The memory is freed with
@@ -240,7 +251,7 @@ pub struct Frozen {
 
 impl fmt::Debug for Frozen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Frozen").field("size", &self.size()).finish_non_exhaustive()
+        f.debug_struct("Frozen").field("len", &self.len()).field("size", &self.size()).finish_non_exhaustive()
     }
 }
 
@@ -261,17 +272,28 @@ impl Frozen {
         self.region
     }
 
-    /// The size in bytes, a positive multiple of [`GRANULE`].
+    /// The size in bytes, a positive multiple of [`GRANULE`]: what a component maps. The `len` of the slice is how many of them
+    /// count.
     pub fn size(&self) -> u64 {
         self.region.size()
     }
 
-    /// A reference to the bytes in `range` alone. Both bounds are multiples of [`GRANULE`], and it is not empty. Keeps all
-    /// of the region from being freed. Costs the same at every size.
+    /// A reference to the bytes in `range` alone, which begins at a multiple of [`GRANULE`] and is not empty. Its length is
+    /// how many of them count here. A component that is given the slice is given whole granules: it can read what is behind
+    /// the slice in the last one. Keeps all of the region from being freed. Costs the same at every size.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = mappable::Runtime::new()?;
+    /// let frozen = runtime.allocate_from(b"head and body")?.freeze()?;
+    /// assert_eq!(frozen.slice(0..4)?[..], *b"head");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`PartError::Misaligned`] and [`PartError::OutsideRegion`].
+    /// [`PartError::Misaligned`], and [`PartError::OutsideRegion`] for a range that is empty or goes past the size.
     pub fn slice(&self, range: Range<u64>) -> Result<Self, PartError> {
         let size = range.end.checked_sub(range.start).ok_or(PartError::OutsideRegion)?;
         Ok(Self { region: self.region.slice(range.start, size)? })
@@ -313,7 +335,7 @@ impl Frozen {
         }
     }
 
-    /// A new region with a copy of the bytes.
+    /// A new region with a copy of the bytes, of the same size and length.
     ///
     /// # Errors
     ///
@@ -346,6 +368,6 @@ impl Deref for Frozen {
     fn deref(&self) -> &[u8] {
         let all = self.region.allocation.shown().expect("a Frozen's allocation is shown");
         let start = self.region.offset() as usize;
-        &all[start..start + self.region.size() as usize]
+        &all[start..start + self.region.len() as usize]
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! [`Mappable::bytes`] makes a slice of mapped memory. It rests on ownership (invariant I1): whoever holds the
+//! [`Mappable::all_bytes`] makes a slice of mapped memory. It rests on ownership (invariant I1): whoever holds the
 //! `Mappable` value holds the region, and while it is in a host's hands no guest reaches its pages. A view that once
 //! showed them is not current in any memory, and a view that is not current is unreachable for compiled code (see
 //! [`view`](crate::view)). While a guest has the region mapped, the value is inside the store's
@@ -23,8 +23,8 @@ use super::huge;
 use super::ranges::Runs;
 use super::touched::Touched;
 use super::{
-    AllocateError, Backing, Extent, FileRange, FreezeFailed, Frozen, GRANULE, JoinFailed, PartError, Source,
-    SplitFailed,
+    AllocateError, Backing, Extent, FileRange, FreezeFailed, Frozen, GRANULE, JoinFailed, LengthError, PartError,
+    Source, SplitFailed,
 };
 use crate::sys::{Access, Space};
 
@@ -35,13 +35,19 @@ use crate::sys::{Access, Space};
 /// passed, and [`MappableCtx::remove`](crate::MappableCtx::remove) takes it out again. It is `Send`, and moves
 /// between stores and threads.
 ///
+/// Its *size* is what it occupies, a multiple of [`GRANULE`]. Its *length* is how many of its bytes count, any number up to
+/// that, and is a part of the value: components see it, and a region that comes back has the length that they gave it. The
+/// bytes behind the length are the region's own too, zero unless somebody who owned this region wrote there; all of them are
+/// handed over with it.
+///
 /// Dropping it frees its memory, or keeps that, written over, for a region that is allocated next
 /// ([`RuntimeBuilder::idle_regions`](crate::RuntimeBuilder::idle_regions)).
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let runtime = mappable::Runtime::new()?;
-/// let mut region = runtime.allocate(2 * mappable::GRANULE)?;
+/// let mut region = runtime.allocate(100_000)?;
+/// assert_eq!((region.len(), region.size()), (100_000, 2 * mappable::GRANULE));
 /// assert!(region.bytes()?.iter().all(|&byte| byte == 0));
 /// region.bytes_mut()?[..5].copy_from_slice(b"hello");
 ///
@@ -51,7 +57,7 @@ use crate::sys::{Access, Space};
 /// high.bytes_mut()?.fill(1);
 /// assert_eq!(&greeting.clone()[..5], b"hello");
 /// let whole = greeting.thaw()?.join(high)?;
-/// assert_eq!(whole.size(), 2 * mappable::GRANULE);
+/// assert_eq!(whole.len(), 100_000);
 /// # Ok(())
 /// # }
 /// ```
@@ -60,6 +66,8 @@ pub struct Mappable {
     /// this value has that extent; goes before the extent does. Not set where the extent is a block of the heap.
     window: OnceLock<Space>,
     extent: Extent,
+    /// How many of the bytes count. At most the extent's size.
+    len: u64,
     /// Pages that it has had from the beginning, left by a region before. None of them is freed while this value has its
     /// extent.
     pages: Runs,
@@ -69,44 +77,38 @@ pub struct Mappable {
 
 impl fmt::Debug for Mappable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mappable").field("size", &self.size()).finish_non_exhaustive()
+        f.debug_struct("Mappable").field("len", &self.len).field("size", &self.size()).finish_non_exhaustive()
     }
 }
 
 impl Mappable {
-    /// A region of `size` bytes, a positive multiple of the granule, that reads as zero.
-    pub(crate) fn allocate(backing: &Arc<Backing>, size: u64) -> Result<Self, AllocateError> {
-        Self::check_size(size)?;
-        let (extent, left) = backing.take_for_region(size).ok_or(AllocateError::RegionsExhausted(size))?;
+    /// A region of `len` bytes, which is not zero, and of as many granules as they take. It reads as zero.
+    pub(crate) fn allocate(backing: &Arc<Backing>, len: u64) -> Result<Self, AllocateError> {
+        let size = Self::size_for(len)?;
+        let (extent, left) = backing.take_for_region(size).ok_or(AllocateError::RegionsExhausted(len))?;
         let window = left.window.map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Self { window, extent, pages: left.pages, was_mapped: false })
+        Ok(Self { window, extent, len, pages: left.pages, was_mapped: false })
     }
 
-    /// One of `size` bytes rounded up to whole granules, one at the least.
-    pub(crate) fn allocate_at_least(backing: &Arc<Backing>, size: u64) -> Result<Self, AllocateError> {
-        let rounded = size.max(1).checked_next_multiple_of(GRANULE);
-        Self::allocate(backing, rounded.ok_or(AllocateError::RegionsExhausted(size))?)
-    }
-
-    /// One that begins with `bytes`, of as many granules as they take.
+    /// One whose bytes are `bytes`.
     pub(crate) fn allocate_from(backing: &Arc<Backing>, bytes: &[u8]) -> Result<Self, AllocateError> {
-        let mut region = Self::allocate_at_least(backing, bytes.len() as u64)?;
-        let size = region.size();
-        let to = region.bytes_mut().map_err(|_| AllocateError::RegionsExhausted(size))?;
-        to[..bytes.len()].copy_from_slice(bytes);
+        let len = bytes.len() as u64;
+        let mut region = Self::allocate(backing, len.max(1))?;
+        region.len = len;
+        region.bytes_mut().map_err(|_| AllocateError::RegionsExhausted(len))?.copy_from_slice(bytes);
         Ok(region)
     }
 
-    /// Whether there can be a region of `size` bytes at all.
-    pub(crate) fn check_size(size: u64) -> Result<(), AllocateError> {
-        if size == 0 || !size.is_multiple_of(GRANULE) {
-            return Err(AllocateError::InvalidRegionSize(size));
+    /// The size of a region that is allocated for `len` bytes.
+    pub(crate) fn size_for(len: u64) -> Result<u64, AllocateError> {
+        if len == 0 {
+            return Err(AllocateError::InvalidRegionSize(len));
         }
-        Ok(())
+        len.checked_next_multiple_of(GRANULE).ok_or(AllocateError::RegionsExhausted(len))
     }
 
-    fn of(extent: Extent) -> Self {
-        Self { window: OnceLock::new(), extent, pages: vec![], was_mapped: false }
+    fn of(extent: Extent, len: u64) -> Self {
+        Self { window: OnceLock::new(), extent, len, pages: vec![], was_mapped: false }
     }
 
     /// The size in bytes, a positive multiple of [`GRANULE`].
@@ -115,7 +117,46 @@ impl Mappable {
         self.extent.range().len()
     }
 
-    /// The region's bytes.
+    /// How many of the region's bytes count, from the first on: at most [`Mappable::size`].
+    #[inline]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the length is zero. The size never is.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Sets how many of the region's bytes count. Changes no byte: a length that grows shows zeroes, or what was written
+    /// there by who owned this region before.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = mappable::Runtime::new()?;
+    /// let mut region = runtime.allocate_from(b"hello")?;
+    /// region.set_len(4)?;
+    /// assert_eq!(region.bytes()?, b"hell");
+    /// region.set_len(region.size())?;
+    /// assert_eq!(region.bytes()?[4..7], *b"o\0\0");
+    /// assert!(region.set_len(region.size() + 1).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`LengthError`], for a length beyond the size.
+    pub fn set_len(&mut self, len: u64) -> Result<(), LengthError> {
+        let size = self.size();
+        if len > size {
+            return Err(LengthError { len, size });
+        }
+        self.len = len;
+        Ok(())
+    }
+
+    /// The region's bytes: as many as its length says.
     ///
     /// The first look maps the region into the host's address space (one or two system calls, kept until the region
     /// is dropped, split or joined); from then on it costs nothing. The slice begins at a page of the host, or where regions
@@ -126,6 +167,18 @@ impl Mappable {
     ///
     /// The operating system's, when there is no address space or mapping left.
     pub fn bytes(&self) -> io::Result<&[u8]> {
+        let len = self.len as usize;
+        Ok(&self.all_bytes()?[..len])
+    }
+
+    /// The region's bytes, for writing. As [`Mappable::bytes`].
+    pub fn bytes_mut(&mut self) -> io::Result<&mut [u8]> {
+        let len = self.len as usize;
+        Ok(&mut self.all_bytes_mut()?[..len])
+    }
+
+    /// All bytes of the region, those behind its length too.
+    pub(crate) fn all_bytes(&self) -> io::Result<&[u8]> {
         if let Some(block) = self.extent.block() {
             return Ok(block);
         }
@@ -135,19 +188,19 @@ impl Mappable {
         Ok(unsafe { slice::from_raw_parts(window.base().as_ptr(), window.len()) })
     }
 
-    /// The region's bytes, for writing. As [`Mappable::bytes`].
-    pub fn bytes_mut(&mut self) -> io::Result<&mut [u8]> {
+    /// All bytes of the region, for writing.
+    pub(crate) fn all_bytes_mut(&mut self) -> io::Result<&mut [u8]> {
         if self.extent.block().is_none() {
             let window = self.window()?;
-            // SAFETY: as in `bytes`; the borrow of `self` is exclusive, so this is the only slice.
+            // SAFETY: as in `all_bytes`; the borrow of `self` is exclusive, so this is the only slice.
             return Ok(unsafe { slice::from_raw_parts_mut(window.base().as_ptr(), window.len()) });
         }
         self.extent.block_mut().ok_or_else(|| io::Error::other("bug: a block that was there is gone"))
     }
 
     /// Splits the region into its first `at` bytes and the rest: two regions, each owned, mapped, frozen, handed over
-    /// and freed on its own. `at` is a multiple of [`GRANULE`] inside the region. Where the platform can map, the cost
-    /// does not depend on the size.
+    /// and freed on its own. `at` is a multiple of [`GRANULE`] inside the region. Each part's length is how many of its bytes
+    /// counted in the whole. Where the platform can map, the cost does not depend on the size.
     ///
     /// # Errors
     ///
@@ -160,7 +213,9 @@ impl Mappable {
         match self.extent.split_off(at) {
             Some(high) => {
                 self.become_another();
-                Ok((self, Self::of(high)))
+                let len = self.len.saturating_sub(at);
+                self.len -= len;
+                Ok((self, Self::of(high, len)))
             }
             None => Err(SplitFailed { region: self, reason: PartError::RegionsExhausted }),
         }
@@ -168,21 +223,28 @@ impl Mappable {
 
     /// Whether `at` is where the region can be split.
     pub(crate) fn check_split(&self, at: u64) -> Result<(), PartError> {
-        check_part(self.size(), 0, at)?;
-        check_part(self.size(), at, self.size() - at)
+        if !at.is_multiple_of(GRANULE) {
+            return Err(PartError::Misaligned);
+        }
+        if at == 0 || at >= self.size() { Err(PartError::OutsideRegion) } else { Ok(()) }
     }
 
     /// Joins two regions into one: this one's bytes, then `high`'s. They must be neighbours in one allocation, as
-    /// [`Mappable::split`] leaves them. Where the platform can map, the cost does not depend on the size.
+    /// [`Mappable::split`] leaves them. The length ends where the last byte that counts does: in `high`, unless `high`
+    /// [is empty](Mappable::is_empty). Where the platform can map, the cost does not depend on the size.
     ///
     /// # Errors
     ///
     /// [`JoinFailed`], which gives both back.
     #[allow(clippy::result_large_err, reason = "two regions come back, without an allocation that could fail")]
     pub fn join(mut self, mut high: Self) -> Result<Self, JoinFailed> {
+        let low_size = self.size();
         match self.extent.append(high.extent.take()) {
             Ok(()) => {
                 self.become_another();
+                if high.len > 0 {
+                    self.len = low_size + high.len;
+                }
                 Ok(self)
             }
             Err(extent) => {
@@ -200,7 +262,7 @@ impl Mappable {
     /// [`FreezeFailed`], which gives the region back, where it can't be shown in the host's address space.
     #[allow(clippy::result_large_err, reason = "the region comes back, without an allocation that could fail")]
     pub fn freeze(self) -> Result<Frozen, FreezeFailed> {
-        match self.bytes() {
+        match self.all_bytes() {
             Ok(_) => Ok(Frozen::of_shown(FrozenRegion::new(self))),
             Err(source) => Err(FreezeFailed { region: self, source }),
         }
@@ -234,20 +296,21 @@ impl Mappable {
         self.was_mapped = false;
     }
 
-    /// Drops all but the `len` bytes at `offset`. If that can't be, drops less.
-    pub(super) fn keep_part(&mut self, offset: u64, len: u64) {
-        if offset + len < self.size()
-            && let Some(high) = self.extent.split_off(offset + len)
+    /// Drops all but the `size` bytes at `offset`, of which `len` count. If that can't be, drops less.
+    pub(super) fn keep_part(&mut self, offset: u64, size: u64, len: u64) {
+        if offset + size < self.size()
+            && let Some(high) = self.extent.split_off(offset + size)
         {
             self.become_another();
-            drop(Self::of(high));
+            drop(Self::of(high, 0));
         }
         if offset > 0
             && let Some(high) = self.extent.split_off(offset)
         {
             self.become_another();
-            drop(mem::replace(self, Self::of(high)));
+            drop(mem::replace(self, Self::of(high, 0)));
         }
+        self.len = len.min(self.size());
     }
 
     /// Notes that it was mapped.
@@ -275,7 +338,7 @@ impl Mappable {
         let size = self.size();
         let Touched { runs, rest } = self.extent.touched(size, &self.pages)?;
         if self.window.get().is_some() {
-            let bytes = self.bytes_mut()?;
+            let bytes = self.all_bytes_mut()?;
             runs.iter().for_each(|run| bytes[run.start as usize..run.end as usize].fill(0));
         } else {
             runs.iter().cloned().try_for_each(|run| self.extent.write_zeroes(run))?;
@@ -320,9 +383,9 @@ pub(super) fn window(backing: &Backing, source: Source, access: Access) -> io::R
     Ok(window)
 }
 
-/// Whether the `len` bytes at `offset` are a part of a region of `size` bytes.
-pub(crate) fn check_part(size: u64, offset: u64, len: u64) -> Result<(), PartError> {
-    if !offset.is_multiple_of(GRANULE) || !len.is_multiple_of(GRANULE) {
+/// Whether a slice can be taken of the `len` bytes at `offset` of a region of `size` bytes.
+pub(crate) fn check_slice(size: u64, offset: u64, len: u64) -> Result<(), PartError> {
+    if !offset.is_multiple_of(GRANULE) {
         return Err(PartError::Misaligned);
     }
     if len == 0 || offset.checked_add(len).is_none_or(|end| end > size) {

@@ -64,7 +64,7 @@ impl SwappedBytes {
         for (mount, held) in leaving {
             let Some(hidden) = self.mounts.remove(&mount) else { continue };
             match held {
-                Held::Mappable(region) => memory.exchange(mount.offset(), region.bytes_mut()?)?,
+                Held::Mappable(region) => memory.exchange(mount.offset(), region.all_bytes_mut()?)?,
                 Held::Frozen(_) => memory.copy_in(mount.offset(), &hidden)?,
             }
             taken.insert(mount, hidden);
@@ -101,7 +101,7 @@ pub(super) fn leaving<'a>(
 
 fn swap_in(memory: &Memory, mount: &Mount, held: &mut Held) -> io::Result<()> {
     match held {
-        Held::Mappable(region) => memory.exchange(mount.offset(), region.bytes_mut()?),
+        Held::Mappable(region) => memory.exchange(mount.offset(), region.all_bytes_mut()?),
         Held::Frozen(region) => {
             let block = region.block().ok_or_else(|| io::Error::other("bug: frozen pages are not copied"))?;
             memory.copy_in(mount.offset(), block)

@@ -18,13 +18,19 @@ fn limit(world: &mut World, region_bytes: u64, regions: usize) {
 }
 
 on_every_setup! {
-    fn only_whole_granules_are_regions(setup) {
+    fn a_region_has_whole_granules_for_its_length(setup) {
         let (mut world, guest) = World::with_guest(setup);
-        for size in [0, 1, GRANULE - 1, GRANULE + 1, 3 * GRANULE / 2, u64::MAX, 1 << 63 | 1] {
-            assert_eq!(guest.allocate(&mut world, size), Err(INVALID_SIZE), "{size}");
-            assert_eq!(world.runtime().allocate(size).unwrap_err(), AllocateError::InvalidRegionSize(size));
+        assert_eq!(guest.allocate(&mut world, 0), Err(INVALID_SIZE));
+        assert_eq!(world.runtime().allocate(0).unwrap_err(), AllocateError::InvalidRegionSize(0));
+        for len in [1, GRANULE - 1, GRANULE, GRANULE + 1, 3 * GRANULE / 2] {
+            let (size, before) = (len.next_multiple_of(GRANULE), world.held().1);
+            let region = guest.allocate(&mut world, len).unwrap();
+            assert_eq!((guest.len(&mut world, region), world.held().1 - before), (len, size));
+            let region = world.runtime().allocate(len).unwrap();
+            assert_eq!((region.len(), region.size()), (len, size));
         }
-        for size in [u64::MAX - GRANULE + 1, 1 << 63, 8 << 30] {
+        let (mut world, guest) = World::with_guest(setup);
+        for size in [u64::MAX - GRANULE + 1, 1 << 63, 8 << 30, 1 << 63 | 1] {
             assert_eq!(guest.allocate(&mut world, size), Err(OVER_QUOTA), "{size}");
         }
         limit(&mut world, u64::MAX, 10);
@@ -45,7 +51,7 @@ on_every_setup! {
         assert_eq!(guest.allocate(&mut world, 4 * GRANULE), Err(OVER_QUOTA));
         let second = guest.allocate(&mut world, 3 * GRANULE).unwrap();
         assert_eq!(guest.allocate(&mut world, GRANULE), Err(OVER_QUOTA));
-        assert_eq!(guest.allocate(&mut world, 7), Err(INVALID_SIZE), "whatever the quota");
+        assert_eq!(guest.allocate(&mut world, 0), Err(INVALID_SIZE), "whatever the quota");
         assert_eq!(world.held(), (2, 5 * GRANULE));
         // A mapped region counts; one that was handed to the host does not, nor one that was freed.
         let mapping = guest.map(&mut world, first, 3 * G, 2 * G).unwrap();
@@ -203,7 +209,7 @@ on_every_baseline_setup! {
         let limits = Limits::default().region_bytes(3 * GRANULE).regions(4);
         context.set_limits(limits);
         assert_eq!(context.limits(), limits);
-        let region = context.allocate_at_least(2 * GRANULE - 1).unwrap();
+        let region = context.allocate(2 * GRANULE - 1).unwrap();
         let first = context.try_insert(region).unwrap();
         let region = context.allocate_from(&[1; 65_537]).unwrap();
         assert_eq!(context.try_insert(region).unwrap_err(), HandleError::OverQuota);
@@ -219,7 +225,7 @@ on_every_baseline_setup! {
         let strange = setup.runtime().allocate(GRANULE).unwrap();
         assert_eq!(context.try_insert(strange).unwrap_err(), HandleError::AnotherRuntime);
         // Without that, limits are for guests.
-        let region = context.allocate_at_least(9 * GRANULE).unwrap();
+        let region = context.allocate(9 * GRANULE).unwrap();
         context.insert(region).unwrap();
     }
 }

@@ -17,6 +17,7 @@ mod hostile;
 mod huge;
 mod idle;
 mod ledger;
+mod lengths;
 mod limits;
 mod mapping;
 mod misuse;

@@ -37,10 +37,12 @@ fn what_is_written_over_a_granules_end_is_read_again() {
 #[test]
 fn sizes_are_whole_granules_that_fit() {
     let mut stock = Stock::new(PORTABLE);
-    for size in [0, 1, GRANULE - 1, GRANULE + 1, u64::MAX] {
-        assert_eq!(stock.allocate(size).unwrap_err(), AllocateError::InvalidSize, "{size}");
+    assert_eq!(stock.allocate(0).unwrap_err(), AllocateError::InvalidSize);
+    for len in [1, GRANULE - 1, GRANULE, GRANULE + 1] {
+        let region = stock.allocate(len).unwrap();
+        assert_eq!((stock.len(region), stock.size(region)), (len, len.next_multiple_of(GRANULE)));
     }
-    for size in [1 << 32, u64::MAX / GRANULE * GRANULE] {
+    for size in [1 << 32, u64::MAX / GRANULE * GRANULE, u64::MAX] {
         assert_eq!(stock.allocate(size).unwrap_err(), AllocateError::Exhausted, "{size}");
     }
 }
@@ -152,7 +154,33 @@ fn the_last_reference_thaws_and_no_other() {
 }
 
 #[test]
-fn slices_are_whole_granules_inside() {
+fn a_length_goes_with_the_value_and_its_parts() {
+    let mut stock = Stock::new(PORTABLE);
+    for (len, low, high) in [(0, 0, 0), (7, 7, 0), (GRANULE, GRANULE, 0), (GRANULE + 7, GRANULE, 7)] {
+        let region = stock.region(&[1, 2]);
+        stock.set_len(region, len).unwrap();
+        assert_eq!(stock.set_len(region, 2 * GRANULE + 1).unwrap_err(), AccessError::Outside);
+        assert_eq!((stock.len(region), stock.granules(region)), (len, vec![1, 2]));
+        let (first, second) = stock.split(region, GRANULE).unwrap();
+        assert_eq!((stock.len(first), stock.len(second)), (low, high));
+        let joined = stock.join(first, second).unwrap();
+        assert_eq!(stock.len(joined), len);
+        let frozen = stock.freeze(joined);
+        let clone = stock.clone(frozen);
+        let slice = stock.slice(frozen, GRANULE, 3).unwrap();
+        let copy = stock.copy(slice).unwrap();
+        assert_eq!((stock.len_frozen(frozen), stock.len_frozen(clone)), (len, len));
+        assert_eq!((stock.len_frozen(slice), stock.len(copy)), (high.min(3), high.min(3)));
+        assert_eq!(stock.frozen_granules(slice), [2]);
+        stock.drop(frozen);
+        stock.drop(clone);
+        let thawed = stock.thaw(slice).unwrap();
+        assert_eq!((stock.len(thawed), stock.granules(thawed)), (high.min(3), vec![2]));
+    }
+}
+
+#[test]
+fn slices_begin_at_a_granule_and_are_inside() {
     let mut stock = Stock::new(PORTABLE);
     let region = stock.region(&[1, 2, 3, 4]);
     let frozen = stock.freeze(region);
@@ -160,11 +188,11 @@ fn slices_are_whole_granules_inside() {
     assert_eq!(stock.frozen_granules(slice), [2, 3, 4]);
     let inner = stock.slice(slice, GRANULE, GRANULE).unwrap();
     assert_eq!(stock.frozen_granules(inner), [3]);
-    for (offset, size) in [(1, GRANULE), (0, GRANULE + 1), (GRANULE, u64::MAX)] {
-        assert_eq!(stock.slice(slice, offset, size).unwrap_err(), PartError::Misaligned);
-    }
+    let odd = stock.slice(slice, GRANULE, GRANULE + 1).unwrap();
+    assert_eq!((stock.len_frozen(odd), stock.frozen_granules(odd)), (GRANULE + 1, vec![3, 4]));
+    assert_eq!(stock.slice(slice, 1, GRANULE).unwrap_err(), PartError::Misaligned);
     let last = u64::MAX / GRANULE * GRANULE;
-    for (offset, size) in [(0, 0), (0, 4 * GRANULE), (GRANULE, 3 * GRANULE), (3 * GRANULE, GRANULE), (last, last)] {
+    for (offset, size) in [(0, 0), (0, 3 * GRANULE + 1), (GRANULE, u64::MAX), (3 * GRANULE, GRANULE), (last, last)] {
         assert_eq!(stock.slice(slice, offset, size).unwrap_err(), PartError::Outside, "{offset} {size}");
     }
 }

@@ -121,6 +121,18 @@ impl Stock {
         self.types("[method]mappable.size", (region,))
     }
 
+    pub(crate) fn len(&mut self, region: Region) -> u64 {
+        self.types("[method]mappable.len", (region,))
+    }
+
+    pub(crate) fn set_len(&mut self, region: Region, len: u64) -> Result<(), AccessError> {
+        self.types("[method]mappable.set-len", (region, len))
+    }
+
+    pub(crate) fn len_frozen(&mut self, frozen: Frozen) -> u64 {
+        self.types("[method]frozen.len", (frozen,))
+    }
+
     pub(crate) fn write(&mut self, region: Region, offset: u64, bytes: &[u8]) -> Result<(), AccessError> {
         self.types("[method]mappable.write", (region, offset, bytes))
     }
@@ -189,7 +201,7 @@ impl Stock {
 
     /// A picture in, through what exports `step`, and a picture out.
     pub(crate) fn step(&mut self, picture: &[u8], header: Header, args: &[String]) -> (Vec<u8>, Header) {
-        let region = self.allocate((picture.len() as u64).next_multiple_of(GRANULE)).unwrap();
+        let region = self.allocate(picture.len() as u64).unwrap();
         for (piece, at) in picture.chunks(1 << 20).zip(0..) {
             self.write(region, at << 20, piece).unwrap();
         }

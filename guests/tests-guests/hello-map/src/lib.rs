@@ -24,7 +24,7 @@ struct HelloMap;
 
 impl bindings::exports::wasi::cli::run::Guest for HelloMap {
     fn run() -> Result<(), ()> {
-        let region = Mappable::allocate_at_least(1 << 20).map_err(drop)?;
+        let region = Mappable::allocate(1 << 20).map_err(drop)?;
         let mut mapped = region.map().map_err(drop)?;
         let room = mapped.len();
         let mut rest = &mut mapped[..];
@@ -35,11 +35,13 @@ impl bindings::exports::wasi::cli::run::Guest for HelloMap {
         writeln!(rest).map_err(drop)?;
         let length = room - rest.len();
 
-        // After it is unmapped and mapped again, the region still has the text.
-        let mapped = mapped.unmap().map().map_err(drop)?;
+        // After it is unmapped and mapped again, the region still has the text, and no more.
+        let mut region = mapped.unmap();
+        region.set_len(length as u64).map_err(drop)?;
+        let mapped = region.map().map_err(drop)?;
         let stdout = stdout::get_stdout();
         // A write takes 4,096 bytes at most.
-        for piece in mapped[..length].chunks(4096) {
+        for piece in mapped.chunks(4096) {
             stdout.blocking_write_and_flush(piece).map_err(drop)?;
         }
         Ok(())

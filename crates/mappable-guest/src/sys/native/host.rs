@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::types::{AccessError, MapError};
+use crate::GRANULE_BYTES;
 use crate::lock::Lock;
 
 pub(super) static HOST: Lock<Host> = Lock::new(Host::new());
@@ -38,13 +39,17 @@ pub(super) struct Part {
     allocation: u32,
     start: usize,
     pub(super) bytes: Vec<u8>,
+    /// How many of them count.
+    pub(super) len: u64,
 }
 
 #[derive(Clone)]
 pub(super) struct Reference {
     whole: Arc<Part>,
-    /// In bytes of `whole`.
+    /// In bytes of `whole`: whole granules.
     range: Range<usize>,
+    /// How many of those bytes count.
+    len: u64,
 }
 
 impl Host {
@@ -88,11 +93,11 @@ impl Host {
         }
     }
 
-    /// Bytes of an allocation of their own.
-    pub(super) fn allocation(&mut self, bytes: Vec<u8>) -> Object {
+    /// Bytes of an allocation of their own, of which `len` count.
+    pub(super) fn allocation(&mut self, bytes: Vec<u8>, len: u64) -> Object {
         let allocation = self.next_allocation;
         self.next_allocation += 1;
-        Object::Region(Part { allocation, start: 0, bytes })
+        Object::Region(Part { allocation, start: 0, bytes, len })
     }
 
     pub(super) fn live(&self) -> usize {
@@ -109,6 +114,15 @@ impl Host {
         bytes.get(range).map(<[u8]>::to_vec).ok_or(AccessError::RangeOutsideRegion)
     }
 
+    pub(super) fn set_len(&mut self, handle: u32, len: u64) -> Result<(), AccessError> {
+        let Object::Region(part) = &mut self.slot(handle).object else { panic!("unknown handle index") };
+        if len > part.bytes.len() as u64 {
+            return Err(AccessError::RangeOutsideRegion);
+        }
+        part.len = len;
+        Ok(())
+    }
+
     pub(super) fn write(&mut self, handle: u32, offset: u64, bytes: &[u8]) -> Result<(), AccessError> {
         let Object::Region(part) = &mut self.slot(handle).object else { panic!("unknown handle index") };
         let range = range(offset, bytes.len()).ok_or(AccessError::RangeOutsideRegion)?;
@@ -119,6 +133,13 @@ impl Host {
 }
 
 impl Object {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Object::Region(part) => part.len,
+            Object::Frozen(reference) => reference.len,
+        }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Object::Region(part) => &part.bytes,
@@ -129,7 +150,9 @@ impl Object {
 
 impl Part {
     pub(super) fn split(mut self, at: usize) -> (Part, Part) {
-        let high = Part { allocation: self.allocation, start: self.start + at, bytes: self.bytes.split_off(at) };
+        let len = self.len.saturating_sub(at as u64);
+        self.len -= len;
+        let high = Part { allocation: self.allocation, start: self.start + at, bytes: self.bytes.split_off(at), len };
         (self, high)
     }
 
@@ -138,31 +161,37 @@ impl Part {
     }
 
     pub(super) fn join(mut self, high: Part) -> Part {
+        if high.len > 0 {
+            self.len = self.bytes.len() as u64 + high.len;
+        }
         self.bytes.extend(high.bytes);
         self
     }
 
     pub(super) fn freeze(self) -> Reference {
-        let range = 0..self.bytes.len();
-        Reference { whole: Arc::new(self), range }
+        let (range, len) = (0..self.bytes.len(), self.len);
+        Reference { whole: Arc::new(self), range, len }
     }
 }
 
 impl Reference {
-    /// The bytes of `range`, counted from this reference's first.
+    /// The granules of `range`, counted from this reference's first byte.
     pub(super) fn slice(&self, range: Range<usize>) -> Reference {
         let start = self.range.start;
-        Reference { whole: Arc::clone(&self.whole), range: start + range.start..start + range.end }
+        let len = (range.len() as u64).min(self.len.saturating_sub(range.start as u64));
+        let end = range.end.next_multiple_of(GRANULE_BYTES);
+        Reference { whole: Arc::clone(&self.whole), range: start + range.start..start + end, len }
     }
 
     pub(super) fn thaw(self) -> Result<Part, Reference> {
-        let Reference { whole, range } = self;
+        let Reference { whole, range, len } = self;
         match Arc::try_unwrap(whole) {
             Ok(mut part) => {
                 part.bytes.truncate(range.end);
-                Ok(part.split(range.start).1)
+                let (_, part) = part.split(range.start);
+                Ok(Part { len, ..part })
             }
-            Err(whole) => Err(Reference { whole, range }),
+            Err(whole) => Err(Reference { whole, range, len }),
         }
     }
 }

@@ -128,19 +128,31 @@ handles!(
 impl Mappable {
     /// Allocates a region that reads as zero.
     pub fn allocate(size: u64) -> Result<Mappable, AllocateError> {
-        if size == 0 || !size.is_multiple_of(crate::GRANULE) {
+        if size == 0 {
             return Err(AllocateError::InvalidRegionSize);
         }
-        let size = usize::try_from(size).map_err(|_| AllocateError::RegionsExhausted)?;
+        let len = size;
+        let size = usize::try_from(size).ok().and_then(|size| size.checked_next_multiple_of(GRANULE_BYTES));
+        let size = size.ok_or(AllocateError::RegionsExhausted)?;
         let mut probe = Vec::<u8>::new();
         probe.try_reserve_exact(size).map_err(|_| AllocateError::RegionsExhausted)?;
         drop(probe);
-        allocation(vec![0; size])
+        allocation(vec![0; size], len)
     }
 
     /// Its size in bytes.
     pub fn size(&self) -> u64 {
         HOST.with(|host| host.slot(self.handle.get()).object.bytes().len() as u64)
+    }
+
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        HOST.with(|host| host.slot(self.handle.get()).object.len())
+    }
+
+    /// Sets its length in bytes.
+    pub fn set_len(&self, len: u64) -> Result<(), AccessError> {
+        HOST.with(|host| host.set_len(self.handle.get(), len))
     }
 
     /// Copies bytes out.
@@ -200,6 +212,11 @@ impl Frozen {
         HOST.with(|host| host.slot(self.handle.get()).object.bytes().len() as u64)
     }
 
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        HOST.with(|host| host.slot(self.handle.get()).object.len())
+    }
+
     /// Returns another reference to the same bytes.
     #[allow(clippy::should_implement_trait, reason = "as in the generated bindings")]
     pub fn clone(&self) -> Result<Frozen, AllocateError> {
@@ -214,8 +231,7 @@ impl Frozen {
 
     /// Returns a reference to a part of the bytes.
     pub fn slice(&self, offset: u64, size: u64) -> Result<Frozen, PartError> {
-        let granule = crate::GRANULE;
-        if !offset.is_multiple_of(granule) || !size.is_multiple_of(granule) {
+        if !offset.is_multiple_of(crate::GRANULE) {
             return Err(PartError::PartMisaligned);
         }
         let part = usize::try_from(size).ok().and_then(|size| range(offset, size));
@@ -241,7 +257,11 @@ impl Frozen {
 
     /// Returns a new region with the same bytes.
     pub fn copy(&self) -> Result<Mappable, AllocateError> {
-        allocation(HOST.with(|host| host.slot(self.handle.get()).object.bytes().to_vec()))
+        let copied = HOST.with(|host| {
+            let object = &host.slot(self.handle.get()).object;
+            (object.bytes().to_vec(), object.len())
+        });
+        allocation(copied.0, copied.1)
     }
 
     /// Copies bytes out.
@@ -250,12 +270,12 @@ impl Frozen {
     }
 }
 
-fn allocation(bytes: Vec<u8>) -> Result<Mappable, AllocateError> {
+fn allocation(bytes: Vec<u8>, len: u64) -> Result<Mappable, AllocateError> {
     HOST.with(|host| {
         if host.is_full() {
             return Err(AllocateError::RegionOverQuota);
         }
-        let object = host.allocation(bytes);
+        let object = host.allocation(bytes, len);
         Ok(Mappable::new(host.insert(object)))
     })
 }

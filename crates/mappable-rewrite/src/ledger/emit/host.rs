@@ -124,7 +124,13 @@ impl Writer {
                 let error = enums.allocate(self);
                 (vec![("size", U64)], self.result(Some(HANDLE), error))
             }
-            Builtin::MappableSize | Builtin::FrozenSize => (vec![this], Some(U64)),
+            Builtin::MappableSize | Builtin::MappableLen | Builtin::FrozenSize | Builtin::FrozenLen => {
+                (vec![this], Some(U64))
+            }
+            Builtin::MappableSetLen => {
+                let error = enums.access(self);
+                (vec![this, ("len", U64)], self.result(None, error))
+            }
             Builtin::MappableMap | Builtin::MappingUnmap | Builtin::FrozenMap | Builtin::FrozenMappingUnmap => {
                 let at = self.bytes();
                 let error = enums.map(self);

@@ -149,14 +149,15 @@ pub(crate) fn may_leave(params: &[wasm_encoder::ValType], results: &[wasm_encode
     guard::may_leave(params, results)
 }
 
-/// In front of the lower of a builtin. Its lists go the engine's way.
+/// In front of the lower of a builtin. Its lists go the engine's way. It is named after the builtin: functions of the same
+/// type would have the same module, and a trusted module is for one of them alone.
 pub(crate) fn builtin(builtin: Builtin, signature: &Signature) -> Module {
     let bytes = match builtin {
         Builtin::MappableMap => assembled!("map").to_vec(),
         Builtin::MappingUnmap => assembled!("unmap").to_vec(),
         Builtin::FrozenMap => assembled!("frozen-map").to_vec(),
         Builtin::FrozenMappingUnmap => assembled!("frozen-unmap").to_vec(),
-        _ => return wrapper::lower("mappable-builtin", signature, false),
+        _ => return wrapper::lower(builtin.package_name(), signature, false),
     };
     let mut needs = vec![("callee", Need::Callee), ("memory", Need::GuestMemory), ("ledger", Need::Ledger)];
     needs.extend(["record", "forbidden", "take", "claim", "fail"].map(|name| (name, Need::Table(name))));

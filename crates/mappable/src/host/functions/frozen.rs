@@ -14,6 +14,9 @@ pub(super) fn add<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) 
     types.func_wrap("[method]frozen.size", |mut store: StoreContextMut<'_, T>, (this,): (Reference,)| {
         Ok((store.data_mut().mappable().known_frozen(this.rep())?.size(),))
     })?;
+    types.func_wrap("[method]frozen.len", |mut store: StoreContextMut<'_, T>, (this,): (Reference,)| {
+        Ok((store.data_mut().mappable().known_frozen(this.rep())?.len(),))
+    })?;
     types.func_wrap("[method]frozen.clone", |mut store: StoreContextMut<'_, T>, (this,): (Reference,)| {
         let answer = store.data_mut().mappable().clone_frozen(this.rep())?;
         Ok((answer.map(give::<Frozen>),))

@@ -28,6 +28,7 @@ pub(super) fn add<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmtime
     let mut ledger = linker.instance(&gate()?.gate.import_name(interface::INTERFACE))?;
     add_changes(&mut ledger)?;
     add_regions(&mut ledger)?;
+    add_lengths(&mut ledger)?;
     add_parts(&mut ledger)?;
     add_references(&mut ledger)?;
     add_crossings(&mut ledger)?;
@@ -98,6 +99,24 @@ fn add_regions<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) ->
         let frozen = context.freeze(rep)?;
         context.give([frozen])?;
         Ok((ELSEWHERE,))
+    })
+}
+
+fn add_lengths<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    ledger.func_wrap("mappable-len", |mut store: StoreContextMut<'_, T>, (_,): (u32,)| {
+        let context = store.data_mut().mappable();
+        let [rep] = context.claim([BORROWED_MAPPABLE])?;
+        Ok((context.known_region(rep)?.len(),))
+    })?;
+    ledger.func_wrap("mappable-set-len", |mut store: StoreContextMut<'_, T>, (_, len): (u32, u64)| {
+        let context = store.data_mut().mappable();
+        let [rep] = context.claim([BORROWED_MAPPABLE])?;
+        Ok((context.set_length(rep, len)?,))
+    })?;
+    ledger.func_wrap("frozen-len", |mut store: StoreContextMut<'_, T>, (_,): (u32,)| {
+        let context = store.data_mut().mappable();
+        let [rep] = context.claim([BORROWED_FROZEN])?;
+        Ok((context.known_frozen(rep)?.len(),))
     })
 }
 

@@ -22,8 +22,18 @@ pub(super) fn add<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) 
         let rep = owned(&this)?;
         Ok((give::<Frozen>(store.data_mut().mappable().freeze(rep)?),))
     })?;
+    add_lengths(types)?;
     add_bytes(types)?;
     add_parts(types)
+}
+
+fn add_lengths<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    types.func_wrap("[method]mappable.len", |mut store: StoreContextMut<'_, T>, (this,): (Region,)| {
+        Ok((store.data_mut().mappable().known_region(this.rep())?.len(),))
+    })?;
+    types.func_wrap("[method]mappable.set-len", |mut store: StoreContextMut<'_, T>, (this, len): (Region, u64)| {
+        Ok((store.data_mut().mappable().set_length(this.rep(), len)?,))
+    })
 }
 
 fn add_bytes<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {

@@ -73,10 +73,12 @@ fn explain<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmtime::Resul
 }
 
 /// The package's functions.
-const FUNCTIONS: [&str; 18] = [
+const FUNCTIONS: [&str; 21] = [
     "granule",
     "[static]mappable.allocate",
     "[method]mappable.size",
+    "[method]mappable.len",
+    "[method]mappable.set-len",
     "[static]mappable.map",
     "[method]mappable.read",
     "[method]mappable.write",
@@ -85,6 +87,7 @@ const FUNCTIONS: [&str; 18] = [
     "[static]mappable.join",
     "[static]mapping.unmap",
     "[method]frozen.size",
+    "[method]frozen.len",
     "[method]frozen.clone",
     "[method]frozen.slice",
     "[static]frozen.map",
