@@ -127,7 +127,7 @@ fn an_instance_with_functions_of_a_resource_has_no_bridge() {
     let text = calling_out(hosts, r#"(func $api "take")"#);
     let report = mappable_rewrite::inspect(&crate::support::wasm(&text)).unwrap();
     let routes = report.components.iter().flat_map(|component| &component.functions).map(|function| &function.route);
-    let why: Vec<_> = routes.filter_map(|route| matches!(route, Route::Baseline { .. }).then_some(route)).collect();
+    let why: Vec<_> = routes.filter(|route| matches!(route, Route::Baseline { .. })).collect();
     assert!(matches!(why[..], [Route::Baseline { why: Some(Reason::NoBridge { .. }) }]), "{why:?}");
 }
 

@@ -1,5 +1,7 @@
 //! `mappable:memory/types` in plain memory, with the names and signatures of the generated bindings.
 
+#![allow(clippy::len_without_is_empty, reason = "the WIT has no other functions")]
+
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::Cell;

@@ -283,7 +283,7 @@ fn files_of_others_have_numbers_of_their_own() {
         assert_eq!(words(&mut files, &owned), 1);
         assert_eq!(words(&mut files, &frozen), layout::FROZEN | 1);
         assert_eq!(words(&mut files, &one), layout::FROZEN | file | 1);
-        assert_eq!(words(&mut files, &two), layout::FROZEN | 2 * file | 2);
+        assert_eq!(words(&mut files, &two), layout::FROZEN | (2 * file) | 2);
     }
 }
 
