@@ -136,7 +136,7 @@ on_every_setup! {
         let other = guest.allocate(&mut world, 2 * GRANULE).unwrap();
         assert_eq!(guest.clone_frozen(&mut world, frozen), Err(WitAllocateError::OverQuota));
         assert_eq!(guest.slice(&mut world, frozen, 0, GRANULE), Err(PartError::OverQuota));
-        assert_eq!(guest.slice(&mut world, frozen, 0, 1), Err(PartError::Misaligned), "whatever the quota");
+        assert_eq!(guest.slice(&mut world, frozen, 1, GRANULE), Err(PartError::Misaligned), "whatever the quota");
         assert_eq!(guest.copy_frozen(&mut world, frozen), Err(WitAllocateError::OverQuota));
         let (other, error) = guest.split(&mut world, other, GRANULE).unwrap_err();
         assert_eq!(error, PartError::OverQuota);
