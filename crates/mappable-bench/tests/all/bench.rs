@@ -6,7 +6,7 @@ use super::support::Place;
 
 const HOP: [&str; 7] = ["hop", "--sizes", "1KiB,1MiB", "--samples", "2", "--sample-time", "0"];
 const LISTS: [&str; 7] = ["lists", "--sizes", "16,64KiB,1MiB", "--samples", "2", "--sample-time", "0"];
-const OPEN: [&str; 7] = ["open", "--stages", "1,6", "--samples", "2", "--sample-time", "0"];
+const OPEN: [&str; 9] = ["open", "--stages", "1,6", "--maps", "1,4", "--samples", "2", "--sample-time", "0"];
 const LOAD: [&str; 7] = ["load", "--within", "100KiB", "--samples", "2", "--sample-time", "0"];
 const ACCESS: [&str; 9] = ["access", "--sizes", "64KiB", "--samples", "2", "--sample-time", "0", "--shifts", "2"];
 const SHARE: [&str; 9] = ["share", "--size", "1MiB", "--instances", "1,5", "--threads", "3", "--samples", "2"];
@@ -115,6 +115,9 @@ fn every_stage_of_an_open_pipeline_writes_in_both_tiers() {
     for case in ["concurrency off", "concurrency on"] {
         for stages in [1, 6] {
             expected.extend(["baseline", "ledger"].map(|method| format!("{method} {case} {stages}")));
+        }
+        for maps in [1, 4] {
+            expected.extend(["baseline", "ledger"].map(|method| format!("{method} alone, {case} {maps}")));
         }
         for stages in ["1", "6"] {
             assert!(report["summary"]["baseline_over_ledger"][case][stages].as_f64().unwrap() > 0.0);

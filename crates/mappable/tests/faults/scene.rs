@@ -28,9 +28,9 @@ pub(crate) fn cell(byte: u8) -> Cell4 {
     u32::from_le_bytes([byte; 4])
 }
 
-/// What the guest's `probe` tells of a granule.
+/// What the guest's `probe` tells of a granule. There are zeroes behind the bytes that count.
 pub(crate) fn probe(granule: &[u8]) -> Cell4 {
-    u32::from_le_bytes([granule[0], granule[4095], granule[32768], granule[65535]])
+    u32::from_le_bytes([0, 4095, 32768, 65535].map(|at| granule.get(at).copied().unwrap_or(0)))
 }
 
 /// A region or a reference, in a guest's hands.
