@@ -137,7 +137,7 @@ fn a_composition_of_wac_is_closed_and_a_stage_of_it_is_not() {
     }
     // Each imports all of the package's functions but `granule`, the handed-over one goes from one to the other.
     let tier = inspect(&composed(last, first)).unwrap().tier;
-    assert_eq!(tier, TierReport::Ledger { wrapped: 2, builtins: 2 * 17 });
+    assert_eq!(tier, TierReport::Ledger { wrapped: 2, builtins: 2 * 20 });
 }
 
 #[test]
