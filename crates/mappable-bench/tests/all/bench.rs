@@ -126,7 +126,9 @@ fn every_stage_of_an_open_pipeline_writes_in_both_tiers() {
     }
     assert_eq!(rows.map(name).collect::<Vec<_>>(), expected);
     let text = place.bench(OPEN.iter().chain(&["--concurrency", "on"])).succeeds().stdout();
-    for word in ["| concurrency on |", "baseline ÷ ledger", "One stage more, ledger, concurrency on: "] {
+    for word in
+        ["| concurrency on ", "| alone, concurrency on |", "baseline ÷ ledger", "One more, ledger, concurrency on: "]
+    {
         assert!(text.contains(word), "{word:?} is not in\n{text}");
     }
     assert!(!text.contains("concurrency off"), "{text}");
