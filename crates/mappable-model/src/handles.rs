@@ -220,7 +220,7 @@ impl World {
     }
 }
 
-/// The granules of the `size` bytes at `offset` of an extent. Of those bytes count as many as do in the extent.
+/// The granules of the `size` bytes at `offset` of an extent. A byte of them counts if it counts in the extent.
 fn slice(extent: Extent, offset: u64, size: u64) -> Result<Extent, PartError> {
     if !offset.is_multiple_of(GRANULE) {
         return Err(PartError::PartMisaligned);

@@ -234,7 +234,7 @@ impl Guest {
         usher.call(store, ["give-mapping-0", "give-mapping-1"][*side], (handle,)).map(Resource::new_own)
     }
 
-    /// Of the usher, or of its guests: a new region with the bytes of the host's, and of the same length.
+    /// Makes a new region, in the usher or in one of its guests, with the bytes and the length of the host's.
     fn made(&self, store: &mut Store<State>, mut region: Mappable) -> wasmtime::Result<u32> {
         const CHUNK: usize = 8 * G as usize;
         let len = region.len();

@@ -167,7 +167,7 @@ impl FrozenRegion {
         region.extent().block()?.get(start..start + usize::try_from(self.size()).ok()?)
     }
 
-    /// A reference to the granules of the `size` bytes at `offset` alone. Of those bytes count as many as do here.
+    /// A reference to the granules of the `size` bytes at `offset` alone. A byte of them counts if it counts here.
     pub(crate) fn slice(&self, offset: u64, size: u64) -> Result<Self, PartError> {
         check_slice(self.size(), offset, size)?;
         let range = self.range.part(offset, size.next_multiple_of(GRANULE)).ok_or(PartError::OutsideRegion)?;

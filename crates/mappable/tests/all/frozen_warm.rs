@@ -208,7 +208,7 @@ on_every_setup! {
             let first = guest.map_frozen(&mut world, two, 4 * G, 2 * G).unwrap();
             let second = guest.map_frozen(&mut world, one, 6 * G, G).unwrap();
             assert_eq!(guest.map_frozen(&mut world, other, 8 * G, G), Err((other, MapError::OverQuota)));
-            // Of a region that is owned that is no quota.
+            // This quota does not limit regions that are owned.
             let mapping = guest.map(&mut world, region, 8 * G, G).unwrap();
             region = guest.unmap(&mut world, mapping, 8 * G, G).unwrap();
             one = guest.unmap_frozen(&mut world, second, 6 * G, G).unwrap();

@@ -148,7 +148,7 @@ impl Runtime {
     /// asks for no promise.
     pub unsafe fn deserialize(&self, artifact: &[u8]) -> Result<Component, DeserializeError> {
         // SAFETY: The caller promises it.
-        unsafe { self.load(artifact, &NO_SECRET) }
+        unsafe { self.load(artifact, &NO_SECRET, &self.facts()) }
     }
 
     /// Loads what [`Runtime::precompile_with_key`] made with the same key, and nothing else.
@@ -158,7 +158,7 @@ impl Runtime {
     /// As [`Runtime::deserialize`]; [`DeserializeError::Damaged`] for what anybody made who does not have the key.
     pub fn deserialize_with_key(&self, artifact: &[u8], key: &ArtifactKey) -> Result<Component, DeserializeError> {
         // SAFETY: Only who has the embedder's key can make a tag that fits; that nobody else has it is what the key is.
-        unsafe { self.load(artifact, key) }
+        unsafe { self.load(artifact, key, &self.facts()) }
     }
 
     /// What [`Runtime::compile`] gives, from the cache where it is there. It is put there where not.
@@ -168,7 +168,7 @@ impl Runtime {
         if let Some(artifact) = cache.get(&name) {
             // SAFETY: Nobody but this user writes to the folder (`CompileCache::new`), and this user's processes put nothing
             // but artifacts of `Runtime::artifact` there, under names of their own.
-            match unsafe { self.load(&artifact, &NO_SECRET) } {
+            match unsafe { self.load(&artifact, &NO_SECRET, &facts) } {
                 Ok(component) => return Ok(component),
                 Err(error) => tracing::warn!(%error, name, "what is in the cache of compiled components is not used"),
             }
@@ -190,14 +190,13 @@ impl Runtime {
         Ok(Artifact::new(facts, stand_in.digits(), code))
     }
 
-    /// The component of an artifact with this key, if it is for this runtime.
+    /// The component of an artifact with this key, if it is for this runtime, of which these are the facts.
     ///
     /// # Safety
     ///
     /// If the key fits, [`Runtime::precompile_with_key`] made the bytes.
-    unsafe fn load(&self, artifact: &[u8], key: &ArtifactKey) -> Result<Component, DeserializeError> {
+    unsafe fn load(&self, artifact: &[u8], key: &ArtifactKey, facts: &str) -> Result<Component, DeserializeError> {
         let artifact = Artifact::from_bytes(artifact, &key.0)?;
-        let facts = self.facts();
         let mut pairs = artifact.facts.lines().zip(facts.lines());
         if let Some((made_with, here)) = pairs.find(|(made_with, here)| made_with != here) {
             return Err(DeserializeError::Foreign { made_with: made_with.to_owned(), here: here.to_owned() });
