@@ -184,8 +184,8 @@ impl Mappable {
         Frozen::new(types::Mappable::freeze(self.0.raw), known)
     }
 
-    /// Splits the region in two: its first `at` bytes, and the rest. Of the bytes that count, each part has those that are in
-    /// it. Takes the same time at every size. [`join`](Mappable::join) makes one region of the two again.
+    /// Splits the region in two: its first `at` bytes, and the rest. A byte that counts in the region counts in its part.
+    /// Takes the same time at every size. [`join`](Mappable::join) makes one region of the two again.
     ///
     /// ```
     /// use mappable_guest::Mappable;
