@@ -76,7 +76,7 @@ pub use host::{
     install_fault_handler,
 };
 #[cfg(feature = "streams")]
-pub use host::{future, future_frozen, stream, stream_frozen};
+pub use host::{Element, Receiver, Sender, channel, future, ring, stream};
 pub use mappable_rewrite as rewrite;
 pub use mappable_rewrite::Tier;
 pub use region::{

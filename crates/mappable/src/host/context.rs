@@ -305,16 +305,18 @@ impl MappableCtx {
         &mut self,
         handles: impl IntoIterator<Item = Resource<Frozen>>,
     ) -> Result<Vec<Frozen>, HandleError> {
-        let take = |handle: Resource<Frozen>| {
-            let rep = handle.rep();
-            let taken = self.remove_frozen(handle);
-            if let Err(HandleError::NotShown(_)) = taken {
-                self.drop_handle(rep);
-            }
-            taken
-        };
-        let taken: Vec<_> = handles.into_iter().map(take).collect();
+        let taken: Vec<_> = handles.into_iter().map(|handle| self.remove_or_free_frozen(handle)).collect();
         taken.into_iter().collect()
+    }
+
+    /// Takes a reference out of this store. One that can't be shown is freed, for callers whose handle nobody has after.
+    pub(super) fn remove_or_free_frozen(&mut self, handle: Resource<Frozen>) -> Result<Frozen, HandleError> {
+        let rep = handle.rep();
+        let taken = self.remove_frozen(handle);
+        if let Err(HandleError::NotShown(_)) = taken {
+            self.drop_handle(rep);
+        }
+        taken
     }
 
     /// Another reference to frozen bytes of this store, through a handle that is owned or borrowed.

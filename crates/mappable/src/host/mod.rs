@@ -13,6 +13,7 @@
 //!          └ StoreLedger       what closed compositions keep with the host: handles that come and go, memories that join
 //!   add_to_linker        the functions of `mappable:memory/types` (`functions`), on the context of the calling store
 //!   externref            the same for core modules
+//!   streams              regions in streams and futures, on their way to components, from them and between stores
 //! ```
 //!
 //! The engine checks what a handle's index means: that it is the caller's, of the right type, and owned. What a memory
@@ -53,4 +54,4 @@ pub use handle::{FrozenMapping, HandleError, Mapping};
 pub use probe::ProbeError;
 pub use runtime::Runtime;
 #[cfg(feature = "streams")]
-pub use streams::{future, future_frozen, stream, stream_frozen};
+pub use streams::{Element, Receiver, Sender, channel, future, ring, stream};

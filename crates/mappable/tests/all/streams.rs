@@ -122,7 +122,7 @@ on_every_baseline_setup! {
         for (times, each, expected) in READS {
             let reference = runtime.allocate(GRANULE).unwrap().freeze().unwrap();
             let all = vec![reference.clone(); 5];
-            let stream = StreamReader::new(&mut store, mappable::stream_frozen(all)).unwrap();
+            let stream = StreamReader::new(&mut store, mappable::stream(all)).unwrap();
             let (got,) = read.call(&mut store, (stream, times, each)).unwrap();
             assert_eq!((got as usize, held(&store)), (expected, (0, 0)), "{times}, {each}");
             reference.thaw().expect("it is the last reference");
@@ -142,7 +142,7 @@ on_every_baseline_setup! {
         let read = instance.get_typed_func::<(FutureReader<FrozenHandle>, bool), ()>(&mut store, "read-future").unwrap();
         for is_read in [true, false] {
             let reference = runtime.allocate(GRANULE).unwrap().freeze().unwrap();
-            let future = FutureReader::new(&mut store, mappable::future_frozen(reference.clone())).unwrap();
+            let future = FutureReader::new(&mut store, mappable::future(reference.clone())).unwrap();
             read.call(&mut store, (future, is_read)).unwrap();
             assert_eq!(held(&store), (0, 0), "{is_read}");
             reference.thaw().expect("it is the last reference");
