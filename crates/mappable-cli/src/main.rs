@@ -4,11 +4,12 @@
 //!   cli          the command line
 //!    ├ demo      the whole idea in one table, from nothing
 //!    ├ pipe      a picture through stages, from file to file
-//!    ├ run       a WASI 0.2 command, with mapping
+//!    ├ run       a WASI command, with mapping     ── application   what it is given, and how much it may take
 //!    └ inspect   what mapping a component does, and how
 //!   pipeline     a payload through steps, timed   ── stage   a component as a step: loaded, in a sandbox of its own
 //!   files        pictures in and out              ── failure what went wrong, as one line and an exit code
-//!   runtime      options of a runtime             ── table     tables and figures, for people
+//!   runtime      options of a runtime             ── limiter what a guest's memories may have
+//!   amount       sizes and times, as written      ── table   tables and figures, for people
 //! ```
 //!
 //! # Exit codes
@@ -21,15 +22,19 @@
 //! | 3 | a component can't be loaded: not found, of the wrong world, or refused by the rewriter |
 //! | 4 | a stage trapped, or ran out of memory |
 //!
-//! `mappable run` exits with the application's own code, with 134 when it traps, and as above when it can't begin.
+//! `mappable run` exits with the application's own code, with 134 when it traps, 124 when its time is up
+//! (`--timeout`), and as above when it can't begin.
 //!
 //! A failure is one line on stderr, and leaves no output file and an existing one as it was.
 
+mod amount;
+mod application;
 mod cli;
 mod demo;
 mod failure;
 mod files;
 mod inspect;
+mod limiter;
 mod pipe;
 mod pipeline;
 mod progress;

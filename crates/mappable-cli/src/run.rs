@@ -1,29 +1,34 @@
-//! `mappable run`: a WASI 0.2 command, with mapping available.
+//! `mappable run`: a command of WASI 0.2 or 0.3, with mapping available.
 
+use std::future::poll_fn;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
-use mappable::{MappableCtx, MappableView};
-use wasmtime::Config;
-use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime_wasi::p2::bindings::sync::Command;
-use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Store};
+use wasmtime_wasi::runtime::in_tokio;
+use wasmtime_wasi::{I32Exit, p2, p3};
 
+use crate::amount::span;
+use crate::application::{self, Bounds, Given, State};
 use crate::failure::{self, Exit, fail, one_line, trap_reason};
 use crate::files;
-use crate::progress::Progress;
 use crate::runtime::Options;
 
 /// What a shell says of a process that aborted, and `wasmtime run` of a trap.
 const TRAPPED: u8 = 134;
 
-/// Run a WASI 0.2 command component with mapping available
+/// What `timeout` says of a command that it stopped.
+const OUT_OF_TIME: u8 = 124;
+
+/// Run a WASI command component with mapping available
 ///
-/// The component exports `wasi:cli/run`, and may import `mappable:memory/types` and WASI 0.2. It has stdin, stdout and
-/// stderr, the arguments, and what is given by --dir, --dir-ro and --env; no network. All that follows its name is the
-/// application's own.
+/// The component exports `wasi:cli/run`, of WASI 0.2 or 0.3, and may import `mappable:memory/types` and all of both but
+/// HTTP. It has stdin, stdout and stderr, the arguments, and what is given by --dir, --dir-ro and --env; no network. All
+/// that follows its name is the application's own.
 #[derive(Debug, ClapArgs)]
 #[command(
     override_usage = "mappable run [OPTIONS] <APP.wasm> [ARGS]...",
@@ -31,23 +36,23 @@ const TRAPPED: u8 = 134;
   mappable run app.wasm one two
   mappable run app.wasm --help                     # the application's own help
   mappable run --dir pictures::/data --dir-ro /etc --env LEVEL=3 app.wasm --verbose
+  mappable run --timeout 30s --max-memory 512MiB --max-regions 1GiB app.wasm
   mappable run --mapping-mode copy app.wasm        # where no memory can be mapped
 
-Exits with the application's own code: 0 or 1, or what it gave to `exit`; 134 when it traps.
-1 when an argument can't be had, 2 for wrong usage, 3 when the component can't be loaded."
+Exits with the application's own code: 0 or 1, or what it gave to `exit`; 134 when it traps,
+124 when its time is up. 1 when an argument can't be had, 2 for wrong usage, 3 when the
+component can't be loaded."
 )]
 pub(crate) struct Args {
-    /// A folder that the application may read and write, under its own name or another
-    #[arg(long = "dir", value_name = "HOST[::GUEST]")]
-    dirs: Vec<String>,
+    #[command(flatten)]
+    given: Given,
 
-    /// A folder that the application may only read
-    #[arg(long = "dir-ro", value_name = "HOST[::GUEST]")]
-    read_only_dirs: Vec<String>,
+    /// How long the application may run, with ms, s, m or h; for ever unless told
+    #[arg(long, value_name = "TIME", value_parser = span, help_heading = "Limits")]
+    timeout: Option<Duration>,
 
-    /// A variable of the application's environment; with no value, ours
-    #[arg(long = "env", value_name = "NAME[=VALUE]")]
-    envs: Vec<String>,
+    #[command(flatten)]
+    bounds: Bounds,
 
     #[command(flatten)]
     runtime: Options,
@@ -64,116 +69,101 @@ impl Args {
     }
 }
 
-/// What the application's store keeps.
-struct State {
-    mappable: MappableCtx,
-    wasi: WasiCtx,
-    table: ResourceTable,
-}
-
-impl MappableView for State {
-    fn mappable(&mut self) -> &mut MappableCtx {
-        &mut self.mappable
-    }
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
 /// Runs it, and returns its exit code.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let name = args.app().display().to_string();
-    application(args).with_context(|| name.clone()).or_else(|error| match error.downcast::<Trapped>() {
-        Ok(Trapped(reason)) => {
+    application(args).with_context(|| name.clone()).or_else(|error| match error.downcast::<Ended>() {
+        Ok(Ended { code, reason }) => {
             failure::say(&one_line(&format!("{name}: {reason}")));
-            Ok(ExitCode::from(TRAPPED))
+            Ok(ExitCode::from(code))
         }
         Err(error) => Err(error),
     })
 }
 
-/// The application trapped, for this reason.
-#[derive(Debug)]
-struct Trapped(String);
-
-impl std::fmt::Display for Trapped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
+/// The application did not come to its own end: how the process exits, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+struct Ended {
+    code: u8,
+    reason: String,
 }
-
-impl std::error::Error for Trapped {}
 
 fn application(args: &Args) -> Result<ExitCode> {
     let bytes = files::component(args.app())?;
-    let runtime = args.runtime.build(Config::new())?;
-    let progress = Progress::new(1);
-    progress.says("compiling");
-    let component = runtime.compile(&bytes).map_err(|error| {
-        let error = anyhow::Error::from(error);
-        fail(Exit::Load, format!("not loaded: {error:#}"))
-    })?;
-    drop(progress);
-    let mut linker: Linker<State> = Linker::new(runtime.engine());
-    wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(|error| fail(Exit::Load, error))?;
-    mappable::add_to_linker(&mut linker).map_err(|error| fail(Exit::Load, error))?;
-    let state = State { mappable: runtime.context(), wasi: wasi(args)?, table: ResourceTable::new() };
-    let mut store = runtime.store(state);
-    let command = match Command::instantiate(&mut store, &component, &linker) {
-        Ok(command) => command,
-        Err(error) if error.is::<wasmtime::Trap>() => return Err(Trapped(trap_reason(&error)).into()),
-        Err(error) => return Err(fail(Exit::Load, why_not_a_command(&component, &error))),
+    let mut config = Config::new();
+    if args.timeout.is_some() {
+        application::stoppable(&mut config);
+    }
+    let runtime = args.runtime.build(config)?;
+    let component = application::compile(&runtime, &bytes)?;
+    let linker = application::linker(runtime.engine()).map_err(|error| fail(Exit::Load, error))?;
+
+    let mut wasi = args.given.context()?;
+    // What blocks can't be given up on.
+    wasi.inherit_stdio().allow_blocking_current_thread(args.timeout.is_none());
+    let (file_name, own) = (args.app().file_name().unwrap_or(args.app().as_os_str()), args.command.get(1..));
+    wasi.arg(file_name.to_string_lossy());
+    wasi.args(own.unwrap_or_default());
+
+    let mut store = runtime.store(State::new(&runtime, args.bounds, wasi));
+    store.limiter(|state| &mut state.limiter);
+    let Some(timeout) = args.timeout else { return in_tokio(command(&mut store, &component, &linker)) };
+    application::count_turns(runtime.engine());
+    application::take_turns(&mut store);
+    let in_time = async { tokio::time::timeout(timeout, command(&mut store, &component, &linker)).await };
+    in_tokio(in_time).unwrap_or_else(|_| {
+        let reason = format!("stopped: it was still running after {timeout:?} (--timeout)");
+        Err(Ended { code: OUT_OF_TIME, reason }.into())
+    })
+}
+
+/// Runs the component as what it exports: a command of WASI 0.3, or of 0.2.
+async fn command(store: &mut Store<State>, component: &Component, linker: &Linker<State>) -> Result<ExitCode> {
+    let done = if application::exports(component, "wasi:cli/run@0.3") {
+        let command = p3::bindings::Command::instantiate_async(&mut *store, component, linker).await;
+        let command = command.map_err(|error| not_begun(store, component, error))?;
+        let run = store.run_concurrent(async |accessor| {
+            let done = command.wasi_cli_run().call_run(accessor).await?;
+            // What it left to be done, such as writing what it printed.
+            poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
+            Ok(done)
+        });
+        run.await.flatten()
+    } else {
+        let command = p2::bindings::Command::instantiate_async(&mut *store, component, linker).await;
+        let command = command.map_err(|error| not_begun(store, component, error))?;
+        command.wasi_cli_run().call_run(&mut *store).await
     };
-    match command.wasi_cli_run().call_run(&mut store) {
+    match done {
         Ok(Ok(())) => Ok(ExitCode::SUCCESS),
         Ok(Err(())) => Ok(ExitCode::FAILURE),
         Err(error) => match error.downcast_ref::<I32Exit>() {
             // A process has eight bits for it.
             Some(I32Exit(code)) => Ok(ExitCode::from((code & 0xff) as u8)),
-            None => Err(Trapped(trap_reason(&error)).into()),
+            None => Err(trapped(store, &error)),
         },
     }
 }
 
-/// Why a component does not run as a command, with what it is where that can be told.
-fn why_not_a_command(component: &Component, error: &wasmtime::Error) -> String {
-    let ty = component.component_type();
-    let engine = component.engine();
-    if ty.exports(engine).any(|(name, _)| name.starts_with("wasi:cli/run@0.3")) {
-        return "a WASI 0.3 command: only those of WASI 0.2 can be run".to_owned();
-    }
-    if let Some((name, _)) = ty.imports(engine).find(|(name, _)| name.starts_with("wasi:http/")) {
-        return format!("it imports `{name}`, and there is no network here");
-    }
-    format!("not a WASI 0.2 command: {error:#}")
+fn trapped(store: &Store<State>, error: &wasmtime::Error) -> anyhow::Error {
+    let reason = trap_reason(error);
+    let reason = match store.data().limiter.shortage() {
+        Some(shortage) => format!("{shortage} ({reason})"),
+        None => reason,
+    };
+    Ended { code: TRAPPED, reason }.into()
 }
 
-/// What the application sees of the system.
-fn wasi(args: &Args) -> Result<WasiCtx> {
-    let mut wasi = WasiCtxBuilder::new();
-    wasi.inherit_stdio().allow_blocking_current_thread(true);
-    let (file_name, own) = (args.app().file_name().unwrap_or(args.app().as_os_str()), args.command.get(1..));
-    wasi.arg(file_name.to_string_lossy());
-    wasi.args(own.unwrap_or_default());
-    for env in &args.envs {
-        match env.split_once('=') {
-            Some((name, value)) => wasi.env(name, value),
-            None => match std::env::var(env) {
-                Ok(value) => wasi.env(env, value),
-                Err(error) => return Err(fail(Exit::Usage, format!("--env {env}: {error}"))),
-            },
-        };
+/// Why a component does not run as a command, with what it is where that can be told.
+fn not_begun(store: &Store<State>, component: &Component, error: wasmtime::Error) -> anyhow::Error {
+    if error.is::<wasmtime::Trap>() {
+        return trapped(store, &error);
     }
-    let given = [("--dir", &args.dirs, FsPerms::ReadWrite), ("--dir-ro", &args.read_only_dirs, FsPerms::ReadOnly)];
-    for (option, dirs, permissions) in given {
-        for dir in dirs {
-            let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
-            let opened = wasi.preopened_dir(host, guest, permissions);
-            opened.map_err(|error| anyhow::anyhow!("{option} {host}: {error:#}"))?;
-        }
+    let ty = component.component_type();
+    if let Some((name, _)) = ty.imports(component.engine()).find(|(name, _)| name.starts_with("wasi:http/")) {
+        let reason = format!("it imports `{name}`, and there is no network here");
+        return fail(Exit::Load, reason);
     }
-    Ok(wasi.build())
+    fail(Exit::Load, format!("not a WASI command: {error:#}"))
 }

@@ -5,9 +5,9 @@ use anyhow::Result;
 use wasmtime::component::{Component, Linker, TypedFunc};
 use wasmtime::{Engine, Store};
 
-use super::sandbox::{Limiter, not_begun};
 use super::{Bytes, Header, Host, Payload, Step, step_of};
 use crate::failure::{Exit, fail};
+use crate::limiter::{Limiter, not_begun};
 
 /// What a copying stage exports.
 const STEP: &str = "mappable:stage/copying-step@0.1.0";

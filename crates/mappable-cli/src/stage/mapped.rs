@@ -5,9 +5,9 @@ use mappable::{Handle, Limits, Mappable, MappableCtx, MappableView, Runtime};
 use wasmtime::component::{Component, Linker, TypedFunc};
 use wasmtime::{Config, Store};
 
-use super::sandbox::{Limiter, not_begun};
 use super::{Bytes, Header, Host, Payload, Step, step_of};
 use crate::failure::{Exit, fail};
+use crate::limiter::{Limiter, not_begun};
 use crate::runtime::Options;
 
 /// What a stage exports.

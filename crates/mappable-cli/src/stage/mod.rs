@@ -7,7 +7,7 @@
 //!    └ Step          is called with a picture and gives a picture
 //! ```
 //!
-//! A stage is not trusted: its picture's header is checked (`format`), and its resources are bounded (`sandbox`).
+//! A stage is not trusted: its picture's header is checked (`format`), and its memories are bounded ([`limiter`](crate::limiter)).
 //! [`pipeline`](crate::pipeline) runs stages in order and times them.
 
 mod builtin;
@@ -15,7 +15,6 @@ mod copying;
 mod format;
 mod fused;
 mod mapped;
-mod sandbox;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

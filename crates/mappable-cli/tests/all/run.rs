@@ -56,6 +56,107 @@ fn app(body: &str) -> String {
     )
 }
 
+/// The same of WASI 0.3, by a task: it returns what `body` leaves and ends.
+fn later_app(body: &str) -> String {
+    format!(
+        r#"(component
+          (import "wasi:cli/exit@0.3.0" (instance $exit
+            (export "exit" (func (param "status" (result))))))
+          (core func $exit (canon lower (func $exit "exit")))
+          (core func $return (canon task.return (result (result))))
+          (core module $m
+            (import "wasi" "exit" (func $exit (param i32)))
+            (import "task" "return" (func $return (param i32)))
+            (func (export "run") (result i32) (call $return {body}) (i32.const 0))
+            (func (export "event") (param i32 i32 i32) (result i32) unreachable))
+          (core instance $i (instantiate $m
+            (with "wasi" (instance (export "exit" (func $exit))))
+            (with "task" (instance (export "return" (func $return))))))
+          (func $run async (result (result)) (canon lift (core func $i "run") async (callback (core func $i "event"))))
+          (instance $cli (export "run" (func $run)))
+          (export "wasi:cli/run@0.3.0" (instance $cli)))"#
+    )
+}
+
+#[test]
+fn a_command_is_of_what_it_exports() {
+    let place = Place::new();
+    for body in ["(i32.const 0)", "(i32.const 1)", "(call $exit (i32.const 1)) (i32.const 0)"] {
+        place.file("now.wat", app(body));
+        place.file("later.wat", later_app(body));
+        let (now, later) = (place.mappable(["run", "now.wat"]), place.mappable(["run", "later.wat"]));
+        assert_eq!((later.code(), later.stderr()), (now.code(), now.stderr()), "{body}");
+    }
+    place.file("later.wat", later_app("unreachable"));
+    place.mappable(["run", "later.wat"]).fails(134, &["later.wat", "trapped", "unreachable"]);
+    // A draft of 0.3 is another world.
+    place.file("draft.wat", later_app("(i32.const 0)").replace("run@0.3.0", "run@0.3.0-rc-2026-03-15"));
+    place.mappable(["run", "draft.wat"]).fails(3, &["draft.wat", "not a WASI command", "wasi:cli/run"]);
+}
+
+/// A command that waits for so many nanoseconds.
+fn waits(nanoseconds: u64) -> String {
+    format!(
+        r#"(component
+          (import "wasi:io/poll@0.2.0" (instance $poll
+            (export "pollable" (type $pollable (sub resource)))
+            (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+          (alias export $poll "pollable" (type $pollable))
+          (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+            (alias outer 1 $pollable (type $outer))
+            (export "pollable" (type $pollable (eq $outer)))
+            (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
+          (core func $block (canon lower (func $poll "[method]pollable.block")))
+          (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+          (core module $m
+            (import "wasi" "block" (func $block (param i32)))
+            (import "wasi" "subscribe" (func $subscribe (param i64) (result i32)))
+            (func (export "run") (result i32)
+              (call $block (call $subscribe (i64.const {nanoseconds})))
+              (i32.const 0)))
+          (core instance $i (instantiate $m (with "wasi" (instance
+            (export "block" (func $block)) (export "subscribe" (func $subscribe))))))
+          (func $run (result (result)) (canon lift (core func $i "run")))
+          (instance $cli (export "run" (func $run)))
+          (export "wasi:cli/run@0.2.0" (instance $cli)))"#
+    )
+}
+
+#[test]
+fn an_application_is_stopped_when_its_time_is_up() {
+    let place = Place::new();
+    let spin = "(loop (br 0)) (i32.const 0)";
+    for (name, app) in [("now.wat", app(spin)), ("later.wat", later_app(spin)), ("waits.wat", waits(u64::MAX))] {
+        place.file(name, app);
+        place.mappable(["run", "--timeout", "200ms", name]).fails(124, &[name, "200ms", "--timeout"]);
+    }
+    place.file("waits.wat", waits(1_000_000));
+    place.mappable(["run", "--timeout", "1h", "waits.wat"]).succeeds();
+    assert_eq!(place.mappable(["run", "--timeout", "0s", "waits.wat"]).code(), 2);
+}
+
+#[test]
+fn an_application_has_so_much_memory_and_no_more() {
+    let place = Place::new();
+    let with_memory = |body| app(body).replace("(func (export \"run\")", "(memory 1) (func (export \"run\")");
+    place.file("grows.wat", with_memory("(i32.eq (memory.grow (i32.const 16)) (i32.const -1))"));
+    let code = |options: &[&str]| place.mappable([&["run"], options, &["grows.wat"]].concat()).code();
+    assert_eq!((code(&[]), code(&["--max-memory", "2MiB"])), (0, 0));
+    assert_eq!(code(&["--max-memory", "1MiB"]), 1);
+    // `hello-map` has a region of 1 MiB.
+    let app = guest("hello-map.wasm");
+    let code = |size: &str| place.mappable(["run", "--max-regions", size, app.to_str().unwrap()]).code();
+    assert_eq!((code("1MiB"), code("960KiB")), (0, 1));
+    // One that traps when it gets no more is told of both.
+    place.file(
+        "dies.wat",
+        with_memory("(if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable)) (i32.const 0)"),
+    );
+    place
+        .mappable(["run", "--max-memory", "1MiB", "dies.wat"])
+        .fails(134, &["ran out of memory", "1.00 MiB", "unreachable"]);
+}
+
 #[test]
 fn exits_with_the_applications_code() {
     let place = Place::new();
@@ -161,8 +262,6 @@ fn what_can_not_be_run() {
     place.mappable(["run", stage.to_str().unwrap()]).fails(3, &["blur.wasm", "wasi:cli/run"]);
     place.file("empty.wasm", "");
     place.mappable(["run", "empty.wasm"]).fails(3, &["empty.wasm: the file is empty"]);
-    place.file("later.wat", app("(i32.const 0)").replace("wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0"));
-    place.mappable(["run", "later.wat"]).fails(3, &["later.wat", "a WASI 0.3 command"]);
     place.file(
         "web.wat",
         r#"(component (import "wasi:http/types@0.2.0" (instance (export "fields" (type (sub resource))))))"#,

@@ -1,4 +1,4 @@
-//! The limits of a stage, and the errors in which it ends.
+//! The limit on a store's linear memories, and the errors in which a guest ends that went for more.
 
 use indicatif::HumanBytes;
 use wasmtime::{ResourceLimiter, Trap};
@@ -21,26 +21,27 @@ impl Limiter {
         Self { limit_bytes, granted_bytes: 0, refused_bytes: None }
     }
 
+    /// What the guest wanted and did not get, if it went for more than it may have.
+    pub(crate) fn shortage(&self) -> Option<String> {
+        let (asked, limit) = (HumanBytes(self.refused_bytes?), HumanBytes(self.limit_bytes));
+        Some(format!("ran out of memory: it wanted {asked}, and may have {limit}"))
+    }
+
     /// Why a call into the guest ended.
     pub(crate) fn explain(&self, error: &wasmtime::Error) -> anyhow::Error {
-        match self.refused_bytes {
-            Some(_) => self.out_of_memory(&trap_reason(error)),
-            None => fail(Exit::Trap, trap_reason(error)),
-        }
+        self.told(Exit::Trap, &trap_reason(error))
     }
 
     /// The guest returned an error, in these words.
     pub(crate) fn explain_answer(&self, text: &str) -> anyhow::Error {
-        match self.refused_bytes {
-            Some(_) => self.out_of_memory(text),
-            None => fail(Exit::Work, text),
-        }
+        self.told(Exit::Work, text)
     }
 
-    fn out_of_memory(&self, detail: &str) -> anyhow::Error {
-        let (asked, limit) = (self.refused_bytes.unwrap_or(0), self.limit_bytes);
-        let (asked, limit) = (HumanBytes(asked), HumanBytes(limit));
-        fail(Exit::Trap, format!("ran out of memory: it wanted {asked}, and may have {limit} ({detail})"))
+    fn told(&self, exit: Exit, text: &str) -> anyhow::Error {
+        match self.shortage() {
+            Some(shortage) => fail(Exit::Trap, format!("{shortage} ({text})")),
+            None => fail(exit, text),
+        }
     }
 }
 

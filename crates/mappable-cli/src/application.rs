@@ -1,0 +1,156 @@
+//! An application of WASI 0.2 or 0.3: what it is given of the system, how much it may take, and the store that it runs in.
+//! [`run`](crate::run) has one that runs to its end, [`serve`](crate::serve) one for each request.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use mappable::{Limits, MappableCtx, MappableView, Runtime};
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Config, Engine, Store};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use crate::amount::size;
+use crate::failure::{Exit, fail};
+use crate::limiter::Limiter;
+use crate::progress::Progress;
+
+/// What an application sees of the system.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Given {
+    /// A folder that the application may read and write, under its own name or another
+    #[arg(long = "dir", value_name = "HOST[::GUEST]")]
+    dirs: Vec<String>,
+
+    /// A folder that the application may only read
+    #[arg(long = "dir-ro", value_name = "HOST[::GUEST]")]
+    read_only_dirs: Vec<String>,
+
+    /// A variable of the application's environment; with no value, ours
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    envs: Vec<String>,
+}
+
+impl Given {
+    /// A context with these, to which the rest is added.
+    pub(crate) fn context(&self) -> Result<WasiCtxBuilder> {
+        let mut wasi = WasiCtxBuilder::new();
+        for env in &self.envs {
+            match env.split_once('=') {
+                Some((name, value)) => wasi.env(name, value),
+                None => match std::env::var(env) {
+                    Ok(value) => wasi.env(env, value),
+                    Err(error) => return Err(fail(Exit::Usage, format!("--env {env}: {error}"))),
+                },
+            };
+        }
+        let given = [("--dir", &self.dirs, FsPerms::ReadWrite), ("--dir-ro", &self.read_only_dirs, FsPerms::ReadOnly)];
+        for (option, dirs, permissions) in given {
+            for dir in dirs {
+                let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
+                let opened = wasi.preopened_dir(host, guest, permissions);
+                opened.map_err(|error| anyhow::anyhow!("{option} {host}: {error:#}"))?;
+            }
+        }
+        Ok(wasi)
+    }
+}
+
+/// How much an application may take.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct Bounds {
+    /// What the application's memories may have together, with KiB, MiB or GiB. What is mapped takes room there, too
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) max_memory: Option<u64>,
+
+    /// What the application's regions may have together; 4 GiB unless told
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) max_regions: Option<u64>,
+}
+
+/// What the application's store keeps.
+pub(crate) struct State {
+    mappable: MappableCtx,
+    wasi: WasiCtx,
+    pub(crate) table: ResourceTable,
+    pub(crate) limiter: Limiter,
+}
+
+impl State {
+    pub(crate) fn new(runtime: &Runtime, bounds: Bounds, mut wasi: WasiCtxBuilder) -> Self {
+        let mut mappable = runtime.context();
+        if let Some(bytes) = bounds.max_regions {
+            mappable.set_limits(Limits::default().region_bytes(bytes));
+        }
+        let limiter = Limiter::new(bounds.max_memory.unwrap_or(u64::MAX));
+        Self { mappable, wasi: wasi.build(), table: ResourceTable::new(), limiter }
+    }
+}
+
+impl MappableView for State {
+    fn mappable(&mut self) -> &mut MappableCtx {
+        &mut self.mappable
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Compiles an application, and says so while it takes.
+pub(crate) fn compile(runtime: &Runtime, bytes: &[u8]) -> Result<Component> {
+    let progress = Progress::new(1);
+    progress.says("compiling");
+    runtime.compile(bytes).map_err(|error| {
+        let error = anyhow::Error::from(error);
+        fail(Exit::Load, format!("not loaded: {error:#}"))
+    })
+}
+
+/// What an application can import, whichever of the two it is of.
+pub(crate) fn linker<T: WasiView + MappableView>(engine: &Engine) -> wasmtime::Result<Linker<T>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    mappable::add_to_linker(&mut linker)?;
+    Ok(linker)
+}
+
+/// The interfaces of this name that a component exports, without their versions' last parts: `wasi:cli/run@0.2`.
+pub(crate) fn exports(component: &Component, interface: &str) -> bool {
+    let ty = component.component_type();
+    ty.exports(component.engine()).any(|(name, _)| {
+        name.strip_prefix(interface)
+            .is_some_and(|rest| rest.strip_prefix('.').is_some_and(|patch| !patch.contains('-')))
+    })
+}
+
+/// How long a guest computes until it lets others have their turn.
+const TURN: Duration = Duration::from_millis(10);
+
+/// Guests of an engine with this configuration can be stopped at any time, even when they only compute.
+pub(crate) fn stoppable(config: &mut Config) {
+    config.epoch_interruption(true);
+}
+
+/// Counts the turns of such an engine's guests, for as long as the engine lives.
+pub(crate) fn count_turns(engine: &Engine) {
+    let engine = engine.weak();
+    thread::spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TURN);
+        }
+    });
+}
+
+/// Has the guests of a store let go at the end of each turn.
+pub(crate) fn take_turns<T>(store: &mut Store<T>) {
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
+}
