@@ -147,6 +147,11 @@
 //! name `Mappable` for the raw handle, beside this crate's [`Mappable`]. [`Handle`] and [`FrozenHandle`] are other
 //! names for the raw handles; the crate `mappable`, the host's side, uses the same names.
 //!
+//! # Streams
+//!
+//! A [`Handle`] goes through streams and futures as through functions: `StreamReader<Handle>` is a `stream<mappable>`. With the
+//! feature `async`, `Ring` has a few regions that go around between a component that produces and who reads what it makes.
+//!
 //! # Native builds
 //!
 //! Off WebAssembly, [`bindings`] is a small implementation in plain memory that maps by copying. So code that uses this
@@ -169,6 +174,8 @@ mod placement;
 mod pod;
 mod pool;
 mod region;
+#[cfg(all(feature = "async", target_family = "wasm"))]
+mod ring;
 mod sys;
 
 pub use error::{
@@ -178,6 +185,8 @@ pub use frozen::Frozen;
 pub use mapped::{Mapped, MappedFrozen};
 pub use pod::PodError;
 pub use region::Mappable;
+#[cfg(all(feature = "async", target_family = "wasm"))]
+pub use ring::Ring;
 
 /// The granule in bytes, the size of a WebAssembly page. Sizes of regions are multiples of it.
 pub const GRANULE: u64 = 65_536;

@@ -122,8 +122,8 @@ fn blocks(page: &str) -> Vec<(String, String)> {
 
 /// Whether a block consists of includes of files that are built.
 fn is_included(block: &str, page: &Path) -> bool {
-    let built =
-        ["crates/mappable/examples", "examples/guest-rust/src"].map(|it| root().join(it).canonicalize().unwrap());
+    let built = ["crates/mappable/examples", "examples/guest-rust/src", "guests/tests-guests"]
+        .map(|it| root().join(it).canonicalize().unwrap());
     block.lines().filter(|line| !line.is_empty()).all(|line| {
         let target = line.strip_prefix("{{#include ").and_then(|it| it.split(['}', ':']).next());
         let file = target.and_then(|it| page.parent().unwrap().join(it).canonicalize().ok());
