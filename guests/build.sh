@@ -38,6 +38,7 @@ esac
 sources=(
     wit
     crates/mappable-guest/Cargo.toml crates/mappable-guest/src crates/mappable-guest/wit
+    crates/mappable-cli/wit
     guests/Cargo.toml guests/Cargo.lock guests/build.sh guests/wit
     guests/image-ops/Cargo.toml guests/image-ops/src
     guests/stage-kit/Cargo.toml guests/stage-kit/src

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, inspect, pipe, run};
+use crate::{demo, inspect, pipe, run, serve};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -19,6 +19,7 @@ Examples:
   mappable demo
   mappable pipe -i photo.jpg -o edges.png blur:2 edges
   mappable run --dir . app.wasm input.txt
+  mappable serve --frozen table=table.bin app.wasm
   mappable inspect app.wasm";
 
 /// Regions of memory that WebAssembly components hand to one another without a copy.
@@ -34,6 +35,7 @@ enum Command {
     Demo(demo::Args),
     Pipe(pipe::Args),
     Run(run::Args),
+    Serve(serve::Args),
     Inspect(inspect::Args),
 }
 
@@ -44,6 +46,7 @@ impl Cli {
             Command::Run(args) => return run::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Pipe(args) => pipe::run(&args),
+            Command::Serve(args) => serve::run(&args),
             Command::Inspect(args) => inspect::run(&args),
         }?;
         Ok(ExitCode::SUCCESS)

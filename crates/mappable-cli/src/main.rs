@@ -5,6 +5,7 @@
 //!    ├ demo      the whole idea in one table, from nothing
 //!    ├ pipe      a picture through stages, from file to file
 //!    ├ run       a WASI command, with mapping     ── application   what it is given, and how much it may take
+//!    ├ serve     HTTP, by an instance a request   ─┘
 //!    └ inspect   what mapping a component does, and how
 //!   pipeline     a payload through steps, timed   ── stage   a component as a step: loaded, in a sandbox of its own
 //!   files        pictures in and out              ── failure what went wrong, as one line and an exit code
@@ -40,6 +41,7 @@ mod pipeline;
 mod progress;
 mod run;
 mod runtime;
+mod serve;
 mod stage;
 mod table;
 

@@ -62,6 +62,11 @@ pub(crate) struct Options {
 impl Options {
     /// A runtime with these options on an engine with this configuration.
     pub(crate) fn build(&self, config: Config) -> anyhow::Result<Runtime> {
+        finish(self.builder(config)?)
+    }
+
+    /// The same, before it is built.
+    pub(crate) fn builder(&self, config: Config) -> anyhow::Result<RuntimeBuilder> {
         let mapping = match self.mapping_mode {
             MappingMode::Auto => mappable::MappingMode::Auto,
             MappingMode::Remap => mappable::MappingMode::Remap,
@@ -77,7 +82,7 @@ impl Options {
         if let Some(cache) = self.compile_cache()? {
             builder = builder.compile_cache(cache);
         }
-        builder.build().map_err(|error| fail(Exit::Work, format!("{:#}", anyhow::Error::from(error))))
+        Ok(builder)
     }
 
     fn compile_cache(&self) -> anyhow::Result<Option<CompileCache>> {
@@ -92,4 +97,9 @@ impl Options {
             None => Ok(dirs::cache_dir().and_then(|caches| open(&caches.join("mappable")).ok())),
         }
     }
+}
+
+/// Builds it, or says why not.
+pub(crate) fn finish(builder: RuntimeBuilder) -> anyhow::Result<Runtime> {
+    builder.build().map_err(|error| fail(Exit::Work, format!("{:#}", anyhow::Error::from(error))))
 }

@@ -5,4 +5,5 @@ mod errors;
 mod inspect;
 mod pipe;
 mod run;
+mod serve;
 mod support;

@@ -94,6 +94,16 @@ fn a_command_is_of_what_it_exports() {
     place.mappable(["run", "draft.wat"]).fails(3, &["draft.wat", "not a WASI command", "wasi:cli/run"]);
 }
 
+#[test]
+fn a_command_of_stock_tools_maps_and_prints() {
+    let place = Place::new();
+    for mode in ["auto", "remap", "copy"] {
+        let app = guest("command.wasm");
+        let done = place.mappable(["run", "--mapping-mode", mode, app.to_str().unwrap(), "one", "--two"]).succeeds();
+        assert_eq!(done.stdout(), "hello later: one --two\n");
+    }
+}
+
 /// A command that waits for so many nanoseconds.
 fn waits(nanoseconds: u64) -> String {
     format!(

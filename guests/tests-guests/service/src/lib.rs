@@ -1,0 +1,97 @@
+//! An HTTP component of WASI 0.3, made with the crate `wasip3`. What it does is in the path of the request.
+//!
+//! | path | does |
+//! | --- | --- |
+//! | `/echo` | sends the body of the request back, as it comes |
+//! | `/pass` | gives the body of the request back unread |
+//! | `/lookup?KEY` | looks a number up in the data set `table`, pairs of 64-bit numbers sorted by the first; tells the second or `none` |
+//! | `/trap`, `/late-trap`, `/spin` | does that, the late one in the middle of a body |
+//! | `/error` | returns an error in place of a response |
+
+use wasip3::http::types::{ErrorCode, Fields, Request, Response};
+use wasip3::wit_bindgen::{StreamReader, StreamResult, spawn_local};
+use wasip3::{wit_future, wit_stream};
+
+#[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
+mod bindings {
+    wit_bindgen::generate!({
+        path: ["../../../wit", "../../../crates/mappable-cli/wit", "wit"],
+        world: "mappable:service/table",
+        with: { "mappable:memory/types@0.1.0": mappable_guest::bindings::types },
+        generate_all,
+    });
+}
+
+wasip3::http::service::export!(Service);
+
+struct Service;
+
+impl wasip3::exports::http::handler::Guest for Service {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        let path = request.get_path_with_query().unwrap_or_default();
+        let (path, query) = path.split_once('?').unwrap_or((&path, ""));
+        match path {
+            "/pass" => Ok(respond(200, open(request))),
+            "/echo" => {
+                let mut input = open(request);
+                let (mut output, body) = wit_stream::new();
+                spawn_local(async move {
+                    loop {
+                        let (result, piece) = input.read(Vec::with_capacity(64 << 10)).await;
+                        if !matches!(result, StreamResult::Complete(_)) || !output.write_all(piece).await.is_empty() {
+                            break;
+                        }
+                    }
+                });
+                Ok(respond(200, body))
+            }
+            "/lookup" => Ok(match query.parse().ok().and_then(lookup) {
+                Some(value) => text(200, value.to_string()),
+                None => text(404, "none".to_owned()),
+            }),
+            "/trap" => panic!("as was asked"),
+            "/late-trap" => {
+                let (mut output, body) = wit_stream::new();
+                spawn_local(async move {
+                    output.write_all(b"the beginning".to_vec()).await;
+                    panic!("as was asked");
+                });
+                Ok(respond(200, body))
+            }
+            "/spin" => loop {
+                core::hint::black_box(0);
+            },
+            "/error" => Err(ErrorCode::InternalError(Some("as was asked".to_owned()))),
+            _ => Ok(text(404, "no such path".to_owned())),
+        }
+    }
+}
+
+// ANCHOR: lookup
+fn lookup(key: u64) -> Option<u64> {
+    let table = mappable_guest::Frozen::from(bindings::mappable::data::shared::get("table")?);
+    let table = table.map().ok()?;
+    let pairs = table.as_pod::<[u64; 2]>();
+    pairs.binary_search_by_key(&key, |pair| pair[0]).ok().map(|at| pairs[at][1])
+}
+// ANCHOR_END: lookup
+
+fn open(request: Request) -> StreamReader<u8> {
+    let (_, done) = wit_future::new(|| Ok(()));
+    Request::consume_body(request, done).0
+}
+
+fn respond(status: u16, body: StreamReader<u8>) -> Response {
+    let (_, trailers) = wit_future::new(|| Ok(None));
+    let (response, _) = Response::new(Fields::new(), Some(body), trailers);
+    response.set_status_code(status).unwrap();
+    response
+}
+
+fn text(status: u16, text: String) -> Response {
+    let (mut output, body) = wit_stream::new();
+    spawn_local(async move {
+        output.write_all(text.into_bytes()).await;
+    });
+    respond(status, body)
+}
