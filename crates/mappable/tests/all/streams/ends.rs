@@ -1,0 +1,216 @@
+//! Guests that have ends of streams and futures, driven step by step: the guests of [`wat`] with the built-ins besides.
+
+use std::sync::Mutex;
+
+use mappable::{GRANULE, Handle, Runtime};
+use wasmtime::Store;
+use wasmtime::component::{Component, FutureReader, Linker, StreamReader};
+
+use crate::support::*;
+use crate::wat;
+
+/// What a read or a write returns that has to wait.
+pub(super) const BLOCKED: u32 = u32::MAX;
+
+/// What one returns that has handed over so many elements: and goes on, finds the other end closed, or was cancelled.
+pub(super) fn completed(count: u32) -> u32 {
+    count << 4
+}
+pub(super) fn dropped(count: u32) -> u32 {
+    count << 4 | 1
+}
+pub(super) fn cancelled(count: u32) -> u32 {
+    count << 4 | 2
+}
+
+/// Where guests keep elements: one has 8 bytes at the most.
+pub(super) const ELEMENTS: u32 = 2048;
+
+/// The built-ins for a stream and a future of this type, as functions of the guest.
+pub(super) fn guest(memory: &str, payload: &str) -> String {
+    const OPS: [(&str, &str, &str); 6] = [
+        ("read", "(param i32 i32 i32) (result i32)", r#"async (memory $mem) (realloc $realloc)"#),
+        ("write", "(param i32 i32 i32) (result i32)", r#"async (memory $mem)"#),
+        ("cancel-read", "(param i32) (result i32)", "async"),
+        ("cancel-write", "(param i32) (result i32)", "async"),
+        ("drop-readable", "(param i32)", ""),
+        ("drop-writable", "(param i32)", ""),
+    ];
+    let (mut canons, mut imports, mut exports, mut given, mut lifts) =
+        (String::new(), String::new(), String::new(), String::new(), String::new());
+    for kind in ["stream", "future"] {
+        canons += &format!("(core func ${kind}.new (canon {kind}.new ${kind}))");
+        imports += &format!(r#"(import "" "{kind}.new" (func ${kind}.new (result i64)))"#);
+        exports += &format!(r#"(func (export "{kind}-new") (result i64) (call ${kind}.new))"#);
+        given += &format!(r#"(export "{kind}.new" (func ${kind}.new))"#);
+        lifts += &format!(
+            r#"(func (export "{kind}-new") (result u64) (canon lift (core func $ends "{kind}-new")))
+            (func (export "{kind}-give") (param "end" u32) (result ${kind}) (canon lift (core func $ends "identity")))
+            (func (export "{kind}-take") (param "end" ${kind}) (result u32) (canon lift (core func $ends "identity")))"#
+        );
+        for (op, ty, options) in OPS {
+            // A future's read and write have no count.
+            let ty = if kind == "future" { ty.replace("i32 i32 i32", "i32 i32") } else { ty.to_owned() };
+            let params = ty.split(')').next().unwrap().matches("i32").count();
+            let arguments: String = (0..params).map(|at| format!("(local.get {at})")).collect();
+            let lifted: String = (0..params).map(|at| format!(r#"(param "p{at}" u32)"#)).collect();
+            let result = if ty.contains("result") { "(result u32)" } else { "" };
+            canons += &format!("(core func ${kind}.{op} (canon {kind}.{op} ${kind} {options}))");
+            imports += &format!(r#"(import "" "{kind}.{op}" (func ${kind}.{op} {ty}))"#);
+            exports += &format!(r#"(func (export "{kind}-{op}") {ty} (call ${kind}.{op} {arguments}))"#);
+            given += &format!(r#"(export "{kind}.{op}" (func ${kind}.{op}))"#);
+            lifts += &format!(
+                r#"(func (export "{kind}-{op}") {lifted} {result} (canon lift (core func $ends "{kind}-{op}")))"#
+            );
+        }
+    }
+    let fields = format!(
+        r#"(type $payload {payload})
+        (type $stream (stream $payload)) (type $future (future $payload))
+        {canons}
+        (core func $return-held (canon task.return (result u32)))
+        (core func $new-set (canon waitable-set.new))
+        (core func $join-set (canon waitable.join))
+        (core module $Ends {imports}
+            (import "" "mem" (memory 1))
+            (import "" "map" (func $map (param i32 i32 i32) (result i64)))
+            (import "" "return" (func $return (param i32)))
+            (import "" "set" (func $set (result i32)))
+            (import "" "join" (func $join (param i32 i32)))
+            {exports}
+            (global $at (mut i32) (i32.const 0))
+            ;; Maps a region, waits for an element of a stream, and returns what is mapped then.
+            (func (export "hold") (param $handle i32) (param $at i32) (param $end i32) (result i32) (local $set i32)
+                (drop (call $map (local.get $handle) (local.get $at) (i32.const 65536)))
+                (i32.store8 (local.get $at) (i32.const 8))
+                (global.set $at (local.get $at))
+                (if (i32.ne (call $stream.read (local.get $end) (i32.const 4096) (i32.const 1)) (i32.const -1))
+                    (then unreachable))
+                (local.set $set (call $set))
+                (call $join (local.get $end) (local.get $set))
+                (i32.or (i32.const 2) (i32.shl (local.get $set) (i32.const 4))))
+            (func (export "held") (param i32 i32 i32) (result i32)
+                (call $return (i32.load8_u (global.get $at)))
+                (i32.const 0))
+            (func (export "identity") (param i32) (result i32) (local.get 0)))
+        (core instance $ends (instantiate $Ends (with "" (instance {given}
+            (export "mem" (memory $mem)) (export "map" (func $p "map")) (export "return" (func $return-held))
+            (export "set" (func $new-set)) (export "join" (func $join-set))))))
+        (func (export "hold") async (param "handle" u32) (param "at" u32) (param "end" u32) (result u32)
+            (canon lift (core func $ends "hold") async (callback (func $ends "held"))))
+        {lifts}"#
+    );
+    wat::extended(&wat::guest(memory), "", &fields)
+}
+
+/// A runtime for components with streams.
+fn concurrent(setup: Setup) -> Runtime {
+    let mut config = setup.config();
+    config.concurrency_support(true);
+    // So that a cancellation does not wait.
+    config.wasm_component_model_more_async_builtins(true);
+    setup.runtime_that_keeps_none(config)
+}
+
+static SCENES: Mutex<Vec<(Setup, String, Runtime, Component)>> = Mutex::new(Vec::new());
+
+/// Two guests of one store, for elements of a type; the host carries the ends from one to the other.
+pub(super) struct Scene {
+    pub runtime: Runtime,
+    pub store: Store<State>,
+    linker: Linker<State>,
+    component: Component,
+}
+
+impl Scene {
+    pub(super) fn new(setup: Setup, payload: &str) -> Self {
+        let mut scenes = SCENES.lock().unwrap_or_else(|error| error.into_inner());
+        let found = scenes.iter().find(|(of, ty, ..)| (*of, &**ty) == (setup, payload));
+        let (runtime, component) = match found {
+            Some((_, _, runtime, component)) => (runtime.clone(), component.clone()),
+            None => {
+                let runtime = concurrent(setup);
+                let component = runtime.compile(guest(setup.memory(), payload).as_bytes()).unwrap();
+                scenes.push((setup, payload.to_owned(), runtime.clone(), component.clone()));
+                (runtime, component)
+            }
+        };
+        let store = Store::new(runtime.engine(), State::new(&runtime));
+        Self { linker: linker(&runtime), runtime, store, component }
+    }
+
+    pub(super) fn guest(&mut self) -> Guest {
+        let instance = self.linker.instantiate(&mut self.store, &self.component).unwrap();
+        Guest::new(instance, &mut self.store, None)
+    }
+
+    /// A stream from one guest to the other: the writable end of the first, and the readable one of the second.
+    pub(super) fn stream(&mut self, from: &Guest, to: &Guest) -> (u32, u32) {
+        let (reader, writer) = self.ends(from, "stream-new");
+        let end: StreamReader<Handle> = from.call(&mut self.store, "stream-give", (reader,)).unwrap();
+        (writer, to.call(&mut self.store, "stream-take", (end,)).unwrap())
+    }
+
+    pub(super) fn future(&mut self, from: &Guest, to: &Guest) -> (u32, u32) {
+        let (reader, writer) = self.ends(from, "future-new");
+        let end: FutureReader<Handle> = from.call(&mut self.store, "future-give", (reader,)).unwrap();
+        (writer, to.call(&mut self.store, "future-take", (end,)).unwrap())
+    }
+
+    /// The readable and the writable end of a new one.
+    pub(super) fn ends(&mut self, of: &Guest, name: &'static str) -> (u32, u32) {
+        let both: u64 = of.call(&mut self.store, name, ()).unwrap();
+        (both as u32, (both >> 32) as u32)
+    }
+
+    /// A region of a granule, all of one byte, that is not mapped.
+    pub(super) fn region(&mut self, of: &Guest, byte: u8) -> u32 {
+        let mapping = of.mapped(&mut self.store, 8 * G, 1, byte);
+        of.unmap(&mut self.store, mapping, 8 * G, G).unwrap()
+    }
+
+    /// Writes handles, or whatever these numbers are.
+    pub(super) fn write(&mut self, of: &Guest, writer: u32, handles: &[u32]) -> wasmtime::Result<u32> {
+        for (handle, at) in handles.iter().zip((ELEMENTS..).step_by(4)) {
+            of.run(&mut self.store, "store64", (at, u64::from(*handle)))?;
+        }
+        of.call(&mut self.store, "stream-write", (writer, ELEMENTS, handles.len() as u32))
+    }
+
+    pub(super) fn read(&mut self, of: &Guest, reader: u32, room: u32) -> wasmtime::Result<u32> {
+        of.call(&mut self.store, "stream-read", (reader, 2 * ELEMENTS, room))
+    }
+
+    /// The element of that number that was read last.
+    pub(super) fn element(&mut self, of: &Guest, number: u32) -> u32 {
+        of.call::<_, u64>(&mut self.store, "load64", (2 * ELEMENTS + number * 4,)).unwrap() as u32
+    }
+
+    /// Calls an export that takes a number and returns one.
+    pub(super) fn does(&mut self, of: &Guest, name: &'static str, what: u32) -> wasmtime::Result<u32> {
+        of.call(&mut self.store, name, (what,))
+    }
+
+    pub(super) fn close(&mut self, of: &Guest, name: &'static str, what: u32) -> wasmtime::Result<()> {
+        of.run(&mut self.store, name, (what,))
+    }
+
+    /// A region is there and has that byte. It is dropped.
+    #[track_caller]
+    pub(super) fn expect(&mut self, of: &Guest, handle: u32, byte: u8) {
+        let mapping = of.map(&mut self.store, handle, 12 * G, G).unwrap();
+        of.expect(&mut self.store, 12 * G, G, byte);
+        let region = of.unmap(&mut self.store, mapping, 12 * G, G).unwrap();
+        of.run(&mut self.store, "drop-mappable", (region,)).unwrap();
+    }
+
+    pub(super) fn held(&self) -> (usize, u64) {
+        self.store.data().mappable.held()
+    }
+
+    /// So many regions of a granule are charged.
+    #[track_caller]
+    pub(super) fn expect_held(&self, regions: usize) {
+        assert_eq!(self.held(), (regions, regions as u64 * GRANULE));
+    }
+}

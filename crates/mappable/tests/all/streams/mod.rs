@@ -1,0 +1,7 @@
+//! Streams and futures of regions: when an element is handed over, and that no end that is abandoned leaves anything.
+
+mod channels;
+mod ends;
+mod meet;
+mod producers;
+mod tasks;
