@@ -4,4 +4,5 @@ mod channels;
 mod ends;
 mod meet;
 mod producers;
+mod programs;
 mod tasks;
