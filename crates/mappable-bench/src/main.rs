@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   hop, open, lists, load, access,      the benchmarks: what is compared, rows, a summary, a table
-//!   share, scale, counts, ordinary, cold, start
+//!   share, scale, counts, ordinary, cold, start, serve
 //!    ├ driver    case after case, the methods of each interleaved
 //!    ├ method    ways in which two parties pass bytes, each ready to be timed
 //!    ├ lane      a method under measurement: warmed up, sampled in turn with others, checked each time
@@ -29,6 +29,7 @@ mod ordinary;
 mod report;
 mod resident;
 mod scale;
+mod serve;
 mod share;
 mod size;
 mod stages;
@@ -57,6 +58,8 @@ enum Bench {
     Ordinary(ordinary::Args),
     Cold(cold::Args),
     Start(start::Args),
+    Serve(serve::Args),
+    ServeStock(serve::stock::Args),
 }
 
 /// Runs one benchmark, and prints its table, or its figures as JSON.
@@ -74,6 +77,8 @@ fn main() -> ExitCode {
         Bench::Ordinary(args) => ordinary::run(&args),
         Bench::Cold(args) => cold::run(&args),
         Bench::Start(args) => start::run(&args),
+        Bench::Serve(args) => serve::run(&args),
+        Bench::ServeStock(args) => serve::stock::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

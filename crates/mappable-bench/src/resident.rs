@@ -1,4 +1,4 @@
-//! Reads from the operating system how much memory this process has.
+//! Reads from the operating system how much memory a process has.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 /// Bytes of memory.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Resident {
-    /// Pages that this process has, each counted once however often it is mapped (`Pss_Anon` and `Pss_Shmem`). Pages of
+    /// Pages that the process has, each counted once however often it is mapped (`Pss_Anon` and `Pss_Shmem`). Pages of
     /// program files are left out: their share changes as others run the same program.
     pub(super) resident: u64,
     /// The same, but each page counted once for every mapping of it that was touched (`RssAnon` and `RssShmem`).
@@ -46,8 +46,16 @@ impl Resident {
     }
 
     pub(super) fn now() -> Result<Self> {
-        let read = |path| fs::read_to_string(path).with_context(|| format!("resident memory is read from {path}"));
-        let (pages, status) = (read("/proc/self/smaps_rollup")?, read("/proc/self/status")?);
+        Self::of("self")
+    }
+
+    /// What the process of this number has.
+    pub(super) fn of(process: &str) -> Result<Self> {
+        let read = |file| {
+            let path = format!("/proc/{process}/{file}");
+            fs::read_to_string(&path).with_context(|| format!("resident memory is read from {path}"))
+        };
+        let (pages, status) = (read("smaps_rollup")?, read("status")?);
         Ok(Self {
             resident: field(&pages, "Pss_Anon")? + field(&pages, "Pss_Shmem")?,
             mapped: field(&status, "RssAnon")? + field(&status, "RssShmem")?,
