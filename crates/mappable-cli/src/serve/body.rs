@@ -15,8 +15,8 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::exchange::{Fate, Worker};
 
-/// How many bytes of a body are read before there is an instance: what a slow client sends until then costs no more than
-/// that. In bytes, for each client.
+/// How many bytes of a body are read before there is an instance, and no more than as many again: what a slow client sends
+/// until then costs no more than that.
 const AHEAD: u64 = 64 << 10;
 
 /// How long a client may send nothing while an instance waits for it.

@@ -25,8 +25,8 @@ use crate::failure::say;
 /// How long a client may take for the head of a request, and to begin with another one.
 const HEAD: Duration = Duration::from_secs(10);
 
-/// How many bytes of what a client sends are kept until somebody takes them, and so the largest head.
-const BUFFERED: usize = 64 << 10;
+/// The largest head of a request, in bytes.
+const LARGEST_HEAD: usize = 64 << 10;
 
 /// How long nobody is accepted when the system can't take any more.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -40,7 +40,7 @@ pub(super) async fn serve(instances: &Arc<Instances>, addr: SocketAddr, limits: 
     eprintln!("Serving HTTP on http://{bound}/");
 
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFERED);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_header_size(LARGEST_HEAD);
     let clients = GracefulShutdown::new();
     loop {
         let next = async {
