@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the guests: guests/built/NAME.wasm (and NAME.copying.wasm), and guests/built/SOURCES, the record of what they
-# were made from.
+# Builds the guests: guests/built/NAME.wasm (and NAME.copying.wasm, NAME.streams.wasm), and guests/built/SOURCES, the
+# record of what they were made from.
 #
 #   guests/build.sh                   build, and replace what is in guests/built
 #   guests/build.sh --check           fail when guests/built is not what the sources make: the sources' hashes differ
@@ -43,7 +43,7 @@ sources=(
     guests/image-ops/Cargo.toml guests/image-ops/src
     guests/stage-kit/Cargo.toml guests/stage-kit/src
     guests/componentize/Cargo.toml guests/componentize/src
-    guests/stages guests/portable guests/tests-guests
+    guests/frames guests/stages guests/portable guests/tests-guests
 )
 
 # Settings of the caller's own build have no say in this one.
@@ -96,7 +96,7 @@ cargo_guests() {
 # The guests that have a feature, by directory.
 guests_with() {
     local manifest
-    for manifest in "$here"/stages/*/Cargo.toml "$here"/portable/Cargo.toml "$here"/tests-guests/*/Cargo.toml; do
+    for manifest in "$here"/stages/*/Cargo.toml "$here"/frames/stages/*/Cargo.toml "$here"/portable/Cargo.toml "$here"/tests-guests/*/Cargo.toml; do
         if grep -q "^$1 = " "$manifest"; then basename "$(dirname "$manifest")"; fi
     done
 }
@@ -138,6 +138,7 @@ build_all() {
     set_flags
     build_variant "$out" regions ''
     build_variant "$out" copying .copying
+    build_variant "$out" streams .streams
     unset CARGO_ENCODED_RUSTFLAGS RUSTC_WRAPPER
 }
 

@@ -83,15 +83,24 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Looks whether there can be such a file, before any work is done for it.
+    /// Looks whether there can be such a picture, before any work is done for it.
     pub(crate) fn new(path: &Path) -> Result<Self> {
+        Self::with_suffix(path, "png", "pictures are written as PNG: the name must end in .png")
+    }
+
+    /// The same of a chart.
+    pub(crate) fn chart(path: &Path) -> Result<Self> {
+        Self::with_suffix(path, "svg", "charts are written as SVG: the name must end in .svg")
+    }
+
+    fn with_suffix(path: &Path, suffix: &str, otherwise: &str) -> Result<Self> {
         if is_standard(path) {
             return Ok(Self::Stdout);
         }
-        Self::of(path).with_context(|| path.display().to_string())
+        Self::of(path, suffix, otherwise).with_context(|| path.display().to_string())
     }
 
-    fn of(path: &Path) -> Result<Self> {
+    fn of(path: &Path, wanted: &str, otherwise: &str) -> Result<Self> {
         let path = match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => bail!("it is a directory"),
             Ok(metadata) if !metadata.is_file() => return Ok(Self::Special(path.to_owned())),
@@ -100,9 +109,8 @@ impl Output {
             Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
             Err(error) => return Err(error.into()),
         };
-        let png = path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("png"));
-        if !png {
-            return Err(fail(Exit::Usage, "pictures are written as PNG: the name must end in .png"));
+        if !path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case(wanted)) {
+            return Err(fail(Exit::Usage, otherwise));
         }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   cli          the command line
-//!    ├ demo      the whole idea in one table, from nothing
+//!    ├ demo      the whole idea from nothing: frames through light stages, a picture through heavy ones
 //!    ├ pipe      a picture through stages, from file to file
 //!    ├ run       a WASI command, with mapping     ── application   what it is given, and how much it may take
 //!    ├ serve     HTTP, by an instance a request   ─┘

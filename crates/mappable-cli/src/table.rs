@@ -30,6 +30,11 @@ pub(crate) fn time(time: Duration) -> String {
     format!("{} {unit}", three_digits(value))
 }
 
+/// How many a second: `41.2`.
+pub(crate) fn rate(value: f64) -> String {
+    three_digits(value)
+}
+
 /// As a ratio: `1.09`, `28,000`.
 pub(crate) fn ratio(value: f64) -> String {
     if value >= 1_000.0 { HumanCount(value.round() as u64).to_string() } else { three_digits(value) }

@@ -3,9 +3,59 @@
 use super::support::{Place, decode_png};
 
 #[test]
+fn frames_are_alike_however_they_are_passed() {
+    let place = Place::new();
+    for options in [&[][..], &["--mapping-mode", "remap"], &["--mapping-mode", "copy"], &["--tier", "baseline"]] {
+        let args = ["demo", "frames", "--size", "320x180", "--frames", "1", "--json"];
+        let report = place.mappable(args.iter().chain(options)).succeeds().json();
+        assert_eq!((&report["identical"], &report["frames"]), (&true.into(), &4.into()), "{options:?}");
+        let lanes = report["lanes"].as_array().unwrap();
+        let names: Vec<_> = lanes.iter().map(|lane| lane["lane"].as_str().unwrap()).collect();
+        assert_eq!(names, ["regions", "lists", "lists-by-host", "streams"]);
+        for (lane, copies) in lanes.iter().zip([0, 4, 8, 4]) {
+            assert_eq!(lane["bytes_copied"], 320 * 180 * copies);
+            assert!(lane["frames_per_second"].as_f64().unwrap() > 0.0);
+            assert!(lane["ns_frame_idle"].as_u64().unwrap() > 0);
+        }
+    }
+}
+
+#[test]
+fn frames_are_what_is_shown_first() {
+    let place = Place::new();
+    let text =
+        place.mappable(["demo", "--size", "64x64", "--frames", "1", "--chart", "frames.svg"]).succeeds().stdout();
+    for word in ["Frames of 64x64", "exposure", "16 frames of each of 4 lanes were compared", "█", "Regions pass "] {
+        assert!(text.contains(word), "{word:?} is not in\n{text}");
+    }
+    let chart = std::fs::read_to_string(place.path("frames.svg")).unwrap();
+    assert_eq!(chart.matches("<rect").count(), 5, "{chart}");
+    assert!(chart.contains("list&lt;u8&gt;") && chart.trim_end().ends_with("</svg>"), "{chart}");
+}
+
+#[test]
+fn frames_of_odd_sizes_and_single_lanes() {
+    let place = Place::new();
+    for size in ["3x2", "257x129", "16384x2"] {
+        place.mappable(["demo", "--size", size, "--frames", "1", "--lanes", "regions,streams"]).succeeds();
+    }
+    let text = place.mappable(["demo", "--size", "16x16", "--frames", "1", "--lanes", "lists"]).succeeds().stdout();
+    assert!(text.contains("one lane") && !text.contains("Regions pass"), "{text}");
+    for wrong in [
+        ["--size", "16384x16384"],
+        ["--frames", "0"],
+        ["--lanes", "pipes"],
+        ["--chart", "-"],
+        ["--chart", "frames.png"],
+    ] {
+        assert_eq!(place.mappable(["demo"].iter().chain(&wrong)).code(), 2, "{wrong:?}");
+    }
+}
+
+#[test]
 fn writes_the_picture_and_a_table() {
     let place = Place::new();
-    let done = place.mappable(["demo", "--size", "320x180", "-o", "edges.png"]).succeeds();
+    let done = place.mappable(["demo", "picture", "--size", "320x180", "-o", "edges.png"]).succeeds();
     let picture = decode_png(&std::fs::read(place.path("edges.png")).unwrap());
     assert_eq!((picture.width, picture.height, picture.channels), (160, 90, 1));
     let bright = picture.bytes.iter().filter(|&&byte| byte > 100).count();
@@ -20,7 +70,7 @@ fn writes_the_picture_and_a_table() {
 #[test]
 fn leaves_nothing_where_it_was_called_and_says_where_the_picture_is() {
     let place = Place::new();
-    let text = place.mappable(["demo", "--size", "64x64"]).succeeds().stdout();
+    let text = place.mappable(["demo", "picture", "--size", "64x64"]).succeeds().stdout();
     let (_, path) = text.trim_end().rsplit_once("The picture: ").unwrap();
     assert_eq!(decode_png(&std::fs::read(path).unwrap()).width, 32);
     std::fs::remove_file(path).unwrap();
@@ -31,7 +81,7 @@ fn leaves_nothing_where_it_was_called_and_says_where_the_picture_is() {
 fn pictures_are_the_same_however_they_are_handed_over() {
     let place = Place::new();
     for options in [["--mapping-mode", "remap"], ["--mapping-mode", "copy"], ["--tier", "baseline"]] {
-        let args = ["demo", "--size", "64x64", "-o", "small.png", "--json"].into_iter().chain(options);
+        let args = ["demo", "picture", "--size", "64x64", "-o", "small.png", "--json"].into_iter().chain(options);
         assert_eq!(place.mappable(args).succeeds().json()["identical"], true, "{options:?}");
     }
 }
@@ -39,7 +89,7 @@ fn pictures_are_the_same_however_they_are_handed_over() {
 #[test]
 fn says_its_figures_as_json() {
     let place = Place::new();
-    let report = place.mappable(["demo", "--size", "64x64", "-o", "small.png", "--json"]).succeeds().json();
+    let report = place.mappable(["demo", "picture", "--size", "64x64", "-o", "small.png", "--json"]).succeeds().json();
     assert_eq!(report["identical"], true);
     assert_eq!(report["output"], "small.png");
     assert_eq!(report["regions"]["bytes_copied"], 0);
@@ -61,8 +111,8 @@ fn says_its_figures_as_json() {
 #[test]
 fn odd_sizes_are_pictures_too() {
     let place = Place::new();
-    place.mappable(["demo", "--size", "3x2", "-o", "odd.png"]).succeeds();
-    place.mappable(["demo", "--size", "257x129", "-o", "odd.png"]).succeeds();
-    assert_eq!(place.mappable(["demo", "--size", "0x5"]).code(), 2);
-    assert_eq!(place.mappable(["demo", "--size", "big"]).code(), 2);
+    place.mappable(["demo", "picture", "--size", "3x2", "-o", "odd.png"]).succeeds();
+    place.mappable(["demo", "picture", "--size", "257x129", "-o", "odd.png"]).succeeds();
+    assert_eq!(place.mappable(["demo", "picture", "--size", "0x5"]).code(), 2);
+    assert_eq!(place.mappable(["demo", "picture", "--size", "big"]).code(), 2);
 }

@@ -1,7 +1,7 @@
 //! A test picture: a gradient, shapes with hard edges, text-like fine lines, and noise. The same each time.
 
 /// Draws `width` times `height` pixels of four bytes.
-pub(super) fn draw(to: &mut [u8], width: u32, height: u32) {
+pub(in crate::demo) fn draw(to: &mut [u8], width: u32, height: u32) {
     let (w, h) = (width.max(1) as i32, height.max(1) as i32);
     let (pixels, _) = to.as_chunks_mut::<4>();
     let mut noise = fastrand::Rng::with_seed(1);

@@ -1,0 +1,197 @@
+//! `mappable demo picture`: heavy stages on one picture, in one table.
+//!
+//! One picture goes through the same stages twice: handed over as a region on this project's runtime, and as a
+//! `list<u8>` on a stock engine. Both must give the same file, byte for byte.
+
+pub(super) mod draw;
+mod show;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use crate::failure::{Exit, fail};
+use crate::files::{self, Output, is_standard};
+use crate::pipeline::{self, Done, Figures, measure_hand_over, median, nanos};
+use crate::progress::Progress;
+use crate::runtime::Options;
+use crate::stage::{Header, Host, MappedHost, Spec, Stage, Step, StockHost, load};
+
+/// What the picture goes through.
+const STAGES: &[(&str, &str)] =
+    &[("blur", "2"), ("sharpen", "1.5"), ("resize", "50%"), ("grayscale", ""), ("edges", ""), ("encode", "")];
+/// Rounds of each pipeline, in turn; times are medians.
+const ROUNDS: usize = 3;
+/// Calls by which handing over is measured.
+const HOPS: usize = 9;
+const LIMIT_BYTES: u64 = 4 << 30;
+
+/// Show a pipeline of heavy stages on one picture: passing it on is little of the work
+///
+/// Makes a picture, hands it through six stages as one region of memory, and does the same with lists of bytes on a
+/// stock engine. Both must give the same picture. Prints what each took, and where the picture is.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  mappable demo picture
+  mappable demo picture -o edges.png
+  mappable demo picture --size 1280x720 -o small.png --json
+
+Exit codes: 0 done; 1 the work failed; 2 wrong usage.")]
+pub(crate) struct Args {
+    /// Where the picture goes [default: a new file in the system's temporary folder]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Print figures as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// The picture's size in pixels
+    #[arg(long, value_name = "WxH", default_value = "3840x2160", value_parser = size)]
+    size: (u32, u32),
+
+    #[command(flatten)]
+    runtime: Options,
+}
+
+pub(super) fn size(text: &str) -> Result<(u32, u32), String> {
+    let sides = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    let fits = |(w, h): &(u32, u32)| (2..=16_384).contains(w) && (2..=16_384).contains(h);
+    sides.filter(fits).ok_or_else(|| "expected WIDTHxHEIGHT, each from 2 to 16384".to_owned())
+}
+
+/// What one way of handing over took.
+#[derive(Serialize)]
+struct Way {
+    /// `regions` on this project's runtime, `list-u8` on a stock engine.
+    method: &'static str,
+    ns: u64,
+    ns_hand_over: u64,
+    bytes_handed_over: u64,
+    bytes_copied: u64,
+    stages: Vec<Figures>,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    output: String,
+    width: u32,
+    height: u32,
+    rounds: usize,
+    identical: bool,
+    regions: Way,
+    lists: Way,
+    /// List over region: how many times less handing over takes.
+    ratio_hand_over: f64,
+    /// List over region: how many times less the whole pipeline takes.
+    ratio_pipeline: f64,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.output.as_deref().is_some_and(is_standard) {
+        return Err(fail(Exit::Usage, "the picture can't go to stdout, where the table goes: name a file"));
+    }
+    let output = args.output.as_deref().map(Output::new).transpose()?;
+    let specs = STAGES.iter().map(|(name, arg)| Spec::builtin(name, arg)).collect::<Result<Vec<_>>>()?;
+    let (width, height) = args.size;
+    let header = Header::rgba8(width, height);
+
+    let mapped = MappedHost::new(LIMIT_BYTES, &args.runtime)?;
+    let stock = StockHost::new(LIMIT_BYTES);
+    let progress = Progress::new(ROUNDS);
+    progress.says("compiling");
+    let mut original = vec![0; usize::try_from(header.size)?];
+    draw::draw(&mut original, width, height);
+
+    let mut by_regions = Rounds::new(&mapped, &specs)?;
+    let mut by_lists = Rounds::new(&stock, &specs)?;
+    let mut file = vec![];
+    for _ in 0..ROUNDS {
+        progress.begins("handing pictures over");
+        let region = mapped.runtime().allocate_from(&original)?;
+        let done = by_regions.run(region, header).context("with regions")?;
+        file = done.payload.bytes()?[..usize::try_from(done.header.size)?].to_vec();
+        let done = by_lists.run(original.clone(), header).context("with lists")?;
+        ensure!(done.payload == file, "the pipelines with and without copies gave different pictures");
+    }
+    let regions = by_regions.way("regions")?;
+    let lists = by_lists.way("list-u8")?;
+    drop(progress);
+    let output = match output {
+        Some(output) => {
+            output.write(&file)?;
+            output.name()
+        }
+        None => keep(&file)?,
+    };
+
+    let over = |a: u64, b: u64| a as f64 / b.max(1) as f64;
+    let report = Report {
+        output,
+        width,
+        height,
+        rounds: ROUNDS,
+        identical: true,
+        ratio_hand_over: over(lists.ns_hand_over, regions.ns_hand_over),
+        ratio_pipeline: over(lists.ns, regions.ns),
+        regions,
+        lists,
+    };
+    if args.json {
+        files::print(&serde_json::to_string_pretty(&report)?)?;
+    } else {
+        files::print(&show::table(&report))?;
+    }
+    Ok(())
+}
+
+/// Writes the picture to a new file that stays, and says which.
+fn keep(picture: &[u8]) -> Result<String> {
+    let mut file = tempfile::Builder::new().prefix("mappable-demo-").suffix(".png").tempfile()?;
+    file.write_all(picture)?;
+    Ok(file.keep()?.1.display().to_string())
+}
+
+/// One pipeline, its stages kept from round to round.
+struct Rounds<'a, H: Host> {
+    host: &'a H,
+    stages: Vec<Stage<H::Step>>,
+    rounds: Vec<Vec<Figures>>,
+}
+
+impl<'a, H: Host> Rounds<'a, H> {
+    fn new(host: &'a H, specs: &[Spec]) -> Result<Self> {
+        Ok(Self { host, stages: load(host, specs)?, rounds: vec![] })
+    }
+
+    fn run(&mut self, payload: <H::Step as Step>::Payload, header: Header) -> Result<Done<<H::Step as Step>::Payload>> {
+        let done = pipeline::run(self.host, &mut self.stages, payload, header, |_| {})?;
+        self.rounds.push(done.stages.clone());
+        Ok(done)
+    }
+
+    /// Medians of the rounds, stage by stage.
+    fn way(self, method: &'static str) -> Result<Way> {
+        let mut stages = self.rounds.first().cloned().unwrap_or_default();
+        for (at, figures) in stages.iter_mut().enumerate() {
+            let mut times: Vec<_> = self.rounds.iter().map(|round| round[at].time).collect();
+            figures.time = median(&mut times);
+        }
+        measure_hand_over(self.host, &mut stages, HOPS)?;
+        let sum = |of: fn(&Figures) -> Duration| -> u64 { nanos(stages.iter().map(of).sum()) };
+        Ok(Way {
+            method,
+            ns: sum(|figures| figures.time),
+            ns_hand_over: sum(|figures| figures.hand_over),
+            bytes_handed_over: stages.iter().map(|figures| figures.bytes_handed_over).sum(),
+            bytes_copied: stages.iter().map(|figures| figures.bytes_copied).sum(),
+            stages,
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! `exposure` of the frame pipeline.
+
+frame_kit::stage!(frame_ops::exposure);

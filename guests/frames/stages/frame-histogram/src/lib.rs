@@ -1,0 +1,3 @@
+//! `histogram` of the frame pipeline.
+
+frame_kit::stage!(frame_ops::histogram);

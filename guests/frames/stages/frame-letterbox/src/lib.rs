@@ -1,0 +1,3 @@
+//! `letterbox` of the frame pipeline.
+
+frame_kit::stage!(frame_ops::letterbox);

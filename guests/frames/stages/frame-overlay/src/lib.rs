@@ -1,0 +1,3 @@
+//! `overlay` of the frame pipeline.
+
+frame_kit::stage!(frame_ops::overlay);

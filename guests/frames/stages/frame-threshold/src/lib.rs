@@ -1,0 +1,3 @@
+//! `threshold` of the frame pipeline.
+
+frame_kit::stage!(frame_ops::threshold);
