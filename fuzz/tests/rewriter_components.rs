@@ -33,7 +33,7 @@ fn foreign(u: Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A tree is closed, or has bridges, and is rewritten for the ledger if that has something to do for it.
+/// A tree is rewritten for the ledger if that has something to do for it.
 fn tree(u: &mut Unstructured<'_>) -> Result<Chosen> {
     let sort = *u.choose(&[Sort::Plain, Sort::Closed, Sort::Open])?;
     let tree = trees::tree(u, sort)?;

@@ -22,8 +22,8 @@ const PAGE: Page = Page {
 };
 
 /// Call a pipeline of components that takes a region from the host and gives it back: each stage maps it, writes one
-/// cache line, unmaps it and passes it on. In the baseline tier, and in the ledger tier, where a bridge carries the
-/// region over between the host and the first stage; interleaved in one run.
+/// cache line, unmaps it and passes it on. In the baseline tier, and in the ledger tier, where the first stage takes the
+/// region over from the engine and the last gives it back; interleaved in one run.
 ///
 /// What the stages have written is counted. Figures are medians of samples, in nanoseconds a call of the whole
 /// pipeline.

@@ -35,9 +35,8 @@
 //!   is loaded once for the loop, not each time around.
 //! - A component with none of these is given back byte for byte.
 //!
-//! That is the *baseline* tier. A tree that is *closed* (no function that it imports or exports mentions our resources, or
-//! those that do can have bridges) can be rewritten for the *ledger* tier instead, which takes handles out of the engine's
-//! hands, and copies plain lists at once: [`ledger`] says how. [`Tier`] chooses; the [`Report`] says which it is, and what
+//! That is the *baseline* tier. A tree in which every handle of ours can be found can be rewritten for the *ledger* tier
+//! instead, which takes handles out of the engine's hands, and copies plain lists at once: [`ledger`] says how. [`Tier`] chooses; the [`Report`] says which it is, and what
 //! stood in the way.
 //!
 //! Core modules are copied byte for byte but for those maxima and preloads, custom sections too (a module that has any in which
@@ -87,13 +86,12 @@ use ledger::analysis::Judgement;
 
 pub use ledger::function::{FunctionReport, Route};
 pub use ledger::obstacle::{Obstacle, Opening, Reason};
-pub use ledger::unsound::{Mention, Place, Private, Unsound};
+pub use ledger::unsound::{Place, Private, Unsound};
 pub use package::MARK;
 pub use path::ComponentPath;
 pub use report::{ComponentReport, GatedImport, LowerReport, NamedMemory, RefreshReport, Report, TierReport};
 use tree::read;
 pub use tree::types::{MemoryType, ModuleReport};
-use wasmparser::types::TypesRef;
 
 /// What the rewriter and the library `mappable` of the same version agree on. Not a part of the public interface.
 #[cfg(feature = "internals")]
@@ -109,13 +107,12 @@ pub mod internals {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Tier {
-    /// For the ledger where a composition is closed, or can have bridges where it is not, otherwise as [`Tier::Baseline`].
+    /// For the ledger where nothing stands in its way, otherwise as [`Tier::Baseline`].
     #[default]
     Auto,
     /// With the engine's own handles, and a refresh behind each change.
     Baseline,
-    /// For the ledger, or not at all. A component whose root lifts or lowers functions itself, as a component alone does, is
-    /// nested in a root of the rewriter's for that: calls that map twice or more are faster then, and instantiation slower.
+    /// For the ledger, or not at all.
     Ledger,
 }
 
@@ -209,17 +206,7 @@ fn rewrite_behind<'a>(
     let Some(types) = types else { return baseline(patched, &renames, None, Vec::new()) };
     let wanted = ledger::analysis::Settings { lists: settings.lists };
     let judgement = walker.finish(&facts, types.as_ref(), wanted)?;
-    let mut attempt = attempt(&patched, types.as_ref(), judgement, &renames, gate, settings)?;
-    if let Attempt::Obstacle(obstacle, _) = &mut attempt
-        && settings.tier == Tier::Ledger
-        && obstacle.is_of_a_root_with_functions()
-    {
-        match nested(component, gate, settings)? {
-            Some(nested) => attempt = nested,
-            None => obstacle.is_not_nested(),
-        }
-    }
-    match attempt {
+    match attempt(&patched, judgement, &renames, gate, settings)? {
         Attempt::Written(bytes, report) => Ok(Rewritten { bytes: Cow::Owned(bytes), report }),
         Attempt::Identity(functions) => baseline(patched, &renames, None, functions),
         Attempt::Obstacle(obstacle, _) if settings.tier == Tier::Ledger => Err(RewriteError::NotClosed { obstacle }),
@@ -237,7 +224,6 @@ enum Attempt {
 
 fn attempt(
     patched: &Patched<'_, '_>,
-    types: TypesRef<'_>,
     judgement: Judgement,
     renames: &gate::Renames,
     gate: &Gate,
@@ -249,7 +235,7 @@ fn attempt(
         Ok(analysis) => analysis,
         Err(obstacle) => return Ok(Attempt::Obstacle(Box::new(obstacle), functions)),
     };
-    let obstacle = match by_ledger(patched, types, &analysis, renames, gate) {
+    let obstacle = match by_ledger(patched, &analysis, renames, gate) {
         Ok(bytes) => {
             let tier = TierReport::ledger(&analysis);
             let report = report::report(patched, tier, functions, |_, _, _| Some(RefreshReport::Ledger))?;
@@ -260,31 +246,6 @@ fn attempt(
         Err(error) => Box::new(Obstacle::of_root(Reason::Broken(error.to_string()))),
     };
     Ok(Attempt::Obstacle(obstacle, functions))
-}
-
-/// Tries a tree whose root has functions of its own within a root of ours, and tells of it as if that were not there.
-/// `None` if it can't be.
-fn nested(component: &[u8], gate: &Gate, settings: Settings) -> Result<Option<Attempt>, RewriteError> {
-    let Some(outer) = ledger::nest::nest(component)? else { return Ok(None) };
-    let mut walker = ledger::analysis::Walker::default();
-    // Function bodies were validated where they come from. One level more may be too many.
-    let Ok((mut facts, types)) = read::read_with(&outer, read::Bodies::Trust, &mut walker) else { return Ok(None) };
-    for component in facts.components.iter_mut().skip(1) {
-        component.path.0.remove(0);
-    }
-    let renames = gate::Renames::new(&facts.root_imports, gate)?;
-    let patched = Patched::new(&outer, &facts, settings.bound, settings.preload)?;
-    let wanted = ledger::analysis::Settings { lists: settings.lists };
-    let judgement = walker.finish(&facts, types.as_ref(), wanted)?;
-    let mut attempt = attempt(&patched, types.as_ref(), judgement, &renames, gate, settings)?;
-    match &mut attempt {
-        Attempt::Written(_, report) => _ = report.components.remove(0),
-        Attempt::Identity(functions) | Attempt::Obstacle(_, functions) if !functions.is_empty() => {
-            functions.remove(0);
-        }
-        _ => {}
-    }
-    Ok(Some(attempt))
 }
 
 /// The baseline tier; `obstacle` is what stood in the way of the other.
@@ -317,12 +278,11 @@ fn baseline<'a>(
 /// The ledger tier.
 fn by_ledger(
     patched: &Patched<'_, '_>,
-    types: TypesRef<'_>,
     analysis: &ledger::analysis::Analysis,
     renames: &gate::Renames,
     gate: &Gate,
 ) -> Result<Vec<u8>, RewriteError> {
-    let emitted = ledger::emit::emit(patched, types, analysis, renames, gate)?;
+    let emitted = ledger::emit::emit(patched, analysis, renames, gate)?;
     if let Some(module) = emitted.guests.iter().find(|module| emitted.trusted.has(module)) {
         let component = patched.component_of(module)?;
         let (component, name) = (component.path.clone(), component.name.map(str::to_owned));

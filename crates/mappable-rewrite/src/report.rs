@@ -32,6 +32,8 @@ pub enum TierReport {
     Ledger {
         /// How many of its lifts and lowers would get a wrapper, those of the package's functions aside.
         wrapped: usize,
+        /// How many of its canonical functions give handles to the engine: functions that go its way, and streams.
+        crossing: usize,
         /// How many of its lowers are of the package's functions and take or give handles.
         builtins: usize,
     },
@@ -53,6 +55,7 @@ impl TierReport {
         let count = |of: fn(&CanonRole) -> bool| analysis.roles().filter(|role| of(role)).count();
         TierReport::Ledger {
             wrapped: count(|role| matches!(role, CanonRole::Lower { .. } | CanonRole::Lift { .. })),
+            crossing: count(|role| matches!(role, CanonRole::Crossing(_))),
             builtins: count(|role| matches!(role, CanonRole::Builtin { .. })),
         }
     }
@@ -160,9 +163,13 @@ pub(crate) fn report(
     if let TierReport::Baseline { .. } = tier {
         // What could go by the ledger doesn't.
         let functions = functions.iter_mut().flatten();
-        functions.filter(|function| function.route == Route::Ledger).for_each(|function| {
-            function.route = Route::Baseline { why: None };
-        });
+        for function in functions {
+            match &function.route {
+                Route::Ledger => function.route = Route::Baseline { why: None },
+                Route::Crossing { why } => function.route = Route::Baseline { why: Some(why.clone()) },
+                Route::Engine { .. } | Route::Baseline { .. } => {}
+            }
+        }
     }
     functions.resize_with(facts.components.len(), Vec::new);
     let components = facts.components.iter().zip(functions).enumerate().map(|(number, (facts, functions))| {

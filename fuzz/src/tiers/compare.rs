@@ -3,7 +3,7 @@
 use mappable_testing::support::Wrong;
 
 use super::{Machine, Record, Script, Strategy};
-use crate::embedder::{BEYOND, FAILED};
+use crate::embedder::BEYOND;
 use crate::trees::Misuse;
 
 /// What two runs of a tree may differ in, and why.
@@ -24,15 +24,11 @@ pub enum Allowed {
     /// What came after a store into a frozen mapping: where pages are mapped it traps, where bytes are copied it is
     /// private.
     FrozenStore,
-    /// What came after a `post-return` called something, of a function that the embedder called: the engine forbids
-    /// that where the embedder is the caller, and not where a component is, which a bridge is.
-    PostReturn,
-    /// What came after the result of such a function was a wrong handle: the engine finds out when no component runs,
-    /// and lets the embedder call again. A bridge finds out, and the store is closed.
+    /// What came after the result of a function that the embedder called was a wrong handle: the engine finds out when no component runs,
+    /// and lets the embedder call again. A wrapper finds out, and the store is closed.
     Outside,
-    /// What came after a borrowed handle was dropped that is lent on in a call that waits: of those the engine keeps no
-    /// count, and the ledger traps, as the canonical ABI says. It takes an embedder that calls what has called it.
-    LentOn,
+    /// What came after an index was guessed: where handles of the engine's come in, their numbers are not the ledger's.
+    Guessed,
     /// All that comes after the embedder made up a handle or swallowed a trap, but that nobody changes what it holds.
     /// Each tier finds out at another place, or not.
     Beyond,
@@ -40,7 +36,7 @@ pub enum Allowed {
 
 impl Allowed {
     /// All that open trees show, beside those that closed ones do.
-    pub const OPEN: [Allowed; 4] = [Allowed::PostReturn, Allowed::Outside, Allowed::LentOn, Allowed::Beyond];
+    pub const OPEN: [Allowed; 3] = [Allowed::Outside, Allowed::Guessed, Allowed::Beyond];
     /// All that closed trees show, but those of traps' names.
     pub const CLOSED: [Allowed; 4] =
         [Allowed::Tampered, Allowed::AreaSooner, Allowed::OtherRealloc, Allowed::FrozenStore];
@@ -48,9 +44,8 @@ impl Allowed {
 
 /// What the ledger calls by another name than the engine, and that.
 ///
-/// A region that is mapped: the engine finds the `mapping`, of which the ledger says what it is. A handle that is lent,
-/// and of another type than is meant: the engine asks first whether it is lent.
-pub const MEANT: [(Wrong, Wrong); 2] = [(Wrong::OtherKind, Wrong::Mapped), (Wrong::Lent, Wrong::OtherKind)];
+/// A region that is mapped: the engine finds the `mapping`, of which the ledger says what it is.
+pub const MEANT: [(Wrong, Wrong); 1] = [(Wrong::OtherKind, Wrong::Mapped)];
 
 impl Machine {
     fn copies(self) -> bool {
@@ -96,10 +91,6 @@ pub fn compare(
             return Ok(vec![Allowed::FrozenStore]);
         }
     }
-    let lent_on = other.trap.as_deref().and_then(Wrong::of) == Some(Wrong::Lent) && one.open;
-    if lent_on && one.shown.starts_with(before_failing(other)) && one.trap != other.trap && one.shown != other.shown {
-        return Ok(vec![Allowed::LentOn]);
-    }
     if let Some(whole) = script.misuse.and_then(|(_, misuse, _)| whole(misuse, one, other)) {
         return Ok(vec![whole]);
     }
@@ -136,12 +127,6 @@ pub fn compare(
     Ok(allowed)
 }
 
-/// What was shown before the trap. (The embedder may have made the call that trapped in a function of its own.)
-fn before_failing(record: &Record) -> &[(u32, u64)] {
-    let last = record.shown.iter().rposition(|(what, _)| *what != FAILED);
-    &record.shown[..last.map_or(0, |last| last + 1)]
-}
-
 /// Whether a trap is for the result of a function that the embedder called, and in no component.
 fn found_outside(record: &Record) -> bool {
     let of_handles = [Wrong::UnknownHandle, Wrong::OtherKind, Wrong::Mapped, Wrong::Borrowed, Wrong::Lent];
@@ -165,11 +150,7 @@ fn whole(misuse: Misuse, one: &Record, other: &Record) -> Option<Allowed> {
             let sooner = one.trap.is_some() && other.trap.is_some() && one.shown.starts_with(&other.shown);
             (sooner && one.shown.len() > other.shown.len()).then_some(Allowed::AreaSooner)
         }
-        Misuse::PostReturnLeaves => {
-            let noticed = |record: &Record| record.trap.as_deref().and_then(Wrong::of) == Some(Wrong::CannotLeave);
-            let went_on = |one: &Record, other: &Record| noticed(one) && other.shown.starts_with(before_failing(one));
-            (one.open && went_on(one, other) != went_on(other, one)).then_some(Allowed::PostReturn)
-        }
+        Misuse::AnyIndex | Misuse::AnyIndexLent => one.open.then_some(Allowed::Guessed),
         Misuse::ReallocMisaligned => {
             let noticed = |record: &Record| record.trap.as_deref().and_then(Wrong::of) == Some(Wrong::Misaligned);
             let went_on = |one: &Record, other: &Record| noticed(one) && other.shown.starts_with(&one.shown);

@@ -51,7 +51,7 @@ impl Port {
 }
 
 impl Function {
-    /// Whether a bridge can carry it over.
+    /// Whether the embedder of these trees can call it, or offer it.
     pub fn crosses(&self) -> bool {
         let mut values = self.params.iter().chain(&self.result);
         let crosses = |ty: &Type| matches!(ty, Type::Scalar(_) | Type::Own(Kind::Mappable | Kind::Frozen));

@@ -34,7 +34,7 @@ pub(super) struct Facts {
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub(super) enum Tier {
     /// Handles and lists by the ledger.
-    Ledger { wrapped: usize, builtins: usize },
+    Ledger { wrapped: usize, crossing: usize, builtins: usize },
     /// The engine has its handles: what stands in the way of the ledger, if anything does.
     Baseline { obstacle: Option<String> },
 }
@@ -42,7 +42,9 @@ pub(super) enum Tier {
 impl From<&TierReport> for Tier {
     fn from(tier: &TierReport) -> Self {
         match tier {
-            TierReport::Ledger { wrapped, builtins } => Tier::Ledger { wrapped: *wrapped, builtins: *builtins },
+            TierReport::Ledger { wrapped, crossing, builtins } => {
+                Tier::Ledger { wrapped: *wrapped, crossing: *crossing, builtins: *builtins }
+            }
             TierReport::Baseline { obstacle } => {
                 Tier::Baseline { obstacle: obstacle.as_ref().map(ToString::to_string) }
             }
@@ -53,13 +55,17 @@ impl From<&TierReport> for Tier {
 impl fmt::Display for Tier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Tier::Ledger { wrapped, builtins } => {
+            Tier::Ledger { wrapped, crossing, builtins } => {
                 let (lowers, others) = (plural(*builtins), plural(*wrapped));
                 write!(
                     f,
                     "Tier: ledger. Trusted code is in front of {builtins} lower{lowers} of the package's functions, "
                 )?;
-                write!(f, "and of {wrapped} other function{others}.")
+                write!(f, "and of {wrapped} other function{others}.")?;
+                match crossing {
+                    0 => Ok(()),
+                    _ => write!(f, " In {crossing} place{}, handles go to the engine.", plural(*crossing)),
+                }
             }
             Tier::Baseline { obstacle: Some(why) } => write!(f, "Tier: baseline, because {why}."),
             Tier::Baseline { obstacle: None } => {
@@ -97,7 +103,7 @@ pub(super) struct Call {
     pub(super) function: String,
     /// `calls` or `offers`.
     pub(super) side: &'static str,
-    /// `engine`, `baseline` or `ledger`: who carries its handles and lists.
+    /// `engine`, `baseline`, `crossing` or `ledger`: who carries its handles and lists.
     pub(super) route: &'static str,
     /// Why it doesn't go by the ledger, where that is about this function.
     pub(super) why: Option<String>,
@@ -166,6 +172,7 @@ fn call(component: &ComponentReport, function: &FunctionReport) -> Call {
     let (route, why) = match &function.route {
         Route::Engine { why } => ("engine", why.as_ref()),
         Route::Baseline { why } => ("baseline", why.as_ref()),
+        Route::Crossing { why } => ("crossing", Some(why)),
         _ => ("ledger", None),
     };
     Call {

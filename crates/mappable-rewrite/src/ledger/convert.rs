@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use wasmparser::PrimitiveValType as Primitive;
 use wasmparser::component_types::{
     ComponentDefinedType as Defined, ComponentDefinedTypeId, ComponentFuncTypeId, ComponentValType, ResourceId,
 };
@@ -25,7 +24,9 @@ const TOO_LARGE: &str = "is of a type that is too large";
 pub(crate) struct Converted {
     /// The signature, or why there is none.
     pub(crate) signature: Result<Rc<Signature>, &'static str>,
-    /// A kind of handle of ours that is in it.
+    /// Whether calls of it may be async.
+    pub(crate) is_async: bool,
+    /// A kind of handle of ours that is in it, streams and futures too.
     pub(crate) mentions: Option<Kind>,
 }
 
@@ -68,17 +69,25 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
                 let params = ty.params.iter().map(|(_, ty)| self.value(ty)).collect();
                 let result = ty.result.as_ref().map(|ty| self.value(ty)).transpose();
                 self.all_left -= before - self.left;
-                let signature = match (ty.async_, params, result) {
-                    (true, _, _) => Err("is of an async type"),
-                    (_, Ok(params), Ok(result)) => Ok(Rc::new(Signature { params, result })),
-                    (_, Err(why), _) | (_, _, Err(why)) => Err(why),
+                let signature = match (params, result) {
+                    (Ok(params), Ok(result)) => Ok(Rc::new(Signature { params, result })),
+                    (Err(why), _) | (_, Err(why)) => Err(why),
                 };
-                Converted { signature, mentions }
+                Converted { signature, is_async: ty.async_, mentions }
             }
-            None => Converted { signature: Err("is of an unknown type"), mentions: None },
+            None => Converted { signature: Err("is of an unknown type"), is_async: false, mentions: None },
         };
         self.funcs.insert(id, converted.clone());
         converted
+    }
+
+    /// A value's type, or why there is none.
+    pub(crate) fn value_of(&mut self, ty: &ComponentValType) -> Result<Value, &'static str> {
+        self.left = MAX_NODES.min(self.all_left);
+        let before = self.left;
+        let value = self.value(ty);
+        self.all_left -= before - self.left;
+        value
     }
 
     fn value(&mut self, ty: &ComponentValType) -> Result<Value, &'static str> {
@@ -94,11 +103,11 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
     fn shallow_value(&mut self, ty: &ComponentValType) -> Result<Value, &'static str> {
         self.left = self.left.checked_sub(1).ok_or(TOO_LARGE)?;
         let id = match ty {
-            ComponentValType::Primitive(primitive) => return scalar(*primitive),
+            ComponentValType::Primitive(primitive) => return Ok(Value::of_primitive(*primitive)),
             ComponentValType::Type(id) => *id,
         };
         Ok(match self.types.get(id).ok_or("is of an unknown type")? {
-            Defined::Primitive(primitive) => scalar(*primitive)?,
+            Defined::Primitive(primitive) => Value::of_primitive(*primitive),
             Defined::Record(record) => Value::Record(self.values(record.fields.values())?),
             Defined::Tuple(tuple) => Value::Record(self.values(tuple.types.iter())?),
             Defined::Variant(variant) => {
@@ -109,12 +118,19 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
             Defined::Result { ok, err, .. } => Value::Variant(self.cases([ok.as_ref(), err.as_ref()].into_iter())?),
             Defined::List { element, .. } => Value::List(Box::new(self.value(element)?)),
             Defined::Flags(labels) => Value::Flags(labels.len() as u32),
-            Defined::Own(id) => (self.kind)(id.resource()).map_or(Value::OtherOwn, Value::Own),
-            Defined::Borrow(id) => (self.kind)(id.resource()).map_or(Value::OtherBorrow, Value::Borrow),
-            Defined::FixedLengthList { .. } => return Err("has a list of fixed length in its type"),
-            Defined::Map { .. } => return Err("has a map in its type"),
-            Defined::Future { .. } => return Err("has a future in its type"),
-            Defined::Stream { .. } => return Err("has a stream in its type"),
+            Defined::Own(id) => (self.kind)(id.resource()).map_or(Value::Other, Value::Own),
+            Defined::Borrow(id) => (self.kind)(id.resource()).map_or(Value::Other, Value::Borrow),
+            Defined::FixedLengthList { element, length, .. } => {
+                let element = self.value(element)?;
+                let nodes = element.nodes().saturating_mul(*length as usize);
+                self.left = self.left.checked_sub(nodes).ok_or(TOO_LARGE)?;
+                Value::Record(vec![element; *length as usize])
+            }
+            Defined::Map { key, value, .. } => {
+                let entry = vec![self.value(key)?, self.value(value)?];
+                Value::List(Box::new(Value::Record(entry)))
+            }
+            Defined::Future { .. } | Defined::Stream { .. } => Value::Other,
         })
     }
 
@@ -163,8 +179,4 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
         self.unmentioned.extend(searched);
         None
     }
-}
-
-fn scalar(ty: Primitive) -> Result<Value, &'static str> {
-    Value::of_primitive(ty).ok_or("has an error-context in its type")
 }

@@ -30,6 +30,12 @@ pub enum Route {
         /// something else that the tree's obstacle names, keeps it here.
         why: Option<Reason>,
     },
+    /// The engine's adapters, with handles of the engine's, in a tree that is of the ledger tier otherwise. A region that
+    /// comes this way becomes the ledger's when it is first mapped or handed on.
+    Crossing {
+        /// Why not the ledger's wrappers.
+        why: Reason,
+    },
     /// The ledger's wrappers.
     Ledger,
 }

@@ -5,19 +5,20 @@
 //! goes by flight ([`layout`](super::layout)): the host claims what it takes in the order of the type, and puts in
 //! flight what it gives; the `u32`s themselves are ignored on both sides.
 //!
-//! Where functions with handles are between the tree and the embedder, *bridges* have four functions more:
+//! Where functions go the engine's way that have handles of ours in their types, components have them in the engine's own
+//! tables too, and two functions more for each kind:
 //!
 //! | name | type | what it does |
 //! | --- | --- | --- |
-//! | `enter-mappable`, `enter-frozen` | `func(handle: own<mappable>) -> u32` | takes the engine's handle, and gives one of the ledger's by flight |
-//! | `leave-mappable`, `leave-frozen` | `func(handle: u32) -> own<mappable>` | the other way |
+//! | `enter-mappable`, ... | `func(handle: own<mappable>) -> u32` | takes the engine's handle; the number of the region, which is the ledger's from now on |
+//! | `leave-mappable`, ... | `func(region: u32) -> own<mappable>` | the other way |
 
 use super::signature::{Kind, Signature, Value};
 
 /// What the interface is called, in the gate's namespace: `mappable:<key>/ledger@0.1.0`.
 pub const INTERFACE: &str = "ledger@0.1.0";
 
-/// A function of the host's that takes or gives handles: the package's, and those that bridges have.
+/// A function of the package that takes or gives handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Builtin {
     MappableAllocate,
@@ -40,14 +41,10 @@ pub(crate) enum Builtin {
     FrozenCopy,
     FrozenRead,
     FrozenMappingUnmap,
-    EnterMappable,
-    EnterFrozen,
-    LeaveMappable,
-    LeaveFrozen,
 }
 
 impl Builtin {
-    /// Those of the package.
+    /// All of them.
     pub(crate) const ALL: [Builtin; 20] = [
         Builtin::MappableAllocate,
         Builtin::MappableSize,
@@ -71,29 +68,7 @@ impl Builtin {
         Builtin::FrozenMappingUnmap,
     ];
 
-    /// Those that bridges alone have: what is the engine's handle on one side is the ledger's on the other.
-    pub(crate) const CROSSINGS: [Builtin; 4] =
-        [Builtin::EnterMappable, Builtin::EnterFrozen, Builtin::LeaveMappable, Builtin::LeaveFrozen];
-
-    /// What takes the engine's handle and gives the ledger's. Nothing, if handles of that kind don't cross.
-    pub(crate) fn enter(kind: Kind) -> Option<Builtin> {
-        match kind {
-            Kind::Mappable => Some(Builtin::EnterMappable),
-            Kind::Frozen => Some(Builtin::EnterFrozen),
-            Kind::Mapping | Kind::FrozenMapping => None,
-        }
-    }
-
-    /// What takes the ledger's and gives the engine's.
-    pub(crate) fn leave(kind: Kind) -> Option<Builtin> {
-        match kind {
-            Kind::Mappable => Some(Builtin::LeaveMappable),
-            Kind::Frozen => Some(Builtin::LeaveFrozen),
-            Kind::Mapping | Kind::FrozenMapping => None,
-        }
-    }
-
-    /// Its name in the package, if it is one of it.
+    /// Its name in the package.
     pub(crate) fn package_name(self) -> &'static str {
         match self {
             Builtin::MappableAllocate => "[static]mappable.allocate",
@@ -116,10 +91,6 @@ impl Builtin {
             Builtin::FrozenCopy => "[method]frozen.copy",
             Builtin::FrozenRead => "[method]frozen.read",
             Builtin::FrozenMappingUnmap => "[static]frozen-mapping.unmap",
-            Builtin::EnterMappable => "enter-mappable",
-            Builtin::EnterFrozen => "enter-frozen",
-            Builtin::LeaveMappable => "leave-mappable",
-            Builtin::LeaveFrozen => "leave-frozen",
         }
     }
 
@@ -128,7 +99,7 @@ impl Builtin {
         Self::ALL.into_iter().find(|builtin| builtin.package_name() == name)
     }
 
-    /// Its type, in the package if it is one of it.
+    /// Its type in the package.
     pub(crate) fn signature(self) -> Signature {
         use Kind::{Frozen, FrozenMapping, Mappable, Mapping};
         use Value::{Borrow, Own, Record, U32, U64};
@@ -169,13 +140,13 @@ impl Builtin {
             }
             Builtin::FrozenThaw => (vec![Own(Frozen)], result(Some(Own(Mappable)), Some(Own(Frozen)))),
             Builtin::FrozenCopy => (vec![Borrow(Frozen)], result(Some(Own(Mappable)), Some(error(ALLOCATE_ERRORS)))),
-            // The engine's handle is nothing to the ledger.
-            Builtin::EnterMappable => (vec![Value::OtherOwn], Some(Own(Mappable))),
-            Builtin::EnterFrozen => (vec![Value::OtherOwn], Some(Own(Frozen))),
-            Builtin::LeaveMappable => (vec![Own(Mappable)], Some(Value::OtherOwn)),
-            Builtin::LeaveFrozen => (vec![Own(Frozen)], Some(Value::OtherOwn)),
         };
         Signature { params, result }
+    }
+
+    /// Whether the one handle that it takes is borrowed, as its first parameter.
+    pub(crate) fn borrows(self) -> bool {
+        matches!(self.signature().params.first(), Some(Value::Borrow(_)))
     }
 
     /// Its name in the ledger's interface: `mappable-map`.
@@ -192,7 +163,27 @@ const ALLOCATE_ERRORS: usize = 3;
 const PART_ERRORS: usize = 3;
 const ACCESS_ERRORS: usize = 2;
 
-/// What only trusted modules call, by name in the interface:
+/// What takes the engine's handle of a kind and gives the number of the region.
+pub const fn enter(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Mappable => "enter-mappable",
+        Kind::Mapping => "enter-mapping",
+        Kind::Frozen => "enter-frozen",
+        Kind::FrozenMapping => "enter-frozen-mapping",
+    }
+}
+
+/// What takes the number of a region and gives the engine's handle of a kind.
+pub const fn leave(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Mappable => "leave-mappable",
+        Kind::Mapping => "leave-mapping",
+        Kind::Frozen => "leave-frozen",
+        Kind::FrozenMapping => "leave-frozen-mapping",
+    }
+}
+
+/// What only trusted modules call, by name in the interface, but for [`enter`] and [`leave`]:
 ///
 /// | name | type | what it does |
 /// | --- | --- | --- |
@@ -217,29 +208,23 @@ pub enum Failure {
     /// A `mapping` where a `mappable` is meant, or `frozen-mapping` for `frozen`. `first`: the handle; `second`: the
     /// region.
     Mapped = 3,
-    /// A borrowed handle where an owned one is meant. `first`: the handle.
-    Borrowed = 4,
-    /// The handle is lent in this very call. `first`: the handle.
-    Lent = 5,
-    /// Borrowed handles were kept beyond the call. `first`: how many.
-    BorrowsRemain = 6,
     /// `realloc` or `post-return` called something of ours.
-    CannotLeave = 7,
+    CannotLeave = 4,
     /// What arrived is not what was sent: a `realloc` changed what it was given. `first`: how many were claimed;
     /// `second`: how many were sent.
-    Flight = 8,
+    Flight = 5,
     /// Too many handles in one call. `first`: how many there may be.
-    FlightFull = 9,
+    FlightFull = 6,
     /// A pointer that is not aligned. `first`: the pointer.
-    Misaligned = 10,
+    Misaligned = 7,
     /// A list or pointer outside of the memory. `first`: the pointer; `second`: the length in bytes.
-    OutOfBounds = 11,
+    OutOfBounds = 8,
     /// A variant's discriminant that no case has. `first`: the discriminant.
-    Discriminant = 12,
+    Discriminant = 9,
     /// `realloc` or `post-return` made a call that the ledger had part in. No arguments.
-    Interrupted = 13,
+    Interrupted = 10,
     /// The refresh of the memory's base was refused. No arguments.
-    Refused = 14,
+    Refused = 11,
     /// A broken invariant: our bug. `first`: where.
-    Bug = 15,
+    Bug = 12,
 }

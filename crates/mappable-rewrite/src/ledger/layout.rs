@@ -55,7 +55,7 @@ pub const FLIGHT_ITEM: u32 = 8;
 /// More handles than this in one call are a trap.
 pub const MAX_FLIGHT: u32 = 0x1_0000;
 
-/// The flag of a flight item or table entry that is a borrowed handle.
+/// The flag of a flight item that is a borrowed handle.
 pub const BORROWED: u32 = 0x10;
 
 /// Records of [`REGION`] bytes, by region number. A region's number is its representation in the store's context.
@@ -108,25 +108,21 @@ pub const TABLE_USED: u32 = 12;
 /// other time. (The engine then has the window at addresses of its own, and the guest's memory where it is: no two have
 /// an address in common when it looks for the one in which an access faulted.)
 pub const TABLE_AIM: u32 = 16;
-/// How many borrowed handles of the current call are left, but for those that were dropped in another one within it.
-pub const TABLE_BORROWS: u32 = 20;
-/// How many calls with borrowed handles are running in this component instance: one, unless the embedder calls the
-/// store that it is called from.
-pub const TABLE_CALLS: u32 = 24;
+/// The bit of a guest's handle that says it is an index of the table. No handle of the engine's has it: those are less than
+/// 2<sup>28</sup> (*Canonical ABI*, `Table.MAX_LENGTH`). A handle without it is the engine's.
+pub const MARK: u32 = 1 << 29;
 
-/// Entries of a handle table: a tag (0: free; else a kind, with or without [`BORROWED`], and above
-/// [`LENDS_SHIFT`] not 0 while it is lent in the current call: the handle that was lent before it, or all ones) and the
-/// region number (of a free one: the next free one), of a borrowed one with the call that brought it above
-/// [`CALL_SHIFT`], as [`TABLE_CALLS`] had it.
+/// Entries of a handle table: a tag (0: free; else a kind, with or without [`ENGINES`]) and the region number (of a free
+/// one: the next free one; with [`ENGINES`]: the engine's handle).
 pub const ENTRY: u32 = 8;
 /// Where an entry's tag is.
 pub const ENTRY_TAG: u32 = 0;
 /// Where its region number, or the next free one, is.
 pub const ENTRY_REGION: u32 = 4;
-/// How many bits of the tag are the kind and [`BORROWED`].
-pub const LENDS_SHIFT: u32 = 8;
-/// How many bits of the other word are the region number.
-pub const CALL_SHIFT: u32 = 16;
+/// The flag of an entry that stands for a handle of the engine's.
+pub const ENGINES: u32 = 0x20;
+/// The bits of a tag that are the kind.
+pub const KINDS: u32 = 0xf;
 /// How many entries a table begins with. The host doubles that as needed.
 pub const FIRST_CAPACITY: u32 = 32;
 
@@ -181,7 +177,7 @@ const _: () = {
     assert!(TABLES + TABLE * MAX_TABLES <= MEMORIES);
     assert!(MEMORIES + MEMORY * MAX_MEMORIES <= CHUNKS);
     assert!(MEMORY_TRANSITIONS + TRANSITION * TRANSITIONS <= MEMORY);
-    assert!(MAX_REGIONS <= 1 << CALL_SHIFT);
+    assert!((BOUNCE - CHUNKS) / ENTRY < MARK && MARK > 1 << 28);
     assert!((MAX_FILES - 1) << FILE_SHIFT & (FROZEN | GRANULES) == 0);
     assert!((MEMORIES + MEMORY_GENERATION).is_multiple_of(8) && MEMORY.is_multiple_of(8));
     // The granules of all regions together, and of one more.

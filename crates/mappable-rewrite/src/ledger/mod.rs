@@ -2,7 +2,6 @@
 //!
 //! ```text
 //!   facts ── analysis   what joins which; which functions are closed; what stands in the way
-//!             │             (nest: a root with functions of its own, within one that has none)
 //!             ├ convert     the validator's types as signatures
 //!             ├ signature   a closed function's type, as the canonical ABI lays it out
 //!             ├ modules     the trusted core modules that such functions need
@@ -23,7 +22,6 @@ pub mod interface;
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, reason = "the host alone uses some of it"))]
 pub mod layout;
 pub(crate) mod modules;
-pub(crate) mod nest;
 pub(crate) mod obstacle;
 pub(crate) mod signature;
 pub(crate) mod unsound;

@@ -30,26 +30,15 @@ pub enum Reason {
         /// What makes it open.
         how: Opening,
     },
-    /// A function with handles of ours is the embedder's, or for it, and a bridge can't be put between.
-    NoBridge {
-        /// A handle that is in its type.
-        kind: Kind,
-        /// Where the embedder has it.
-        how: Opening,
-        /// Why there can be no bridge.
+    /// Handles of ours go where the ledger does not, and can't.
+    NoCrossing {
+        /// Why not.
         why: &'static str,
     },
     /// A function without handles of ours has a list of plain data, and is open. That keeps nothing else from the ledger.
     NoWindow {
         /// What makes it open.
         how: Opening,
-    },
-    /// A canonical built-in other than `resource.drop` is about a type with handles of ours.
-    Builtin {
-        /// Its name.
-        builtin: &'static str,
-        /// A handle that is in the type.
-        kind: Kind,
     },
     /// The lower of one of the package's functions has not the type that this version knows.
     OtherType,
@@ -76,11 +65,6 @@ pub enum Reason {
         /// Which it is.
         kind: Kind,
     },
-    /// Instances of one type export different resources by one name.
-    ExportsDisagree {
-        /// The export's name.
-        export: String,
-    },
     /// A function changes what is mapped, but is not known to be the package's.
     UnknownSwap,
     /// There is too much in the tree.
@@ -96,11 +80,6 @@ pub enum Reason {
     /// What was written for the ledger was refused: our bug, and what it is.
     Broken(String),
 }
-
-/// Why there can be no bridges.
-pub(crate) const ROOT_WITH_FUNCTIONS: &str =
-    "the root lifts or lowers functions itself (with Tier::Ledger it is nested)";
-const NOT_NESTED: &str = "the root lifts or lowers functions itself, and imports something behind what it makes";
 
 /// What makes a function open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,18 +102,6 @@ impl Obstacle {
     pub(crate) fn of_root(reason: Reason) -> Self {
         Self { component: ComponentPath::default(), name: None, function: None, reason }
     }
-
-    /// Whether it is that the root has functions of its own: within a root that has none it may be none.
-    pub(crate) fn is_of_a_root_with_functions(&self) -> bool {
-        matches!(self.reason, Reason::NoBridge { why: ROOT_WITH_FUNCTIONS, .. })
-    }
-
-    /// It can't be within one.
-    pub(crate) fn is_not_nested(&mut self) {
-        if let Reason::NoBridge { why, .. } = &mut self.reason {
-            *why = NOT_NESTED;
-        }
-    }
 }
 
 impl fmt::Display for Obstacle {
@@ -154,9 +121,8 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Open { kind, how } => write!(f, "has `{kind}` in its type, and {how}"),
-            Reason::NoBridge { kind, how, why } => write!(f, "has `{kind}` in its type, {how}, and {why}"),
+            Reason::NoCrossing { why } => f.write_str(why),
             Reason::NoWindow { how } => write!(f, "has a list of plain data in its type, and {how}"),
-            Reason::Builtin { builtin, kind } => write!(f, "uses `{builtin}` of a type with `{kind}` in it"),
             Reason::OtherType => f.write_str("has another type than this version knows it by"),
             Reason::Mixed => f.write_str("is one of the package's functions and something else too"),
             Reason::TypesDisagree => f.write_str("has not the same type in all components"),
@@ -168,9 +134,6 @@ impl fmt::Display for Reason {
             }
             Reason::Escapes { kind } => {
                 write!(f, "passes `{kind}` to an instance or component that is not followed")
-            }
-            Reason::ExportsDisagree { export } => {
-                write!(f, "has instances of one type whose exports `{export}` are different resources")
             }
             Reason::UnknownSwap => f.write_str("changes what is mapped, but does not come from the package"),
             Reason::Broken(what) => write!(f, "could not be written for the ledger: {what}"),

@@ -5,9 +5,6 @@
 use wasm_encoder::ValType;
 use wasmparser::PrimitiveValType as Primitive;
 
-/// How many borrowed handles of others there may be in the type of a bridge's function: it drops each of them.
-pub(crate) const MAX_OTHER_BORROWS: usize = 8;
-
 /// What a handle of ours stands for. The numbers are those of table entries and flight items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -56,10 +53,8 @@ pub(crate) enum Value {
     Own(Kind),
     /// `borrow` of a resource of ours.
     Borrow(Kind),
-    /// `own` of somebody else's resource.
-    OtherOwn,
-    /// `borrow` of somebody else's resource.
-    OtherBorrow,
+    /// Any other handle: of somebody else's resource, a stream, a future or an error context.
+    Other,
     List(Box<Value>),
     /// A record or tuple.
     Record(Vec<Value>),
@@ -78,12 +73,12 @@ pub(crate) struct Signature {
 
 /// As in the canonical ABI.
 pub(crate) const MAX_FLAT_PARAMS: usize = 16;
+pub(crate) const MAX_FLAT_ASYNC_PARAMS: usize = 4;
 pub(crate) const MAX_FLAT_RESULTS: usize = 1;
 
 impl Value {
-    /// None of an error context.
-    pub(crate) fn of_primitive(ty: Primitive) -> Option<Self> {
-        Some(match ty {
+    pub(crate) fn of_primitive(ty: Primitive) -> Self {
+        match ty {
             Primitive::Bool => Self::Bool,
             Primitive::S8 => Self::S8,
             Primitive::U8 => Self::U8,
@@ -97,8 +92,18 @@ impl Value {
             Primitive::F64 => Self::F64,
             Primitive::Char => Self::Char,
             Primitive::String => Self::String,
-            Primitive::ErrorContext => return None,
-        })
+            Primitive::ErrorContext => Self::Other,
+        }
+    }
+
+    /// How many values it is made of, itself included.
+    pub(crate) fn nodes(&self) -> usize {
+        1 + match self {
+            Self::List(element) => element.nodes(),
+            Self::Record(fields) => fields.iter().map(Value::nodes).sum(),
+            Self::Variant(cases) => cases.iter().flatten().map(Value::nodes).sum(),
+            _ => 0,
+        }
     }
 
     /// In bytes, as an element of a list or a field.
@@ -107,7 +112,7 @@ impl Value {
             Self::Bool | Self::U8 | Self::S8 => 1,
             Self::U16 | Self::S16 => 2,
             Self::U32 | Self::S32 | Self::F32 | Self::Char => 4,
-            Self::Own(_) | Self::Borrow(_) | Self::OtherOwn | Self::OtherBorrow => 4,
+            Self::Own(_) | Self::Borrow(_) | Self::Other => 4,
             Self::U64 | Self::S64 | Self::F64 | Self::String | Self::List(_) => 8,
             Self::Record(fields) => {
                 let end = fields.iter().fold(0, |end, field| align_to(end, field.align()) + field.size());
@@ -177,17 +182,6 @@ impl Value {
             }
     }
 
-    /// In how many places of the type there is a borrowed handle of somebody else's resource.
-    fn other_borrows(&self) -> usize {
-        match self {
-            Self::OtherBorrow => 1,
-            Self::List(element) => element.other_borrows(),
-            Self::Record(fields) => fields.iter().map(Self::other_borrows).sum(),
-            Self::Variant(cases) => cases.iter().flatten().map(Self::other_borrows).sum(),
-            _ => 0,
-        }
-    }
-
     /// Whether a handle of ours may be in it.
     pub(crate) fn has_handles(&self) -> bool {
         self.any(&|value| matches!(value, Self::Own(_) | Self::Borrow(_)))
@@ -220,7 +214,7 @@ impl Value {
 
     /// Whether lists of plain data in it go by window, if it is a parameter in registers or a result.
     pub(crate) fn goes_by_window(&self) -> bool {
-        self.is_plain_list() || self.reaches(&Value::is_plain_list) && self.has_nameless_form(false)
+        self.is_plain_list() || self.reaches(&Value::is_plain_list) && self.has_nameless_form()
     }
 
     /// Whether it is an enum that is passed as a number where names can't be written.
@@ -228,55 +222,60 @@ impl Value {
         matches!(self, Self::Variant(cases) if cases.len() != 2 && cases.iter().all(Option::is_none))
     }
 
-    /// Whether there is a type without names, but for resources', that is passed in the same form: see [`Self::erased`].
-    fn has_nameless_form(&self, in_list: bool) -> bool {
+    /// Whether there is a type without names that is passed in the same form: see [`Self::nameless`].
+    pub(crate) fn has_nameless_form(&self) -> bool {
+        self.is_nameless(self.has_handles(), false)
+    }
+
+    /// `walked`: a value with handles is walked through, elements of lists too, by whoever passes it and by whoever gets it.
+    fn is_nameless(&self, walked: bool, in_list: bool) -> bool {
+        let is_so = |value: &Value| value.is_nameless(walked, in_list);
         match self {
-            Self::Flags(_) | Self::OtherOwn | Self::OtherBorrow => false,
-            Self::List(element) => element.has_nameless_form(true),
-            Self::Record(fields) => !fields.is_empty() && fields.iter().all(|field| field.has_nameless_form(in_list)),
-            Self::Variant(cases) if cases.len() == 2 => {
-                cases.iter().flatten().all(|case| case.has_nameless_form(in_list))
-            }
-            // Whoever passes it has to look at the number, and doesn't look at lists' elements.
-            Self::Variant(_) => !in_list && self.is_numbered(),
+            Self::Other => false,
+            Self::List(element) => element.is_nameless(walked, true),
+            Self::Record(fields) => !fields.is_empty() && fields.iter().all(is_so),
+            Self::Variant(cases) if cases.len() == 2 => cases.iter().flatten().all(is_so),
+            // Whoever passes it has to look at the number.
+            Self::Variant(_) => (walked || !in_list) && self.is_numbered(),
+            // Whoever gets it clears the bits that are no label's.
+            Self::Flags(labels) => walked && (1..=32).contains(labels),
             _ => true,
         }
     }
 
-    /// The type that is passed in place of one that goes by window: without names, with two `u32` for each list of plain
-    /// data, `u32` for each handle of ours, and a number for an enum. All else is in the same place.
-    pub(crate) fn erased(&self) -> Value {
-        match self {
-            list if list.is_plain_list() => Self::Record(vec![Self::U32; 2]),
-            Self::Record(fields) => Self::Record(fields.iter().map(Value::erased).collect()),
-            Self::Variant(cases) if self.is_numbered() => match discriminant_size(cases.len()) {
-                1 => Self::U8,
-                2 => Self::U16,
-                _ => Self::U32,
-            },
-            Self::Variant(cases) => Self::Variant(cases.iter().map(|case| case.as_ref().map(Value::erased)).collect()),
-            other => other.closed(),
-        }
-    }
-
-    /// With `u32` for each handle of ours.
-    fn closed(&self) -> Value {
+    /// The type that is passed in place of one with handles, or one that goes by window: without names, with `u32` for each
+    /// handle of ours, a number for an enum and for flags, and with `windows` two `u32` for each list of plain data. All is
+    /// in the same place.
+    pub(crate) fn nameless(&self, windows: bool) -> Value {
         match self {
             Self::Own(_) | Self::Borrow(_) => Self::U32,
-            Self::List(element) => Self::List(Box::new(element.closed())),
-            Self::Record(fields) => Self::Record(fields.iter().map(Value::closed).collect()),
-            Self::Variant(cases) => Self::Variant(cases.iter().map(|case| case.as_ref().map(Value::closed)).collect()),
+            list if windows && list.is_plain_list() => Self::Record(vec![Self::U32; 2]),
+            Self::List(element) => Self::List(Box::new(element.nameless(false))),
+            Self::Record(fields) => Self::Record(fields.iter().map(|field| field.nameless(windows)).collect()),
+            Self::Variant(cases) if self.is_numbered() => number(discriminant_size(cases.len())),
+            Self::Variant(cases) => {
+                let nameless = |case: &Option<Value>| case.as_ref().map(|case| case.nameless(windows));
+                Self::Variant(cases.iter().map(nameless).collect())
+            }
+            Self::Flags(_) => number(self.size()),
             other => other.clone(),
         }
+    }
+}
+
+/// The unsigned number of so many bytes.
+fn number(size: u32) -> Value {
+    match size {
+        1 => Value::U8,
+        2 => Value::U16,
+        _ => Value::U32,
     }
 }
 
 impl Signature {
     /// The flat parameters as a lowered function takes them and a lifted one does, and whether they are spilled.
     pub(crate) fn flat_params(&self) -> (Vec<ValType>, bool) {
-        let mut flat = Vec::new();
-        self.params.iter().for_each(|param| param.flatten(&mut flat));
-        if flat.len() > MAX_FLAT_PARAMS { (vec![ValType::I32], true) } else { (flat, false) }
+        flat_params(&self.params, MAX_FLAT_PARAMS)
     }
 
     /// The flat results, and whether they are spilled to a return area.
@@ -292,29 +291,17 @@ impl Signature {
         self.any(|value| matches!(value, Value::Own(_) | Value::Borrow(_)))
     }
 
+    /// A kind of handle of ours that is in it.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        let kinds = [Kind::Mappable, Kind::Mapping, Kind::Frozen, Kind::FrozenMapping];
+        kinds
+            .into_iter()
+            .find(|kind| self.any(|value| matches!(value, Value::Own(of) | Value::Borrow(of) if of == kind)))
+    }
+
     /// Whether a value in it, however deep, is such a one.
     pub(crate) fn any(&self, is: impl Fn(&Value) -> bool) -> bool {
         self.params.iter().chain(&self.result).any(|value| value.any(&is))
-    }
-
-    /// Why a function of that type can't have a bridge to the embedder: the handles of ours that cross are owned ones
-    /// of what is not mapped.
-    pub(crate) fn cannot_cross(&self) -> Option<&'static str> {
-        let is_mapping = |value: &Value| matches!(value, Value::Own(Kind::Mapping | Kind::FrozenMapping));
-        let others: usize = self.params.iter().map(Value::other_borrows).sum();
-        let faults = [
-            self.any(is_mapping).then_some("has a mapping in its type"),
-            self.any(|value| matches!(value, Value::Borrow(_))).then_some("has a borrowed handle in its type"),
-            (others > MAX_OTHER_BORROWS).then_some("has more borrowed handles in its type than a bridge can drop"),
-        ];
-        faults.into_iter().flatten().next()
-    }
-
-    /// Whether a canonical function of the type has parts of its parameters in memory, and of its result.
-    pub(crate) fn in_memory(&self) -> (bool, bool) {
-        let has_lists = |value: &Value| value.any(&|value| matches!(value, Value::String | Value::List(_)));
-        let params = self.flat_params().1 || self.params.iter().any(has_lists);
-        (params, self.flat_results().1)
     }
 
     /// Whether lists in parameters go by window: some are in such, and none is spilled. What is spilled lies in the
@@ -333,14 +320,38 @@ impl Signature {
         self.sends_by_window() || self.returns_by_window()
     }
 
+    /// Whether the ledger can carry each value with handles: it has none that is borrowed, and a form without names.
+    pub(crate) fn cannot_be_closed(&self) -> Option<&'static str> {
+        let mut values = self.params.iter().chain(&self.result).filter(|value| value.has_handles());
+        if self.any(|value| matches!(value, Value::Borrow(_))) {
+            Some("has a borrowed handle in its type")
+        } else if !values.all(Value::has_nameless_form) {
+            Some("has a handle in its type beside what has no form without names")
+        } else {
+            None
+        }
+    }
+
     /// What the function's type is in the output, with or without lists by window.
     pub(crate) fn erased(&self, lists: bool) -> Signature {
-        let erase = |by_window: bool| {
-            move |value: &Value| if by_window && value.goes_by_window() { value.erased() } else { value.closed() }
-        };
-        let params = self.params.iter().map(erase(lists && self.sends_by_window())).collect();
-        Signature { params, result: self.result.as_ref().map(erase(lists)) }
+        let params =
+            self.params.iter().map(|param| erased(param, lists && self.sends_by_window()).unwrap_or(param.clone()));
+        let result = self.result.as_ref().map(|result| erased(result, lists).unwrap_or(result.clone()));
+        Signature { params: params.collect(), result }
     }
+}
+
+/// What takes a value's place in the type of a function that has a wrapper. `None` if it stays.
+pub(crate) fn erased(value: &Value, windows: bool) -> Option<Value> {
+    let windows = windows && value.goes_by_window();
+    (windows || value.has_handles()).then(|| value.nameless(windows))
+}
+
+/// The flat form of parameters, of which there may be so many, and whether they are spilled.
+pub(crate) fn flat_params(params: &[Value], max: usize) -> (Vec<ValType>, bool) {
+    let mut flat = Vec::new();
+    params.iter().for_each(|param| param.flatten(&mut flat));
+    if flat.len() > max { (vec![ValType::I32], true) } else { (flat, false) }
 }
 
 /// Where a variant's payload begins.

@@ -92,9 +92,9 @@ pub enum Unsound {
     NotPlain(u32),
 
     // Rule 6.
-    /// A handle of the package in somebody's reach.
-    #[error("{0} mentions a resource of the package")]
-    Resource(Mention),
+    /// A lower of a function that changes what is mapped, and is not the ledger's.
+    #[error("canonical function {0} lowers a function that changes what is mapped, and is not the ledger's")]
+    Change(u32),
 
     // Rule 7.
     /// A trusted instance that is not given exactly what its module needs.
@@ -129,17 +129,6 @@ pub enum Unsound {
     /// A function with a wrapper, of a type that is not what is left of the one that the wrapper was made for.
     #[error("canonical function {0} is of another type than its wrapper was made for")]
     OtherType(u32),
-
-    // Rule 9.
-    /// A bridge's module without what it needs, or with something of another bridge, or of another type.
-    #[error("the core instance {0} of a bridge's module is not given what that is made for")]
-    Bridge(u32),
-    /// A bridge's module lifted, or wrapped, as another type or with another memory than it is made for.
-    #[error("canonical function {0} has a bridge's module for another type, or with another memory")]
-    BridgeEnd(u32),
-    /// A function in a bridge that has handles of the package and no module made for it.
-    #[error("canonical function {0} of a bridge has handles of the package, and is not what its module is made for")]
-    NotBridged(u32),
 }
 
 /// What nobody but trusted modules has.
@@ -176,16 +165,4 @@ pub enum Place {
     /// A resource's destructor.
     #[error("a resource's destructor")]
     Destructor,
-}
-
-/// What mentions a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Mention {
-    /// The type of a canonical function: what it lifts or lowers, drops, sends.
-    #[error("canonical function {0}")]
-    Canon(u32),
-    /// What is passed to a component of which only the type is known.
-    #[error("what is passed to the unknown component {0}")]
-    Passed(u32),
 }

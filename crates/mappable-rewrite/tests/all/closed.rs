@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mappable_rewrite::{TierReport, inspect};
+use mappable_rewrite::{FunctionReport, Route, TierReport, inspect};
 
 use crate::support::wasm;
 
@@ -29,14 +29,21 @@ pub(crate) fn obstacle(text: &str) -> String {
     }
 }
 
-/// Shows that a tree has a bridge, and says what stands in the way where its handles are lent and it can have none.
-pub(crate) fn bridged(text: &str) -> String {
+/// Which functions of a tree of the ledger tier go the engine's way with handles, and why, a line each.
+pub(crate) fn crossing(text: &str) -> String {
     ledger(text);
-    obstacle(
-        &["mappable", "r", "region"]
-            .iter()
-            .fold(text.to_owned(), |text, name| text.replace(&format!("(own ${name})"), &format!("(borrow ${name})"))),
-    )
+    let report = inspect(&wasm(text)).unwrap();
+    let functions = report.components.into_iter().flat_map(|component| {
+        let named = component.name.map_or(String::new(), |name| format!(" ({name})"));
+        let said = move |function: FunctionReport| match function.route {
+            Route::Crossing { why } => {
+                Some(format!("`{}` in {}{named} {why}\n", function.function.unwrap_or_default(), component.path))
+            }
+            _ => None,
+        };
+        component.functions.into_iter().filter_map(said)
+    });
+    functions.collect()
 }
 
 fn nothing(text: &str) {
@@ -190,7 +197,7 @@ fn several_instances_of_one_component_are_one() {
     );
     assert_eq!(ledger(&pair(&more)), (2, 0));
     // One of them given to the outside gives all.
-    let said = bridged(&pair(&format!(r#"{more} (export "other" (func $t2 "take"))"#)));
+    let said = crossing(&pair(&format!(r#"{more} (export "other" (func $t2 "take"))"#)));
     assert!(said.contains("(root exports `other`)"), "{said}");
 }
 
@@ -211,7 +218,7 @@ fn functions_are_followed_through_shims_and_renamed_types() {
     assert_eq!(ledger(&text), (2, 0));
     // A way out behind the shim is found.
     let open = text.trim_end().strip_suffix(')').unwrap().to_owned() + r#"(export "out" (func $again)))"#;
-    assert!(bridged(&open).contains("(root exports `out`)"), "{}", bridged(&open));
+    assert!(crossing(&open).contains("(root exports `out`)"), "{}", crossing(&open));
 }
 
 #[test]
@@ -227,7 +234,7 @@ fn components_are_followed_through_outer_aliases() {
     let text = text.replacen("(instance $t (instantiate", &format!("{inner} (instance $t (instantiate"), 1);
     assert_eq!(ledger(&text), (2, 0));
     let open = text.trim_end().strip_suffix(')').unwrap().to_owned() + r#"(export "out" (func $m "take")))"#;
-    assert!(bridged(&open).contains("(root exports `out`)"));
+    assert!(crossing(&open).contains("(root exports `out`)"));
 }
 
 #[test]

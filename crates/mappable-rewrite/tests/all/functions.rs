@@ -58,7 +58,7 @@ fn both(report: &Report, name: &str) -> Route {
 #[test]
 fn in_the_ledger_tier_handles_and_plain_lists_go_its_way_and_all_else_the_engines() {
     let report = inspect(&tree("")).unwrap();
-    assert_eq!(report.tier, TierReport::Ledger { wrapped: 4, builtins: 0 });
+    assert_eq!(report.tier, TierReport::Ledger { wrapped: 4, crossing: 0, builtins: 0 });
     assert_eq!(both(&report, "take"), Route::Ledger);
     assert_eq!(both(&report, "sum"), Route::Ledger);
     assert_eq!(both(&report, "name"), Route::Engine { why: None });
@@ -68,28 +68,31 @@ fn in_the_ledger_tier_handles_and_plain_lists_go_its_way_and_all_else_the_engine
 #[test]
 fn a_list_that_the_embedder_can_pass_goes_the_engines_way_and_says_why() {
     let report = inspect(&tree(r#"(export "sum" (func $t "sum"))"#)).unwrap();
-    assert_eq!(report.tier, TierReport::Ledger { wrapped: 2, builtins: 0 });
+    assert_eq!(report.tier, TierReport::Ledger { wrapped: 2, crossing: 0, builtins: 0 });
     assert_eq!(both(&report, "take"), Route::Ledger);
     let Route::Engine { why: Some(why) } = both(&report, "sum") else { panic!("it is open") };
     let said = "has a list of plain data in its type, and can be called from outside (root exports `sum`)";
     assert_eq!(why.to_string(), said);
 }
 
-/// One more component, which offers functions that the ledger can't serve.
-fn futures(names: &[&str]) -> String {
+/// One more component, which offers functions whose handles nobody finds: in a memory of small pages.
+fn paged(names: &[&str]) -> String {
     let lift = |name: &&str| {
         format!(
-            r#"(func ${name} (param "m" (future (own $mappable))) (canon lift (core func $libc "take")))
+            r#"(func ${name} (result (list (own $mappable))) (canon lift (core func $odd "give") (memory $odd "memory")))
             (export "{name}" (func ${name}))"#
         )
     };
     let lifts: String = names.iter().map(lift).collect();
-    format!("(component $other {} {lifts}) (instance (instantiate $other {WITH}))", head())
+    let odd = r#"(core module $odd (memory (export "memory") 1 (pagesize 1))
+            (func (export "give") (result i32) unreachable))
+        (core instance $odd (instantiate $odd))"#;
+    format!("(component $other {} {odd} {lifts}) (instance (instantiate $other {WITH}))", head())
 }
 
 #[test]
 fn in_the_baseline_tier_the_function_at_fault_has_a_reason_and_those_beside_it_have_none() {
-    let report = inspect(&tree(&futures(&["never"]))).unwrap();
+    let report = inspect(&tree(&paged(&["never"]))).unwrap();
     let TierReport::Baseline { obstacle: Some(obstacle) } = &report.tier else { panic!("{:?}", report.tier) };
     assert_eq!(obstacle.function.as_deref(), Some("never"));
     assert_eq!(both(&report, "take"), Route::Baseline { why: None });
@@ -102,7 +105,7 @@ fn in_the_baseline_tier_the_function_at_fault_has_a_reason_and_those_beside_it_h
 
 #[test]
 fn each_function_at_fault_is_named_and_not_the_first_alone() {
-    let report = inspect(&tree(&futures(&["a", "b"]))).unwrap();
+    let report = inspect(&tree(&paged(&["a", "b"]))).unwrap();
     let faults = report.components[3]
         .functions
         .iter()

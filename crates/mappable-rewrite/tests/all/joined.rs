@@ -1,6 +1,6 @@
 //! Functions and types are followed wherever they go: re-exports, other names, shims, inline instances, diamonds.
 
-use crate::closed::{WITH, bridged, giver, head, ledger, obstacle, pair, taker};
+use crate::closed::{WITH, crossing, giver, head, ledger, obstacle, pair, taker};
 
 /// Takes, under the name `region` for the resource, and exports both.
 fn renaming_taker() -> String {
@@ -38,7 +38,7 @@ fn a_resource_that_is_exported_by_another_name_is_the_same() {
     };
     assert_eq!(ledger(&text("")), (2, 0));
     // (As an instance: alone it would mention a type that has no name outside.)
-    let out = bridged(&text(r#"(export "out" (instance $t))"#));
+    let out = crossing(&text(r#"(export "out" (instance $t))"#));
     assert!(out.contains("(root exports `out`)"), "{out}");
 }
 
@@ -55,7 +55,7 @@ fn functions_are_followed_through_inline_instances() {
         )
     };
     assert_eq!(ledger(&text("")), (2, 0));
-    let out = bridged(&text(r#"(export "out" (instance $inline))"#));
+    let out = crossing(&text(r#"(export "out" (instance $inline))"#));
     assert!(out.contains("(root exports `out`)"), "{out}");
 }
 
@@ -126,7 +126,7 @@ fn both_ways_of_a_diamond_are_one() {
         )
     };
     assert_eq!(ledger(&text("")), (3, 0));
-    let out = bridged(&text(r#"(export "out" (func $b "take"))"#));
+    let out = crossing(&text(r#"(export "out" (func $b "take"))"#));
     assert!(out.starts_with("`out` in root/0 (taker)") && out.contains("(root exports `out`)"), "{out}");
 }
 

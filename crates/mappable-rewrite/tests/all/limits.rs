@@ -67,7 +67,7 @@ fn no_room(composition: &[u8], component: &str, of: &str) {
 
 #[test]
 fn a_composition_with_room_is_for_the_ledger() {
-    assert_eq!(tier(&composition(400, plain, "")), TierReport::Ledger { wrapped: 800, builtins: 0 });
+    assert_eq!(tier(&composition(400, plain, "")), TierReport::Ledger { wrapped: 800, crossing: 0, builtins: 0 });
 }
 
 #[test]

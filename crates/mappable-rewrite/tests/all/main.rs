@@ -1,8 +1,8 @@
 //! The rewriter's tests, one module a topic.
 
 mod bounded;
-mod bridges;
 mod closed;
+mod crossing;
 mod functions;
 mod golden;
 mod identity;

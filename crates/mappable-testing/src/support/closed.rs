@@ -2,7 +2,7 @@
 //! plain lists, so that its handles are the ledger's.
 //!
 //! What the host does with handles in an open one (puts regions into guests, takes them out, lends them), the *usher*
-//! does here: one more guest, with the functions of the others that take and give handles. Where there are *bridges*,
+//! does here: one more guest, with the functions of the others that take and give handles. Where handles *cross*,
 //! the host gives and takes regions and references itself, and the usher has the rest.
 
 use wac_graph::types::{DefinedType, FuncType, InterfaceId, ItemKind, Package, Types, ValueType};
@@ -31,7 +31,7 @@ const HANDED: [(&str, &str, &str); 10] = [
     ("map-lent", r#"(param "region" (borrow $m))"#, "u64"),
 ];
 
-/// Those of them that can have a bridge.
+/// Those of them that the host has itself where handles cross.
 const CROSSING: [&str; 4] = ["take", "give", "take-frozen", "give-frozen"];
 
 /// More in the usher: any bytes of its memory, as a list.
@@ -44,7 +44,7 @@ const BYTES: (&str, &str) = (
 
 /// The composition that closes a component in text. Its own functions are exported as those of an instance `guest`,
 /// those of its instances by their names; those of the usher as `usher`.
-pub fn closed(text: &str, bridged: bool) -> String {
+pub fn closed(text: &str, crossing: bool) -> String {
     let mut types = Types::default();
     let bytes = ::wat::parse_str(text).unwrap();
     let package = Package::from_bytes("test:inner", None, bytes, &mut types).unwrap();
@@ -89,7 +89,7 @@ pub fn closed(text: &str, bridged: bool) -> String {
     }
     for (number, (name, local, exports)) in guests.iter().enumerate() {
         root += &format!("(instance $e{number} ");
-        let crossing = CROSSING.iter().filter(|_| bridged && exports.takes && name != "usher");
+        let crossing = CROSSING.iter().filter(|_| crossing && exports.takes && name != "usher");
         crossing.for_each(|it| root += &format!(r#"(export "{it}" (func {local} "{it}"))"#));
         exports.plain.iter().for_each(|it| root += &format!(r#"(export "{it}" (func {local} "{it}"))"#));
         root += &format!(r#") (export "{name}" (instance $e{number}))"#);

@@ -120,14 +120,14 @@ pub struct Guest {
     /// In a closed composition: who plays the host's part, and which of its guests this one is.
     usher: Option<(Arc<Guest>, usize)>,
     /// Whether the host gives it regions, and takes them, itself.
-    bridged: bool,
+    crossing: bool,
 }
 
 impl Guest {
     /// The guest that an instance is, or is closed around; or the exports `within` it.
     pub fn new(instance: Instance, store: &mut Store<State>, within: Option<ComponentExportIndex>) -> Self {
         let within = within.or_else(|| instance.get_export_index(&mut *store, None, "guest"));
-        Self { instance, functions: Arc::default(), within, usher: None, bridged: false }.ushered(store, 0)
+        Self { instance, functions: Arc::default(), within, usher: None, crossing: false }.ushered(store, 0)
     }
 
     /// The guests `a` and `b` of a component made of them.
@@ -136,21 +136,21 @@ impl Guest {
         ["a", "b"].map(|name| {
             let within = instance.get_export_index(&mut *store, None, name);
             assert!(within.is_some(), "there is no {name}");
-            let guest = Self { instance, functions: Arc::default(), within, usher: None, bridged: false };
+            let guest = Self { instance, functions: Arc::default(), within, usher: None, crossing: false };
             guest.ushered(store, side.next().unwrap())
         })
     }
 
     fn ushered(self, store: &mut Store<State>, side: usize) -> Self {
-        let bridged = self.instance.get_export_index(&mut *store, self.within.as_ref(), "take").is_some();
+        let crossing = self.instance.get_export_index(&mut *store, self.within.as_ref(), "take").is_some();
         let within = self.instance.get_export_index(store, None, "usher");
-        let usher = Self { instance: self.instance, functions: Arc::default(), within, usher: None, bridged: false };
-        Self { usher: within.map(|_| (Arc::new(usher), side)), bridged, ..self }
+        let usher = Self { instance: self.instance, functions: Arc::default(), within, usher: None, crossing: false };
+        Self { usher: within.map(|_| (Arc::new(usher), side)), crossing, ..self }
     }
 
     /// Who carries regions and references to it, and which of its guests it is.
     fn carried(&self) -> Option<(&Self, usize)> {
-        self.usher.as_ref().filter(|_| !self.bridged).map(|(usher, side)| (&**usher, *side))
+        self.usher.as_ref().filter(|_| !self.crossing).map(|(usher, side)| (&**usher, *side))
     }
 
     /// Calls an export, which may trap.

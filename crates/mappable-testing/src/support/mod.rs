@@ -54,9 +54,9 @@ pub enum Setup {
     LedgerNoViews,
     LedgerFewViews,
     LedgerCopy,
-    /// The same, but that what the host gives guests and takes from them goes over bridges.
-    LedgerBridged,
-    LedgerBridgedRemap,
+    /// The same, but that the host itself gives guests regions and takes them, by the engine.
+    LedgerCrossing,
+    LedgerCrossingRemap,
 }
 
 impl Setup {
@@ -79,8 +79,8 @@ impl Setup {
         Self::LedgerNoViews,
         Self::LedgerFewViews,
         Self::LedgerCopy,
-        Self::LedgerBridged,
-        Self::LedgerBridgedRemap,
+        Self::LedgerCrossing,
+        Self::LedgerCrossingRemap,
     ];
 
     pub const COUNT: usize = Self::BASELINE.len() + Self::LEDGER.len();
@@ -99,8 +99,8 @@ impl Setup {
             Self::LedgerNoViews => Self::NoViews,
             Self::LedgerFewViews => Self::FewViews,
             Self::LedgerCopy => Self::Copy,
-            Self::LedgerBridged => Self::Swap,
-            Self::LedgerBridgedRemap => Self::Remap,
+            Self::LedgerCrossing => Self::Swap,
+            Self::LedgerCrossingRemap => Self::Remap,
             baseline => baseline,
         }
     }
@@ -109,9 +109,9 @@ impl Setup {
         self.way() != self
     }
 
-    /// Whether what the host passes goes over bridges.
-    pub fn is_bridged(self) -> bool {
-        matches!(self, Self::LedgerBridged | Self::LedgerBridgedRemap)
+    /// Whether the host itself passes regions, by the engine.
+    pub fn is_crossing(self) -> bool {
+        matches!(self, Self::LedgerCrossing | Self::LedgerCrossingRemap)
     }
 
     pub fn memory(self) -> &'static str {
@@ -162,7 +162,7 @@ impl Setup {
 
     /// The text of a component, as it is compiled for this tier.
     pub fn text(self, text: &str) -> String {
-        if self.is_ledger() { closed(text, self.is_bridged()) } else { text.to_owned() }
+        if self.is_ledger() { closed(text, self.is_crossing()) } else { text.to_owned() }
     }
 
     /// Whether a guest's store into a frozen mapping traps; if not it is the mapping's own, and gone with it.
@@ -222,21 +222,21 @@ macro_rules! baseline_tests {
 }
 pub use crate::baseline_tests;
 
-/// The tests of a rule, one for each setup that has bridges.
+/// The tests of a rule, one for each setup in which the host passes regions itself.
 #[macro_export]
-macro_rules! bridged_tests {
+macro_rules! crossing_tests {
     ($rule:ident) => {
         #[test]
-        fn ledger_bridged() {
-            $rule(Setup::LedgerBridged)
+        fn ledger_crossing() {
+            $rule(Setup::LedgerCrossing)
         }
         #[test]
-        fn ledger_bridged_remap() {
-            $rule(Setup::LedgerBridgedRemap)
+        fn ledger_crossing_remap() {
+            $rule(Setup::LedgerCrossingRemap)
         }
     };
 }
-pub use crate::bridged_tests;
+pub use crate::crossing_tests;
 
 /// The tests of a rule, one for each of [`Setup::LEDGER`].
 #[macro_export]
@@ -270,7 +270,7 @@ macro_rules! ledger_tests {
         fn ledger_copy() {
             $rule(Setup::LedgerCopy)
         }
-        $crate::bridged_tests!($rule);
+        $crate::crossing_tests!($rule);
     };
 }
 pub use crate::ledger_tests;
@@ -290,8 +290,7 @@ macro_rules! on_every_setup {
 }
 pub use crate::on_every_setup;
 
-/// The same for rules that need an open component, one which hands the host itself what has no bridge: mappings, and
-/// what is lent.
+/// The same for rules that need an open component, one which hands the host mappings itself, and what is lent.
 #[macro_export]
 macro_rules! on_every_baseline_setup {
     ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
@@ -305,8 +304,7 @@ macro_rules! on_every_baseline_setup {
 }
 pub use crate::on_every_baseline_setup;
 
-/// The same for rules in which the host gives regions and references itself, and takes them: in the ledger, over
-/// bridges.
+/// The same for rules in which the host gives regions and references itself, and takes them.
 #[macro_export]
 macro_rules! on_every_open_setup {
     ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
@@ -315,7 +313,7 @@ macro_rules! on_every_open_setup {
             $(#[$meta])*
             fn rule($setup: Setup) $body
             $crate::baseline_tests!(rule);
-            $crate::bridged_tests!(rule);
+            $crate::crossing_tests!(rule);
         }
     )* };
 }

@@ -127,9 +127,9 @@ impl RuntimeBuilder {
         self
     }
 
-    /// How components are made ready; [`Tier::Auto`] unless told: closed compositions, whose components hand regions to one
-    /// another alone, or to the host by functions that take and give owned regions, keep their handles in a ledger, map warm
-    /// without the host, and have plain lists copied at the speed of memory.
+    /// How components are made ready; [`Tier::Auto`] unless told: components keep handles in a ledger, map warm
+    /// without the host, hand regions to one another without the engine, and have plain lists copied at the speed of memory.
+    /// Functions that the ledger doesn't carry go by the engine.
     pub fn tier(mut self, tier: Tier) -> Self {
         self.tier = tier;
         self

@@ -59,8 +59,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// A component that is not valid, or that would change what is mapped in a way that can't be made sound; one that is
-    /// not closed, with [`Tier::Ledger`](crate::Tier::Ledger).
+    /// A component that is not valid, or that would change what is mapped in a way that can't be made sound; with
+    /// [`Tier::Ledger`](crate::Tier::Ledger), one whose handles can't all be found.
     pub fn compile(&self, component: &[u8]) -> Result<Component, CompileError> {
         match &self.cache {
             Some(cache) => self.compile_cached(cache, &to_binary(component)?),

@@ -138,30 +138,6 @@ pub enum TrapReason {
         /// The component instance, by name.
         instance: String,
     },
-    /// In a closed composition: a borrowed handle was passed where an owned one is taken.
-    #[error("handle {handle} in instance {instance} is borrowed: it can't be passed on")]
-    BorrowedHandle {
-        /// The handle's index.
-        handle: u32,
-        /// The component instance, by name.
-        instance: String,
-    },
-    /// In a closed composition: a handle was passed on, or dropped, in the call that it is lent for.
-    #[error("handle {handle} in instance {instance} is lent for a call that has not returned: it can't be given up")]
-    LentHandle {
-        /// The handle's index.
-        handle: u32,
-        /// The component instance, by name.
-        instance: String,
-    },
-    /// In a closed composition: borrowed handles were not dropped by the end of the call that brought them.
-    #[error("{count} borrowed handles remain in instance {instance} at the end of a call")]
-    BorrowsRemain {
-        /// How many.
-        count: u32,
-        /// The component instance, by name.
-        instance: String,
-    },
     /// In a closed composition: `realloc` or `post-return` made a call.
     #[error("cannot leave component instance {instance}: its realloc or post-return is running")]
     CannotLeave {

@@ -6,8 +6,7 @@ use std::fmt;
 use super::chunks::{Chunk, Chunks};
 use super::flight::kind;
 use super::layout::{
-    BORROWED, BOUNCE, CHUNKS, ENTRY, ENTRY_TAG, LENDS_SHIFT, MAX_TABLES, TABLE, TABLE_CAPACITY, TABLE_CHUNK,
-    TABLE_USED, TABLES,
+    BOUNCE, CHUNKS, ENTRY, ENTRY_TAG, KINDS, MARK, MAX_TABLES, TABLE, TABLE_CAPACITY, TABLE_CHUNK, TABLE_USED, TABLES,
 };
 use super::{Kind, Ledger};
 
@@ -77,8 +76,9 @@ impl Tables {
     /// What a handle is, as far as the table knows.
     pub(crate) fn kind_of(&self, ledger: &Ledger, number: u32, handle: u32) -> Option<Kind> {
         let table = self.tables.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
-        let entry = (handle < table.chunk.capacity).then(|| table.chunk.at + handle * ENTRY)?;
-        kind(ledger.words.get(entry + ENTRY_TAG) & ((1 << LENDS_SHIFT) - 1) & !BORROWED)
+        let index = handle ^ MARK;
+        let entry = (index < table.chunk.capacity).then(|| table.chunk.at + index * ENTRY)?;
+        kind(ledger.words.get(entry + ENTRY_TAG) & KINDS)
     }
 
     /// The name, told apart from those that came before.
@@ -106,7 +106,7 @@ fn record(number: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::layout::{ENTRY_REGION, FIRST_CAPACITY};
+    use crate::ledger::layout::{ENGINES, ENTRY_REGION, FIRST_CAPACITY};
     use crate::region::Backing;
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         let at = |handle| ledger.words.get(record(table) + TABLE_CHUNK) + handle * ENTRY;
         assert_eq!(ledger.words.get(record(table) + TABLE_USED), 1);
         for handle in 1..FIRST_CAPACITY {
-            ledger.words.set(at(handle) + ENTRY_TAG, Kind::Frozen as u32 | BORROWED | 9 << LENDS_SHIFT);
+            ledger.words.set(at(handle) + ENTRY_TAG, Kind::Frozen as u32 | ENGINES);
             ledger.words.set(at(handle) + ENTRY_REGION, handle);
         }
         let mut capacity = FIRST_CAPACITY;
@@ -146,8 +146,8 @@ mod tests {
             assert!((1..FIRST_CAPACITY).all(|handle| ledger.words.get(at(handle) + ENTRY_REGION) == handle));
         }
         assert!(capacity >= 1 << 20, "there is room for {capacity}");
-        assert_eq!(tables.kind_of(&ledger, table, 3), Some(Kind::Frozen));
-        assert_eq!(tables.kind_of(&ledger, table, FIRST_CAPACITY), None);
+        assert_eq!(tables.kind_of(&ledger, table, 3 | MARK), Some(Kind::Frozen));
+        assert_eq!(tables.kind_of(&ledger, table, FIRST_CAPACITY | MARK), None);
         assert_eq!(tables.double(&ledger, 2), None);
         // What it had before is another's.
         assert!(tables.join(&ledger, b"b").is_some());

@@ -256,12 +256,12 @@ fn every_error_is_on_the_page_for_errors() {
     ["crates/mappable/src", "crates/mappable-rewrite/src"].iter().for_each(|it| sources(&root().join(it), &mut code));
     let ledger = root().join("crates/mappable-rewrite/src/ledger");
     let mut reasons = String::new();
-    for path in ["obstacle.rs", "signature.rs", "analysis/bridges.rs"] {
+    for path in ["obstacle.rs", "signature.rs", "analysis/judge.rs", "analysis/class.rs", "analysis/canon.rs"] {
         reasons.push_str(&read(&ledger.join(path)));
     }
     let wit = cases(&read(&root().join("wit/mappable.wit")));
     let (messages, obstacles) = (messages(&code), obstacles(&reasons));
-    assert!(messages.len() > 80 && obstacles.len() > 25 && wit.len() == 14, "{messages:?} {obstacles:?} {wit:?}");
+    assert!(messages.len() > 80 && obstacles.len() > 15 && wit.len() == 14, "{messages:?} {obstacles:?} {wit:?}");
 
     let page = read(&root().join("docs/src/trouble.md"));
     let quoted: BTreeSet<_> =

@@ -181,8 +181,9 @@ on_every_setup! {
                 assert_eq!(map.call_async(&mut store, (handle, 4 * G, G, 5 * G - 1)).await.unwrap(), (0x19,));
                 let run = typed::<(u32, u32, u32), (u32,)>(&instance, &mut store, "run-of");
                 assert_eq!(run.call_async(&mut store, (4 * G, G, 0x19)).await.unwrap(), (G,));
-                let load = typed::<(u32,), (u32,)>(&instance, &mut store, "load8");
+                let load = typed::<(u32,), (u64,)>(&instance, &mut store, "load64");
                 let (mapping,) = load.call_async(&mut store, (1028,)).await.unwrap();
+                let mapping = mapping as u32;
                 let unmap =
                     typed::<(u32, u32, u32, u32), (u32,)>(&instance, &mut store, "unmap-and-load");
                 assert_eq!(unmap.call_async(&mut store, (mapping, 4 * G, G, 4 * G)).await.unwrap(), (0,));

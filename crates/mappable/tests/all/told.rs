@@ -51,15 +51,16 @@ fn told(tier: Tier, text: &str) -> (Vec<(Level, String)>, TierReport) {
 
 #[test]
 fn the_first_obstacle_of_a_component_that_maps_is_told_at_info() {
-    let future = format!(
+    let late = format!(
         r#"(component
+            (component $none) (instance (instantiate $none))
             (import "{TYPES}" (instance $types (export "mappable" (type (sub resource)))))
             (alias export $types "mappable" (type $mappable))
-            (core module $m (func (export "later") (param i32)))
+            (core module $m (func (export "give") (result i32) unreachable))
             (core instance $m (instantiate $m))
-            (func (export "later") (param "region" (future (own $mappable))) (canon lift (core func $m "later"))))"#
+            (func (export "give") (result (own $mappable)) (canon lift (core func $m "give"))))"#
     );
-    let (events, tier) = told(Tier::Auto, &future);
+    let (events, tier) = told(Tier::Auto, &late);
     let TierReport::Baseline { obstacle: Some(obstacle) } = tier else { panic!("{tier:?}") };
     let [(level, text)] = &events[..] else { panic!("{events:?}") };
     assert_eq!(*level, Level::INFO);

@@ -8,14 +8,41 @@ use crate::error::{RewriteError, broken};
 
 /// A canonical function, as far as it matters here.
 pub(super) enum Canon {
-    /// A lower of the function at that index, and what of its options is not supported.
-    Lower(u32, Option<&'static str>),
+    /// A lower of the function at that index.
+    Lower(u32, Options),
     /// A lift that makes the function at that index.
-    Lift(u32, Option<&'static str>),
+    Lift(u32, Options),
     /// `resource.drop` of the type at that index.
     Drop(u32),
-    /// Another of that name, about these types.
-    Builtin(&'static str, Vec<u32>),
+    /// One that gives a value of a type to the engine: for `task.return` that at the index, for the others what a stream or
+    /// future of that type carries.
+    Give(Give, u32, Options),
+    /// Another one, that is about the type at that index.
+    About(u32),
+    Other,
+}
+
+/// What gives values to the engine by itself.
+#[derive(Clone, Copy)]
+pub(super) enum Give {
+    TaskReturn,
+    StreamWrite,
+    FutureWrite,
+}
+
+/// The options of a canonical function.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Options {
+    pub(super) is_async: bool,
+    /// What of them no wrapper is for, other than that.
+    pub(super) unsupported: Option<&'static str>,
+}
+
+impl Options {
+    /// Why a function that is lifted or lowered with them is not closed.
+    pub(super) fn opening(self) -> Option<&'static str> {
+        self.unsupported.or(self.is_async.then_some("is lifted or lowered async"))
+    }
 }
 
 impl Canon {
@@ -27,39 +54,36 @@ impl Canon {
     ) -> Result<Canon, RewriteError> {
         use CanonicalFunction as C;
         Ok(match canon {
-            C::Lower { func_index, options } => Canon::Lower(*func_index, unsupported(types, options)?),
+            C::Lower { func_index, options } => Canon::Lower(*func_index, options_of(types, options)?),
             C::Lift { options, .. } => {
-                Canon::Lift((component.funcs.len() as u32).saturating_sub(1), unsupported(types, options)?)
+                Canon::Lift((component.funcs.len() as u32).saturating_sub(1), options_of(types, options)?)
             }
             C::ResourceDrop { resource } => Canon::Drop(*resource),
-            C::TaskReturn { result, .. } => {
-                let ty = result.and_then(|ty| match ty {
-                    ComponentValType::Type(index) => Some(index),
-                    ComponentValType::Primitive(_) => None,
-                });
-                Canon::Builtin("task.return", ty.into_iter().collect())
+            C::TaskReturn { result: Some(ComponentValType::Type(ty)), options } => {
+                Canon::Give(Give::TaskReturn, *ty, options_of(types, options)?)
             }
+            C::StreamWrite { ty, options } => Canon::Give(Give::StreamWrite, *ty, options_of(types, options)?),
+            C::FutureWrite { ty, options } => Canon::Give(Give::FutureWrite, *ty, options_of(types, options)?),
             C::StreamNew { ty }
             | C::StreamRead { ty, .. }
-            | C::StreamWrite { ty, .. }
             | C::StreamCancelRead { ty, .. }
             | C::StreamCancelWrite { ty, .. }
             | C::StreamDropReadable { ty }
-            | C::StreamDropWritable { ty } => Canon::Builtin("stream", vec![*ty]),
-            C::FutureNew { ty }
+            | C::StreamDropWritable { ty }
+            | C::FutureNew { ty }
             | C::FutureRead { ty, .. }
-            | C::FutureWrite { ty, .. }
             | C::FutureCancelRead { ty, .. }
             | C::FutureCancelWrite { ty, .. }
             | C::FutureDropReadable { ty }
-            | C::FutureDropWritable { ty } => Canon::Builtin("future", vec![*ty]),
+            | C::FutureDropWritable { ty } => Canon::About(*ty),
             // The first two are of a component's own resources alone, and no other has a component's type.
-            _ => Canon::Builtin("", Vec::new()),
+            _ => Canon::Other,
         })
     }
 }
 
-fn unsupported(types: TypesRef<'_>, options: &[CanonicalOption]) -> Result<Option<&'static str>, RewriteError> {
+fn options_of(types: TypesRef<'_>, options: &[CanonicalOption]) -> Result<Options, RewriteError> {
+    let mut read = Options::default();
     for option in options {
         let why = match *option {
             CanonicalOption::Memory(index) => {
@@ -76,10 +100,13 @@ fn unsupported(types: TypesRef<'_>, options: &[CanonicalOption]) -> Result<Optio
             }
             CanonicalOption::Realloc(_) | CanonicalOption::PostReturn(_) => continue,
             CanonicalOption::UTF8 | CanonicalOption::UTF16 | CanonicalOption::CompactUTF16 => continue,
-            CanonicalOption::Async | CanonicalOption::Callback(_) => "is lifted or lowered async",
+            CanonicalOption::Async | CanonicalOption::Callback(_) => {
+                read.is_async = true;
+                continue;
+            }
             CanonicalOption::CoreType(_) | CanonicalOption::Gc => "is lifted or lowered to garbage-collected types",
         };
-        return Ok(Some(why));
+        read.unsupported.get_or_insert(why);
     }
-    Ok(None)
+    Ok(read)
 }

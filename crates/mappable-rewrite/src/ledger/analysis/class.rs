@@ -22,22 +22,23 @@ pub(super) struct Class {
     /// It is two of the package's functions.
     two_builtins: bool,
     opened: Option<Opening>,
-    /// It is the embedder's, or for it. Without a bridge that opens it.
-    crosses: Option<Opening>,
     lifted: bool,
     lowered: bool,
     signature: Option<Rc<Signature>>,
     /// Components have different ideas of its type.
     disagree: bool,
+    is_async: bool,
     mentions: Option<Kind>,
 }
 
 /// What becomes of a class.
 pub(super) enum Fate {
-    /// The engine's way. If it has a list of plain data, why that doesn't go by window.
+    /// The engine's way, without handles. If it has a list of plain data, why that doesn't go by window.
     Untouched(Option<Reason>),
     Builtin(Builtin, Rc<Signature>),
     Wrapped(Rc<Signature>, bool),
+    /// The engine's way, with handles of the engine's: why.
+    Crossing(Reason),
     Obstacle(Reason),
 }
 
@@ -52,16 +53,16 @@ impl Walker<'_> {
         let mut classes: HashMap<Node, Class> = HashMap::new();
         for component in components.iter() {
             for canon in &component.canons {
-                let (func, unsupported, lifted) = match *canon {
-                    Canon::Lower(func, unsupported) => (func, unsupported, false),
-                    Canon::Lift(func, unsupported) => (func, unsupported, true),
+                let (func, options, lifted) = match *canon {
+                    Canon::Lower(func, options) => (func, options, false),
+                    Canon::Lift(func, options) => (func, options, true),
                     _ => continue,
                 };
                 let Some(func) = component.funcs.get(func as usize) else { continue };
                 let class = classes.entry(graph.funcs.find(func.node)).or_default();
                 class.lifted |= lifted;
                 class.lowered |= !lifted;
-                if let Some(why) = unsupported {
+                if let Some(why) = options.opening() {
                     class.opened.get_or_insert(Opening::Unsupported(why));
                 }
             }
@@ -79,12 +80,6 @@ impl Walker<'_> {
                 class.opened.get_or_insert(how);
             }
         }
-        for at in 0..graph.crossings.len() {
-            let Some((node, how)) = graph.crossings.get(at).cloned() else { break };
-            if let Some(class) = classes.get_mut(&graph.funcs.find(node)) {
-                class.crosses.get_or_insert(how);
-            }
-        }
         let mut uses = std::mem::take(&mut graph.types);
         uses.extend(components.iter().flat_map(|component| &component.funcs).map(|func| (func.node, func.ty)));
         for (node, _) in &mut uses {
@@ -95,11 +90,13 @@ impl Walker<'_> {
             let Some(class) = classes.get_mut(&node) else { continue };
             let converted = converter.func(ty);
             class.mentions = class.mentions.or(converted.mentions);
+            class.is_async |= converted.is_async;
             match (converted.signature, &class.signature) {
                 (Ok(new), None) => class.signature = Some(new),
                 (Ok(new), Some(old)) => class.disagree |= !Rc::ptr_eq(&new, old) && new != *old,
                 (Err(why), _) => {
                     class.opened.get_or_insert(Opening::Unsupported(why));
+                    class.disagree = true;
                 }
             }
         }
@@ -109,13 +106,15 @@ impl Walker<'_> {
 }
 
 impl Class {
-    /// `no_bridges`: why the tree can have no bridges, if it can't.
-    pub(super) fn fate(self, settings: Settings, no_bridges: Option<&'static str>) -> Fate {
-        let Some(kind) = self.mentions else {
+    pub(super) fn fate(self, settings: Settings) -> Fate {
+        let is_async = self.is_async.then_some(Opening::Unsupported("is of an async type"));
+        let opened = self.opened.or(is_async);
+        let handles = self.signature.as_ref().is_some_and(|signature| signature.has_handles());
+        let Some(kind) = self.mentions.filter(|_| handles || self.disagree || self.builtin.is_some()) else {
             let Some(signature) = self.signature.filter(|signature| settings.lists && signature.has_windows()) else {
                 return Fate::Untouched(None);
             };
-            return match self.opened.or(self.crosses) {
+            return match opened {
                 _ if self.builtin.is_some() => Fate::Untouched(None),
                 Some(how) => Fate::Untouched(Some(Reason::NoWindow { how })),
                 None if self.disagree => Fate::Untouched(Some(Reason::TypesDisagree)),
@@ -124,25 +123,22 @@ impl Class {
                 None => Fate::Wrapped(signature, true),
             };
         };
-        if let Some(how) = self.opened {
-            return Fate::Obstacle(Reason::Open { kind, how });
+        if let Some(builtin) = self.builtin {
+            return match self.signature.filter(|_| !self.disagree) {
+                _ if self.two_builtins || self.lifted => Fate::Obstacle(Reason::Mixed),
+                Some(signature) if *signature == builtin.signature() => Fate::Builtin(builtin, signature),
+                _ => Fate::Obstacle(Reason::OtherType),
+            };
+        }
+        if let Some(how) = opened {
+            return Fate::Crossing(Reason::Open { kind, how });
         }
         let Some(signature) = self.signature.filter(|_| !self.disagree) else {
-            return Fate::Obstacle(Reason::TypesDisagree);
+            return Fate::Crossing(Reason::TypesDisagree);
         };
-        match self.builtin {
-            Some(_) if self.two_builtins || self.lifted => Fate::Obstacle(Reason::Mixed),
-            Some(builtin) if *signature != builtin.signature() => Fate::Obstacle(Reason::OtherType),
-            Some(builtin) => match self.crosses {
-                Some(how) => Fate::Obstacle(Reason::Open { kind, how }),
-                None => Fate::Builtin(builtin, signature),
-            },
-            None if let Some(how) = self.crosses => match no_bridges.or(signature.cannot_cross()) {
-                Some(why) => Fate::Obstacle(Reason::NoBridge { kind, how, why }),
-                // One that crosses has no lists.
-                None => Fate::Wrapped(signature, false),
-            },
-            // Even if nobody calls it, or nobody is called: no function with a real handle is left.
+        match signature.cannot_be_closed() {
+            Some(why) => Fate::Crossing(Reason::Open { kind, how: Opening::Unsupported(why) }),
+            // Even if nobody calls it, or nobody is called.
             None => {
                 let lists = settings.lists && signature.has_windows();
                 Fate::Wrapped(signature, lists)

@@ -27,12 +27,8 @@ pub(super) struct Component<'a> {
     pub(super) canons: Vec<Canon>,
     pub(super) instantiates: Vec<Option<usize>>,
     pub(super) uses: Vec<Use>,
-    /// Of the outermost component: its imports and exports that are functions or instances, where bridges can be put.
-    pub(super) sites: Vec<Site<'a>>,
-    /// Of the outermost component: how often it imports the package, and whether that was after it had instantiated
-    /// another component.
-    pub(super) packages: usize,
-    pub(super) late: bool,
+    /// The resource types that it imports, in order.
+    pub(super) sources: Vec<Source<'a>>,
     pub(super) imports: BTreeMap<&'a str, Import>,
     pub(super) exports: BTreeMap<String, Item>,
     /// `exports`, once it has ended.
@@ -66,18 +62,13 @@ pub(super) struct Type {
     pub(super) origin: Option<(usize, u32)>,
 }
 
-/// Where the outermost component has a function, or an instance, of the embedder's or for it.
-pub(super) struct Site<'a> {
-    pub(super) name: &'a str,
-    pub(super) import: bool,
-    pub(super) item: SiteItem,
-}
-
-/// By index.
-#[derive(Clone, Copy)]
-pub(super) enum SiteItem {
-    Func(u32),
-    Instance(u32),
+/// Where a component has a resource type from: an import, or an export of one that is an instance.
+pub(super) struct Source<'a> {
+    pub(super) id: ResourceId,
+    pub(super) import: &'a str,
+    pub(super) export: Option<String>,
+    /// Whether a component was instantiated, or a canonical function made, before it.
+    pub(super) late: bool,
 }
 
 /// An instance's type in use as that of an import or export.

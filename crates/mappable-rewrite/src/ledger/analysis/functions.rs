@@ -34,6 +34,7 @@ impl<K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'_, '_, K> {
                 let class = self.graph.funcs.find(func.node);
                 let route = match self.fates.get(&class) {
                     Some(Fate::Builtin(..) | Fate::Wrapped(..)) => Route::Ledger,
+                    Some(Fate::Crossing(why)) => Route::Crossing { why: why.clone() },
                     Some(Fate::Obstacle(reason)) => Route::Baseline { why: Some(reason.clone()) },
                     Some(Fate::Untouched(why)) => Route::Engine { why: why.clone() },
                     None => Route::Engine { why: None },

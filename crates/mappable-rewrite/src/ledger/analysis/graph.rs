@@ -85,8 +85,6 @@ pub(super) struct Graph {
     pub(super) funcs: Sets,
     pub(super) builtins: Vec<(Node, Builtin)>,
     pub(super) opened: Vec<(Node, Opening)>,
-    /// Those that the embedder calls or offers, where a bridge can be put between: open unless one is.
-    pub(super) crossings: Vec<(Node, Opening)>,
     /// Each type by which a function goes somewhere.
     pub(super) types: Vec<(Node, ComponentFuncTypeId)>,
     pub(super) resources: Sets,
@@ -115,22 +113,6 @@ impl Graph {
 
     pub(super) fn open(&mut self, node: Node, how: Opening) {
         self.opened.push((node, how));
-    }
-
-    /// What is exported by the outermost component: its functions, and those of an instance, can have a bridge.
-    pub(super) fn cross_item(&mut self, item: &Item, how: &Opening) {
-        match item {
-            Item::Func(node) => self.crossings.push((*node, how.clone())),
-            Item::Instance(Some(exports)) => {
-                for within in exports.values() {
-                    match within {
-                        Item::Func(node) => self.crossings.push((*node, how.clone())),
-                        other => self.open_item(other, how),
-                    }
-                }
-            }
-            other => self.open_item(other, how),
-        }
     }
 
     /// Opens all that an item leads to.

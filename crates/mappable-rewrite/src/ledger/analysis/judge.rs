@@ -4,21 +4,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use wasmparser::FuncType;
-use wasmparser::component_types::{ComponentAnyTypeId, ComponentValType, ResourceId};
+use wasmparser::component_types::{ComponentAnyTypeId, ComponentDefinedType as Defined, ComponentValType, ResourceId};
 use wasmparser::types::TypesRef;
 
-use super::canon::Canon;
+use super::canon::{Canon, Give, Options};
 use super::class::Fate;
 use super::component::{Component, Func, Use};
 use super::graph::{Graph, Node};
 use super::resources::{Kinds, kinds};
 use super::walk::Walker;
-use super::{Analysis, Bridges, CanonRole, ComponentRoles, Judgement, Settings, Stop, Version};
+use super::{Analysis, CanonRole, ComponentRoles, Handle, Judgement, Settings, Stop, Version};
 use crate::error::{RewriteError, broken};
 use crate::ledger::convert::Converter;
 use crate::ledger::function::FunctionReport;
+use crate::ledger::modules::Crossing;
 use crate::ledger::obstacle::{Obstacle, Opening, Reason};
-use crate::ledger::signature::Kind;
+use crate::ledger::signature::{Kind, Value};
 use crate::tree::read::{ComponentFacts, Facts};
 
 impl Walker<'_> {
@@ -105,38 +106,30 @@ impl Walker<'_> {
         if exhausted {
             return Err((0, None, Reason::TooLarge));
         }
-        let no_bridges = self.no_bridges();
-        let fates = classes.into_iter().map(|(node, class)| (node, class.fate(settings, no_bridges))).collect();
-
-        let has_bridges = no_bridges.is_none();
+        let fates = classes.into_iter().map(|(node, class)| (node, class.fate(settings))).collect();
         let (graph, components) = (&mut self.graph, &self.components);
-        let mut judge = Judge { graph, components, fates, firsts, types, kind, has_bridges };
+        let mut judge = Judge { graph, components, fates, firsts, types, kind };
         *functions = judge.functions();
         let components = facts.components.iter().enumerate();
         let components = components.map(|(index, facts)| judge.component(index, facts)).collect::<Result<_, _>>()?;
-        let bridges = if has_bridges { judge.bridges() } else { Ok(Bridges::default()) };
-        if bridges.is_err() {
-            // What has no bridge says so now.
-            *functions = judge.functions();
-        }
-        let bridges = bridges?;
-        let mut analysis = Analysis { components, bridges };
+        let mut analysis = Analysis { components };
         self.spread_the_need(&mut analysis);
-        Ok(analysis)
+        let stopped = analysis.components.iter().enumerate().find_map(|(index, roles)| {
+            let why = roles.no_crossing.filter(|_| roles.needs_crossings)?;
+            Some((index, None, Reason::NoCrossing { why }))
+        });
+        stopped.map_or(Ok(analysis), Err)
     }
 
     /// Says of each component whether it needs the ledger: whatever it can instantiate has ended before it.
     fn spread_the_need(&self, analysis: &mut Analysis) {
         for &index in &self.ended {
             let Some(roles) = analysis.components.get(index) else { continue };
-            let needs = roles.canons.iter().any(|role| *role != CanonRole::Untouched)
-                || roles
-                    .instantiates
-                    .iter()
-                    .flatten()
-                    .any(|&inner| analysis.components.get(inner).is_some_and(|component| component.needs_ledger));
+            let within = || roles.instantiates.iter().flatten().filter_map(|&inner| analysis.components.get(inner));
+            let needs_ledger = roles.has_table() || within().any(|inner| inner.needs_ledger);
+            let needs_crossings = roles.crosses && roles.has_table() || within().any(|inner| inner.needs_crossings);
             if let Some(roles) = analysis.components.get_mut(index) {
-                roles.needs_ledger = needs;
+                (roles.needs_ledger, roles.needs_crossings) = (needs_ledger, needs_crossings);
             }
         }
     }
@@ -151,8 +144,6 @@ pub(super) struct Judge<'j, 'a, K> {
     pub(super) types: TypesRef<'j>,
     /// Which resources are ours.
     kind: K,
-    /// Whether the tree can have bridges.
-    has_bridges: bool,
 }
 
 impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
@@ -167,7 +158,10 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
         };
         for canon in &component.canons {
             match self.role(component, canon) {
-                Ok(role) => roles.canons.push(role),
+                Ok((role, crosses)) => {
+                    roles.canons.push(role);
+                    roles.crosses |= crosses;
+                }
                 Err((func, reason)) => {
                     let function = func.and_then(|func| function_name(self.graph, components, func));
                     return Err((index, function, reason));
@@ -179,17 +173,34 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
                 return Err((index, lower.function.clone(), Reason::UnknownSwap));
             }
         }
-        let is_wrapped = roles.canons.iter().any(|role| *role != CanonRole::Untouched);
-        if is_wrapped && facts.leaving.values().any(has_types_of_its_own) {
+        if roles.has_table() && facts.leaving.values().any(has_types_of_its_own) {
             return Err((index, None, Reason::TypesOfItsOwn));
         }
+        self.handles(component, &mut roles);
         roles.closed_funcs = component.funcs.iter().map(|func| self.version(func.node)).collect();
         for at in 0..component.types.len() as u32 {
             self.ty(component, at, &mut roles);
         }
-        match component.uses.iter().find_map(|used| self.disagreement(component, used)) {
-            Some(export) => Err((index, None, Reason::ExportsDisagree { export })),
-            None => Ok(roles),
+        Ok(roles)
+    }
+
+    /// By which imports a component has the types of handles.
+    fn handles(&self, component: &Component<'_>, roles: &mut ComponentRoles) {
+        let mut seen: BTreeMap<Kind, ResourceId> = BTreeMap::new();
+        for source in &component.sources {
+            let Some(kind) = self.ours(source.id) else { continue };
+            match seen.insert(kind, source.id) {
+                Some(other) if other == source.id => continue,
+                // The engine tells their handles apart.
+                Some(_) => roles.no_crossing = Some("imports a kind of handle as two types"),
+                None if source.late => {
+                    roles.no_crossing =
+                        Some("imports a kind of handle after it has instantiated a component or lowered a function");
+                }
+                None => {}
+            }
+            let (import, export) = (source.import.to_owned(), source.export.clone());
+            roles.handles.push(Handle { kind, import, export });
         }
     }
 
@@ -199,8 +210,7 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
 
     pub(super) fn version(&mut self, node: Node) -> Version {
         match self.fates.get(&self.graph.funcs.find(node)) {
-            Some(Fate::Wrapped(signature, true)) => Version::Windowed(Rc::clone(signature)),
-            Some(Fate::Wrapped(_, false)) => Version::Closed,
+            Some(Fate::Wrapped(signature, lists)) => Version::Closed(Rc::clone(signature), *lists),
             _ => Version::Original,
         }
     }
@@ -214,90 +224,112 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
 
     /// What is to be known of the type at an index.
     fn ty(&mut self, component: &Component<'_>, at: u32, roles: &mut ComponentRoles) {
-        match component.types.get(at as usize).map(|ty| ty.id) {
-            Some(ComponentAnyTypeId::Resource(id)) => {
-                roles.kinds.extend(self.ours(id.resource()).map(|kind| (at, kind)));
-            }
-            Some(ComponentAnyTypeId::Instance(_)) => {
-                let Some(first) = self.first_use(component, at) else { return };
-                let mut closed = BTreeMap::new();
-                for (name, node) in first.funcs.iter().filter(|_| first.outside.is_none()) {
-                    let version = self.version(*node);
-                    if version != Version::Original {
-                        closed.insert(name.clone(), version);
-                    }
-                }
-                let mut ours = BTreeMap::new();
-                for (name, id) in &first.resources {
-                    ours.extend(self.ours(*id).map(|kind| (name.clone(), kind)));
-                }
-                if self.has_bridges && first.outside.is_some() {
-                    roles.outside.insert(at);
-                }
-                if !closed.is_empty() {
-                    roles.closed_exports.insert(at, closed);
-                }
-                if !ours.is_empty() {
-                    roles.instance_kinds.insert(at, ours);
+        if let Some(ComponentAnyTypeId::Instance(_)) = component.types.get(at as usize).map(|ty| ty.id) {
+            let Some(first) = self.first_use(component, at) else { return };
+            let mut closed = BTreeMap::new();
+            for (name, node) in &first.funcs {
+                let version = self.version(*node);
+                if version != Version::Original {
+                    closed.insert(name.clone(), version);
                 }
             }
-            _ => {}
+            if !closed.is_empty() {
+                roles.closed_exports.insert(at, closed);
+            }
         }
     }
 
-    /// The name of a resource that is another in this use of a type than in the first.
-    fn disagreement(&self, component: &Component<'_>, used: &Use) -> Option<String> {
-        let first = self.first_use(component, used.ty);
-        let differs = |(name, id): &(&String, &ResourceId)| {
-            // Of a type whose definition is not known none is ours.
-            let known = first.and_then(|first| first.resources.get(*name));
-            self.ours(**id) != known.and_then(|id| self.ours(*id))
-        };
-        used.resources.iter().find(differs).map(|(name, _)| name.clone())
-    }
-
+    /// What becomes of a canonical function, and whether by it handles of the engine's come or go.
     fn role<'c>(
         &mut self,
         component: &'c Component<'a>,
         canon: &Canon,
-    ) -> Result<CanonRole, (Option<&'c Func<'a>>, Reason)> {
-        let (func, lift) = match canon {
-            Canon::Lower(func, _) => (*func, false),
-            Canon::Lift(func, _) => (*func, true),
+    ) -> Result<(CanonRole, bool), (Option<&'c Func<'a>>, Reason)> {
+        let (func, options, lift) = match canon {
+            Canon::Lower(func, options) => (*func, *options, false),
+            Canon::Lift(func, options) => (*func, *options, true),
             Canon::Drop(ty) => {
-                return Ok(match component.types.get(*ty as usize).map(|ty| ty.id) {
-                    Some(ComponentAnyTypeId::Resource(id)) => {
-                        self.ours(id.resource()).map_or(CanonRole::Untouched, CanonRole::Drop)
-                    }
-                    _ => CanonRole::Untouched,
-                });
+                let role = match component.types.get(*ty as usize).map(|ty| ty.id) {
+                    Some(ComponentAnyTypeId::Resource(id)) => self.ours(id.resource()).map(CanonRole::Drop),
+                    _ => None,
+                };
+                return Ok((role.unwrap_or(CanonRole::Untouched), false));
             }
-            Canon::Builtin(builtin, about) => {
+            Canon::Give(give, ty, options) => {
+                let open = |kind, why| (None, Reason::Open { kind, how: Opening::Unsupported(why) });
                 let mut converter = Converter::new(self.types, |id| self.ours(id));
-                for ty in about.iter().filter_map(|ty| component.defined(*ty)) {
-                    if let Some(kind) = converter.mentioned(&ComponentValType::Type(ty)) {
-                        return Err((None, Reason::Builtin { builtin, kind }));
-                    }
+                let Some(id) = component.defined(*ty) else { return Ok((CanonRole::Untouched, false)) };
+                let Some(kind) = converter.mentioned(&ComponentValType::Type(id)) else {
+                    return Ok((CanonRole::Untouched, false));
+                };
+                let given = match (give, self.types.get(id)) {
+                    (Give::StreamWrite, Some(Defined::Stream { ty, .. })) => *ty,
+                    (Give::FutureWrite, Some(Defined::Future { ty, .. })) => *ty,
+                    _ => Some(ComponentValType::Type(id)),
+                };
+                let value = given.map(|ty| converter.value_of(&ty)).transpose().map_err(|why| open(kind, why))?;
+                let Some(value) = value.filter(Value::has_handles) else { return Ok((CanonRole::Untouched, true)) };
+                if let Some(why) = options.unsupported {
+                    return Err(open(kind, why));
                 }
-                return Ok(CanonRole::Untouched);
+                let crossing = match give {
+                    Give::TaskReturn => Crossing::TaskReturn(value),
+                    Give::StreamWrite => Crossing::StreamWrite(value),
+                    Give::FutureWrite => Crossing::FutureWrite(value),
+                };
+                return Ok((CanonRole::Crossing(crossing), true));
             }
+            Canon::About(ty) => {
+                let mut converter = Converter::new(self.types, |id| self.ours(id));
+                let mentioned = component.defined(*ty).and_then(|ty| converter.mentioned(&ComponentValType::Type(ty)));
+                return Ok((CanonRole::Untouched, mentioned.is_some()));
+            }
+            Canon::Other => return Ok((CanonRole::Untouched, false)),
         };
         let Some(func) = component.funcs.get(func as usize) else {
-            return Ok(CanonRole::Untouched);
+            return Ok((CanonRole::Untouched, false));
         };
-        Ok(match self.fates.get(&self.graph.funcs.find(func.node)) {
-            Some(Fate::Obstacle(reason)) => {
-                return Err((Some(func), reason.clone()));
-            }
+        let role = match self.fates.get(&self.graph.funcs.find(func.node)) {
+            Some(Fate::Obstacle(reason)) => return Err((Some(func), reason.clone())),
             Some(Fate::Builtin(builtin, signature)) if !lift => {
+                if let (Some(why), Some(kind)) = (options.opening(), signature.kind()) {
+                    return Err((Some(func), Reason::Open { kind, how: Opening::Unsupported(why) }));
+                }
                 CanonRole::Builtin { builtin: *builtin, signature: (**signature).clone() }
             }
             Some(Fate::Wrapped(signature, lists)) => {
                 let (signature, lists) = ((**signature).clone(), *lists);
                 if lift { CanonRole::Lift { signature, lists } } else { CanonRole::Lower { signature, lists } }
             }
+            Some(Fate::Crossing(_)) => {
+                return self.crossing(func, options, lift).map_err(|reason| (Some(func), reason));
+            }
             _ => CanonRole::Untouched,
-        })
+        };
+        Ok((role, false))
+    }
+
+    /// What becomes of the lift or lower of a function that goes the engine's way.
+    fn crossing(&self, func: &Func<'_>, options: Options, lift: bool) -> Result<(CanonRole, bool), Reason> {
+        let converted = Converter::new(self.types, |id| self.ours(id)).func(func.ty);
+        let Some(kind) = converted.mentions else { return Ok((CanonRole::Untouched, false)) };
+        let open = |why| Reason::Open { kind, how: Opening::Unsupported(why) };
+        let signature = converted.signature.map_err(open)?;
+        let gives = match lift {
+            // What is lifted async gives by `task.return`.
+            true => !options.is_async && signature.result.as_ref().is_some_and(Value::has_handles),
+            false => signature.params.iter().any(Value::has_handles),
+        };
+        if !gives {
+            return Ok((CanonRole::Untouched, true));
+        }
+        if let Some(why) = options.unsupported {
+            return Err(open(why));
+        }
+        let signature = (*signature).clone();
+        let is_async = options.is_async;
+        let crossing = if lift { Crossing::Lift(signature) } else { Crossing::Lower { signature, is_async } };
+        Ok((CanonRole::Crossing(crossing), true))
     }
 }
 

@@ -3,10 +3,8 @@
 //! [`walk`] follows, with the one pass that reads the tree, what each component's functions, instances and components
 //! are, and joins what is passed to what it is passed as ([`graph`]): each static component once, however often it is
 //! instantiated. When the tree has been read, [`judge`] tells closed classes of functions from open ones, by their
-//! types ([`convert`](super::convert)), puts [`bridges`] where the embedder has one of those that can do with them, and says what
-//! becomes of each canonical function, or why the tree stays at baseline.
+//! types ([`convert`](super::convert)), and says what becomes of each canonical function, or why the tree stays at baseline.
 
-mod bridges;
 mod canon;
 mod class;
 mod component;
@@ -17,13 +15,13 @@ mod judge;
 mod resources;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-pub(crate) use bridges::{Bridge, BridgeFunc, BridgeItem, BridgeType, Bridges, Place};
 pub(crate) use walk::Walker;
 
 use super::function::FunctionReport;
+use super::modules::Crossing;
 use super::obstacle::{Obstacle, Reason};
 use super::signature::{Kind, Signature};
 
@@ -51,8 +49,6 @@ pub(crate) struct Judgement {
 #[derive(Debug, Default)]
 pub(crate) struct Analysis {
     pub(crate) components: Vec<ComponentRoles>,
-    /// What is put between the tree and the embedder.
-    pub(crate) bridges: Bridges,
 }
 
 /// What is to become of one component of the tree.
@@ -69,20 +65,28 @@ pub(crate) struct ComponentRoles {
     /// an import (or an export): which of its function exports have a closed version of their type. The others have the
     /// original.
     pub(crate) closed_exports: BTreeMap<u32, BTreeMap<String, Version>>,
-    /// By index in the component's space of types: those of instances that the embedder has by them. All that they
-    /// declare stays as it is; a bridge makes the difference.
-    pub(crate) outside: BTreeSet<u32>,
-    /// By index in the component's space of types: those that are a resource of ours.
-    pub(crate) kinds: BTreeMap<u32, Kind>,
-    /// By index in the component's space of types, for each instance's type there: which of its type exports are a
-    /// resource of ours, by name.
-    pub(crate) instance_kinds: BTreeMap<u32, BTreeMap<String, Kind>>,
     /// By number among the component's instantiations of components (`instantiate`, not inline exports): which
     /// component of the tree is instantiated, if it is one of the tree.
     pub(crate) instantiates: Vec<Option<usize>>,
     /// Whether it imports the ledger's host interface: it has a role for a canonical function that is not `Untouched`,
     /// or instantiates one that needs it.
     pub(crate) needs_ledger: bool,
+    /// Whether handles of the engine's come into it, or go out of it.
+    pub(crate) crosses: bool,
+    /// Whether it imports what turns them into the ledger's: it crosses, or instantiates one that does.
+    pub(crate) needs_crossings: bool,
+    /// By which imports it has the types of handles, one for each kind that it has.
+    pub(crate) handles: Vec<Handle>,
+    /// Why it can't import that, if it can't.
+    pub(crate) no_crossing: Option<&'static str>,
+}
+
+/// An import of a component that is the type of a kind of handle, or an instance that exports that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Handle {
+    pub(crate) kind: Kind,
+    pub(crate) import: String,
+    pub(crate) export: Option<String>,
 }
 
 /// Which version of a function's type is meant.
@@ -91,10 +95,8 @@ pub(crate) enum Version {
     /// As it was.
     #[default]
     Original,
-    /// With `u32` for handles of ours.
-    Closed,
-    /// The same, and with other types for what goes by window: what [`Signature::erased`] makes of this.
-    Windowed(Rc<Signature>),
+    /// What [`Signature::erased`] makes of this, with or without lists by window.
+    Closed(Rc<Signature>, bool),
 }
 
 /// What becomes of a canonical function.
@@ -122,6 +124,15 @@ pub(crate) enum CanonRole {
         /// Whether lists of it go by window.
         lists: bool,
     },
+    /// What gives handles to the engine.
+    Crossing(Crossing),
+}
+
+impl ComponentRoles {
+    /// Whether a canonical function of it has a role that needs the handle table.
+    pub(crate) fn has_table(&self) -> bool {
+        self.canons.iter().any(|role| *role != CanonRole::Untouched)
+    }
 }
 
 impl Analysis {

@@ -28,7 +28,13 @@ fn named<T: Clone>(entries: &[(&str, T)]) -> BTreeMap<String, T> {
 /// The version of what the taker lifts.
 fn windowed(taker: &ComponentRoles) -> Version {
     let [CanonRole::Lift { signature, lists: true }, ..] = &taker.canons[..] else { panic!("{:?}", taker.canons) };
-    Version::Windowed(Rc::new(signature.clone()))
+    Version::Closed(Rc::new(signature.clone()), true)
+}
+
+/// The same, without lists by window.
+fn unwindowed(taker: &ComponentRoles) -> Version {
+    let [CanonRole::Lift { signature, lists: false }, ..] = &taker.canons[..] else { panic!("{:?}", taker.canons) };
+    Version::Closed(Rc::new(signature.clone()), false)
 }
 
 #[test]
@@ -50,17 +56,6 @@ fn an_instances_type_says_which_of_its_functions_are_closed() {
     for other in [root, taker, idle] {
         assert_eq!(other.closed_exports, BTreeMap::new());
     }
-}
-
-#[test]
-fn our_resources_are_known_by_index_and_in_the_types_of_instances() {
-    let analysis = pair(true);
-    let [root, taker, giver, idle] = &analysis.components[..] else { panic!() };
-    for component in [root, taker, giver] {
-        assert_eq!(component.kinds, BTreeMap::from([(1, Kind::Mappable)]));
-        assert_eq!(component.instance_kinds, BTreeMap::from([(0, named(&[("mappable", Kind::Mappable)]))]));
-    }
-    assert!(idle.kinds.is_empty() && idle.instance_kinds.is_empty());
 }
 
 #[test]
@@ -87,7 +82,7 @@ fn each_canonical_function_has_its_role() {
         };
         assert_eq!((*l, *builtin), (lists, Builtin::MappableSize));
         assert!(signature.has_handles() && signature.has_windows());
-        assert_eq!(taker.closed_funcs[0], if lists { windowed(taker) } else { Version::Closed });
+        assert_eq!(taker.closed_funcs[0], if lists { windowed(taker) } else { unwindowed(taker) });
     }
 }
 
@@ -97,41 +92,4 @@ fn with_lists_off_a_tree_with_nothing_of_ours_is_left_alone() {
     let identity = |lists| analyse(&bytes, Settings { lists }).unwrap().unwrap().is_identity();
     assert!(!identity(true));
     assert!(identity(false));
-}
-
-/// An import of the root with so many records, each of which has the one before it, and a function of the last.
-fn chain(length: usize) -> String {
-    let mut types = String::from(r#"(type $r0' (record (field "m" (own $m)))) (export "r0" (type $r0 (eq $r0')))"#);
-    for (before, n) in (1..length).enumerate() {
-        types += &format!(r#"(type $r{n}' (record (field "a" $r{before}))) (export "r{n}" (type $r{n} (eq $r{n}')))"#);
-    }
-    let interface = format!(
-        r#"(alias outer 1 $mappable (type $m')) (export "mappable" (type $m (eq $m'))) {types}
-        (export "take" (func (param "last" $r{})))"#,
-        length - 1
-    );
-    format!(
-        r#"(component
-          (import "mappable:memory/types@0.1.0" (instance $types (export "mappable" (type (sub resource)))))
-          (alias export $types "mappable" (type $mappable))
-          (import "test:host/api" (instance $api {interface}))
-          (component $user
-            (import "mappable" (type $mappable (sub resource)))
-            (import "test:host/api" (instance $api {interface}))
-            (alias export $api "take" (func $take))
-            (core func (canon lower (func $take))))
-          (instance (instantiate $user (with "mappable" (type $mappable)) (with "test:host/api" (instance $api)))))"#
-    )
-}
-
-#[test]
-fn what_is_looked_at_for_bridges_grows_with_the_types_and_no_faster() {
-    let looked_at = |length: usize| {
-        let analysis = analyse(&wat::parse_str(chain(length)).unwrap(), Settings { lists: true }).unwrap().unwrap();
-        assert_eq!(analysis.bridges.imports["test:host/api"].types.len(), length);
-        analysis.bridges.looked_at
-    };
-    let (short, long) = (looked_at(20), looked_at(80));
-    // Each once on the way down, and once on the way up.
-    assert!(long <= 2 * 81 && long <= 4 * short + 8, "{short}, {long}");
 }

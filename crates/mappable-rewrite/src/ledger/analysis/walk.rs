@@ -11,7 +11,7 @@ use wasmparser::{
 };
 
 use super::canon::Canon;
-use super::component::{Component, Import, Name, Site, SiteItem, Use};
+use super::component::{Component, Import, Name, Source, Use};
 use super::graph::{Graph, Item, Origin, Value};
 use crate::error::{RewriteError, broken};
 use crate::gate;
@@ -159,13 +159,12 @@ impl<'a> Walker<'a> {
     ) -> Result<(), RewriteError> {
         let name = import.name.name;
         let root = index == 0;
-        let outside = || Opening::Import(name.to_owned());
+        let late = !to.instantiates.is_empty() || !to.canons.is_empty();
         let imported = match import.ty {
             ComponentTypeRef::Func(_) => {
                 let node = self.graph.func();
                 if root {
-                    self.graph.crossings.push((node, outside()));
-                    to.sites.push(Site { name, import: true, item: SiteItem::Func(to.funcs.len() as u32) });
+                    self.graph.open(node, Opening::Import(name.to_owned()));
                 }
                 to.func(types, node, Name(None, Some(name)));
                 Import::Func(node)
@@ -173,16 +172,13 @@ impl<'a> Walker<'a> {
             ComponentTypeRef::Instance(ty) => {
                 let instance = to.instances.len() as u32;
                 to.instance_names.insert(instance, name);
-                if root && gate::is_package(name) {
-                    to.packages += 1;
-                    to.late |= !to.instantiates.is_empty();
-                } else if root {
-                    to.sites.push(Site { name, import: true, item: SiteItem::Instance(instance) });
-                }
                 let concrete = types.component_instance_at(to.instances.len() as u32);
                 let (exports, used) = self.imported_instance(index, types, concrete, ty, name);
                 to.instances.push(Some(exports.clone()));
                 let resources = used.resources.clone();
+                for (export, id) in &resources {
+                    to.sources.push(Source { id: *id, import: name, export: Some(export.clone()), late });
+                }
                 to.uses.push(used);
                 Import::Instance { exports, resources }
             }
@@ -195,6 +191,7 @@ impl<'a> Walker<'a> {
                     ComponentAnyTypeId::Resource(id) => {
                         let origin = if root { Origin::Foreign } else { Origin::Abstract(index, name.to_owned()) };
                         self.graph.resource(id.resource(), origin);
+                        to.sources.push(Source { id: id.resource(), import: name, export: None, late });
                         Import::Resource(id.resource())
                     }
                     _ => Import::Other,
@@ -231,8 +228,7 @@ impl<'a> Walker<'a> {
                     used.funcs.insert(name.clone(), node);
                     match Builtin::named(name).filter(|_| package) {
                         Some(builtin) => self.graph.builtins.push((node, builtin)),
-                        None if package => self.graph.open(node, Opening::Import(import.to_owned())),
-                        None if root => self.graph.crossings.push((node, Opening::Import(import.to_owned()))),
+                        None if root => self.graph.open(node, Opening::Import(import.to_owned())),
                         None => {}
                     }
                     Item::Func(node)
@@ -324,13 +320,7 @@ impl<'a> Walker<'a> {
         self.let_go(&item);
         let outside = (index == 0).then(|| Opening::Export(name.to_owned()));
         if let Some(how) = &outside {
-            self.graph.cross_item(&item, how);
-            let at = match item {
-                Item::Func(_) => Some(SiteItem::Func(export.index)),
-                Item::Instance(Some(_)) => Some(SiteItem::Instance(export.index)),
-                _ => None,
-            };
-            to.sites.extend(at.map(|item| Site { name, import: false, item }));
+            self.graph.open_item(&item, how);
         }
         match (export.kind, &item) {
             (_, Item::Func(node)) => to.func(types, *node, Name(None, Some(name))),

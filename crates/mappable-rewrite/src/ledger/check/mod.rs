@@ -3,9 +3,9 @@
 //!
 //! What is proved, a rule each ([`Unsound`](super::unsound::Unsound) has a case for each way to break one):
 //!
-//! 1. *Modules.* Each core module in the output is a guest's (its bytes are in the input), a bridge's or trusted (its
-//!    bytes are what [`modules`](super::modules) makes), and trusted ones are no other's. Those are instantiated in the
-//!    tree and go nowhere else. A bridge's gets no more than a guest's.
+//! 1. *Modules.* Each core module in the output is a guest's (its bytes are in the input) or trusted (its bytes are what
+//!    [`modules`](super::modules) makes), and trusted ones are no guest's. Those are instantiated in the tree and go
+//!    nowhere else.
 //! 2. *The host interface.* The ledger is imported by its exact name, as an instance, and is used only as an argument
 //!    of that name for a component of this tree that imports it, or to alias functions from. It is never exported, nor
 //!    put in an instance; no component that imports it is given another, or leaves the tree.
@@ -18,30 +18,21 @@
 //!    has. Options name guests' memories and, where there is a handle table, `realloc` and `post-return` behind guards.
 //!    Where a wrapper calls `realloc` itself, all that leaves the component and that guests have is behind may-leave
 //!    checks, and if guests have context slots, its guard keeps them.
-//! 6. *Real handles.* No function is lifted or lowered, and no type dropped, made or sent, that mentions a resource of
-//!    the package ([`resources`]), but in bridges: components that instantiate a bridge's module
-//!    and no guest's. So guests' real tables never hold one.
+//! 6. *Changes.* No function that changes what is mapped is lowered, but the ledger's. What else is done with a handle of
+//!    the engine's, the engine checks.
 //! 7. *Wrappers* are given exactly what they import: a builtin's the lower of its own function; the memory and
 //!    `realloc` of the canonical function that it stands at; the one ledger memory, window and handle table of its
 //!    component, which the table's start, and the window's, have made to be that before.
-//!
 //! 8. *Both sides.* All who lift or lower a function, over all instantiations, have wrappers made for one type, or none
 //!    has one; and none has one where the host or an unknown component has the function too ([`classes`]). The function's
 //!    type there, as the validator has it, is what is left of the one type, as that is without handles and with two
 //!    numbers for each list that goes by window.
 //!
-//! 9. *Bridges.* A bridge's module is given what it imports: the heap of its component, the crossings' own wrappers, and
-//!    as its callee a lower, or the wrapper in front of one, made for the type that the module was made for. It is only
-//!    ever lifted, or what a wrapper for lifts of that type stands in front of. The function that has handles of the
-//!    package is of that very type, as the validator has it. Nothing else in a bridge has to do with them.
-//!
 //! What is left to others: that trusted modules do what they should, that types are the input's but for handles, and
 //! that the components' wiring is the input's.
 
-mod bridges;
 mod classes;
 mod core;
-mod resources;
 mod scope;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -51,7 +42,7 @@ use std::collections::{HashMap, HashSet};
 use wasmparser::{Encoding, Payload, ValidPayload, Validator};
 
 use super::interface::Builtin;
-use super::modules::{Crossing, Module, Need};
+use super::modules::{Module, Need};
 use super::obstacle::{Obstacle, Reason};
 use super::signature::Signature;
 use crate::error::{ReadError, RewriteError, broken};
@@ -79,6 +70,10 @@ pub(crate) enum Role {
     Lower,
     /// [`lift`](super::modules::lift).
     Lift,
+    /// [`crossing`](super::modules::crossing), in front of what a guest calls.
+    Crossing,
+    /// The same, in front of what is lifted.
+    CrossingBack,
 }
 
 /// The trusted modules that may be in an output: each that the generator was asked for, by its bytes.
@@ -88,22 +83,12 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct Trusted {
     modules: HashMap<Vec<u8>, TrustedModule>,
-    /// Those of bridges, which have no more than a guest's could have.
-    bridges: HashMap<Vec<u8>, BridgeModule>,
     /// The table's exports that take the place of `resource.drop`.
     drops: Vec<&'static str>,
 }
 
 /// What a wrapper was made for: a function's type, and whether lists of plain data go by window.
 type MadeFor = (Signature, bool);
-
-/// What a bridge has between its lift and its lower, or its heap.
-#[derive(Debug, PartialEq, Eq)]
-struct BridgeModule {
-    needs: Vec<(&'static str, Need)>,
-    /// The functions' types that it was made for, and which way their parameters go. None for a heap.
-    made_for: HashSet<(Signature, Crossing)>,
-}
 
 /// One of them.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,19 +102,12 @@ struct TrustedModule {
 impl Trusted {
     /// None yet; `drops` is what [`drop_name`](super::modules::drop_name) gives for each kind.
     pub(crate) fn new(drops: impl IntoIterator<Item = &'static str>) -> Self {
-        Trusted { modules: HashMap::new(), bridges: HashMap::new(), drops: drops.into_iter().collect() }
+        Trusted { modules: HashMap::new(), drops: drops.into_iter().collect() }
     }
 
-    /// Whether a module of these bytes is one of them, or a bridge's.
+    /// Whether a module of these bytes is one of them.
     pub(crate) fn has(&self, module: &[u8]) -> bool {
-        self.modules.contains_key(module) || self.bridges.contains_key(module)
-    }
-
-    /// Adds what bridges have between their lifts and lowers, with what it was made for, or their heap.
-    pub(crate) fn insert_bridge(&mut self, module: &Module, made_for: Option<(&Signature, Crossing)>) {
-        let new = || BridgeModule { needs: module.needs.clone(), made_for: HashSet::new() };
-        let known = self.bridges.entry(module.bytes.clone()).or_insert_with(new);
-        known.made_for.extend(made_for.map(|(signature, params)| (signature.clone(), params)));
+        self.modules.contains_key(module)
     }
 
     /// Adds a module; of a wrapper in front of lowers or lifts, with what it was made for (type, and whether lists go

@@ -21,16 +21,25 @@ impl<'a> Emitter<'a> {
         self.guard_options(options(&canon))?;
         match (role, canon) {
             (
-                CanonRole::Untouched | CanonRole::Lift { .. },
+                CanonRole::Untouched | CanonRole::Lift { .. } | CanonRole::Crossing(_),
                 CanonicalFunction::Lift { core_func_index, type_index, options },
-            ) => self.lift(core_func_index, type_index, &options, Wrapper::of(role)),
-            (CanonRole::Lower { .. }, CanonicalFunction::Lower { func_index, options }) => {
+            ) => self.lift(core_func_index, type_index, &options, Wrapper::of(role, roles)),
+            (CanonRole::Lower { .. } | CanonRole::Crossing(_), CanonicalFunction::Lower { func_index, options }) => {
                 let func = self.component_func_index(func_index);
-                self.lower(func, &options, Wrapper::of(role))
+                self.lower(func, None, &options, Wrapper::of(role, roles))
             }
-            (CanonRole::Builtin { builtin, .. }, CanonicalFunction::Lower { options, .. }) => {
+            (CanonRole::Builtin { builtin, .. }, CanonicalFunction::Lower { func_index, options }) => {
+                let engine = (roles.crosses && builtin.borrows()).then(|| self.component_func_index(func_index));
                 let func = self.body()?.interface_func(&builtin.ledger_name()).map_err(user)?;
-                self.lower(func, &options, Wrapper::of(role))
+                self.lower(func, engine, &options, Wrapper::of(role, roles))
+            }
+            (CanonRole::Crossing(_), canon) => {
+                let (_, wrapped) = self.options(options(&canon))?;
+                let func = self.written(canon)?;
+                let wrapper = Wrapper::of(role, roles).ok_or_else(|| user(broken!("a crossing has no wrapper")))?;
+                let func = self.wrap(wrapper, Wrapped { callee: Some(func), ..wrapped })?;
+                self.body()?.maps.core_funcs.push(func);
+                Ok(())
             }
             (CanonRole::Drop(kind), CanonicalFunction::ResourceDrop { .. }) => {
                 let body = self.body()?;
@@ -45,6 +54,14 @@ impl<'a> Emitter<'a> {
 
     /// Anything but a lift, as it stands but for indices.
     fn untouched(&mut self, canon: CanonicalFunction) -> EmitResult {
+        let func = self.written(canon)?;
+        let func = self.barred(func)?;
+        self.body()?.maps.core_funcs.push(func);
+        Ok(())
+    }
+
+    /// Writes a canonical function. Gives the index of the core function that it makes.
+    fn written(&mut self, canon: CanonicalFunction) -> EmitResult<u32> {
         let mut canons = self.body()?.sections.take_canons();
         use CanonicalFunction as C;
         // `wasm-encoder` leaves the types of these four what they were.
@@ -63,10 +80,8 @@ impl<'a> Emitter<'a> {
             }
             canon => component_utils::parse_component_canonical(self, &mut canons, canon)?,
         }
-        let func = self.body()?.sections.put_canons(canons);
-        let func = self.barred(func)?;
-        self.body()?.maps.core_funcs.push(func);
-        self.found()
+        self.found()?;
+        Ok(self.body()?.sections.put_canons(canons))
     }
 
     /// The next core function: a may-leave check in front of it, if it leaves the component and a wrapper of this calls
@@ -102,13 +117,22 @@ impl<'a> Emitter<'a> {
         Ok(())
     }
 
-    /// Lowers a function, by its new index, and puts a wrapper behind it.
-    fn lower(&mut self, func: u32, options: &[CanonicalOption], wrapper: Option<Wrapper>) -> EmitResult {
+    /// Lowers a function, by its new index, and puts a wrapper behind it. `engine` is the package's own, if the wrapper has
+    /// that too.
+    fn lower(
+        &mut self,
+        func: u32,
+        engine: Option<u32>,
+        options: &[CanonicalOption],
+        wrapper: Option<Wrapper>,
+    ) -> EmitResult {
         let (options, wrapped) = self.options(options)?;
         self.found()?;
-        let lowered = self.body()?.sections.canon(|canons| _ = canons.lower(func, options));
+        let sections = &mut self.body()?.sections;
+        let mut lower = |func| sections.canon(|canons| _ = canons.lower(func, options.iter().copied()));
+        let (lowered, engine) = (lower(func), engine.map(&mut lower));
         let wrapper = wrapper.ok_or_else(|| user(broken!("a lower of the ledger's has no wrapper")))?;
-        let func = self.wrap(wrapper, Wrapped { callee: Some(lowered), ..wrapped })?;
+        let func = self.wrap(wrapper, Wrapped { callee: Some(lowered), engine, ..wrapped })?;
         self.body()?.maps.core_funcs.push(func);
         Ok(())
     }

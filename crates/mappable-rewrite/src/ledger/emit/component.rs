@@ -1,20 +1,18 @@
 //! The walk through a component: each item, section by section, with new indices.
 
 use wasm_encoder::reencode::{Reencode, ReencodeComponent};
-use wasm_encoder::{Alias, Component, ComponentExternName, ComponentStartSection, ExportKind};
+use wasm_encoder::{Alias, Component, ComponentExportKind, ComponentExternName, ComponentStartSection, ExportKind};
 use wasmparser::{
     ComponentAlias, ComponentExport, ComponentExternalKind as Kind, ComponentInstance, ComponentOuterAliasKind,
     ComponentTypeRef, CustomSectionReader, ExternalKind, Instance, KnownCustom, Parser, Payload,
 };
 
-use super::bridges::Side;
-use super::scope::{Body, ComponentBody, Maps, Scope, Type, TypeFacts, What};
+use super::scope::{Body, ComponentBody, Maps, Scope, Type, What};
 use super::sections::Sections;
 use super::trusted::Trusted;
 use super::{EmitResult, Emitter, host, user};
 use crate::error::broken;
-use crate::gate;
-use crate::ledger::analysis::{BridgeItem, CanonRole, Version};
+use crate::ledger::analysis::Version;
 
 impl<'a> Emitter<'a> {
     pub(super) fn component(&mut self, mut parser: Parser, data: &'a [u8], whole: &'a [u8]) -> EmitResult<Component> {
@@ -47,6 +45,7 @@ impl<'a> Emitter<'a> {
             trusted: Trusted::new(roles.name.clone(), self.scopes.len(), &self.shared),
             canons: 0,
             instantiations: 0,
+            handles: Vec::new(),
             names: Vec::new(),
         };
         if self.scopes.is_empty() {
@@ -54,17 +53,51 @@ impl<'a> Emitter<'a> {
             shared.sort_unstable_by_key(|(_, index)| **index);
             shared.into_iter().for_each(|(module, _)| _ = body.sections.module(module));
         }
-        // With bridges the root's is told of the package's resources, which are not there yet.
-        if roles.needs_ledger && (!self.scopes.is_empty() || self.analysis.bridges.is_empty()) {
-            body.import_ledger(&self.interface, &host::interface(&self.builtins));
+        self.scopes.push(Scope::new(Body::Component(Box::new(body))));
+        self.begin_ledger()
+    }
+
+    /// Imports the ledger, and puts in the handle table, if the component needs them. Where handles cross, the ledger has
+    /// the component's own types of them: then that is when it has imported those.
+    fn begin_ledger(&mut self) -> EmitResult {
+        let roles = self.roles()?;
+        let body = self.body()?;
+        if !roles.needs_ledger || body.trusted.interface.is_some() {
+            return Ok(());
         }
-        if roles.canons.iter().any(|role| *role != CanonRole::Untouched) {
+        if roles.needs_crossings && body.handles.len() < roles.handles.len() {
+            return Ok(());
+        }
+        let types = roles.needs_crossings.then(|| body.handles.clone());
+        let interface = host::interface(&self.builtins, types.as_deref());
+        let name = self.interface.clone();
+        let Some(Body::Component(body)) = self.scopes.last_mut().map(|scope| &mut scope.body) else {
+            return Err(user(broken!("the ledger is imported outside of any component")));
+        };
+        body.import_ledger(&name, &interface);
+        if roles.has_table() {
             self.generated.ledger_memory(&roles.name).map_err(user)?;
-            body.begin_table().map_err(user)?;
+            body.begin_table(roles.crosses).map_err(user)?;
             body.trusted.may_leave = self.generated.calls_back(roles).map_err(user)?;
         }
-        self.scopes.push(Scope::new(Body::Component(Box::new(body))));
         Ok(())
+    }
+
+    /// An import by the old name has come: the types of handles that the component has by it.
+    fn imported(&mut self, name: &str, index: u32) -> EmitResult {
+        let roles = self.roles()?;
+        if !roles.needs_crossings {
+            return Ok(());
+        }
+        let body = self.body()?;
+        for handle in roles.handles.iter().filter(|handle| handle.import == name) {
+            let index = match &handle.export {
+                Some(export) => body.sections.instance_export(index, ComponentExportKind::Type, export),
+                None => index,
+            };
+            body.handles.push((handle.kind, index));
+        }
+        self.begin_ledger()
     }
 
     /// Ends a component: its names.
@@ -171,30 +204,19 @@ impl<'a> Emitter<'a> {
 
     fn import(&mut self, mut name: ComponentExternName<'a>, ty: ComponentTypeRef) -> EmitResult {
         let depth = self.depth()?;
-        let bridge = self.import_bridge(depth, &name.name);
-        let package = depth == 0 && gate::is_package(&name.name);
+        let old_name = name.name.clone();
         if depth == 0
             && let Some(renamed) = self.renames.of(name.name.as_ref())
         {
             name.name = renamed.into();
         }
-        let version = if bridge.is_some() { Version::Original } else { self.next_version()? };
+        let version = self.next_version()?;
         let new = self.type_ref(depth, ty, version)?;
         self.found()?;
-        let mut index = self.body()?.sections.import(name, new);
-        if package {
-            self.begin_bridges(index)?;
-        }
-        if let Some(bridge) = bridge {
-            let raw = index;
-            index = self.bridge(bridge, Side::Import, raw)?;
-            if ty.kind() == Kind::Instance {
-                let old = u32::try_from(self.body()?.maps.instances.len()).unwrap_or(u32::MAX);
-                self.bridged.insert(old, (raw, bridge));
-            }
-        }
+        let index = self.body()?.sections.import(name, new);
+        self.imported(&old_name, index)?;
         if let ComponentTypeRef::Type(bounds) = ty {
-            let ty = self.bound(depth, bounds, index, None)?;
+            let ty = self.bound(depth, bounds, index)?;
             return self.push_type(depth, ty);
         }
         self.push(ty.kind(), index)
@@ -202,21 +224,11 @@ impl<'a> Emitter<'a> {
 
     fn export(&mut self, export: ComponentExport<'a>) -> EmitResult {
         let depth = self.depth()?;
-        let bridge = self.export_bridge(depth, export.name.name);
-        let version = if bridge.is_some() { Version::Original } else { self.next_version()? };
+        let version = self.next_version()?;
         let old = export.index;
-        let index = match export.kind {
-            Kind::Type => self.named(depth, old)?,
-            kind => self.component_external_index(kind, old),
-        };
+        let index = self.component_external_index(export.kind, old);
         let ty = export.ty.map(|ty| self.type_ref(depth, ty, version)).transpose()?;
         self.found()?;
-        if let Some(bridge) = bridge {
-            let outside = self.bridge(bridge, Side::Export, index)?;
-            self.body()?.sections.export(export.name.into(), export.kind.into(), outside, ty);
-            // Whoever names the export within the tree means what is on this side.
-            return self.push(export.kind, index);
-        }
         let new = self.body()?.sections.export(export.name.into(), export.kind.into(), index, ty);
         if export.kind == Kind::Type {
             let ty = self.name(depth, old, new)?;
@@ -244,18 +256,13 @@ impl<'a> Emitter<'a> {
         if let ComponentAlias::Outer { kind: ComponentOuterAliasKind::Type, count, index } = alias {
             return self.alias_type(depth, count, index);
         }
-        let raw = self.raw_type(depth, &alias)?;
         let new: Alias<'a> = self.component_alias(alias.clone())?;
         self.found()?;
         let body = self.body()?;
         let index = body.sections.alias(new);
-        if let Some(raw) = raw {
-            let facts = TypeFacts { handles: true, ..TypeFacts::default() };
-            return self.push_type(depth, Type { closed: Some(index), ..Type::new(raw, facts, What::One) });
-        }
         match alias {
             ComponentAlias::InstanceExport { kind: Kind::Type, .. } => {
-                self.push_type(depth, Type::new(index, TypeFacts::default(), What::One))
+                self.push_type(depth, Type::new(index, What::One))
             }
             ComponentAlias::InstanceExport { kind, .. } => self.push(kind, index),
             ComponentAlias::CoreInstanceExport { kind, .. } => {
@@ -278,31 +285,13 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// A type with handles that is aliased from an import of the root with a bridge, as the embedder has it.
-    fn raw_type(&mut self, depth: usize, alias: &ComponentAlias<'a>) -> EmitResult<Option<u32>> {
-        let ComponentAlias::InstanceExport { kind: Kind::Type, instance_index, name } = *alias else {
-            return Ok(None);
-        };
-        let Some((raw, bridge)) = self.bridged.get(&instance_index).copied().filter(|_| depth == 0) else {
-            return Ok(None);
-        };
-        let mut items = bridge.items.iter().flatten();
-        if !items.any(|(other, item)| other == name && matches!(item, BridgeItem::Type(_))) {
-            return Ok(None);
-        }
-        Ok(Some(self.body()?.sections.instance_export(raw, wasm_encoder::ComponentExportKind::Type, name)))
-    }
-
     fn instance(&mut self, instance: ComponentInstance<'a>) -> EmitResult {
         let roles = self.roles()?;
         let new = match instance {
             ComponentInstance::Instantiate { component_index, args } => {
                 let mut new = Vec::with_capacity(args.len() + 1);
                 for arg in &args {
-                    let index = match arg.kind {
-                        Kind::Type => self.named(self.scopes.len().saturating_sub(1), arg.index)?,
-                        kind => self.component_external_index(kind, arg.index),
-                    };
+                    let index = self.component_external_index(arg.kind, arg.index);
                     new.push((arg.name.to_owned(), arg.kind.into(), index));
                 }
                 let component = self.component_index(component_index);
@@ -315,7 +304,7 @@ impl<'a> Emitter<'a> {
                     && self.roles_of(number)?.needs_ledger
                 {
                     let ledger = ledger.ok_or_else(|| user(broken!("the ledger is needed and was not imported")))?;
-                    new.push((interface, wasm_encoder::ComponentExportKind::Instance, ledger));
+                    new.push((interface, ComponentExportKind::Instance, ledger));
                 }
                 self.found()?;
                 self.body()?.sections.instances(|instances| _ = instances.instantiate(component, new))
@@ -323,10 +312,7 @@ impl<'a> Emitter<'a> {
             ComponentInstance::FromExports(exports) => {
                 let mut new = Vec::with_capacity(exports.len());
                 for export in &exports {
-                    let index = match export.kind {
-                        Kind::Type => self.named(self.scopes.len().saturating_sub(1), export.index)?,
-                        kind => self.component_external_index(kind, export.index),
-                    };
+                    let index = self.component_external_index(export.kind, export.index);
                     new.push((export.name.name, export.kind.into(), index));
                 }
                 self.found()?;

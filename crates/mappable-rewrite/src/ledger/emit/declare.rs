@@ -7,7 +7,7 @@ use wasmparser::{
     InstanceTypeDeclaration, TypeBounds,
 };
 
-use super::scope::{Body, Scope, Type, TypeFacts, What};
+use super::scope::{Body, Scope, Type, What};
 use super::{EmitResult, Emitter, user};
 use crate::error::broken;
 use crate::ledger::analysis::Version;
@@ -22,7 +22,7 @@ impl<'a> Emitter<'a> {
                 let instance = self.instance_type(number, declarations)?;
                 let (new, encoder) = self.encoder(depth)?;
                 encoder.instance(&instance);
-                Type::new(new, TypeFacts::default(), What::One)
+                Type::new(new, What::One)
             }
             other => self.type_of(depth, other)?,
         };
@@ -32,7 +32,7 @@ impl<'a> Emitter<'a> {
     /// A type of a component or of an instance's type.
     fn type_of(&mut self, depth: usize, ty: ComponentType<'a>) -> EmitResult<Type<'a>> {
         let new = match ty {
-            ComponentType::Defined(ty) => return self.define(depth, ty),
+            ComponentType::Defined(ty) => return self.define(depth, &ty),
             ComponentType::Func(ty) => return self.define_func(depth, ty),
             ComponentType::Component(declarations) => {
                 let ty = self.component_type(declarations)?;
@@ -55,21 +55,13 @@ impl<'a> Emitter<'a> {
             }
         };
         self.found()?;
-        Ok(Type::new(new, TypeFacts::default(), What::One))
+        Ok(Type::new(new, What::One))
     }
 
-    /// The next type of a scope. What resources of a component are ours, the analysis knows.
-    pub(super) fn push_type(&mut self, depth: usize, mut ty: Type<'a>) -> EmitResult {
-        let scope = self.scopes.get(depth).ok_or_else(|| user(broken!("a type is outside of any component")))?;
-        if let Body::Component(body) = &scope.body {
-            let number = body.number;
-            let index = scope.types.len();
-            let roles = self.roles_of(number)?;
-            ty.facts.kind = u32::try_from(index).ok().and_then(|index| roles.kinds.get(&index).copied());
-        }
-        if let Some(scope) = self.scopes.get_mut(depth) {
-            scope.types.push(ty);
-        }
+    /// The next type of a scope.
+    pub(super) fn push_type(&mut self, depth: usize, ty: Type<'a>) -> EmitResult {
+        let scope = self.scopes.get_mut(depth).ok_or_else(|| user(broken!("a type is outside of any component")))?;
+        scope.types.push(ty);
         Ok(())
     }
 
@@ -96,21 +88,13 @@ impl<'a> Emitter<'a> {
                 InstanceTypeDeclaration::Alias(alias) => self.alias_in_type(depth, alias)?,
                 InstanceTypeDeclaration::Export { name, ty } => {
                     let version = roles.closed_exports.get(&number).and_then(|exports| exports.get(name.name));
-                    let new = match ty {
-                        // What the embedder has stays as it is.
-                        ComponentTypeRef::Type(TypeBounds::Eq(index)) if roles.outside.contains(&number) => {
-                            NewRef::Type(NewBounds::Eq(self.version(depth, index, Version::Original)?))
-                        }
-                        ty => self.type_ref(depth, ty, version.cloned().unwrap_or_default())?,
-                    };
+                    let new = self.type_ref(depth, ty, version.cloned().unwrap_or_default())?;
                     let mut instance = self.take_instance_type()?;
                     let index = instance.type_count();
                     instance.export(name, new);
                     self.put_instance_type(instance)?;
                     if let ComponentTypeRef::Type(bounds) = ty {
-                        let kinds = roles.instance_kinds.get(&number);
-                        let kind = kinds.and_then(|kinds| kinds.get(name.name)).copied();
-                        let ty = self.bound(depth, bounds, index, kind)?;
+                        let ty = self.bound(depth, bounds, index)?;
                         self.push_type(depth, ty)?;
                     }
                 }
@@ -148,7 +132,7 @@ impl<'a> Emitter<'a> {
         instance.alias(new);
         self.put_instance_type(instance)?;
         if is_type {
-            self.push_type(depth, Type::new(index, TypeFacts::default(), What::One))?;
+            self.push_type(depth, Type::new(index, What::One))?;
         }
         Ok(())
     }
@@ -157,31 +141,27 @@ impl<'a> Emitter<'a> {
     pub(super) fn alias_type(&mut self, depth: usize, count: u32, index: u32) -> EmitResult {
         let outer = self.outer_depth(depth, count)?;
         let ty = self.type_at(outer, index)?;
-        let (original, facts) = (ty.original, ty.facts);
+        let original = ty.original;
         let new = self.alias_outer_type(depth, count, original)?;
-        self.push_type(depth, Type::new(new, facts, What::Outer { count, index }))
+        self.push_type(depth, Type::new(new, What::Outer { count, index }))
     }
 
     /// The new form of a reference to a type.
     pub(super) fn type_ref(&mut self, depth: usize, ty: ComponentTypeRef, version: Version) -> EmitResult<NewRef> {
         Ok(match ty {
             ComponentTypeRef::Func(index) => NewRef::Func(self.version(depth, index, version)?),
-            ComponentTypeRef::Type(TypeBounds::Eq(index)) => NewRef::Type(NewBounds::Eq(self.named(depth, index)?)),
+            ComponentTypeRef::Type(TypeBounds::Eq(index)) => {
+                NewRef::Type(NewBounds::Eq(self.type_at(depth, index)?.original))
+            }
             other => self.component_type_ref(other)?,
         })
     }
 
     /// The type that an import or export of a type adds, given its new index.
-    pub(super) fn bound(
-        &mut self,
-        depth: usize,
-        bounds: TypeBounds,
-        new: u32,
-        kind: Option<crate::ledger::signature::Kind>,
-    ) -> EmitResult<Type<'a>> {
+    pub(super) fn bound(&mut self, depth: usize, bounds: TypeBounds, new: u32) -> EmitResult<Type<'a>> {
         match bounds {
             TypeBounds::Eq(index) => self.name(depth, index, new),
-            TypeBounds::SubResource => Ok(Type::new(new, TypeFacts { kind, ..TypeFacts::default() }, What::One)),
+            TypeBounds::SubResource => Ok(Type::new(new, What::One)),
         }
     }
 }

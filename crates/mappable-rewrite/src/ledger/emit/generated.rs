@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use wasm_encoder::ValType;
 use wasmparser::FuncType;
 
-use super::bridges;
 use crate::error::{RewriteError, broken};
 use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles};
 use crate::ledger::check::{self, Role};
@@ -33,19 +32,24 @@ pub(super) struct Generated {
 /// A wrapper's module, by what decides its bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Wrapper {
-    Builtin(Builtin, Signature),
+    /// Whether its component has handles of the engine's.
+    Builtin(Builtin, Signature, bool),
     Lower(Signature, bool),
     Lift(Signature, bool),
+    Crossing(Crossing),
 }
 
 impl Wrapper {
-    /// The wrapper that a role asks for.
-    pub(super) fn of(role: &CanonRole) -> Option<Wrapper> {
+    /// The wrapper that a role asks for, in a component that has such roles.
+    pub(super) fn of(role: &CanonRole, roles: &ComponentRoles) -> Option<Wrapper> {
         match role {
             CanonRole::Untouched | CanonRole::Drop(_) => None,
-            CanonRole::Builtin { builtin, signature } => Some(Wrapper::Builtin(*builtin, signature.clone())),
+            CanonRole::Builtin { builtin, signature } => {
+                Some(Wrapper::Builtin(*builtin, signature.clone(), roles.crosses))
+            }
             CanonRole::Lower { signature, lists } => Some(Wrapper::Lower(signature.clone(), *lists)),
             CanonRole::Lift { signature, lists } => Some(Wrapper::Lift(signature.clone(), *lists)),
+            CanonRole::Crossing(crossing) => Some(Wrapper::Crossing(crossing.clone())),
         }
     }
 }
@@ -54,7 +58,9 @@ impl Generated {
     /// `throws` says whether a core module of the tree may throw.
     pub(super) fn new(throws: bool) -> Result<Self, RewriteError> {
         let mut all = check::Trusted::new(Kind::ALL.map(modules::drop_name));
-        all.insert(Role::Table, None, &modules::table())?;
+        for crossing in [false, true] {
+            all.insert(Role::Table, None, &modules::table(crossing))?;
+        }
         all.insert(Role::WindowMemory, None, &modules::window_memory())?;
         all.insert(Role::WindowStart, None, &modules::window_start())?;
         Ok(Generated { wrappers: HashMap::new(), guards: HashMap::new(), may_leave: HashMap::new(), throws, all })
@@ -75,15 +81,15 @@ impl Generated {
         let mut users: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
         for (roles, facts) in analysis.components.iter().zip(&facts.components) {
             let mut needed: BTreeSet<Vec<u8>> = BTreeSet::new();
-            for wrapper in roles.canons.iter().filter_map(Wrapper::of) {
+            for wrapper in roles.canons.iter().filter_map(|role| Wrapper::of(role, roles)) {
                 let module = self.wrapper(wrapper)?;
                 if module.needs.iter().any(|(_, need)| *need == Need::Window) {
                     needed.extend([modules::window_memory().bytes, modules::window_start().bytes]);
                 }
                 needed.insert(module.bytes.clone());
             }
-            if roles.canons.iter().any(|role| *role != CanonRole::Untouched) {
-                needed.insert(modules::table().bytes);
+            if roles.has_table() {
+                needed.insert(modules::table(roles.crosses).bytes);
                 for ty in facts.called_back.values() {
                     needed.insert(self.guard_of(ty, &facts.slots)?.bytes.clone());
                 }
@@ -94,9 +100,6 @@ impl Generated {
                 }
             }
             needed.into_iter().for_each(|module| *users.entry(module).or_default() += 1);
-        }
-        for (bridge, side) in bridges::all(&analysis.bridges) {
-            self.bridge_modules(bridge, side)?.into_iter().for_each(|module| *users.entry(module).or_default() += 1);
         }
         let shared = users.into_iter().filter(|(_, users)| *users > 1);
         Ok(shared.map(|(module, _)| module).zip(0..).collect())
@@ -114,18 +117,6 @@ impl Generated {
         })
     }
 
-    /// The guard around a function of ours.
-    pub(super) fn guard(&mut self, params: &[ValType], results: &[ValType]) -> Result<&Module, RewriteError> {
-        match self.guards.entry(Vec::new()).or_default().entry((params.to_vec(), results.to_vec())) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(new) => {
-                let module = modules::guard(params, results, &[], self.throws);
-                self.all.insert(Role::Guard, None, &module)?;
-                Ok(new.insert(module))
-            }
-        }
-    }
-
     /// The may-leave check in front of one.
     pub(super) fn may_leave_of(&mut self, ty: &FuncType) -> Result<&Module, RewriteError> {
         let all = &mut self.all;
@@ -138,17 +129,12 @@ impl Generated {
 
     /// Whether a wrapper of the component calls `realloc`, unknown to the engine.
     pub(super) fn calls_back(&mut self, roles: &ComponentRoles) -> Result<bool, RewriteError> {
-        for wrapper in roles.canons.iter().filter_map(Wrapper::of) {
+        for wrapper in roles.canons.iter().filter_map(|role| Wrapper::of(role, roles)) {
             if self.wrapper(wrapper)?.needs.iter().any(|(_, need)| *need == Need::Realloc) {
                 return Ok(true);
             }
         }
         Ok(false)
-    }
-
-    /// Notes the module of a bridge, and what it was made for; or a heap.
-    pub(super) fn bridge(&mut self, module: &Module, made_for: Option<(&Signature, Crossing)>) {
-        self.all.insert_bridge(module, made_for);
     }
 
     /// Notes the ledger's memory of a component of that name.
@@ -161,8 +147,8 @@ impl Generated {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(new) => {
                 let (role, made_for, module) = match new.key() {
-                    Wrapper::Builtin(builtin, signature) => {
-                        (Role::Builtin(*builtin), None, modules::builtin(*builtin, signature))
+                    Wrapper::Builtin(builtin, signature, crossing) => {
+                        (Role::Builtin(*builtin), None, modules::builtin(*builtin, signature, *crossing))
                     }
                     Wrapper::Lower(signature, lists) => {
                         (Role::Lower, Some((signature, *lists)), modules::lower(signature, *lists))
@@ -170,6 +156,10 @@ impl Generated {
                     Wrapper::Lift(signature, lists) => {
                         (Role::Lift, Some((signature, *lists)), modules::lift(signature, *lists))
                     }
+                    Wrapper::Crossing(crossing @ Crossing::Lift(_)) => {
+                        (Role::CrossingBack, None, modules::crossing(crossing))
+                    }
+                    Wrapper::Crossing(crossing) => (Role::Crossing, None, modules::crossing(crossing)),
                 };
                 self.all.insert(role, made_for, &module)?;
                 Ok(new.insert(module))

@@ -5,7 +5,7 @@ use wasm_encoder::{
     InstanceType, PrimitiveValType as Primitive, TypeBounds,
 };
 
-use crate::ledger::interface::Builtin;
+use crate::ledger::interface::{Builtin, enter, leave};
 use crate::ledger::signature::Kind;
 
 /// An instance's type while it is written.
@@ -27,17 +27,14 @@ const U32: Val = Val::Primitive(Primitive::U32);
 const U64: Val = Val::Primitive(Primitive::U64);
 
 /// The type of the instance: those of the package's functions that are `used`, with `u32` for handles, and their enums;
-/// and the helpers. Every component of a tree imports it, so what nobody uses would cost each of them.
-pub(super) fn interface(used: &[Builtin]) -> InstanceType {
-    Writer { ty: InstanceType::new() }.interface(used)
-}
-
-/// As the root and its bridges import it: with what bridges have, for resources that are the types of these indices
-/// there.
-pub(super) fn interface_with_crossings(used: &[Builtin], resources: &[(Kind, u32)]) -> InstanceType {
+/// what makes the engine's handles the ledger's, if there are `types` of them in the component, and the other way; and the
+/// helpers. Every component of a tree imports it, so what nobody uses would cost each of them.
+pub(super) fn interface(used: &[Builtin], types: Option<&[(Kind, u32)]>) -> InstanceType {
     let mut writer = Writer { ty: InstanceType::new() };
-    for (kind, index) in resources.iter().filter(|(kind, _)| Builtin::enter(*kind).is_some()) {
-        writer.crossings(*kind, *index);
+    if let Some(types) = types {
+        for kind in Kind::ALL {
+            writer.crossing(kind, types.iter().find_map(|(of, index)| (*of == kind).then_some(*index)));
+        }
     }
     writer.interface(used)
 }
@@ -73,17 +70,22 @@ impl Writer {
         self.ty
     }
 
-    /// What takes and gives the engine's handles of one kind.
-    fn crossings(&mut self, kind: Kind, resource: u32) {
-        let outer = self.ty.type_count();
-        self.ty.alias(Alias::Outer { kind: ComponentOuterAliasKind::Type, count: 1, index: resource });
-        self.ty.export(kind.package_name(), ComponentTypeRef::Type(TypeBounds::Eq(outer)));
-        let own = self.define(|ty| ty.own(outer + 1));
-        let enter = Builtin::enter(kind).map(|builtin| (builtin, own, HANDLE));
-        let leave = Builtin::leave(kind).map(|builtin| (builtin, HANDLE, own));
-        for (builtin, param, result) in enter.into_iter().chain(leave) {
-            self.func(&builtin.ledger_name(), &[("handle", param)], Some(result));
-        }
+    /// What takes and gives the engine's handles of one kind, which is a type of that index in the component, or one of
+    /// the instance's own.
+    fn crossing(&mut self, kind: Kind, known: Option<u32>) {
+        let bounds = match known {
+            Some(index) => {
+                let outer = self.ty.type_count();
+                self.ty.alias(Alias::Outer { kind: ComponentOuterAliasKind::Type, count: 1, index });
+                TypeBounds::Eq(outer)
+            }
+            None => TypeBounds::SubResource,
+        };
+        let resource = self.ty.type_count();
+        self.ty.export(kind.package_name(), ComponentTypeRef::Type(bounds));
+        let own = self.define(|ty| ty.own(resource));
+        self.func(enter(kind), &[("handle", own)], Some(U32));
+        self.func(leave(kind), &[("region", U32)], Some(own));
     }
 
     fn define(&mut self, write: impl FnOnce(ComponentDefinedTypeEncoder<'_>)) -> Val {
@@ -167,8 +169,6 @@ impl Writer {
                 (vec![this, ("offset", U64), ("size", U64)], self.result(Some(HANDLE), error))
             }
             Builtin::FrozenThaw => (vec![this], self.result(Some(HANDLE), HANDLE)),
-            // Those that bridges have are written with their resources.
-            Builtin::EnterMappable | Builtin::EnterFrozen | Builtin::LeaveMappable | Builtin::LeaveFrozen => return,
         };
         self.func(&builtin.ledger_name(), &params, result);
     }

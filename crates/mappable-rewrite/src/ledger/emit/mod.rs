@@ -9,8 +9,6 @@
 //!    │  └ trusted  the ledger's memory, the table, helpers, wrappers, guards: put in when first needed
 //!    │     └ generated  their modules, once for a tree
 //!    ├ host        the type of the ledger's host interface
-//!    ├ bridges     the components between the tree and the embedder
-//!    │  └ bridge_types  the types of what crosses them
 //!    └ hooks       indices within what wasm-encoder writes on its own
 //!   scope       what each old index has become
 //!   sections    what is written, counted
@@ -18,8 +16,6 @@
 //!
 //! New indices are counted as items go by: nothing is planned ahead. Core modules are copied byte for byte.
 
-mod bridge_types;
-mod bridges;
 mod canon;
 mod component;
 mod declare;
@@ -34,14 +30,11 @@ mod types;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
-use wasmparser::types::TypesRef;
-
 use self::generated::Generated;
 use self::scope::{Body, ComponentBody, Scope};
-use super::analysis::{Analysis, Bridge, CanonRole, ComponentRoles};
+use super::analysis::{Analysis, CanonRole, ComponentRoles};
 use super::check::Trusted;
 use super::interface::{Builtin, INTERFACE};
-use super::signature::Kind;
 use crate::core_modules::patch::Patched;
 use crate::error::{RewriteError, broken};
 use crate::gate::{Gate, Renames};
@@ -58,10 +51,9 @@ pub(crate) struct Emitted<'a> {
     pub(crate) trusted: Trusted,
 }
 
-/// Writes what `analysis` makes of a component, whose types are `types`, with these names for the root's imports.
+/// Writes what `analysis` makes of a component, with these names for the root's imports.
 pub(crate) fn emit<'a>(
     patched: &'a Patched<'a, 'a>,
-    types: TypesRef<'a>,
     analysis: &'a Analysis,
     renames: &'a Renames,
     gate: &Gate,
@@ -70,7 +62,6 @@ pub(crate) fn emit<'a>(
     let mut generated = Generated::new(facts.throws)?;
     let mut emitter = Emitter {
         facts,
-        types,
         analysis,
         renames,
         interface: gate.import_name(INTERFACE),
@@ -79,8 +70,6 @@ pub(crate) fn emit<'a>(
         scopes: Vec::new(),
         guests: HashSet::new(),
         shared: Rc::new(generated.shared(analysis, facts)?),
-        package: Vec::new(),
-        bridged: BTreeMap::new(),
         generated,
         lost: None,
     };
@@ -105,8 +94,6 @@ fn builtins(analysis: &Analysis) -> Vec<Builtin> {
 
 struct Emitter<'a> {
     facts: &'a Facts<'a>,
-    /// The validator's types, which the analysis names by what they are.
-    types: TypesRef<'a>,
     analysis: &'a Analysis,
     renames: &'a Renames,
     /// What the ledger's host interface is imported as.
@@ -120,10 +107,6 @@ struct Emitter<'a> {
     /// The core modules that were copied.
     guests: HashSet<&'a [u8]>,
     generated: Generated,
-    /// The package's resources that cross bridges, by their types' indices in the root.
-    package: Vec<(Kind, u32)>,
-    /// By their old indices: the root's imported instances that have bridges, as the embedder has them (new indices).
-    bridged: BTreeMap<u32, (u32, &'a Bridge)>,
     /// The trusted modules that the root has for all, by their bytes: their indices there.
     shared: Rc<BTreeMap<Vec<u8>, u32>>,
     /// The first index that nothing is known of, where that could not be said at once.

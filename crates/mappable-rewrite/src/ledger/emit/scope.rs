@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use wasm_encoder::InstanceType;
-use wasmparser::{ComponentDefinedType, ComponentFuncType, ComponentNameSectionReader};
+use wasmparser::{ComponentFuncType, ComponentNameSectionReader};
 
 use super::sections::Sections;
 use super::trusted::Trusted;
@@ -35,6 +35,8 @@ pub(super) struct ComponentBody<'a> {
     /// How many canonical functions there have been, and how many instantiations of components.
     pub(super) canons: usize,
     pub(super) instantiations: usize,
+    /// The types of handles that it has imported, if it needs them.
+    pub(super) handles: Vec<(Kind, u32)>,
     /// Its `component-name` sections. They may name what comes after them, so they go to the end.
     pub(super) names: Vec<ComponentNameSectionReader<'a>>,
 }
@@ -58,29 +60,14 @@ pub(super) struct Maps {
 #[derive(Clone)]
 pub(super) struct Type<'a> {
     pub(super) original: u32,
-    /// With `u32` for each handle of ours; and, of a function, with other types for what goes by window. Written when
-    /// first asked for, if they differ from the original.
+    /// Of a function's: with other types for what has handles of ours and what goes by window. Written when first asked for.
     pub(super) closed: Option<u32>,
-    pub(super) windowed: Option<u32>,
-    pub(super) facts: TypeFacts,
     pub(super) what: What<'a>,
-}
-
-/// What is known of a type.
-#[derive(Clone, Copy, Default)]
-pub(super) struct TypeFacts {
-    /// Whether it is a resource of ours.
-    pub(super) kind: Option<Kind>,
-    /// Whether it is a function's.
-    pub(super) func: bool,
-    /// Whether the closed version differs.
-    pub(super) handles: bool,
 }
 
 /// What other versions of a type are made of.
 #[derive(Clone)]
 pub(super) enum What<'a> {
-    Defined(ComponentDefinedType<'a>),
     Func(ComponentFuncType<'a>),
     /// An alias of a type further out.
     Outer {
@@ -94,8 +81,8 @@ pub(super) enum What<'a> {
 }
 
 impl Type<'_> {
-    pub(super) fn new(original: u32, facts: TypeFacts, what: What<'_>) -> Type<'_> {
-        Type { original, closed: None, windowed: None, facts, what }
+    pub(super) fn new(original: u32, what: What<'_>) -> Type<'_> {
+        Type { original, closed: None, what }
     }
 }
 

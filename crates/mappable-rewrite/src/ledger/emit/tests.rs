@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::*;
 use crate::core_modules::patch::Patched;
 use crate::gate::Renames;
-use crate::ledger::analysis::{Analysis, Bridges, CanonRole, ComponentRoles, Walker};
+use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles, Walker};
 use crate::ledger::interface::Builtin;
 use crate::ledger::signature::{Kind, Signature, Value};
 use crate::tree::binary::FEATURES;
@@ -15,13 +15,13 @@ use crate::tree::read::{Bodies, read, read_with};
 
 /// Writes a component under an analysis that leaves everything as it is.
 fn untouched(component: &[u8]) -> Vec<u8> {
-    let (facts, types) = read_with(component, Bodies::Validate, &mut Walker::default()).unwrap();
+    let (facts, _) = read_with(component, Bodies::Validate, &mut Walker::default()).unwrap();
     let canons = |facts: &ComponentFacts<'_>| vec![CanonRole::Untouched; facts.canons];
     let components =
         facts.components.iter().map(|facts| ComponentRoles { canons: canons(facts), ..Default::default() });
-    let analysis = Analysis { components: components.collect(), bridges: Bridges::default() };
+    let analysis = Analysis { components: components.collect() };
     let patched = Patched::new(component, &facts, false, false).unwrap();
-    emit(&patched, types.as_ref(), &analysis, &Renames::default(), &Gate::new("k0").unwrap()).unwrap().bytes
+    emit(&patched, &analysis, &Renames::default(), &Gate::new("k0").unwrap()).unwrap().bytes
 }
 
 /// Each file of a folder of the repository that ends so.
@@ -97,26 +97,18 @@ fn pair() -> String {
 }
 
 fn pairs_analysis() -> Analysis {
-    use crate::ledger::analysis::Version::{Original, Windowed};
+    use crate::ledger::analysis::Version::{Closed, Original};
     let bytes = || Value::List(Box::new(Value::U8));
     let case = Value::Record(vec![Value::Own(Kind::Mappable)]);
     let take = Signature { params: vec![case, bytes()], result: Some(bytes()) };
-    let windowed = Windowed(Rc::new(take.clone()));
-    let ours = |types: u32| ComponentRoles {
-        kinds: BTreeMap::from([(types + 1, Kind::Mappable)]),
-        instance_kinds: BTreeMap::from([(
-            types,
-            BTreeMap::from([("mappable".to_owned(), Kind::Mappable), ("mapping".to_owned(), Kind::Mapping)]),
-        )]),
-        needs_ledger: true,
-        ..ComponentRoles::default()
-    };
-    let root = ComponentRoles { instantiates: vec![Some(1), Some(2)], ..ours(0) };
+    let closed = Closed(Rc::new(take.clone()), true);
+    let ours = || ComponentRoles { needs_ledger: true, ..ComponentRoles::default() };
+    let root = ComponentRoles { instantiates: vec![Some(1), Some(2)], ..ours() };
     let taker = ComponentRoles {
         name: "taker".to_owned(),
         canons: vec![CanonRole::Lift { signature: take.clone(), lists: true }, CanonRole::Drop(Kind::Mappable)],
-        closed_funcs: vec![windowed.clone(); 2],
-        ..ours(0)
+        closed_funcs: vec![closed.clone(); 2],
+        ..ours()
     };
     let giver = ComponentRoles {
         name: "giver".to_owned(),
@@ -127,21 +119,21 @@ fn pairs_analysis() -> Analysis {
                 signature: Signature { params: vec![Value::Own(Kind::Mappable), bytes()], result: None },
             },
         ],
-        closed_funcs: vec![windowed.clone(), Original],
-        closed_exports: BTreeMap::from([(2, BTreeMap::from([("take".to_owned(), windowed)]))]),
-        ..ours(0)
+        closed_funcs: vec![closed.clone(), Original],
+        closed_exports: BTreeMap::from([(2, BTreeMap::from([("take".to_owned(), closed)]))]),
+        ..ours()
     };
-    Analysis { components: vec![root, taker, giver], bridges: Bridges::default() }
+    Analysis { components: vec![root, taker, giver] }
 }
 
 #[test]
 fn a_closed_pair_validates_with_u32_for_its_handles_and_lists() {
     let input = wat::parse_str(pair()).unwrap();
-    let (facts, types) = read_with(&input, Bodies::Validate, &mut Walker::default()).unwrap();
+    let (facts, _) = read_with(&input, Bodies::Validate, &mut Walker::default()).unwrap();
     let (analysis, gate) = (pairs_analysis(), Gate::new("k0").unwrap());
     let patched = Patched::new(&input, &facts, false, false).unwrap();
     let renames = Renames::default();
-    let emitted = emit(&patched, types.as_ref(), &analysis, &renames, &gate).unwrap();
+    let emitted = emit(&patched, &analysis, &renames, &gate).unwrap();
     let output = emitted.bytes;
     let text = wasmprinter::print_bytes(&output).unwrap();
     if let Err(error) = wasmparser::Validator::new_with_features(FEATURES).validate_all(&output) {

@@ -11,7 +11,6 @@ use wasmparser::{ExternalKind, Parser, Payload};
 
 use super::scope::ComponentBody;
 use crate::error::{RewriteError, broken};
-use crate::ledger::interface::Builtin;
 use crate::ledger::modules::{self, CALL, MEMORY, Module, Need};
 use crate::ledger::signature::Kind;
 
@@ -40,8 +39,6 @@ pub(super) struct Trusted {
     contexts: HashMap<Need, u32>,
     /// Guards, by the core function that they guard.
     guards: HashMap<u32, u32>,
-    /// What a bridge calls to have handles enter and leave.
-    pub(super) crossings: HashMap<Builtin, u32>,
     /// Whether what leaves the component has may-leave checks.
     pub(super) may_leave: bool,
 }
@@ -59,6 +56,8 @@ struct Table {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wrapped {
     pub(super) callee: Option<u32>,
+    /// The lower of the package's own function.
+    pub(super) engine: Option<u32>,
     pub(super) memory: Option<u32>,
     pub(super) realloc: Option<u32>,
 }
@@ -90,8 +89,8 @@ impl ComponentBody<'_> {
     }
 
     /// Puts in the handle table, with what it needs.
-    pub(super) fn begin_table(&mut self) -> Result<(), RewriteError> {
-        let module = modules::table();
+    pub(super) fn begin_table(&mut self, crossing: bool) -> Result<(), RewriteError> {
+        let module = modules::table(crossing);
         let exports = exports(&module.bytes)?;
         let instance = self.instantiate(&module, Wrapped::default())?;
         self.trusted.table = Some(Table { instance, exports, aliases: HashMap::new() });
@@ -186,8 +185,14 @@ impl ComponentBody<'_> {
                 };
                 Ok((ExportKind::Func, self.helper(name, memory)?))
             }
-            Need::Crossing(_) | Need::Heap(_) | Need::DropOther(_) => {
-                Err(broken!("a trusted module needs what only a bridge's has"))
+            Need::Engine => func(wrapped.engine, "function of the engine's"),
+            Need::Discard(kind) => {
+                let known = self.handles.iter().find_map(|(of, index)| (*of == kind).then_some(*index));
+                let ledger = self.trusted.interface.ok_or_else(|| broken!("a table comes before the ledger"))?;
+                let ty = known.unwrap_or_else(|| {
+                    self.sections.instance_export(ledger, ComponentExportKind::Type, kind.package_name())
+                });
+                Ok((ExportKind::Func, self.sections.canon(|canons| _ = canons.resource_drop(ty))))
             }
         }
     }

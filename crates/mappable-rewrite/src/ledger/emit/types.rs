@@ -1,5 +1,5 @@
-//! The versions of a type: the original, the closed one with `u32` for each handle of ours, and, of a function, the one
-//! with two `u32` for each list that goes by window too.
+//! The versions of a function's type: the original, and the closed one, in which a value with handles of ours, or one that
+//! goes by window, is of a type without names. All other types have one version.
 //!
 //! Originals are written where they stand, others when something first asks for them, in the scope where the type is.
 
@@ -11,15 +11,12 @@ use wasm_encoder::{
 };
 use wasmparser::{ComponentDefinedType as Defined, ComponentFuncType, ComponentValType as Val};
 
-use super::scope::{Body, Type, TypeFacts, What};
+use super::scope::{Body, Type, What};
 use super::{EmitResult, Emitter, user};
 use crate::error::{ReadError, broken};
 use crate::ledger::analysis::Version;
-use crate::ledger::signature::{Signature, Value};
+use crate::ledger::signature::{Signature, Value, erased};
 use crate::tree::read::MAX_DEPTH;
-
-/// The closed version of anything but a function's type.
-pub(super) const CLOSED: Version = Version::Closed;
 
 impl<'a> Emitter<'a> {
     /// The type at `index` of the scope at `depth`.
@@ -45,17 +42,11 @@ impl<'a> Emitter<'a> {
             return Err(user(ReadError::TooDeep { limit: MAX_DEPTH }.into()));
         }
         let ty = self.type_at(depth, index)?;
-        let written = match version {
-            Version::Original => Some(ty.original),
-            Version::Windowed(_) => ty.windowed,
-            _ if ty.facts.handles => ty.closed,
-            _ => Some(ty.original),
-        };
-        if let Some(written) = written {
+        let (original, what) = (ty.original, ty.what.clone());
+        let Version::Closed(signature, lists) = &version else { return Ok(original) };
+        if let Some(written) = ty.closed {
             return Ok(written);
         }
-        let (original, what) = (ty.original, ty.what.clone());
-        let windowed = matches!(version, Version::Windowed(_));
         let new = match what {
             What::Outer { count, index } => {
                 let outer = self.outer_depth(depth, count)?;
@@ -63,40 +54,20 @@ impl<'a> Emitter<'a> {
                 self.alias_outer_type(depth, count, index)?
             }
             What::Same(of) => self.version_within(depth, of, version, nesting + 1)?,
-            What::Defined(ty) => {
-                let parts = self.parts(depth, parts(&ty), nesting)?;
-                self.put_defined(depth, &ty, &parts, true)?
-            }
-            What::Func(ty) => {
-                let values = ty.params.iter().map(|(_, ty)| *ty).chain(ty.result);
-                let parts = self.parts(depth, values.filter_map(index_of).collect(), nesting)?;
-                let signature = match &version {
-                    Version::Windowed(signature) => Some(&**signature),
-                    _ => None,
-                };
-                self.put_func(depth, &ty, &parts, signature)?
-            }
+            What::Func(ty) => self.put_func(depth, &ty, Some((signature, *lists)))?,
             What::One => original,
         };
         if let Some(ty) = self.scopes.get_mut(depth).and_then(|scope| scope.types.get_mut(index as usize)) {
-            *(if windowed { &mut ty.windowed } else { &mut ty.closed }) = Some(new);
+            ty.closed = Some(new);
         }
         Ok(new)
     }
 
-    /// What a new name of a type names: the one version there is of named values, the original of everything else.
-    pub(super) fn named(&mut self, depth: usize, index: u32) -> EmitResult<u32> {
-        let version = if self.type_at(depth, index)?.facts.func { Version::Original } else { CLOSED };
-        self.version(depth, index, version)
-    }
-
     /// A new name of a type: its versions, given the new index of the name.
     pub(super) fn name(&self, depth: usize, index: u32, new: u32) -> EmitResult<Type<'a>> {
-        let facts = self.type_at(depth, index)?.facts;
-        Ok(if facts.func {
-            Type::new(new, facts, What::Same(index))
-        } else {
-            Type::new(new, TypeFacts { handles: false, ..facts }, What::One)
+        Ok(match self.type_at(depth, index)?.what {
+            What::One => Type::new(new, What::One),
+            _ => Type::new(new, What::Same(index)),
         })
     }
 
@@ -122,7 +93,7 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// What takes the place of a value that goes by window, in the scope at `depth`: a type without names.
+    /// The type of a value that takes the place of another, in the scope at `depth`: one without names.
     fn erased(&mut self, depth: usize, value: &Value) -> EmitResult<NewVal> {
         let primitive = match value {
             Value::Bool => Some(PrimitiveValType::Bool),
@@ -172,84 +143,43 @@ impl<'a> Emitter<'a> {
         Ok(NewVal::Type(new))
     }
 
-    /// Closed versions by old index.
-    fn parts(&mut self, depth: usize, parts: Vec<u32>, nesting: usize) -> EmitResult<BTreeMap<u32, u32>> {
-        let close = |part| Ok((part, self.version_within(depth, part, CLOSED, nesting + 1)?));
-        parts.into_iter().map(close).collect()
-    }
-
-    /// Writes a defined type of the scope at `depth` as it stands, notes it, and what is known of it.
-    pub(super) fn define(&mut self, depth: usize, ty: Defined<'a>) -> EmitResult<Type<'a>> {
+    /// Writes a defined type of the scope at `depth` as it stands.
+    pub(super) fn define(&mut self, depth: usize, ty: &Defined<'a>) -> EmitResult<Type<'a>> {
         let original = |part| Ok((part, self.type_at(depth, part)?.original));
-        let originals = parts(&ty).into_iter().map(original).collect::<EmitResult<_>>()?;
-        let facts = self.facts_of(depth, &ty)?;
-        let new = self.put_defined(depth, &ty, &originals, false)?;
-        Ok(Type::new(new, facts, What::Defined(ty)))
+        let originals = parts(ty).into_iter().map(original).collect::<EmitResult<_>>()?;
+        let (new, encoder) = self.encoder(depth)?;
+        encode(encoder.defined_type(), ty, &originals);
+        Ok(Type::new(new, What::One))
     }
 
     /// Likewise, of a function's type.
     pub(super) fn define_func(&mut self, depth: usize, ty: ComponentFuncType<'a>) -> EmitResult<Type<'a>> {
-        let mut facts = TypeFacts { func: true, ..TypeFacts::default() };
-        let mut originals = BTreeMap::new();
-        for value in ty.params.iter().map(|(_, ty)| *ty).chain(ty.result) {
-            if let Val::Type(index) = value {
-                let ty = self.type_at(depth, index)?;
-                originals.insert(index, ty.original);
-                facts.handles |= ty.facts.handles;
-            }
-        }
-        let new = self.put_func(depth, &ty, &originals, None)?;
-        Ok(Type::new(new, facts, What::Func(ty)))
+        let new = self.put_func(depth, &ty, None)?;
+        Ok(Type::new(new, What::Func(ty)))
     }
 
-    fn facts_of(&self, depth: usize, ty: &Defined<'_>) -> EmitResult<TypeFacts> {
-        let mut facts = TypeFacts::default();
-        for part in parts(ty) {
-            let part = self.type_at(depth, part)?.facts;
-            facts.handles |= part.handles || part.kind.is_some();
-        }
-        Ok(facts)
-    }
-
-    fn put_defined(
-        &mut self,
-        depth: usize,
-        ty: &Defined<'_>,
-        parts: &BTreeMap<u32, u32>,
-        closed: bool,
-    ) -> EmitResult<u32> {
-        let handle = match ty {
-            Defined::Own(resource) | Defined::Borrow(resource) => self.type_at(depth, *resource)?.facts.kind.is_some(),
-            _ => false,
-        };
-        let (new, encoder) = self.encoder(depth)?;
-        if closed && handle {
-            encoder.defined_type().primitive(PrimitiveValType::U32);
-        } else {
-            encode(encoder.defined_type(), ty, parts);
-        }
-        Ok(new)
-    }
-
-    /// With other types for what goes by window, if it has such a signature.
+    /// With what takes the place of values of the signature's, if there is one.
     fn put_func(
         &mut self,
         depth: usize,
         ty: &ComponentFuncType<'_>,
-        parts: &BTreeMap<u32, u32>,
-        signature: Option<&Signature>,
+        closed: Option<(&Signature, bool)>,
     ) -> EmitResult<u32> {
-        let sent =
-            signature.filter(|signature| signature.sends_by_window()).map_or(&[][..], |signature| &signature.params);
-        let returned = signature.and_then(|signature| signature.result.as_ref());
-        let mut value = |ty: Val, value: Option<&Value>| match value.filter(|value| value.goes_by_window()) {
-            Some(value) => self.erased(depth, &value.erased()),
-            None => Ok(value_of(ty, parts)),
+        let mut originals = BTreeMap::new();
+        for index in ty.params.iter().map(|(_, ty)| *ty).chain(ty.result).filter_map(index_of) {
+            originals.insert(index, self.type_at(depth, index)?.original);
+        }
+        let sends = closed.is_some_and(|(signature, lists)| lists && signature.sends_by_window());
+        let sent = closed.map_or(&[][..], |(signature, _)| &signature.params);
+        let returned = closed.and_then(|(signature, _)| signature.result.as_ref());
+        let mut value = |ty: Val, value: Option<&Value>, windows| match value.and_then(|value| erased(value, windows)) {
+            Some(value) => self.erased(depth, &value),
+            None => Ok(value_of(ty, &originals)),
         };
         let params = ty.params.iter().enumerate();
-        let params = params.map(|(nth, (name, ty))| Ok((*name, value(*ty, sent.get(nth))?)));
+        let params = params.map(|(nth, (name, ty))| Ok((*name, value(*ty, sent.get(nth), sends)?)));
         let params = params.collect::<EmitResult<Vec<_>>>()?;
-        let result = ty.result.map(|ty| value(ty, returned)).transpose()?;
+        let result = ty.result.map(|ty| value(ty, returned, closed.is_some_and(|(_, lists)| lists))).transpose()?;
         let (new, encoder) = self.encoder(depth)?;
         let mut func: ComponentFuncTypeEncoder<'_> = encoder.function();
         func.async_(ty.async_).params(params).result(result);

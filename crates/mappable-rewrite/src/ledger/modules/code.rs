@@ -8,7 +8,6 @@ use wasm_encoder::{
 use super::{CALL, Module, Need};
 use crate::ledger::interface::Failure;
 use crate::ledger::layout::FLIGHT_SEQ;
-use crate::ledger::signature::MAX_OTHER_BORROWS;
 
 /// What 32-bit memories of ordinary pages are imported as: of any size.
 pub(super) const ANY_MEMORY: MemoryType =
@@ -19,10 +18,10 @@ const I32: ValType = ValType::I32;
 const TABLE_FUNCS: [(&str, &[ValType], &[ValType]); 7] = [
     ("take", &[I32, I32], &[]),
     ("lend", &[I32, I32], &[]),
-    ("release", &[I32], &[]),
     ("claim", &[I32], &[I32]),
-    ("claim-borrow", &[I32], &[I32]),
-    ("remain", &[I32], &[I32]),
+    ("engines", &[I32], &[I32]),
+    ("leave", &[I32, I32], &[I32]),
+    ("lend-out", &[I32, I32], &[I32]),
     ("fail", &[I32, I32, I32], &[]),
 ];
 
@@ -35,13 +34,7 @@ pub(super) struct Code {
     body: Vec<u8>,
     imports: Vec<(&'static str, Need, Import)>,
     globals: u32,
-    /// Whether it has a handle table to say why it fails.
-    trusted: bool,
 }
-
-/// What drops of others' resources are imported as.
-pub(super) const DROPS: [&str; MAX_OTHER_BORROWS] =
-    ["drop-0", "drop-1", "drop-2", "drop-3", "drop-4", "drop-5", "drop-6", "drop-7"];
 
 /// What is said of a failure.
 #[derive(Clone, Copy, Debug)]
@@ -66,13 +59,7 @@ impl Code {
             body: Vec::new(),
             imports: Vec::new(),
             globals: 0,
-            trusted: true,
         }
-    }
-
-    /// The code of a module that fails by `unreachable`.
-    pub(super) fn untrusted(name: &'static str, params: &[ValType], results: &[ValType]) -> Self {
-        Self { trusted: false, ..Self::new(name, params, results) }
     }
 
     /// Where instructions go.
@@ -93,6 +80,11 @@ impl Code {
 
     pub(super) fn callee(&mut self, params: &[ValType], results: &[ValType]) -> u32 {
         self.import("callee", Need::Callee, Import::Func(params.to_vec(), results.to_vec()))
+    }
+
+    /// The engine's function that a builtin takes the place of.
+    pub(super) fn engines(&mut self, params: &[ValType], results: &[ValType]) -> u32 {
+        self.import("engine", Need::Engine, Import::Func(params.to_vec(), results.to_vec()))
     }
 
     pub(super) fn realloc(&mut self) -> u32 {
@@ -120,18 +112,6 @@ impl Code {
         };
         let get = self.import(get, Need::ContextGet(slot), Import::Func(vec![], vec![I32]));
         (get, self.import(set, Need::ContextSet(slot), Import::Func(vec![I32], vec![])))
-    }
-
-    pub(super) fn func(&mut self, field: &'static str, need: Need, params: &[ValType], results: &[ValType]) -> u32 {
-        self.import(field, need, Import::Func(params.to_vec(), results.to_vec()))
-    }
-
-    /// The next `resource.drop` of a resource of others.
-    pub(super) fn drop_other(&mut self) -> u32 {
-        let number = self.imports.iter().filter(|(_, need, _)| matches!(need, Need::DropOther(_))).count();
-        // There are no more: `Signature::cannot_cross`.
-        let field = DROPS.get(number).copied().unwrap_or_default();
-        self.func(field, Need::DropOther(number), &[I32], &[])
     }
 
     pub(super) fn guest(&mut self) -> u32 {
@@ -208,10 +188,6 @@ impl Code {
 
     /// Fails, if the condition on the stack holds.
     pub(super) fn fail_if(&mut self, failure: Failure, first: Arg, second: Arg) {
-        if !self.trusted {
-            self.code().if_(BlockType::Empty).unreachable().end();
-            return;
-        }
         let fail = self.table("fail");
         self.code().if_(BlockType::Empty).i32_const(failure as i32);
         for arg in [first, second] {

@@ -138,7 +138,7 @@ impl Code {
         let short = self.local(ValType::I32);
         self.code().local_get(bytes).i32_wrap_i64().local_set(short);
         self.copy((guest, to), (window, from), short);
-        self.set(place, |code| {
+        self.set(place, 4, |code| {
             code.code().local_get(to);
         });
     }
@@ -282,10 +282,10 @@ impl Code {
         self.code().local_tee(short).i64_extend_i32_u().local_set(bytes);
         self.allocate(bytes, element, to);
         self.copy((guest, to), (ledger, cursor.list), short);
-        self.set(place, |code| {
+        self.set(place, 4, |code| {
             code.code().local_get(to);
         });
-        self.set(second_word(place), |code| {
+        self.set(second_word(place), 4, |code| {
             code.code().local_get(short).i32_const(element.size().max(1) as i32).i32_div_u();
         });
         self.pass(cursor, short);

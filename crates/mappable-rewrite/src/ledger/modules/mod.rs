@@ -4,6 +4,7 @@
 //!   guest ── lower ═══ adapter ═══ lift ── guest      a call: handles go by flight, plain lists by window or bounce
 //!              └── table       table ──┘              whose handles they are
 //!   guest ── builtin ═══ host                         what the package's own functions become
+//!   guest ── crossing ═══ adapter                     a call the engine's way, with handles of the engine's
 //! ```
 
 /// A module that does not depend on a signature: what its text comes to, which a test compares.
@@ -13,8 +14,8 @@ macro_rules! assembled {
     };
 }
 
-mod bridge;
 mod code;
+mod crossing;
 mod guard;
 mod lists;
 mod walk;
@@ -25,7 +26,8 @@ mod tests;
 
 use wasm_encoder::{ConstExpr, DataSection, ExportKind, ExportSection, MemorySection, MemoryType, NameSection};
 
-use super::interface::Builtin;
+pub(crate) use self::crossing::Crossing;
+use super::interface::{self, Builtin};
 use super::layout;
 use super::signature::{Kind, Signature};
 
@@ -50,12 +52,10 @@ pub(crate) enum Need {
     /// A lowered helper of the host interface; `join` is lowered with the ledger's memory, `window` with the window,
     /// `memory-number` with the guest's.
     Helper(&'static str),
-    /// In a bridge's module, what a handle of ours goes through.
-    Crossing(Builtin),
-    /// In a bridge's module, what its heap exports by this name.
-    Heap(&'static str),
-    /// In a bridge's module, `resource.drop` of the resource whose borrowed handle is the so-many-th in the type.
-    DropOther(usize),
+    /// `resource.drop` of the package's type of that kind, of the engine's.
+    Discard(Kind),
+    /// In front of a builtin, the lower of the package's own function with the same options.
+    Engine,
 }
 
 /// A trusted module, and what to give its instances: import field by import field.
@@ -111,11 +111,27 @@ pub(crate) fn window_start() -> Module {
 }
 
 /// The handle table of a component instance. Exports what [`Need::Table`] names, and a function for each
-/// `resource.drop`, named by [`drop_name`].
-pub(crate) fn table() -> Module {
+/// `resource.drop`, named by [`drop_name`]. With `crossing` it is of a component into which handles of the engine's come.
+pub(crate) fn table(crossing: bool) -> Module {
     let mut needs = vec![("ledger", Need::Ledger)];
     needs.extend(["join", "more", "drop", "fail"].map(|name| (name, Need::Helper(name))));
-    Module { bytes: assembled!("table").to_vec(), needs }
+    if !crossing {
+        return Module { bytes: assembled!("table").to_vec(), needs };
+    }
+    for kind in Kind::ALL {
+        needs.extend([interface::enter(kind), interface::leave(kind)].map(|name| (name, Need::Helper(name))));
+        needs.push((discard_name(kind), Need::Discard(kind)));
+    }
+    Module { bytes: assembled!("crossing-table").to_vec(), needs }
+}
+
+fn discard_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Mappable => "discard-mappable",
+        Kind::Mapping => "discard-mapping",
+        Kind::Frozen => "discard-frozen",
+        Kind::FrozenMapping => "discard-frozen-mapping",
+    }
 }
 
 /// The table's export that takes the place of `resource.drop` of a kind.
@@ -150,43 +166,29 @@ pub(crate) fn may_leave(params: &[wasm_encoder::ValType], results: &[wasm_encode
 }
 
 /// In front of the lower of a builtin. Its lists go the engine's way. It is named after the builtin: functions of the same
-/// type would have the same module, and a trusted module is for one of them alone.
-pub(crate) fn builtin(builtin: Builtin, signature: &Signature) -> Module {
+/// type would have the same module, and a trusted module is for one of them alone. With `crossing` it is of a component into
+/// which handles of the engine's come: where it borrows one it goes to the engine's function.
+pub(crate) fn builtin(builtin: Builtin, signature: &Signature, crossing: bool) -> Module {
     let bytes = match builtin {
         Builtin::MappableMap => assembled!("map").to_vec(),
         Builtin::MappingUnmap => assembled!("unmap").to_vec(),
         Builtin::FrozenMap => assembled!("frozen-map").to_vec(),
         Builtin::FrozenMappingUnmap => assembled!("frozen-unmap").to_vec(),
-        _ => return wrapper::lower(builtin.package_name(), signature, false),
+        _ => return wrapper::lower(builtin.package_name(), signature, false, crossing && builtin.borrows()),
     };
     let mut needs = vec![("callee", Need::Callee), ("memory", Need::GuestMemory), ("ledger", Need::Ledger)];
-    needs.extend(["record", "forbidden", "take", "claim", "fail"].map(|name| (name, Need::Table(name))));
+    needs.extend(["record", "forbidden", "take", "adopt", "claim", "fail"].map(|name| (name, Need::Table(name))));
     Module { bytes, needs }
 }
 
-/// Which way the handles of a bridge's function go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Crossing {
-    /// From the engine's table into the ledger.
-    Enter,
-    /// From the ledger into the engine's table.
-    Leave,
-}
-
-/// The memory of a bridge: exports [`MEMORY`], `realloc`, and `done`, a `post-return`. Not trusted.
-pub(crate) fn bridge_heap() -> Module {
-    bridge::heap()
-}
-
-/// What a bridge has between its lift and its lower. Not trusted: it can do no more than a guest that has the same
-/// functions.
-pub(crate) fn bridge(signature: &Signature, params: Crossing, result: Crossing) -> Module {
-    bridge::bridge(signature, params, result)
+/// In front of what goes the engine's way and gives it handles of ours.
+pub(crate) fn crossing(crossing: &Crossing) -> Module {
+    crossing::crossing(crossing)
 }
 
 /// In front of the lower of a closed function. With `lists`, lists of plain data go by window.
 pub(crate) fn lower(signature: &Signature, lists: bool) -> Module {
-    wrapper::lower("mappable-lower", signature, lists)
+    wrapper::lower("mappable-lower", signature, lists, false)
 }
 
 /// In front of the lift of a closed function: [`Need::Callee`] is the guest's core function.

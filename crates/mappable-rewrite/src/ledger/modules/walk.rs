@@ -2,7 +2,6 @@
 
 use wasm_encoder::{BlockType, ValType};
 
-use super::Crossing;
 use super::code::{Arg, Code, mem_arg};
 use super::lists::Step;
 use crate::ledger::interface::Failure;
@@ -15,10 +14,8 @@ pub(super) enum Way {
     Send,
     /// Out of the flight, into the table. Its indices are written over what is there.
     Receive,
-    /// In a bridge: each becomes one of the other side, which is written over it.
-    Cross(Crossing),
-    /// In a bridge: borrowed handles of others are dropped.
-    Drop,
+    /// Out of the table, and each becomes a handle of the engine's, which is written over it.
+    Leave,
     /// To lists of plain data, in values that go by window.
     Lists(Step),
 }
@@ -28,8 +25,9 @@ impl Way {
     fn has_to_do_with(self, value: &Value) -> bool {
         let is_handle = |value: &Value| matches!(value, Value::Own(_) | Value::Borrow(_));
         match self {
-            Way::Send | Way::Receive | Way::Cross(_) => value.any(&is_handle),
-            Way::Drop => value.any(&|value| matches!(value, Value::OtherBorrow)),
+            Way::Send => value.any(&|value| is_handle(value) || value.is_numbered()),
+            Way::Receive => value.any(&|value| is_handle(value) || matches!(value, Value::Flags(_))),
+            Way::Leave => value.any(&is_handle),
             Way::Lists(step) => {
                 value.reaches(&|value| value.is_plain_list() || step.looks_at_numbers() && value.is_numbered())
             }
@@ -47,8 +45,15 @@ pub(super) enum Place {
 }
 
 impl Code {
+    /// Walks those values with handles that follow each other as a record's fields do.
+    pub(super) fn walk_handles(&mut self, fields: &[Value], place: Place, way: Way) {
+        for (field, place) in places(fields, place).filter(|(field, _)| field.has_handles()) {
+            self.walk(field, place, way);
+        }
+    }
+
     /// Walks values that follow each other as a record's fields do.
-    pub(super) fn walk_fields(&mut self, fields: &[Value], place: Place, way: Way) {
+    fn walk_fields(&mut self, fields: &[Value], place: Place, way: Way) {
         for (field, place) in places(fields, place) {
             self.walk(field, place, way);
         }
@@ -59,21 +64,13 @@ impl Code {
             return;
         }
         match value {
-            Value::Own(_) | Value::Borrow(_) if let Way::Cross(crossing) = way => self.set(place, |code| {
-                code.get(place, 4);
-                code.cross(value, crossing);
-            }),
-            Value::OtherBorrow => {
-                let drop = self.drop_other();
-                self.get(place, 4);
-                self.code().call(drop);
-            }
             Value::List(element) if let Way::Lists(step) = way => self.list(element, place, step),
             Value::Own(kind) => self.handle(*kind, false, place, way),
             Value::Borrow(kind) => self.handle(*kind, true, place, way),
             Value::Record(fields) => self.walk_fields(fields, place, way),
             Value::Variant(cases) => self.walk_cases(cases, place, way),
-            Value::List(element) => self.walk_elements(element, place, way),
+            Value::List(element) => self.walk_list(element, place, way),
+            Value::Flags(labels) if way == Way::Receive => self.clear_unlabelled(*labels, value.size(), place),
             _ => {}
         }
     }
@@ -86,12 +83,29 @@ impl Code {
                 self.code().i32_const(kind as i32).call(send);
             }
             Way::Receive => {
-                let claim = self.table(if borrowed { "claim-borrow" } else { "claim" });
-                self.set(place, |code| {
+                let claim = self.table("claim");
+                self.set(place, 4, |code| {
                     code.code().i32_const(kind as i32).call(claim);
                 });
             }
-            Way::Cross(_) | Way::Drop | Way::Lists(_) => {}
+            Way::Leave => {
+                let leave = self.table(if borrowed { "lend-out" } else { "leave" });
+                self.set(place, 4, |code| {
+                    code.get(place, 4);
+                    code.code().i32_const(kind as i32).call(leave);
+                });
+            }
+            Way::Lists(_) => {}
+        }
+    }
+
+    /// Clears the bits of flags that are no label's, as lifting does.
+    fn clear_unlabelled(&mut self, labels: u32, size: u32, place: Place) {
+        if let 1..32 = labels {
+            self.set(place, size, |code| {
+                code.get(place, size);
+                code.code().i32_const((1 << labels) - 1).i32_and();
+            });
         }
     }
 
@@ -112,13 +126,18 @@ impl Code {
         }
     }
 
-    fn walk_elements(&mut self, element: &Value, place: Place, way: Way) {
-        let size = element.size();
-        let [at, len, end] = [ValType::I32, ValType::I32, ValType::I32].map(|ty| self.local(ty));
+    fn walk_list(&mut self, element: &Value, place: Place, way: Way) {
+        let [at, len] = [ValType::I32; 2].map(|ty| self.local(ty));
         self.get(place, 4);
         self.code().local_set(at);
         self.get(second_word(place), 4);
         self.code().local_set(len);
+        self.walk_elements(element, at, len, way);
+    }
+
+    /// Walks so many elements, from there on: both locals, of which the first is changed.
+    pub(super) fn walk_elements(&mut self, element: &Value, at: u32, len: u32, way: Way) {
+        let (size, end) = (element.size(), self.local(ValType::I32));
         let memory = self.guest();
         let bytes = self.check_list(at, len, element, memory);
         // No sum here goes past the memory's end; that may be 4 GiB, which is 0.
@@ -197,8 +216,8 @@ impl Code {
         }
     }
 
-    /// Puts the word there that `value` pushes.
-    pub(super) fn set(&mut self, place: Place, value: impl FnOnce(&mut Self)) {
+    /// Puts the number of so many bytes there that `value` pushes, as 32 bits.
+    pub(super) fn set(&mut self, place: Place, size: u32, value: impl FnOnce(&mut Self)) {
         match place {
             Place::Locals(local) => {
                 let wide = self.type_of(local) == ValType::I64;
@@ -212,7 +231,12 @@ impl Code {
                 let memory = self.guest();
                 self.code().local_get(base);
                 value(self);
-                self.code().i32_store(mem_arg(memory, offset, 2));
+                let mut code = self.code();
+                match size {
+                    1 => code.i32_store8(mem_arg(memory, offset, 0)),
+                    2 => code.i32_store16(mem_arg(memory, offset, 1)),
+                    _ => code.i32_store(mem_arg(memory, offset, 2)),
+                };
             }
         }
     }

@@ -7,6 +7,7 @@
   (import "" "record" (global $record (mut i32)))
   (import "" "forbidden" (global $forbidden (mut i32)))
   (import "" "take" (func $take (param i32 i32)))
+  (import "" "adopt" (func $adopt (param i32 i32) (result i32)))
   (import "" "claim" (func $claim (param i32) (result i32)))
   (import "" "fail" (func $fail (param i32 i32 i32)))
 
@@ -14,17 +15,26 @@
   (global $memory-record (mut i32) (i32.const 0))
 
   (func (export "call") (param $handle i32) (param $at i32) (param $len i32) (param $ret i32)
-    (local $entry i32) (local $region i32) (local $source i32) (local $selector i32) (local $transition i32)
+    (local $index i32) (local $entry i32) (local $region i32) (local $source i32) (local $selector i32) (local $transition i32)
     (if (global.get $forbidden) (then (call $fail (i32.const @CannotLeave) (i32.const 0) (i32.const 0))))
     ;; What the engine would only see after the host has run: `refresh` says why that is too late.
     (if (i32.and (local.get $ret) (i32.const 3))
       (then (call $fail (i32.const @Misaligned) (local.get $ret) (i32.const 0))))
     (drop (i32.load8_u $guest offset=11 (local.get $ret)))
     (block $slow
-      (br_if $slow (i32.ge_u (local.get $handle) (i32.load $ledger offset=@TABLE_USED (global.get $record))))
+      (local.set $index (i32.xor (local.get $handle) (i32.const @MARK)))
+      (if (i32.ge_u (local.get $index) (i32.load $ledger offset=@TABLE_USED (global.get $record)))
+        (then
+          ;; The engine may have it still.
+          (local.set $handle (call $adopt (local.get $handle) (i32.const @TAKEN)))
+          (local.set $index (i32.xor (local.get $handle) (i32.const @MARK)))
+          (br_if $slow (i32.ge_u (local.get $index) (i32.load $ledger offset=@TABLE_USED (global.get $record))))))
       (local.set $entry
-        (i32.add (i32.load $ledger offset=@TABLE_CHUNK (global.get $record)) (i32.shl (local.get $handle) (i32.const 3))))
-      (br_if $slow (i32.ne (i32.load $ledger offset=@ENTRY_TAG (local.get $entry)) (i32.const @TAKEN)))
+        (i32.add (i32.load $ledger offset=@TABLE_CHUNK (global.get $record)) (i32.shl (local.get $index) (i32.const 3))))
+      (if (i32.ne (i32.load $ledger offset=@ENTRY_TAG (local.get $entry)) (i32.const @TAKEN))
+        (then
+          (drop (call $adopt (local.get $handle) (i32.const @TAKEN)))
+          (br_if $slow (i32.ne (i32.load $ledger offset=@ENTRY_TAG (local.get $entry)) (i32.const @TAKEN)))))
       (br_if $slow (i32.load $ledger (i32.const @LINGERING)))
       (br_if $slow (i32.eqz (global.get $memory-record)))
       (br_if $slow (i32.eqz (local.tee $selector (i32.load $ledger offset=@MEMORY_SELECTOR (global.get $memory-record)))))
@@ -63,6 +73,17 @@
       (return))
     (call $cold (local.get $handle) (local.get $at) (local.get $len) (local.get $ret)))
 
+  ;; Where the entry of an owned handle of the right kind lies, or 0.
+  (func $entry (param $handle i32) (result i32)
+    (local $entry i32)
+    (local.set $handle (i32.xor (local.get $handle) (i32.const @MARK)))
+    (if (i32.ge_u (local.get $handle) (i32.load $ledger offset=@TABLE_USED (global.get $record)))
+      (then (return (i32.const 0))))
+    (local.set $entry
+      (i32.add (i32.load $ledger offset=@TABLE_CHUNK (global.get $record)) (i32.shl (local.get $handle) (i32.const 3))))
+    (select (local.get $entry) (i32.const 0)
+      (i32.eq (i32.load $ledger offset=@ENTRY_TAG (local.get $entry)) (i32.const @TAKEN))))
+
   ;; Where the transition from that view is cached, if it is.
   (func $transition (param $selector i32) (param $source i32) (param $at i32) (result i32)
     (i32.add (i32.add (global.get $memory-record) (i32.const @MEMORY_TRANSITIONS))
@@ -80,15 +101,11 @@
     (local $region i32) (local $memory-record i32) (local $from i32) (local $generation i64) (local $placed i32) (local $to i32)
     (local $lingering i32) (local $entry i32)
     ;; The region, if the handle is good; if not, `slow` says so.
-    (if (i32.lt_u (local.get $handle) (i32.load $ledger offset=@TABLE_USED (global.get $record)))
+    (if (local.tee $entry (call $entry (local.get $handle)))
       (then
-        (local.set $entry
-          (i32.add (i32.load $ledger offset=@TABLE_CHUNK (global.get $record)) (i32.shl (local.get $handle) (i32.const 3))))
-        (if (i32.eq (i32.load $ledger offset=@ENTRY_TAG (local.get $entry)) (i32.const @TAKEN))
-          (then
-            (local.set $region
-              (i32.add (i32.const @REGIONS)
-                (i32.mul (i32.load $ledger offset=@ENTRY_REGION (local.get $entry)) (i32.const @REGION))))))))
+        (local.set $region
+          (i32.add (i32.const @REGIONS)
+            (i32.mul (i32.load $ledger offset=@ENTRY_REGION (local.get $entry)) (i32.const @REGION))))))
     ;; What is shown though it was dropped goes with any change: that leads from this view, but not back to it.
     (local.set $lingering (i32.load $ledger (i32.const @LINGERING)))
 @KNOWN

@@ -6,7 +6,7 @@ use super::Module;
 use super::code::{Arg, Code, mem_arg};
 use super::walk::{Place, Way};
 use crate::ledger::interface::Failure;
-use crate::ledger::layout::{CALL_SHIFT, FLIGHT_LEN, FLIGHT_NEXT, FLIGHT_SEQ, TABLE_BORROWS, TABLE_CALLS};
+use crate::ledger::layout::{FLIGHT_LEN, FLIGHT_NEXT, FLIGHT_SEQ};
 use crate::ledger::signature::{Signature, Value};
 
 /// A signature, as its wrapper needs it.
@@ -18,7 +18,6 @@ struct Shape {
     result: Option<Value>,
     flat_result: Vec<ValType>,
     result_spilled: bool,
-    borrows: bool,
     handles: bool,
     /// Whether lists go by window, and which way.
     lists_sent: bool,
@@ -36,7 +35,6 @@ impl Shape {
             result: signature.result.clone(),
             flat_result,
             result_spilled,
-            borrows: signature.any(|value| matches!(value, Value::Borrow(_))),
             handles: signature.has_handles(),
             lists_sent: lists && signature.sends_by_window(),
             lists_returned: lists && signature.returns_by_window(),
@@ -56,8 +54,9 @@ impl Shape {
     }
 }
 
-/// In front of a lower: handles leave the caller's table, and those of the result enter it.
-pub(super) fn lower(name: &'static str, signature: &Signature, lists: bool) -> Module {
+/// In front of a lower: handles leave the caller's table, and those of the result enter it. With `engines`, a call whose
+/// first parameter is a handle of the engine's goes to the engine's function.
+pub(super) fn lower(name: &'static str, signature: &Signature, lists: bool, engines: bool) -> Module {
     let shape = Shape::new(signature, lists);
     let mut params = shape.flat.clone();
     let mut results = shape.flat_result.clone();
@@ -71,11 +70,9 @@ pub(super) fn lower(name: &'static str, signature: &Signature, lists: bool) -> M
     let forbidden = code.table_global("forbidden");
     code.code().global_get(forbidden);
     code.fail_if(Failure::CannotLeave, Arg::Const(0), Arg::Const(0));
-    let lent = shape.borrows.then(|| {
-        let [lent, until] = [code.table_global("lent"), code.local(ValType::I32)];
-        code.code().global_get(lent).local_set(until);
-        (lent, until)
-    });
+    if engines {
+        code.go_by_the_engine(&params, &results);
+    }
     if let Some(result) = shape.result.as_ref().filter(|_| shape.result_spilled) {
         code.check_area(area, result.size(), result.align());
     }
@@ -94,7 +91,7 @@ pub(super) fn lower(name: &'static str, signature: &Signature, lists: bool) -> M
     code.code().call(callee);
 
     let result = if shape.result_spilled { Place::Memory { base: area, offset: 0 } } else { code.keep(&results) };
-    if let Some(value) = &shape.result {
+    if let Some(value) = shape.result.as_ref().filter(|value| value.has_handles()) {
         code.walk(value, result, Way::Receive);
     }
     if shape.handles {
@@ -102,11 +99,6 @@ pub(super) fn lower(name: &'static str, signature: &Signature, lists: bool) -> M
     }
     if let Some(value) = shape.result.as_ref().filter(|_| shape.lists_returned) {
         code.take_from_bounce(value, result);
-    }
-    if let Some((lent, until)) = lent {
-        let release = code.table("release");
-        code.code().global_get(lent).local_get(until).i32_ne().if_(BlockType::Empty);
-        code.code().local_get(until).call(release).end();
     }
     code.give(&results, result);
     code.finish()
@@ -119,11 +111,10 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
     let mut code = Code::new(name, &shape.flat, &results);
 
     let sender = shape.lists_sent.then(|| code.ask_sender());
-    let borrows = shape.borrows.then(|| code.begin_borrows());
     if shape.spilled && (shape.lists_sent || shape.params.has_handles()) {
         code.check_area(0, shape.params.size(), shape.params.align());
     }
-    code.walk_fields(shape.fields(), shape.place(), Way::Receive);
+    code.walk_handles(shape.fields(), shape.place(), Way::Receive);
     if shape.handles {
         code.all_claimed();
     }
@@ -138,9 +129,6 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
     code.code().call(callee);
 
     let kept = code.keep(&results);
-    if let Some(borrows) = borrows {
-        code.end_borrows(borrows);
-    }
     let result = match kept {
         Place::Locals(pointer) if shape.result_spilled => Place::Memory { base: pointer, offset: 0 },
         place => place,
@@ -169,7 +157,7 @@ impl Code {
             if shape.spilled {
                 self.check_area(0, shape.params.size(), shape.params.align());
             }
-            self.walk_fields(shape.fields(), shape.place(), Way::Send);
+            self.walk_handles(shape.fields(), shape.place(), Way::Send);
         }
         if handles || shape.lists_sent {
             self.note_sent();
@@ -207,36 +195,15 @@ impl Code {
         self.set_word_const(FLIGHT_LEN, 0);
     }
 
-    /// The callee has no borrowed handle of this call yet. Gives the locals that have how many there were of the one
-    /// that waits for it, and the call's number.
-    fn begin_borrows(&mut self) -> [u32; 2] {
-        let [record, memory] = [self.table_global("record"), self.ledger()];
-        let [before, call] = [self.local(ValType::I32), self.local(ValType::I32)];
-        let [borrows, calls] = [TABLE_BORROWS, TABLE_CALLS].map(|word| mem_arg(memory, word, 2));
-        self.code().global_get(record).i32_load(borrows).local_set(before);
-        self.code().global_get(record).i32_const(0).i32_store(borrows);
-        self.code().global_get(record).i32_load(calls).i32_const(1).i32_add().local_tee(call);
-        // Far fewer fit on a stack.
-        self.code().i32_const(CALL_SHIFT as i32).i32_shr_u();
-        self.fail_if(Failure::Bug, Arg::Const(5), Arg::Local(call));
-        self.code().global_get(record).local_get(call).i32_store(calls);
-        [before, call]
-    }
-
-    /// It must have dropped all that it was lent. Some may have been dropped in a call within this one, and where one
-    /// within it has trapped the numbers are that one's: then the table is asked.
-    fn end_borrows(&mut self, [before, call]: [u32; 2]) {
-        let [record, memory] = [self.table_global("record"), self.ledger()];
-        let left = self.local(ValType::I32);
-        let remain = self.table("remain");
-        let [borrows, calls] = [TABLE_BORROWS, TABLE_CALLS].map(|word| mem_arg(memory, word, 2));
-        self.code().global_get(record).i32_load(borrows);
-        self.code().global_get(record).i32_load(calls).local_get(call).i32_xor().i32_or().if_(BlockType::Empty);
-        self.code().local_get(call).call(remain).local_tee(left);
-        self.fail_if(Failure::BorrowsRemain, Arg::Local(left), Arg::Const(0));
-        self.code().end();
-        self.code().global_get(record).local_get(before).i32_store(borrows);
-        self.code().global_get(record).local_get(call).i32_const(1).i32_sub().i32_store(calls);
+    /// Goes to the engine's function, and back with what it gives, if the first parameter is a handle of the engine's.
+    fn go_by_the_engine(&mut self, params: &[ValType], results: &[ValType]) {
+        let (ask, handle) = (self.table("engines"), self.local(ValType::I32));
+        let engines = self.engines(params, results);
+        self.code().local_get(0).call(ask).local_tee(handle).if_(BlockType::Empty).local_get(handle);
+        for param in 1..params.len() as u32 {
+            self.code().local_get(param);
+        }
+        self.code().call(engines).return_().end();
     }
 
     /// Puts what is on the stack into locals.

@@ -7,6 +7,7 @@ use wasmtime::component::{Linker, LinkerInstance, Resource, WasmList};
 use super::super::context::{MappableCtx, MappableView};
 use super::super::error::{WitAllocateError, WitMapError, WitPartError};
 use super::super::gate::gate;
+use super::super::handle::{FrozenMapping, Mapping};
 use super::super::ledger::Operand;
 use super::super::mapping::Changed;
 use super::super::operand::{List, RegionKind};
@@ -193,25 +194,27 @@ fn add_references<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>)
     })
 }
 
-/// What bridges call: handles of the engine's become the ledger's, and the other way.
+/// What makes handles of the engine's the ledger's, and the other way.
 fn add_crossings<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
-    ledger.func_wrap("enter-mappable", |mut store: StoreContextMut<'_, T>, (handle,): (Resource<Mappable>,)| {
+    super::add_resources(ledger)?;
+    add_crossing::<T, Mappable>(ledger, Kind::Mappable)?;
+    add_crossing::<T, Mapping>(ledger, Kind::Mapping)?;
+    add_crossing::<T, Frozen>(ledger, Kind::Frozen)?;
+    add_crossing::<T, FrozenMapping>(ledger, Kind::FrozenMapping)
+}
+
+fn add_crossing<T: MappableView + 'static, R: 'static>(
+    ledger: &mut LinkerInstance<'_, T>,
+    kind: Kind,
+) -> wasmtime::Result<()> {
+    ledger.func_wrap(interface::enter(kind), move |mut store: StoreContextMut<'_, T>, (handle,): (Resource<R>,)| {
         let rep = owned(&handle)?;
-        store.data_mut().mappable().enter(rep, Kind::Mappable)?;
-        Ok((ELSEWHERE,))
+        store.data_mut().mappable().enter(rep, kind)?;
+        Ok((rep,))
     })?;
-    ledger.func_wrap("enter-frozen", |mut store: StoreContextMut<'_, T>, (handle,): (Resource<Frozen>,)| {
-        let rep = owned(&handle)?;
-        store.data_mut().mappable().enter(rep, Kind::Frozen)?;
-        Ok((ELSEWHERE,))
-    })?;
-    ledger.func_wrap("leave-mappable", |mut store: StoreContextMut<'_, T>, (_,): (u32,)| {
-        let [rep] = store.data_mut().mappable().claim([MAPPABLE])?;
-        Ok((give::<Mappable>(rep),))
-    })?;
-    ledger.func_wrap("leave-frozen", |mut store: StoreContextMut<'_, T>, (_,): (u32,)| {
-        let [rep] = store.data_mut().mappable().claim([FROZEN])?;
-        Ok((give::<Frozen>(rep),))
+    ledger.func_wrap(interface::leave(kind), move |mut store: StoreContextMut<'_, T>, (rep,): (u32,)| {
+        store.data_mut().mappable().leave(rep, kind)?;
+        Ok((give::<R>(rep),))
     })
 }
 

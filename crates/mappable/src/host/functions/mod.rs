@@ -10,7 +10,7 @@ mod mappable;
 mod swapping;
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource, ResourceType};
+use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
 
 use super::context::MappableView;
 use super::error::TrapReason;
@@ -45,10 +45,7 @@ const MAX_READ: u32 = 16 << 20;
 /// The linker's, if it has the interface already.
 pub fn add_to_linker<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut types = linker.instance(&gate()?.gate.import_name(INTERFACE))?;
-    types.resource("mappable", ResourceType::host::<Mappable>(), drop_handle::<T>)?;
-    types.resource("mapping", ResourceType::host::<Mapping>(), drop_handle::<T>)?;
-    types.resource("frozen", ResourceType::host::<Frozen>(), drop_handle::<T>)?;
-    types.resource("frozen-mapping", ResourceType::host::<FrozenMapping>(), drop_handle::<T>)?;
+    add_resources(&mut types)?;
     types.func_wrap("granule", |_: StoreContextMut<'_, T>, (): ()| Ok((GRANULE as u32,)))?;
     swapping::add(&mut types)?;
     mappable::add(&mut types)?;
@@ -57,15 +54,19 @@ pub fn add_to_linker<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmt
     explain(linker)
 }
 
+fn add_resources<T: MappableView + 'static>(to: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    to.resource("mappable", ResourceType::host::<Mappable>(), drop_handle::<T>)?;
+    to.resource("mapping", ResourceType::host::<Mapping>(), drop_handle::<T>)?;
+    to.resource("frozen", ResourceType::host::<Frozen>(), drop_handle::<T>)?;
+    to.resource("frozen-mapping", ResourceType::host::<FrozenMapping>(), drop_handle::<T>)
+}
+
 /// Adds the package under its own name, with functions that say what is wrong: only a component that was not made ready
 /// by [`Runtime::compile`](crate::Runtime::compile) imports it so. It can't map, and what it can do with handles (keep them,
 /// pass them on, drop them) rests on the engine alone.
 fn explain<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut types = linker.instance(&format!("mappable:memory/{INTERFACE}"))?;
-    types.resource("mappable", ResourceType::host::<Mappable>(), drop_handle::<T>)?;
-    types.resource("mapping", ResourceType::host::<Mapping>(), drop_handle::<T>)?;
-    types.resource("frozen", ResourceType::host::<Frozen>(), drop_handle::<T>)?;
-    types.resource("frozen-mapping", ResourceType::host::<FrozenMapping>(), drop_handle::<T>)?;
+    add_resources(&mut types)?;
     for name in FUNCTIONS {
         types.func_new(name, |_, _, _, _| Err(TrapReason::NotCompiled.into()))?;
     }

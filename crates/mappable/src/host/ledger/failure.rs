@@ -4,13 +4,10 @@ use super::super::error::{TrapReason, bug};
 use crate::ledger::Kind;
 use crate::ledger::interface::Failure;
 
-const ALL: [Failure; 15] = [
+const ALL: [Failure; 12] = [
     Failure::UnknownHandle,
     Failure::WrongKind,
     Failure::Mapped,
-    Failure::Borrowed,
-    Failure::Lent,
-    Failure::BorrowsRemain,
     Failure::CannotLeave,
     Failure::Flight,
     Failure::FlightFull,
@@ -42,9 +39,6 @@ pub(super) fn reason(
             meant: name(crate::ledger::kind(second)),
         },
         Failure::Mapped => TrapReason::LiftedWhileMapped { region: second, instance },
-        Failure::Borrowed => TrapReason::BorrowedHandle { handle: first, instance },
-        Failure::Lent => TrapReason::LentHandle { handle: first, instance },
-        Failure::BorrowsRemain => TrapReason::BorrowsRemain { count: first, instance },
         Failure::CannotLeave => TrapReason::CannotLeave { instance },
         Failure::Flight => TrapReason::HandlesChanged { claimed: first, sent: second, instance },
         Failure::FlightFull => TrapReason::TooManyHandles { limit: first, instance },

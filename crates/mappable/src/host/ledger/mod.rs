@@ -179,18 +179,28 @@ impl MappableCtx {
         Ok(())
     }
 
-    /// Takes an entry whose handle was the engine's, and puts that in flight. Of a handle that the embedder made up nothing
-    /// enters: its region may be in a guest's table.
+    /// The region of a handle that the engine had is the ledger's from now on.
     pub(super) fn enter(&mut self, rep: u32, kind: Kind) -> Result<(), TrapReason> {
-        let [] = self.claim([])?;
-        let entry = self.entries.get(rep);
-        if !entry.is_some_and(|entry| !entry.given && entry.kind() == kind) {
+        let store = self.store_ledger.as_mut().ok_or(TrapReason::AnotherContext)?;
+        let Some(entry) = self.entries.get_mut(rep).filter(|entry| !entry.given && entry.kind() == kind) else {
             return Err(TrapReason::NotGiven { rep, kind: failure::name(Some(kind)) });
-        }
+        };
         if !Ledger::has_region(rep as usize) {
             return Err(TrapReason::TooManyRegions);
         }
-        self.give([rep])
+        entry.given = true;
+        store.ledger.set_region(rep, &store.files.record(entry));
+        // How long the placement of a mapping is, the host alone knows: its first unmap is the host's.
+        store.ledger.set_placement(rep, 0);
+        Ok(())
+    }
+
+    /// The region of a handle that the ledger had is the engine's from now on.
+    pub(super) fn leave(&mut self, rep: u32, kind: Kind) -> Result<(), TrapReason> {
+        self.sync(rep)?;
+        let entry = self.entries.get_mut(rep).filter(|entry| entry.given && entry.kind() == kind);
+        entry.ok_or_else(|| misplaced(rep, "what its handle is"))?.given = false;
+        Ok(())
     }
 
     /// Notes how long the placement is that a region was mapped at.

@@ -153,6 +153,9 @@ on_every_setup! {
         let attacker = scene.attacker(("", ""));
         let mappings = map_twice(&mut scene, &attacker);
         let region = scene.lend(&attacker, 1);
+        // Once mapped, it has the same index from then on.
+        let region = attacker.map(&mut scene.world, region, 11 * G, G).unwrap();
+        let region = attacker.unmap(&mut scene.world, region, 11 * G, G).unwrap();
         attacker.run(&mut scene.world, "set-ret", (AT + 64,)).unwrap();
         // Where views are swapped the answer stays behind in the old one. The attacker can guess it: an index that was
         // freed is given out again.

@@ -33,12 +33,15 @@ const MORE: (&str, &str) = (
 /// Each of these is refused for a region of two granules, with nothing changed.
 #[track_caller]
 fn refuses(scene: &mut Scene, attacker: &Guest, cases: &[(u32, u32, MapError)]) {
-    let region = scene.lend(attacker, 2);
-    let reference = scene.lend_frozen(attacker);
+    let mut region = scene.lend(attacker, 2);
+    let mut reference = scene.lend_frozen(attacker);
     let held = scene.world.held();
     for &(at, len, error) in cases {
-        assert_eq!(attacker.map(&mut scene.world, region, at, len), Err((region, error)), "{at:#x}, {len:#x}");
+        let answer = attacker.map(&mut scene.world, region, at, len);
+        region = answer.as_ref().unwrap_err().0;
+        assert_eq!(answer, Err((region, error)), "{at:#x}, {len:#x}");
         let answer = attacker.map_frozen(&mut scene.world, reference, at, len);
+        reference = answer.as_ref().unwrap_err().0;
         assert_eq!(answer, Err((reference, error)), "{at:#x}, {len:#x}, frozen");
         assert_eq!(scene.world.held(), held);
     }
@@ -168,6 +171,9 @@ on_every_setup! {
         let mut scene = Scene::new(setup);
         let attacker = scene.attacker(MORE);
         let region = scene.lend(&attacker, 1);
+        // Once mapped, it has the same index from then on.
+        let region = attacker.map(&mut scene.world, region, AT, G).unwrap();
+        let region = attacker.unmap(&mut scene.world, region, AT, G).unwrap();
         attacker.run(&mut scene.world, "set-ret", (AT + 8,)).unwrap();
         let _unread: u64 = attacker.call(&mut scene.world, "map", (region, AT, G)).unwrap();
         attacker.expect(&mut scene.world, AT + 20, G - 20, REGION);

@@ -204,7 +204,7 @@ on_every_setup! {
         let region = scene.lend(&attacker, 1);
         attacker.run(&mut scene.world, "raw-map", (region, AT, G, 512u32)).unwrap();
         attacker.expect(&mut scene.world, AT, G, REGION);
-        let mapping = u32::from(attacker.load(&mut scene.world, 516));
+        let mapping = attacker.call::<_, u64>(&mut scene.world, "load64", (516u32,)).unwrap() as u32;
         attacker.run(&mut scene.world, "raw-unmap", (mapping, AT, G, 512u32)).unwrap();
         attacker.expect(&mut scene.world, AT, G, HEAP);
         scene.refused(&attacker);
@@ -271,13 +271,15 @@ on_every_setup! {
         let two = format!(
             r#"(core module $Two (memory (export "one") {memory}) (memory (export "two") {memory})
               (func (export "daub") (memory.fill 1 (i32.const 0) (i32.const 0x22) (i32.const 1048576)))
-              (func (export "see-two") (param i32) (result i32) (i32.load8_u 1 (local.get 0))))
+              (func (export "see-two") (param i32) (result i32) (i32.load8_u 1 (local.get 0)))
+              (func (export "word-two") (param i32) (result i32) (i32.load 1 (local.get 0))))
             (core instance $two (instantiate $Two))
             (alias core export $two "one" (core memory $one)) (alias core export $two "two" (core memory $second))
             (core func $map-2 (canon lower (func $types "[static]mappable.map") (memory $second)))
             (core func $unmap-2 (canon lower (func $types "[static]mapping.unmap") (memory $second)))
             (func (export "daub") (canon lift (core func $two "daub")))
             (func (export "see-two") (param "at" u32) (result u32) (canon lift (core func $two "see-two")))
+            (func (export "word-two") (param "at" u32) (result u32) (canon lift (core func $two "word-two")))
             (func (export "map-2") (param "h" u32) (param "at" u32) (param "len" u32) (param "ret" u32)
               (canon lift (core func $map-2)))
             (func (export "unmap-2") (param "h" u32) (param "at" u32) (param "len" u32) (param "ret" u32)
@@ -287,6 +289,7 @@ on_every_setup! {
         let attacker = scene.attacker(("", &two));
         let world = &mut scene.world;
         let see_two = |world: &mut _, at: u32| attacker.call::<_, u32>(world, "see-two", (at,)).unwrap();
+        let word_two = |world: &mut _, at: u32| attacker.call::<_, u32>(world, "word-two", (at,)).unwrap();
         attacker.run(world, "daub", ()).unwrap();
         let region = world.region(1, REGION);
         let region = world.insert(region);
@@ -299,13 +302,13 @@ on_every_setup! {
         assert_eq!(see_two(world, AT), u32::from(REGION));
         attacker.unmap(world, other, AT, G).unwrap();
         assert_eq!(see_two(world, AT), u32::from(REGION));
-        let mapping = see_two(world, 516);
+        let mapping = word_two(world, 516);
         attacker.run(world, "unmap-2", (mapping, AT, G, 512u32)).unwrap();
         assert_eq!(see_two(world, AT), 0x22);
         // What is mapped in one memory is not unmapped by naming the other.
-        let region = see_two(world, 516);
+        let region = word_two(world, 516);
         attacker.run(world, "map-2", (region, AT, G, 512u32)).unwrap();
-        let mapping = see_two(world, 516);
+        let mapping = word_two(world, 516);
         foreign_mapping(attacker.try_unmap(world, mapping, AT, G));
         scene.trapped(&attacker);
     }

@@ -2,9 +2,9 @@
 //! and trees of every shape. Each rule is shown on both tiers: the baseline is the oracle of the ledger.
 
 mod alone;
-mod bridges;
 mod builtins;
 mod crossing;
+mod embedder;
 mod handles;
 mod leaving;
 mod lists;

@@ -1,6 +1,7 @@
 //! Positions that a handle can have in a type, and two components that hand a value of it over: as spilled parameters,
 //! and as results in a return area.
 
+use crate::support::Setup;
 use crate::wat;
 
 /// A word of a value in memory.
@@ -92,6 +93,11 @@ pub(super) const ARRIVED: u32 = 0x1000;
 impl Position {
     pub(super) fn size(&self) -> u32 {
         self.words.len() as u32 * 4
+    }
+
+    /// Whether the ledger's wrappers carry it: the type of a variant of three cases can't be written without a name.
+    pub(super) fn is_carried(&self, setup: Setup) -> bool {
+        setup.is_ledger() && !self.ty.starts_with("(variant")
     }
 
     /// How many handles there are.

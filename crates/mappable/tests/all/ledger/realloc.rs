@@ -157,15 +157,15 @@ on_every_setup! {
                     match answer {
                         Ok(()) => {
                             scene.nothing_else_moved();
-                            // At baseline who is lied to by its own `realloc` sees the lie.
-                            if !setup.is_ledger() {
+                            // Where the engine carries it, who is lied to by its own `realloc` sees the lie.
+                            if !position.is_carried(setup) {
                                 assert_eq!(scene.word(at), value, "{what}");
                             } else if matches!(word, Word::Handle(_) | Word::Number(7 | 9)) {
                                 scene.all_arrived(position);
                             }
                         }
                         Err(error) => {
-                            assert!(setup.is_ledger() && !matches!(word, Word::Handle(_)), "{what}");
+                            assert!(position.is_carried(setup) && !matches!(word, Word::Handle(_)), "{what}");
                             let is_bug = matches!(error.downcast_ref(), Some(TrapReason::Bug { .. } | TrapReason::NotGiven { .. }));
                             assert!(!is_bug, "{what}");
                         }

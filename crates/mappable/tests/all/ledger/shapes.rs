@@ -5,7 +5,7 @@ use mappable::{GRANULE, Handle, Mappable, MappableView};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Instance, Lift, Linker, Lower};
 
-use crate::support::{Setup, State, World, on_every_ledger_setup, on_every_setup, trapped};
+use crate::support::{Setup, State, World, on_every_setup};
 use crate::wat;
 
 #[derive(Debug, ComponentType, Lift, Lower)]
@@ -357,16 +357,5 @@ on_every_setup! {
                 assert_eq!(seen(&mut world, one.unwrap()), (1, turn));
             }
         }
-    }
-}
-
-on_every_ledger_setup! {
-    fn a_handle_that_was_given_twice_does_not_cross(setup) {
-        let mut world = World::new(setup);
-        let instance = instantiate(&mut world);
-        let region = new(&mut world, 0x15);
-        let twice = Handle::new_own(region.rep());
-        let r = R { small: 1, name: String::new(), left: V::Region(region), right: Some(twice), all: Vec::new() };
-        trapped(call::<_, Vec<R>>(&mut world, instance, "turn", (vec![r],)));
     }
 }

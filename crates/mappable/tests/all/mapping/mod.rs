@@ -58,13 +58,12 @@ on_every_setup! {
         let handle = world.insert(region);
         let mut handle = guest.take(&mut world, handle).unwrap();
         for _ in 0..3 {
-            // Handles keep their representation, and the guest its indices: one in, one out.
             let at: u32 = guest.call(&mut world, "map-and-load", (handle, 4 * G, G, 4 * G + 77)).unwrap();
             assert_eq!(at, 0x0f);
-            let mapping = guest.call::<_, u32>(&mut world, "load8", (1028u32,)).unwrap();
+            let mapping = guest.call::<_, u64>(&mut world, "load64", (1028u32,)).unwrap() as u32;
             let at: u32 = guest.call(&mut world, "unmap-and-load", (mapping, 4 * G, G, 4 * G + 77)).unwrap();
             assert_eq!(at, 0x0e);
-            handle = guest.call::<_, u32>(&mut world, "load8", (1028u32,)).unwrap();
+            handle = guest.call::<_, u64>(&mut world, "load64", (1028u32,)).unwrap() as u32;
         }
     }
 

@@ -47,14 +47,14 @@ fn expect(region: &Mappable, byte: u8) {
     assert!(all_are(region.bytes().unwrap(), byte));
 }
 
-on_every_baseline_setup! {
+on_every_setup! {
     fn what_a_guest_writes_is_out_of_its_store(setup) {
         let mut scene = Scene::new(setup, REGION);
         let a = scene.guest();
         let (writer, receiver) = to_host(&mut scene, &a, 4);
-        let regions = [1, 2, 3].map(|byte| scene.region(&a, byte));
+        let mut regions = [1, 2, 3].map(|byte| scene.region(&a, byte));
         a.set_len(&mut scene.store, regions[1], 100);
-        assert_eq!(scene.write(&a, writer, &regions).unwrap(), completed(3));
+        assert_eq!(scene.write(&a, writer, &mut regions).unwrap(), completed(3));
         scene.expect_held(0);
         for byte in 1..=3 {
             let region = receiver.try_recv().unwrap();
@@ -69,11 +69,11 @@ on_every_baseline_setup! {
         let mut scene = Scene::new(setup, REGION);
         let a = scene.guest();
         let (writer, receiver) = to_host(&mut scene, &a, 2);
-        let regions = [1, 2, 3, 4, 5].map(|byte| scene.region(&a, byte));
+        let mut regions = [1, 2, 3, 4, 5].map(|byte| scene.region(&a, byte));
         // Two find room.
-        assert_eq!(scene.write(&a, writer, &regions).unwrap(), completed(2));
+        assert_eq!(scene.write(&a, writer, &mut regions).unwrap(), completed(2));
         scene.expect_held(3);
-        assert_eq!(scene.write(&a, writer, &regions[2..]).unwrap(), BLOCKED);
+        assert_eq!(scene.write(&a, writer, &mut regions[2..]).unwrap(), BLOCKED);
         turn(&mut scene.store).unwrap();
         scene.expect_held(3);
         expect(&receiver.try_recv().unwrap(), 1);
@@ -102,9 +102,9 @@ on_every_baseline_setup! {
         let mut scene = Scene::new(setup, REGION);
         let a = scene.guest();
         let (writer, receiver) = to_host(&mut scene, &a, 1);
-        let regions = [1, 2].map(|byte| scene.region(&a, byte));
-        assert_eq!(scene.write(&a, writer, &regions[..1]).unwrap(), completed(1));
-        assert_eq!(scene.write(&a, writer, &regions[1..]).unwrap(), BLOCKED);
+        let mut regions = [1, 2].map(|byte| scene.region(&a, byte));
+        assert_eq!(scene.write(&a, writer, &mut regions[..1]).unwrap(), completed(1));
+        assert_eq!(scene.write(&a, writer, &mut regions[1..]).unwrap(), BLOCKED);
         let mut told = scene.does(&a, "stream-cancel-write", writer).unwrap();
         if told == BLOCKED {
             turn(&mut scene.store).unwrap();
@@ -122,10 +122,10 @@ on_every_baseline_setup! {
             let mut scene = Scene::new(setup, REGION);
             let a = scene.guest();
             let (writer, receiver) = to_host(&mut scene, &a, 1);
-            let regions = [1, 2].map(|byte| scene.region(&a, byte));
+            let mut regions = [1, 2].map(|byte| scene.region(&a, byte));
             if full {
-                assert_eq!(scene.write(&a, writer, &regions[..1]).unwrap(), completed(1));
-                assert_eq!(scene.write(&a, writer, &regions[1..]).unwrap(), BLOCKED);
+                assert_eq!(scene.write(&a, writer, &mut regions[..1]).unwrap(), completed(1));
+                assert_eq!(scene.write(&a, writer, &mut regions[1..]).unwrap(), BLOCKED);
                 scene.expect_held(1);
                 // What was in the channel is freed, and the write that waits is over.
                 drop(receiver);
@@ -134,7 +134,7 @@ on_every_baseline_setup! {
                 scene.expect(&a, regions[1], 2);
             } else {
                 drop(receiver);
-                assert_eq!(scene.write(&a, writer, &regions).unwrap(), dropped(0));
+                assert_eq!(scene.write(&a, writer, &mut regions).unwrap(), dropped(0));
                 scene.expect(&a, regions[0], 1);
                 scene.expect(&a, regions[1], 2);
             }
@@ -149,7 +149,7 @@ on_every_baseline_setup! {
         let (writer, receiver) = to_host(&mut scene, &a, 4);
         let region = scene.region(&a, 1);
         let mapping = a.mapped(&mut scene.store, 4 * G, 1, 7);
-        trapped(scene.write(&a, writer, &[region, mapping]));
+        trapped(scene.write(&a, writer, &mut [region, mapping]));
         drop(scene);
         // No handle of the first is left anywhere: it arrived, or was freed with the store.
         receiver.try_recv().into_iter().for_each(|region| expect(&region, 1));
@@ -226,11 +226,11 @@ on_every_baseline_setup! {
         assert_eq!(scene.read(&a, reader, 0).unwrap(), completed(0));
         scene.expect_held(0);
         let (writer, _receiver) = to_host(&mut scene, &a, 1);
-        assert_eq!(scene.write(&a, writer, &[]).unwrap(), completed(0));
+        assert_eq!(scene.write(&a, writer, &mut []).unwrap(), completed(0));
         let region = scene.region(&a, 1);
-        assert_eq!(scene.write(&a, writer, &[region]).unwrap(), completed(1));
+        assert_eq!(scene.write(&a, writer, &mut [region]).unwrap(), completed(1));
         // Full: it would wait.
-        assert_eq!(scene.write(&a, writer, &[]).unwrap(), BLOCKED);
+        assert_eq!(scene.write(&a, writer, &mut []).unwrap(), BLOCKED);
     }
 
     fn a_future_goes_either_way(setup) {
@@ -280,8 +280,8 @@ on_every_baseline_setup! {
         let end: StreamReader<Handle> = StreamReader::new(&mut other.store, receiver).unwrap();
         let reader: u32 = b.call(&mut other.store, "stream-take", (end,)).unwrap();
         for round in 0..20 {
-            let regions = [round * 2, round * 2 + 1].map(|byte| one.region(&a, byte));
-            assert_eq!(one.write(&a, writer, &regions).unwrap(), completed(2));
+            let mut regions = [round * 2, round * 2 + 1].map(|byte| one.region(&a, byte));
+            assert_eq!(one.write(&a, writer, &mut regions).unwrap(), completed(2));
             one.expect_held(0);
             assert_eq!(other.read(&b, reader, 2).unwrap(), completed(2));
             for number in 0..2 {
@@ -292,7 +292,7 @@ on_every_baseline_setup! {
         }
         // R61: a store that ends takes nothing of the other's.
         let region = one.region(&a, 99);
-        assert_eq!(one.write(&a, writer, &[region]).unwrap(), completed(1));
+        assert_eq!(one.write(&a, writer, &mut [region]).unwrap(), completed(1));
         trapped(a.call::<_, u32>(&mut one.store, "load8", (u32::MAX,)));
         drop(one);
         assert_eq!(other.read(&b, reader, 2).unwrap(), completed(1));
@@ -363,14 +363,14 @@ on_every_baseline_setup! {
             let mapping = a.map(&mut scene.store, region, 4 * G, G).unwrap();
             a.fill(&mut scene.store, 4 * G, round, G);
             let region = a.unmap(&mut scene.store, mapping, 4 * G, G).unwrap();
-            assert_eq!(scene.write(&a, full, &[region]).unwrap(), BLOCKED);
+            assert_eq!(scene.write(&a, full, &mut [region]).unwrap(), BLOCKED);
             assert_eq!(scene.read(&b, filled, 1).unwrap(), completed(1));
             assert_eq!(scene.does(&a, "stream-cancel-write", full).unwrap(), cancelled(1));
             let region = scene.element(&b, 0);
             let mapping = b.map(&mut scene.store, region, 4 * G, G).unwrap();
             b.expect(&mut scene.store, 4 * G, G, round);
             let region = b.unmap(&mut scene.store, mapping, 4 * G, G).unwrap();
-            assert_eq!(scene.write(&b, read, &[region]).unwrap(), completed(1));
+            assert_eq!(scene.write(&b, read, &mut [region]).unwrap(), completed(1));
             scene.expect_held(0);
         }
     }

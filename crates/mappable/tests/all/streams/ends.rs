@@ -169,12 +169,17 @@ impl Scene {
         of.unmap(&mut self.store, mapping, 8 * G, G).unwrap()
     }
 
-    /// Writes handles, or whatever these numbers are.
-    pub(super) fn write(&mut self, of: &Guest, writer: u32, handles: &[u32]) -> wasmtime::Result<u32> {
+    /// Writes handles, or whatever these numbers are. Then they are what is in the buffer: in the ledger tier other numbers.
+    pub(super) fn write(&mut self, of: &Guest, writer: u32, handles: &mut [u32]) -> wasmtime::Result<u32> {
         for (handle, at) in handles.iter().zip((ELEMENTS..).step_by(4)) {
             of.run(&mut self.store, "store64", (at, u64::from(*handle)))?;
         }
-        of.call(&mut self.store, "stream-write", (writer, ELEMENTS, handles.len() as u32))
+        let count = handles.len() as u32;
+        let returned = of.call(&mut self.store, "stream-write", (writer, ELEMENTS, count))?;
+        for (handle, at) in handles.iter_mut().zip((ELEMENTS..).step_by(4)) {
+            *handle = of.call::<_, u64>(&mut self.store, "load64", (at,))? as u32;
+        }
+        Ok(returned)
     }
 
     pub(super) fn read(&mut self, of: &Guest, reader: u32, room: u32) -> wasmtime::Result<u32> {

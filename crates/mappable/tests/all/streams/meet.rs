@@ -8,22 +8,27 @@ use crate::support::*;
 
 const REGION: &str = "(own $mappable)";
 
-on_every_baseline_setup! {
+on_every_setup! {
     fn elements_are_the_writers_until_they_are_read_and_then_the_readers(setup) {
         let mut scene = Scene::new(setup, REGION);
         let (a, b) = (scene.guest(), scene.guest());
         let (writer, reader) = scene.stream(&a, &b);
-        let regions = [1, 2, 3].map(|byte| scene.region(&a, byte));
-        assert_eq!(scene.write(&a, writer, &regions).unwrap(), BLOCKED);
-        // It is still the writer's, to map and unmap: and has another byte when it is read.
-        let mapping = a.map(&mut scene.store, regions[0], 4 * G, G).unwrap();
-        a.fill(&mut scene.store, 4 * G, 9, G);
-        assert_eq!(a.unmap(&mut scene.store, mapping, 4 * G, G), Ok(regions[0]));
+        let mut regions = [1, 2, 3].map(|byte| scene.region(&a, byte));
+        assert_eq!(scene.write(&a, writer, &mut regions).unwrap(), BLOCKED);
+        // It is still the writer's, to map and unmap: and has another byte when it is read. (If the engine gives the handle the
+        // number again that it had.)
+        let mut first = 1;
+        if !setup.is_ledger() {
+            let mapping = a.map(&mut scene.store, regions[0], 4 * G, G).unwrap();
+            a.fill(&mut scene.store, 4 * G, 9, G);
+            assert_eq!(a.unmap(&mut scene.store, mapping, 4 * G, G), Ok(regions[0]));
+            first = 9;
+        }
 
         // R54: no more than there is room for.
         assert_eq!(scene.read(&b, reader, 2).unwrap(), completed(2));
         // R55: the writer was not told yet.
-        for (number, byte) in [(0, 9), (1, 2)] {
+        for (number, byte) in [(0, first), (1, 2)] {
             let region = scene.element(&b, number);
             scene.expect(&b, region, byte);
         }
@@ -42,9 +47,9 @@ on_every_baseline_setup! {
         let (a, b) = (scene.guest(), scene.guest());
         let (writer, reader) = scene.stream(&a, &b);
         assert_eq!(scene.read(&b, reader, 4).unwrap(), BLOCKED);
-        let regions = [1, 2].map(|byte| scene.region(&a, byte));
-        assert_eq!(scene.write(&a, writer, &regions[..1]).unwrap(), completed(1));
-        assert_eq!(scene.write(&a, writer, &regions[1..]).unwrap(), completed(1));
+        let mut regions = [1, 2].map(|byte| scene.region(&a, byte));
+        assert_eq!(scene.write(&a, writer, &mut regions[..1]).unwrap(), completed(1));
+        assert_eq!(scene.write(&a, writer, &mut regions[1..]).unwrap(), completed(1));
         // R55: neither was told.
         let first = scene.element(&b, 0);
         scene.expect(&b, first, 1);
@@ -64,7 +69,9 @@ on_every_baseline_setup! {
             let (writer, reader) = scene.stream(&a, &b);
             let good = scene.region(&a, 1);
             let bad = scene.region(&a, 2);
-            assert_eq!(scene.write(&a, writer, &[good, bad]).unwrap(), BLOCKED, "{case}");
+            let mut both = [good, bad];
+            assert_eq!(scene.write(&a, writer, &mut both).unwrap(), BLOCKED, "{case}");
+            let bad = both[1];
             match case {
                 "mapped" | "a mapping" => _ = a.map(&mut scene.store, bad, 4 * G, G).unwrap(),
                 "dropped" => a.run(&mut scene.store, "drop-mappable", (bad,)).unwrap(),
@@ -83,7 +90,7 @@ on_every_baseline_setup! {
         let (writer, reader) = scene.stream(&a, &b);
         assert_eq!(scene.read(&b, reader, 2).unwrap(), BLOCKED);
         let mapping = a.mapped(&mut scene.store, 4 * G, 1, 7);
-        trapped(scene.write(&a, writer, &[mapping]));
+        trapped(scene.write(&a, writer, &mut [mapping]));
         trapped(scene.read(&b, reader, 1));
     }
 
@@ -92,8 +99,8 @@ on_every_baseline_setup! {
             let mut scene = Scene::new(setup, REGION);
             let (a, b) = (scene.guest(), scene.guest());
             let (writer, reader) = scene.stream(&a, &b);
-            let regions = [1, 2, 3].map(|byte| scene.region(&a, byte));
-            assert_eq!(scene.write(&a, writer, &regions).unwrap(), BLOCKED);
+            let mut regions = [1, 2, 3].map(|byte| scene.region(&a, byte));
+            assert_eq!(scene.write(&a, writer, &mut regions).unwrap(), BLOCKED);
             if read > 0 {
                 assert_eq!(scene.read(&b, reader, read).unwrap(), completed(read));
             }
@@ -118,9 +125,9 @@ on_every_baseline_setup! {
         let (a, b) = (scene.guest(), scene.guest());
         let (writer, reader) = scene.stream(&a, &b);
         scene.close(&b, "stream-drop-readable", reader).unwrap();
-        let region = scene.region(&a, 5);
-        assert_eq!(scene.write(&a, writer, &[region]).unwrap(), dropped(0));
-        scene.expect(&a, region, 5);
+        let mut region = [scene.region(&a, 5)];
+        assert_eq!(scene.write(&a, writer, &mut region).unwrap(), dropped(0));
+        scene.expect(&a, region[0], 5);
         scene.close(&a, "stream-drop-writable", writer).unwrap();
         scene.expect_held(0);
     }
@@ -132,7 +139,7 @@ on_every_baseline_setup! {
             let (writer, reader) = scene.stream(&a, &b);
             if writes {
                 let region = scene.region(&a, 5);
-                assert_eq!(scene.write(&a, writer, &[region]).unwrap(), BLOCKED);
+                assert_eq!(scene.write(&a, writer, &mut [region]).unwrap(), BLOCKED);
                 trapped(scene.close(&a, name, writer));
             } else {
                 assert_eq!(scene.read(&b, reader, 1).unwrap(), BLOCKED);
@@ -160,6 +167,7 @@ on_every_baseline_setup! {
             let told = scene.does(&a, "future-cancel-write", writer).unwrap();
             assert_eq!(told, u32::from(!is_read));
             if !is_read {
+                let region = a.call::<_, u64>(&mut scene.store, "load64", (ELEMENTS,)).unwrap() as u32;
                 scene.expect(&a, region, 5);
             }
             scene.close(&a, "future-drop-writable", writer).unwrap();
@@ -180,7 +188,7 @@ on_every_baseline_setup! {
         let a = scene.guest();
         let (reader, writer) = scene.ends(&a, "stream-new");
         let region = scene.region(&a, 5);
-        assert_eq!(scene.write(&a, writer, &[region]).unwrap(), BLOCKED);
+        assert_eq!(scene.write(&a, writer, &mut [region]).unwrap(), BLOCKED);
         let error = trapped(scene.read(&a, reader, 1));
         assert!(format!("{error:?}").contains("intra-component"), "{error:?}");
     }
@@ -193,7 +201,7 @@ on_every_baseline_setup! {
         let reader: u32 = b.call(&mut scene.store, "stream-take", (end,)).unwrap();
         let whole = a.frozen(&mut scene.store, 4 * G, 2, 6);
         let slice = a.slice(&mut scene.store, whole, GRANULE, 100).unwrap();
-        assert_eq!(scene.write(&a, writer, &[slice]).unwrap(), BLOCKED);
+        assert_eq!(scene.write(&a, writer, &mut [slice]).unwrap(), BLOCKED);
         assert_eq!(scene.read(&b, reader, 1).unwrap(), completed(1));
         let came = scene.element(&b, 0);
         assert_eq!(b.len_frozen(&mut scene.store, came), 100);
@@ -214,7 +222,7 @@ on_every_baseline_setup! {
             a.call(&mut scene.store, "stream-give", (reader,)).unwrap();
         let reader: u32 = b.call(&mut scene.store, "stream-take", (end,)).unwrap();
         let mapping = a.mapped(&mut scene.store, 4 * G, 1, 6);
-        assert_eq!(scene.write(&a, writer, &[mapping]).unwrap(), BLOCKED);
+        assert_eq!(scene.write(&a, writer, &mut [mapping]).unwrap(), BLOCKED);
         assert_eq!(scene.read(&b, reader, 1).unwrap(), completed(1));
         let came = scene.element(&b, 0);
         b.run(&mut scene.store, "drop-mapping", (came,)).unwrap();
@@ -251,7 +259,7 @@ on_every_baseline_setup! {
         let (writer, reader) = scene.stream(&a, &b);
         let region = scene.region(&a, 1);
         scene.store.data_mut().mappable.set_limits(Limits::default().regions(1).mappings(1));
-        assert_eq!(scene.write(&a, writer, &[region]).unwrap(), BLOCKED);
+        assert_eq!(scene.write(&a, writer, &mut [region]).unwrap(), BLOCKED);
         assert_eq!(a.allocate(&mut scene.store, GRANULE), Err(1));
         assert_eq!(scene.read(&b, reader, 1).unwrap(), completed(1));
         assert_eq!(a.allocate(&mut scene.store, GRANULE), Err(1));
@@ -273,7 +281,7 @@ fn foreign(setup: Setup) {
         a.call(&mut scene.store, "stream-give", (reader,)).unwrap();
     let reader: u32 = b.call(&mut scene.store, "stream-take", (end,)).unwrap();
     let mapping = a.mapped(&mut scene.store, 4 * G, 1, 6);
-    assert_eq!(scene.write(&a, writer, &[mapping]).unwrap(), BLOCKED);
+    assert_eq!(scene.write(&a, writer, &mut [mapping]).unwrap(), BLOCKED);
     assert_eq!(scene.read(&b, reader, 1).unwrap(), completed(1));
     let came = scene.element(&b, 0);
     foreign_mapping(b.try_unmap(&mut scene.store, came, 4 * G, G));

@@ -102,7 +102,7 @@ fn counted(runtime: &Runtime) -> (impl Iterator<Item = Mappable> + Send + use<>,
     (regions, made)
 }
 
-on_every_baseline_setup! {
+on_every_setup! {
     fn a_stream_of_regions_leaves_nothing_however_much_of_it_is_read(setup) {
         let (runtime, mut store, instance) = scene(setup, "mappable");
         let read = instance.get_typed_func::<(StreamReader<Handle>, u32, u32), (u32,)>(&mut store, "read").unwrap();

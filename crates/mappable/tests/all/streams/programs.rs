@@ -64,8 +64,9 @@ impl Program {
             return;
         }
         let mut named: VecDeque<_> = self.model.free.drain(..count).collect();
-        let handles: Vec<_> = named.iter().map(|region| region.0).collect();
-        let returned = self.scene.write(&self.writer, self.ends.0, &handles).unwrap();
+        let mut handles: Vec<_> = named.iter().map(|region| region.0).collect();
+        let returned = self.scene.write(&self.writer, self.ends.0, &mut handles).unwrap();
+        named.iter_mut().zip(handles).for_each(|(region, handle)| region.0 = handle);
         match self.model.read {
             Some((got, room)) if room > 0 => {
                 let moved = room.min(count as u32);
@@ -163,7 +164,7 @@ impl Program {
     }
 }
 
-on_every_baseline_setup! {
+on_every_setup! {
     fn each_element_is_one_guests_whatever_the_two_do(setup) {
         for seed in 0..PROGRAMS {
             let mut program = Program::new(setup, seed);

@@ -67,7 +67,7 @@ fn while_it_waits(
     done?.map(|((held,), _)| held)
 }
 
-on_every_baseline_setup! {
+on_every_setup! {
     fn another_task_sees_what_a_waiting_one_has_mapped_and_is_seen(setup) {
         let mut scene = Scene::new(setup, "(own $mappable)");
         let (a, b) = (scene.guest(), scene.guest());

@@ -1,6 +1,5 @@
 //! The core items of one component: what each is, and who may have it.
 
-mod bridge;
 mod wrapper;
 
 use std::collections::{HashMap, HashSet};
@@ -8,10 +7,10 @@ use std::collections::{HashMap, HashSet};
 use wasmparser::{CanonicalFunction, CanonicalOption, Export, ExternalKind, Instance};
 
 use super::scope::Module;
-use super::{BridgeModule, MadeFor, Role, Trusted, TrustedModule};
-use crate::ledger::interface::{Builtin, HELPERS};
-use crate::ledger::modules::{CALL, Crossing, MEMORY, Need, SLOTS};
-use crate::ledger::signature::Signature;
+use super::{MadeFor, Role, Trusted, TrustedModule};
+use crate::ledger::interface::{Builtin, HELPERS, enter, leave};
+use crate::ledger::modules::{CALL, MEMORY, Need, SLOTS};
+use crate::ledger::signature::Kind;
 use crate::ledger::unsound::{Place, Private, Unsound};
 use crate::tree::read::options;
 
@@ -42,16 +41,10 @@ enum Item<'a> {
 
 enum CoreInstance<'a, 't> {
     Guest,
-    /// `memory`: what its canonical functions name.
-    Bridge {
-        module: &'t BridgeModule,
-        memory: Option<Entity<'a>>,
-    },
-    /// `callee`: what it stands in front of.
+    /// `options`: those that its canonical function must have.
     Trusted {
         module: &'t TrustedModule,
         options: Options<'a>,
-        callee: Option<Entity<'a>>,
     },
     Exports {
         exports: HashMap<&'a str, (ExternalKind, Entity<'a>)>,
@@ -59,15 +52,6 @@ enum CoreInstance<'a, 't> {
         other_users: u32,
     },
 }
-
-impl CoreInstance<'_, '_> {
-    fn is_heap(&self) -> bool {
-        matches!(self, CoreInstance::Bridge { module, .. } if module.made_for.is_empty())
-    }
-}
-
-/// What is lifted: the types that a wrapper was made for, and a bridge's module.
-type Lifted<'t> = (Option<&'t HashSet<MadeFor>>, Option<&'t HashSet<(Signature, Crossing)>>);
 
 /// What of a canonical function's options a wrapper has to agree with.
 #[derive(Clone, Copy, Default)]
@@ -87,13 +71,10 @@ struct Canon<'a, 't> {
     options: Options<'a>,
     /// It is what a wrapper calls, or a lift of one: the types that this was made for.
     wrapper: Option<&'t HashSet<MadeFor>>,
-    /// It is an end of a bridge's module: the types that this was made for.
-    bridge: Option<&'t HashSet<(Signature, Crossing)>>,
     /// It is `resource.drop`.
     drops: bool,
-    /// Somebody else has it, and how often.
+    /// Somebody else has it.
     used: bool,
-    uses: u32,
     /// So has a may-leave check.
     barred: bool,
     /// It is `context.get` or `context.set`: what a trusted module asks for it by.
@@ -204,11 +185,11 @@ impl<'a, 't> Core<'a, 't> {
                 None => Item::Private(Private::Inner),
             },
             Entity::Export(instance, name) => match at(&self.instances, instance) {
-                Some(CoreInstance::Guest | CoreInstance::Bridge { .. }) => Item::Guest,
+                Some(CoreInstance::Guest) => Item::Guest,
                 Some(CoreInstance::Trusted { module, .. }) => match module.role {
-                    Role::Builtin(_) | Role::Lower | Role::MayLeave if name == CALL => Item::Door,
+                    Role::Builtin(_) | Role::Lower | Role::MayLeave | Role::Crossing if name == CALL => Item::Door,
                     Role::Table if self.trusted.drops.contains(&name) => Item::Door,
-                    Role::Lift if name == CALL => Item::Private(Private::Lift),
+                    Role::Lift | Role::CrossingBack if name == CALL => Item::Private(Private::Lift),
                     Role::Guard if name == CALL => Item::Private(Private::Guard),
                     _ => Item::Private(Private::Inner),
                 },
@@ -226,7 +207,6 @@ impl<'a, 't> Core<'a, 't> {
                     && let Some(canon) = self.canons.get_mut(index as usize)
                 {
                     canon.used = true;
-                    canon.uses += 1;
                 }
                 Ok(())
             }
@@ -251,19 +231,15 @@ impl<'a, 't> Core<'a, 't> {
                     match self.instances.get_mut(arg.index as usize) {
                         Some(CoreInstance::Exports { other_users, .. }) => *other_users += 1,
                         Some(CoreInstance::Trusted { .. }) => return Err(Unsound::InstancePassed(arg.index)),
-                        Some(CoreInstance::Guest | CoreInstance::Bridge { .. }) | None => {}
+                        Some(CoreInstance::Guest) | None => {}
                     }
                 }
                 CoreInstance::Guest
             }
-            (Instance::Instantiate { args, .. }, Module::Bridge(module)) => {
-                let memory = self.bridge_instance(index, module, &args)?;
-                CoreInstance::Bridge { module, memory }
-            }
             (Instance::Instantiate { args, .. }, Module::Trusted(module)) => {
-                let (options, callee) = self.trusted_instance(index, module, &args)?;
+                let options = self.trusted_instance(index, module, &args)?;
                 self.count(index, module)?;
-                CoreInstance::Trusted { module, options, callee }
+                CoreInstance::Trusted { module, options }
             }
         };
         self.instances.push(new);
@@ -320,7 +296,7 @@ impl<'a, 't> Core<'a, 't> {
         }
         match *canon {
             CanonicalFunction::Lift { core_func_index, .. } => {
-                (new.wrapper, new.bridge) = self.lift(index, core_func_index, &new.options)?;
+                new.wrapper = self.lift(index, core_func_index, &new.options)?;
             }
             CanonicalFunction::WaitableSetWait { memory, .. } | CanonicalFunction::WaitableSetPoll { memory, .. } => {
                 let memory = self.entity(ExternalKind::Memory, memory);
@@ -357,19 +333,17 @@ impl<'a, 't> Core<'a, 't> {
         Ok(func)
     }
 
-    /// Gives the types that what is lifted was made for, if it is a wrapper for lifts; and those that a bridge's module was
-    /// made for, if it is what is lifted in the end.
-    fn lift(&mut self, index: u32, func: u32, options: &Options<'a>) -> Checked<Lifted<'t>> {
+    /// Gives the types that what is lifted was made for, if it is a wrapper for lifts.
+    fn lift(&mut self, index: u32, func: u32, options: &Options<'a>) -> Checked<Option<&'t HashSet<MadeFor>>> {
         let entity = self.entity(ExternalKind::Func, func);
         if let (Entity::Export(wrapper, _), Item::Private(Private::Lift)) = (entity, self.item(entity))
-            && let Some(CoreInstance::Trusted { module, options: given, callee }) = at(&self.instances, wrapper)
+            && let Some(CoreInstance::Trusted { module, options: given }) = at(&self.instances, wrapper)
         {
             given.agree(options, wrapper, index)?;
-            let bridge = callee.map(|callee| self.bridge_lifted(index, callee, options, Some(&module.signatures)));
-            return Ok((Some(&module.signatures), bridge.transpose()?.flatten()));
+            return Ok((module.role == Role::Lift).then_some(&module.signatures));
         }
         self.reach(entity).map_err(|item| Unsound::Named { by: Place::Lifted(index), item })?;
-        Ok((None, self.bridge_lifted(index, entity, options, None)?))
+        Ok(None)
     }
 
     /// The types that the wrapper at a canonical function was made for, once all is known.
@@ -385,15 +359,13 @@ impl<'a, 't> Core<'a, 't> {
             (WINDOW, Some(memory)) => self.is_export(memory, self.window_memory, MEMORY),
             (MEMORY_NUMBER, Some(memory)) => is_guests(memory),
             (JOIN | WINDOW | MEMORY_NUMBER, None) => false,
-            (name, memory) if HELPERS.contains(&name) => memory.is_none(),
-            (name, memory)
-                if Builtin::ALL.iter().chain(&Builtin::CROSSINGS).any(|builtin| builtin.ledger_name() == name) =>
-            {
+            (name, memory) if is_helper(name) => memory.is_none(),
+            (name, memory) if Builtin::ALL.iter().any(|builtin| builtin.ledger_name() == name) => {
                 memory.is_none_or(is_guests)
             }
             _ => return Err(Unsound::UnknownFunction(name.to_owned())),
         };
-        let realloc = options.realloc.is_some() && HELPERS.contains(&name);
+        let realloc = options.realloc.is_some() && is_helper(name);
         if right && !realloc && !options.special { Ok(()) } else { Err(Unsound::LedgerOptions(name.to_owned())) }
     }
 
@@ -425,9 +397,6 @@ impl<'a, 't> Core<'a, 't> {
         if let Some(past) = first(&|canon| canon.lower && canon.wrapper.is_some() && (canon.used || canon.barred)) {
             return Err(Unsound::PastWrapper(past));
         }
-        if let Some(past) = first(&|canon| canon.lower && canon.bridge.is_some() && canon.uses != 1) {
-            return Err(Unsound::NotBridged(past));
-        }
         if let (Some(open), true) = (first(&|canon| canon.leaves && canon.used), self.calls_back) {
             return Err(Unsound::MayLeaveUnchecked(open));
         }
@@ -454,6 +423,11 @@ fn may_always_be_called(builtin: &CanonicalFunction) -> bool {
         builtin,
         C::ResourceRep { .. } | C::ContextGet { .. } | C::ContextSet { .. } | C::BackpressureInc | C::BackpressureDec
     )
+}
+
+/// Whether a function of the ledger is none that takes the place of one of the package's.
+fn is_helper(name: &str) -> bool {
+    HELPERS.contains(&name) || Kind::ALL.iter().any(|kind| [enter(*kind), leave(*kind)].contains(&name))
 }
 
 const JOIN: &str = "join";

@@ -16,6 +16,7 @@ impl<'a, 't> Core<'a, 't> {
             Role::WindowStart => Some(&mut self.window_start),
             Role::Table => Some(&mut self.table),
             Role::Guard | Role::MayLeave | Role::Builtin(_) | Role::Lower | Role::Lift => None,
+            Role::Crossing | Role::CrossingBack => None,
         };
         if one.is_some_and(|one| one.replace(index).is_some()) {
             return Err(Unsound::Second(index));
@@ -26,16 +27,15 @@ impl<'a, 't> Core<'a, 't> {
         if no_table || no_window { Err(Unsound::TooEarly(index)) } else { Ok(()) }
     }
 
-    /// Rule 7: what an instance of a trusted module is given. Gives the options that its canonical function must have, and its
-    /// callee.
+    /// Rule 7: what an instance of a trusted module is given. Gives the options that its canonical function must have.
     pub(super) fn trusted_instance(
         &mut self,
         instance: u32,
         module: &'t TrustedModule,
         args: &[InstantiationArg<'a>],
-    ) -> Checked<(Options<'a>, Option<Entity<'a>>)> {
+    ) -> Checked<Options<'a>> {
         let argument = match args {
-            [] if module.needs.is_empty() => return Ok((Options::default(), None)),
+            [] if module.needs.is_empty() => return Ok(Options::default()),
             [argument] if argument.name.is_empty() => argument.index,
             _ => return Err(Unsound::Arguments(instance)),
         };
@@ -48,13 +48,21 @@ impl<'a, 't> Core<'a, 't> {
             _ => None,
         };
         let mut options = Options::default();
-        let mut callee = None;
+        let mut canons = Vec::new();
         for (field, need, (kind, entity)) in given.ok_or(Unsound::Arguments(instance))? {
             let wrong = Unsound::WrongArgument { instance, field };
             let right = match need {
                 Need::Callee => {
-                    callee = Some(entity);
+                    canons.push(entity);
                     self.callee(module, entity)
+                }
+                Need::Engine => {
+                    canons.push(entity);
+                    matches!(entity, Entity::Canon(canon)
+                        if at(&self.canons, canon).is_some_and(|canon| canon.lower && canon.ledger.is_none()))
+                }
+                Need::Discard(_) => {
+                    matches!(entity, Entity::Canon(canon) if at(&self.canons, canon).is_some_and(|canon| canon.drops))
                 }
                 Need::GuestMemory => {
                     kind == ExternalKind::Memory
@@ -87,19 +95,23 @@ impl<'a, 't> Core<'a, 't> {
                     }
                     _ => false,
                 },
-                // Only bridges' modules have these, and they are not trusted.
-                Need::Crossing(_) | Need::Heap(_) | Need::DropOther(_) => false,
             };
             if !right {
                 return Err(wrong);
             }
         }
         // A wrapper for lifts is compared with the lift, when it comes.
-        if let (Role::Builtin(_) | Role::Lower, Some(Entity::Canon(canon))) = (module.role, callee) {
-            let lower = at(&self.canons, canon).map(|canon| canon.options).unwrap_or_default();
-            options.agree(&lower, instance, canon)?;
+        for canon in canons {
+            let Entity::Canon(canon) = canon else { continue };
+            let named = at(&self.canons, canon).map(|canon| canon.options).unwrap_or_default();
+            match module.role {
+                Role::Builtin(_) | Role::Lower => options.agree(&named, instance, canon)?,
+                // It calls no `realloc`, and does nothing after the call: that may be async.
+                Role::Crossing => options.agree(&Options { special: false, ..named }, instance, canon)?,
+                _ => {}
+            }
         }
-        Ok((options, callee))
+        Ok(options)
     }
 
     /// Whether a wrapper may stand in front of this; notes that it does.
@@ -117,7 +129,10 @@ impl<'a, 't> Core<'a, 't> {
                     canon.leaves
                 })
             }
-            (Role::Lift | Role::Guard, ..) => self.reach(entity).is_ok(),
+            (Role::Crossing, Entity::Canon(index), Item::Open) => {
+                at(&self.canons, index).is_some_and(|canon| canon.leaves)
+            }
+            (Role::Lift | Role::CrossingBack | Role::Guard, ..) => self.reach(entity).is_ok(),
             _ => false,
         }
     }

@@ -4,15 +4,13 @@ mod wiring;
 
 use std::collections::HashSet;
 
-use wasmparser::component_types::{ComponentAnyTypeId, ComponentFuncTypeId};
+use wasmparser::component_types::ComponentFuncTypeId;
 use wasmparser::types::TypesRef;
 use wasmparser::{ComponentExternalKind as Kind, ComponentType, Instance, Payload};
 
-use super::bridges::Bridges;
 use super::classes::{Classes, Node};
 use super::core::{Core, at, len};
-use super::resources::Resources;
-use super::{BridgeModule, MadeFor, Trusted, TrustedModule};
+use super::{MadeFor, Trusted, TrustedModule};
 use crate::error::{Bug, ReadError, RewriteError, broken};
 use crate::gate::Gate;
 use crate::ledger::convert::Converter;
@@ -20,6 +18,7 @@ use crate::ledger::interface::INTERFACE;
 use crate::ledger::signature::Signature;
 use crate::ledger::unsound::Unsound;
 use crate::path::ComponentPath;
+use crate::tree::shape::Marks;
 
 /// The tree while it is read.
 pub(super) struct Tree<'a, 't> {
@@ -27,8 +26,7 @@ pub(super) struct Tree<'a, 't> {
     guests: &'t HashSet<&'t [u8]>,
     trusted: &'t Trusted,
     names: Names,
-    resources: Resources,
-    bridges: Bridges<'t>,
+    marks: Marks,
     wrapped: Vec<Wrapped<'t>>,
     classes: Classes<'a, 't>,
     /// The components that have begun and not ended, the outermost first.
@@ -47,7 +45,6 @@ struct Names {
 #[derive(Clone, Copy)]
 pub(super) enum Module<'t> {
     Trusted(&'t TrustedModule),
-    Bridge(&'t BridgeModule),
     Guest,
 }
 
@@ -60,10 +57,10 @@ enum Nested {
     Unknown,
 }
 
-/// A canonical function, and the type that it is about.
+/// A lift or lower, and its function's type.
 struct Canonical {
     index: u32,
-    about: ComponentAnyTypeId,
+    ty: ComponentFuncTypeId,
 }
 
 /// A canonical function that a wrapper stands at, its type, and what the wrapper was made for.
@@ -86,16 +83,13 @@ struct Scope<'a, 't> {
     path: ComponentPath,
     core: Core<'a, 't>,
     modules: Vec<Module<'t>>,
-    /// Whether a module of a guest's is instantiated, or one that is not known; and whether a bridge's is.
-    has_guests: bool,
-    has_bridges: bool,
     components: Vec<Nested>,
     instances: Vec<Given<()>>,
     funcs: Vec<Given<&'a str>>,
     /// How many canonical functions there are, and those that lift or lower a function that is not the ledger's.
     canons: u32,
     uses: Vec<(u32, Node)>,
-    /// What they are about.
+    /// Their types.
     canonical: Vec<Canonical>,
     imports_ledger: bool,
     imports: Node,
@@ -115,8 +109,7 @@ impl<'a, 't> Tree<'a, 't> {
             guests,
             trusted,
             names,
-            resources: Resources::default(),
-            bridges: Bridges::default(),
+            marks: Marks::default(),
             wrapped: Vec::new(),
             classes: Classes::default(),
             open: Vec::new(),
@@ -139,8 +132,6 @@ impl<'a, 't> Tree<'a, 't> {
             path,
             core: Core::new(self.trusted),
             modules: Vec::new(),
-            has_guests: false,
-            has_bridges: false,
             components: Vec::new(),
             instances: Vec::new(),
             funcs: Vec::new(),
@@ -160,16 +151,10 @@ impl<'a, 't> Tree<'a, 't> {
         for (canon, node) in &scope.uses {
             self.classes.used(*node, scope.core.wrapper(*canon), &scope.path, *canon);
         }
-        for canon in &scope.canonical {
-            if let (ComponentAnyTypeId::Func(ty), Some(made_for)) = (canon.about, scope.core.wrapper(canon.index)) {
-                self.wrapped.push(Wrapped { path: scope.path.clone(), canon: canon.index, ty, made_for });
+        for Canonical { index, ty } in scope.canonical {
+            if let Some(made_for) = scope.core.wrapper(index) {
+                self.wrapped.push(Wrapped { path: scope.path.clone(), canon: index, ty, made_for });
             }
-        }
-        if scope.has_bridges && !scope.has_guests {
-            for canon in scope.canonical {
-                self.bridges.canon(&scope.path, canon.index, canon.about, scope.core.bridge(canon.index));
-            }
-            self.resources.bridge(scope.path.clone());
         }
         if let Some(outer) = self.open.last_mut() {
             let Scope { imports_ledger, imports, exports, .. } = scope;
@@ -186,11 +171,9 @@ impl<'a, 't> Tree<'a, 't> {
         if !self.open.is_empty() {
             return Err(broken!("a component has not ended"));
         }
-        let package = self.resources.finish()?;
-        self.bridges.finish(types, &package)?;
         self.classes.finish()?;
         // Rule 8: the type is what is left of the one that the wrapper was made for.
-        let mut converter = Converter::new(types, |id| package.get(&id).copied());
+        let mut converter = Converter::new(types, |_| None);
         for Wrapped { path, canon, ty, made_for } in self.wrapped {
             let is_left = |ty: &Signature| made_for.iter().any(|(signature, lists)| signature.erased(*lists) == *ty);
             if !converter.func(ty).signature.is_ok_and(|ty| is_left(&ty)) {
@@ -203,14 +186,8 @@ impl<'a, 't> Tree<'a, 't> {
     /// A section of the component that is open, which the validator has taken in.
     pub(super) fn payload(&mut self, types: TypesRef<'_>, payload: Payload<'a>) -> Result<(), RewriteError> {
         let (scope, outer) = self.open.split_last_mut().ok_or_else(|| broken!("a section outside of any component"))?;
-        let mut section = Section {
-            scope,
-            outer,
-            types,
-            names: &self.names,
-            resources: &mut self.resources,
-            classes: &mut self.classes,
-        };
+        let mut section =
+            Section { scope, outer, types, names: &self.names, marks: &mut self.marks, classes: &mut self.classes };
         match payload {
             Payload::ModuleSection { unchecked_range, .. } => {
                 let index = len(&section.scope.modules);
@@ -219,10 +196,7 @@ impl<'a, 't> Tree<'a, 't> {
                     (Some(_), true) => return Err(section.unsound(Unsound::GuestIsTrusted(index))),
                     (Some(module), false) => Module::Trusted(module),
                     (None, true) => Module::Guest,
-                    (None, false) => match self.trusted.bridges.get(bytes) {
-                        Some(module) => Module::Bridge(module),
-                        None => return Err(section.unsound(Unsound::UnknownModule(index))),
-                    },
+                    (None, false) => return Err(section.unsound(Unsound::UnknownModule(index))),
                 };
                 section.scope.modules.push(module);
                 Ok(())
@@ -242,7 +216,7 @@ struct Section<'s, 'a, 't> {
     outer: &'s [Scope<'a, 't>],
     types: TypesRef<'s>,
     names: &'s Names,
-    resources: &'s mut Resources,
+    marks: &'s mut Marks,
     classes: &'s mut Classes<'a, 't>,
 }
 
@@ -269,10 +243,7 @@ impl<'a, 't> Section<'_, 'a, 't> {
                     let instance = instance?;
                     let module = match &instance {
                         Instance::Instantiate { module_index, .. } => {
-                            let module = at(&self.scope.modules, *module_index).copied().unwrap_or(Module::Guest);
-                            self.scope.has_guests |= matches!(module, Module::Guest);
-                            self.scope.has_bridges |= matches!(module, Module::Bridge(_));
-                            module
+                            at(&self.scope.modules, *module_index).copied().unwrap_or(Module::Guest)
                         }
                         Instance::FromExports(_) => Module::Guest,
                     };

@@ -1,12 +1,8 @@
 //! What goes from which component to which: imports, exports, aliases, instances, canonical functions.
 
-use std::collections::HashMap;
-
-use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
-use wasmparser::types::TypesRef;
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExport, ComponentExternalKind as Kind, ComponentImport,
-    ComponentInstance, ComponentInstantiationArg, ComponentOuterAliasKind, ComponentValType,
+    ComponentInstance, ComponentInstantiationArg, ComponentOuterAliasKind,
 };
 
 use super::{Canonical, Given, Module, Nested, Section};
@@ -20,7 +16,7 @@ impl<'a> Section<'_, 'a, '_> {
         self.outer.is_empty()
     }
 
-    /// Rule 2: who imports what of the gate's names. Rule 6: the package is what the root imports of them.
+    /// Rule 2: who imports what of the gate's names.
     pub(super) fn import(&mut self, import: ComponentImport<'a>) -> Result<(), RewriteError> {
         let (name, kind) = (import.name.name, import.ty.kind());
         if name == self.names.ledger {
@@ -35,10 +31,6 @@ impl<'a> Section<'_, 'a, '_> {
         let implements = import.name.implements.is_some_and(gates);
         if implements || gates(name) && (!self.is_root() || name.starts_with(&self.names.ledgers)) {
             return Err(self.unsound(Unsound::GateName(name.to_owned())));
-        }
-        if gates(name) {
-            let item = self.types.component_item_for_import(name);
-            self.resources.package(self.types, &item.ok_or_else(|| broken!("`{name}` is not imported"))?.ty);
         }
         self.push(kind, self.scope.imports, name);
         Ok(())
@@ -125,7 +117,7 @@ impl<'a> Section<'_, 'a, '_> {
         Ok(())
     }
 
-    /// Rule 2: who is given the ledger. Rule 6: what resources are passed.
+    /// Rule 2: who is given the ledger.
     fn instantiate(&mut self, component: u32, args: &[ComponentInstantiationArg<'a>]) -> Result<Node, RewriteError> {
         let nested = at(&self.scope.components, component).copied().unwrap_or(Nested::Unknown);
         let asks = matches!(nested, Nested::Inside { imports_ledger: true, .. });
@@ -150,9 +142,6 @@ impl<'a> Section<'_, 'a, '_> {
             let made = self.classes.node();
             self.classes.open(made);
             for arg in args {
-                if let Some(item) = entity(self.types, arg.kind, arg.index) {
-                    self.resources.passed(self.types, &item, &self.scope.path, component);
-                }
                 if let Some(node) = self.node(arg.kind, arg.index) {
                     self.classes.open(node);
                 }
@@ -162,14 +151,10 @@ impl<'a> Section<'_, 'a, '_> {
         for arg in args {
             self.put(arg.kind, arg.index, imports, arg.name);
         }
-        let named: HashMap<&str, _> = args.iter().map(|arg| (arg.name, (arg.kind, arg.index))).collect();
-        let types = self.types;
-        let arg = |name: &str| named.get(name).and_then(|(kind, index)| entity(types, *kind, *index));
-        self.resources.instantiated(types, types.component_at(component), arg)?;
         Ok(exports)
     }
 
-    /// Rules 3 and 5: a canonical function. Rule 6: its types.
+    /// Rules 3, 5 and 6: a canonical function.
     pub(super) fn canon(&mut self, canon: &CanonicalFunction) -> Result<(), RewriteError> {
         let index = self.scope.canons;
         self.scope.canons += 1;
@@ -182,59 +167,21 @@ impl<'a> Section<'_, 'a, '_> {
             }
         }
         self.scope.core.canon(canon, ledger).map_err(|what| self.unsound(what))?;
-        self.mentioned(canon, index, ledger.is_some())?;
+        let types = self.types;
+        let func = match canon {
+            CanonicalFunction::Lift { .. } => len(&self.scope.funcs),
+            CanonicalFunction::Lower { func_index, .. } if ledger.is_none() => *func_index,
+            _ => return Ok(()),
+        };
+        let ty = types.component_function_at(func);
+        self.scope.canonical.push(Canonical { index, ty });
         if let CanonicalFunction::Lift { .. } = canon {
             let node = self.classes.node();
             self.scope.funcs.push(Given::Other(node));
             self.scope.uses.push((index, node));
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Whatever types a canonical function has to do with. `ledgers`: it lowers one of the ledger's.
-    fn mentioned(&mut self, canon: &CanonicalFunction, index: u32, ledgers: bool) -> Result<(), RewriteError> {
-        use CanonicalFunction as Canon;
-        let (types, path) = (self.types, &self.scope.path);
-        let ty = match canon {
-            Canon::Lift { .. } | Canon::Lower { .. } => {
-                let func = match canon {
-                    Canon::Lower { func_index, .. } => *func_index,
-                    _ => len(&self.scope.funcs),
-                };
-                let id = types.component_function_at(func);
-                if !ledgers {
-                    self.scope.canonical.push(Canonical { index, about: ComponentAnyTypeId::Func(id) });
-                }
-                let func = types.get(id);
-                let func = func.ok_or_else(|| broken!("a function's type is not known"))?;
-                return self.resources.function(types, func, path, index);
-            }
-            Canon::TaskReturn { result: Some(ComponentValType::Type(ty)), .. } => *ty,
-            Canon::ResourceNew { resource: ty } | Canon::ResourceDrop { resource: ty } => *ty,
-            Canon::ResourceRep { resource: ty } => *ty,
-            Canon::StreamNew { ty } | Canon::StreamRead { ty, .. } | Canon::StreamWrite { ty, .. } => *ty,
-            Canon::StreamCancelRead { ty, .. } | Canon::StreamCancelWrite { ty, .. } => *ty,
-            Canon::StreamDropReadable { ty } | Canon::StreamDropWritable { ty } => *ty,
-            Canon::FutureNew { ty } | Canon::FutureRead { ty, .. } | Canon::FutureWrite { ty, .. } => *ty,
-            Canon::FutureCancelRead { ty, .. } | Canon::FutureCancelWrite { ty, .. } => *ty,
-            Canon::FutureDropReadable { ty } | Canon::FutureDropWritable { ty } => *ty,
-            // No others have a type.
-            _ => return Ok(()),
-        };
-        let about = types.component_any_type_at(ty);
-        self.scope.canonical.push(Canonical { index, about });
-        self.resources.any(types, about, path, index)
-    }
-}
-
-/// What is at an index, if it may have to do with resources.
-fn entity(types: TypesRef<'_>, kind: Kind, index: u32) -> Option<ComponentEntityType> {
-    match kind {
-        Kind::Type => {
-            let ty = types.component_any_type_at(index);
-            Some(ComponentEntityType::Type { referenced: ty, created: ty })
-        }
-        Kind::Instance => Some(ComponentEntityType::Instance(types.component_instance_at(index))),
-        _ => None,
+        let func = types.get(ty).ok_or_else(|| broken!("a function's type is not known"))?;
+        if self.marks.is_marked(types, func) { Err(self.unsound(Unsound::Change(index))) } else { Ok(()) }
     }
 }

@@ -1,6 +1,5 @@
 //! A sound output with stand-ins for trusted modules passes; each way to make it unsound is found.
 
-mod bridges;
 pub(crate) mod mutate;
 mod rules;
 
@@ -11,7 +10,7 @@ use wasmparser::{KnownCustom, Name, Parser, Payload};
 use super::*;
 use crate::error::Bug;
 use crate::ledger::signature::{Kind, Value};
-use crate::ledger::unsound::{Mention, Place, Private, Unsound};
+use crate::ledger::unsound::{Place, Private, Unsound};
 
 /// The text of the output that is sound.
 fn sound() -> String {

@@ -392,32 +392,20 @@ fn a_wrapper_at_a_canonical_function_with_other_options_is_found() {
 }
 
 #[test]
-fn a_real_handle_in_reach_is_found() {
-    let nested = |inside: &str| {
-        before(END_OF_ROOT, &format!("(component $c (import \"t\" (instance $t (export \"r\" (type $r (sub resource))))) (alias export $t \"r\" (type $r)) {inside})
-            (instance $t (export \"r\" (type $mappable))) (instance $c (instantiate $c (with \"t\" (instance $t))))"))
+fn a_change_of_what_is_mapped_that_is_not_the_ledgers_is_found() {
+    let cases = crate::MARK.iter().map(|case| format!("\"{case}\"")).collect::<Vec<_>>().join(" ");
+    let lowered = |cases: &str| {
+        let import = format!("(import \"f\" (instance $f (type $e' (enum {cases})) (export \"e\" (type $e (eq $e')))");
+        before(
+            END_OF_ROOT,
+            &format!("{import} (export \"f\" (func (result $e))))) (core func (canon lower (func $f \"f\")))"),
+        )
     };
-    let alias = "(alias export $types \"mappable\" (type $mappable))";
     finds! {
-        // Lowered, dropped and lifted, where it is imported.
-        Unsound::Resource(Mention::Canon(_)) => [("(alias export $types \"granule\" (func $granule))", "(alias export $types \"granule\" (func $granule)) (core func (canon lower (func $types \"[method]mappable.size\")))")],
-        Unsound::Resource(Mention::Canon(_)) => [(END_OF_B, &before(END_OF_B, "(core func (canon resource.drop $mappable))".replace("$mappable", "$m").as_str()).replace("(core func (canon", "(alias export $types \"mappable\" (type $m)) (core func (canon"))],
-        // Where it has been passed on under other names, by itself, and back again.
-        Unsound::Resource(Mention::Canon(_)) => [(END_OF_ROOT, &format!("{alias} {}", nested("(core func (canon resource.drop $r))")))],
-        Unsound::Resource(Mention::Canon(_)) => [(END_OF_ROOT, &format!("{alias} {}", nested("(export \"s\" (type $r))"))), (END_OF_ROOT, &before(END_OF_ROOT, "(alias export $c \"s\" (type $s)) (core func (canon resource.drop $s))"))],
-        Unsound::Resource(Mention::Canon(_)) => [(END_OF_ROOT, &format!("{alias} {}", nested("(import \"f\" (func $f (param \"x\" (list (tuple (own $r)))))) (core module $guest-libc (memory (export \"memory\") 1)(memory (export \"second\") 3)(table (export \"table\") 1 funcref)(global (export \"stack\") (mut i32) (i32.const 0))(func (export \"realloc\") (param i32 i32 i32 i32) (result i32) i32.const 0)(func (export \"again\") (param i32 i32 i32 i32) (result i32) i32.const 0)) (core instance $i (instantiate $guest-libc)) (core func (canon lower (func $f) (memory $i \"memory\")))").replace("(with \"t\" (instance $t))", "(with \"t\" (instance $t)) (with \"f\" (func $f))"))), ("(import \"mappable:k0/ledger@0.1.0\"", "(alias export $types \"mappable\" (type $early)) (import \"f\" (func $f (param \"x\" (list (tuple (own $early)))))) (import \"mappable:k0/ledger@0.1.0\"")],
-        // Passed to a component that nobody knows.
-        Unsound::Resource(Mention::Passed(_)) => [(END_OF_ROOT, &format!("{alias} (import \"c\" (component $c (import \"r\" (type (sub resource))))) (instance (instantiate $c (with \"r\" (type $mappable)))) {END_OF_ROOT}"))],
+        Unsound::Change(_) => [(END_OF_ROOT, &lowered(&cases))],
+        Unsound::Change(_) => [(END_OF_ROOT, &lowered(&cases.to_uppercase()))],
     }
-    // No other type can hide it: that is not valid.
-    let hidden =
-        tampered(&[(END_OF_ROOT, &format!("{alias} {}", nested("(export \"s\" (type $r) (type (sub resource)))")))]);
-    assert!(matches!(verdict(&hidden), Err(RewriteError::Read(ReadError::Invalid(_)))));
-    // A guest's own resources are its own, also where they are passed on.
-    let own = format!("(component $d (type $r' (resource (rep i32))) (export $r \"r\" (type $r'))) (instance $t (instantiate $d))
-        (component $c (import \"t\" (instance $t (export \"r\" (type $r (sub resource))))) (alias export $t \"r\" (type $r)) (core func (canon resource.drop $r)))
-        (instance $c (instantiate $c (with \"t\" (instance $t)))) {END_OF_ROOT}");
-    verdict(&tampered(&[(END_OF_ROOT, &own)])).unwrap();
+    verdict(&tampered(&[(END_OF_ROOT, &lowered("\"other\""))])).unwrap();
 }
 
 #[test]

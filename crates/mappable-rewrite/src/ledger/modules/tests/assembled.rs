@@ -10,11 +10,8 @@ use crate::ledger::interface::Failure;
 use crate::ledger::layout as at;
 use crate::ledger::signature::Kind;
 
-/// The end of the list of lent entries. As high as the link in a tag reaches.
-const NOBODY: u32 = u32::MAX >> at::LENDS_SHIFT;
-
 const TABLE: &str = include_str!("../table.wat");
-const HEAP: &str = include_str!("../heap.wat");
+const CROSSING: &str = include_str!("../crossing.wat");
 const WINDOW_START: &str = include_str!("../window-start.wat");
 const WARM: &str = include_str!("../warm.wat");
 
@@ -67,8 +64,8 @@ const UNMAP_LEARNT: &str = "
 fn assembled_modules_are_those_of_the_texts() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ledger/modules/assembled");
     for (name, text, kept) in [
-        ("table", TABLE.to_owned(), assembled!("table")),
-        ("heap", HEAP.to_owned(), assembled!("heap")),
+        ("table", table("", NO_CROSSING), assembled!("table")),
+        ("crossing-table", table(&crossing_imports(), CROSSING), assembled!("crossing-table")),
         ("window-start", WINDOW_START.to_owned(), assembled!("window-start")),
         ("map", warm(Kind::Mappable, Kind::Mapping), assembled!("map")),
         ("unmap", warm(Kind::Mapping, Kind::Mappable), assembled!("unmap")),
@@ -82,6 +79,29 @@ fn assembled_modules_are_those_of_the_texts() {
             assert!(binary == kept, "`{name}` is not what its text says: run this test with BLESS=1");
         }
     }
+}
+
+/// Where no handle of the engine's comes in.
+const NO_CROSSING: &str = r#"
+  (func $adopt (export "adopt") (param $handle i32) (param $kind i32) (result i32) (local.get $handle))
+  (func $discard (param $handle i32) (param $kind i32)
+    (call $fail (i32.const @UnknownHandle) (local.get $handle) (i32.const 0)))"#;
+
+fn crossing_imports() -> String {
+    let imports = Kind::ALL.map(|kind| {
+        let (name, id) = (kind.package_name(), kind.package_name().replace('-', "_"));
+        format!(
+            r#"  (import "" "enter-{name}" (func $enter_{id} (param i32) (result i32)))
+  (import "" "leave-{name}" (func $leave_{id} (param i32) (result i32)))
+  (import "" "discard-{name}" (func $discard_{id} (param i32)))
+"#
+        )
+    });
+    imports.concat()
+}
+
+fn table(imports: &str, crossing: &str) -> String {
+    TABLE.replace("@CROSSING_IMPORTS", imports).replace("@CROSSING", crossing)
 }
 
 fn warm(taken: Kind, given: Kind) -> String {
@@ -124,19 +144,16 @@ fn constants() -> Vec<(&'static str, u32)> {
     let mut all = layout! {
         NAME_LEN NAME FLIGHT_LEN FLIGHT_NEXT FLIGHT_SEQ MAPPED MAX_MAPPINGS FROZEN_MAPPED MAX_FROZEN_MAPPED LINGERING FLIGHT MAX_FLIGHT BORROWED
         REGIONS REGION REGION_SOURCE REGION_GRANULES GRANULES NO_SOURCE REGION_MEMORY REGION_AT REGION_LEN
-        TABLES TABLE MAX_TABLES TABLE_CHUNK TABLE_CAPACITY TABLE_FREE TABLE_USED TABLE_BORROWS TABLE_CALLS
-        ENTRY_TAG ENTRY_REGION LENDS_SHIFT CALL_SHIFT MEMORY_SELECTOR MEMORY_GENERATION MEMORY_TRANSITIONS
+        TABLES TABLE MAX_TABLES TABLE_CHUNK TABLE_CAPACITY TABLE_FREE TABLE_USED
+        MARK ENGINES KINDS ENTRY_TAG ENTRY_REGION MEMORY_SELECTOR MEMORY_GENERATION MEMORY_TRANSITIONS
         MEMORY_FROZEN_START MEMORY_FROZEN_END
         TRANSITION_FROM TRANSITION_GENERATION TRANSITION_SOURCE TRANSITION_GRANULES TRANSITION_AT TRANSITION_LEN TRANSITION_TO
     };
     all.extend(failures! {
-        UnknownHandle WrongKind Mapped Borrowed Lent CannotLeave Flight FlightFull Misaligned Interrupted Refused Bug
+        UnknownHandle WrongKind Mapped CannotLeave Flight FlightFull Misaligned Interrupted Refused Bug
     });
     let [line_bits, size_bits] = [at::TRANSITIONS, at::TRANSITION].map(u32::trailing_zeros);
     all.extend([
-        ("NOBODY", NOBODY),
-        ("UNLENT", (1 << at::LENDS_SHIFT) - 1),
-        ("ALL_REGIONS", (1 << at::CALL_SHIFT) - 1),
         ("FLIGHT_KIND", at::FLIGHT + 4),
         ("FIRST_KIND", at::FLIGHT + 4),
         // The highest bits of a hash, as an offset of a line.
@@ -154,6 +171,4 @@ fn constants() -> Vec<(&'static str, u32)> {
 const _: () = {
     assert!(at::TRANSITIONS.is_power_of_two() && at::TRANSITION.is_power_of_two());
     assert!(at::FLIGHT_ITEM == 8 && at::ENTRY == 8);
-    // A handle fits in the link of a tag.
-    assert!((at::BOUNCE - at::CHUNKS) / at::ENTRY < NOBODY);
 };

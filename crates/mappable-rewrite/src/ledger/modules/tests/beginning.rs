@@ -31,7 +31,7 @@ fn join(name: &str, number: u32, pages: u64) -> (String, wasmtime::Result<(Store
     linker.func_wrap("", "more", |_: u32| {}).unwrap();
     linker.func_wrap("", "drop", |_: u32, _: u32| {}).unwrap();
     linker.func_wrap("", "fail", |_: u32, _: u32, _: u32, _: u32| {}).unwrap();
-    let table = Module::new(&engine, modules::table().bytes).unwrap();
+    let table = Module::new(&engine, modules::table(false).bytes).unwrap();
     let table = linker.instantiate(&mut store, &table);
     let told = told.lock().unwrap().clone();
     (told, table.map(|table| (store, memory, table)))

@@ -6,7 +6,6 @@ use wasmtime::{AsContextMut, Engine, Func, FuncType, Store, Val};
 
 use super::values::{self, V};
 use super::world::{AREA, Host, Party, SPILLED, map_regions};
-use crate::ledger::modules;
 use crate::ledger::signature::{Signature, Value};
 
 /// A party's memory, for whoever has its store.
@@ -144,7 +143,6 @@ pub(super) fn guest(
     signature: &Signature,
     seen: Arc<Mutex<Vec<V>>>,
     reply: impl Fn(&[V]) -> Option<V> + Send + Sync + 'static,
-    keep: bool,
 ) -> Func {
     let (flat, _) = signature.flat_params();
     let (mut flat_result, spilled) = signature.flat_results();
@@ -158,19 +156,6 @@ pub(super) fn guest(
         let vs = get_params(&(&mut caller, &b), &signature, &signature.params, &args);
         let regions = signature.params.iter().zip(&vs).map(|(ty, v)| map_regions(&b.ledger, &caller, &b, ty, v));
         *seen.lock().unwrap() = regions.collect();
-        let mut borrowed = Vec::new();
-        for (param, v) in signature.params.iter().zip(&vs) {
-            values::map_handles(param, v, &mut |value, handle| {
-                if let Value::Borrow(kind) = value {
-                    borrowed.push((*kind, handle));
-                }
-                handle
-            });
-        }
-        for (kind, handle) in borrowed.into_iter().filter(|_| !keep) {
-            let drop = b.table.get_typed_func::<u32, ()>(&mut caller, modules::drop_name(kind))?;
-            drop.call(&mut caller, handle)?;
-        }
         if let (Some(result), Some(v)) = (&signature.result, reply(&vs)) {
             let types = func_types(&flat_result);
             let flat = put_result(&mut (&mut caller, &b), &signature, result, &v, AREA);

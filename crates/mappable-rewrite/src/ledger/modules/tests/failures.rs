@@ -19,10 +19,6 @@ pub(super) fn own(kind: Kind) -> Value {
     Value::Own(kind)
 }
 
-pub(super) fn borrow(kind: Kind) -> Value {
-    Value::Borrow(kind)
-}
-
 pub(super) fn list(element: Value) -> Value {
     Value::List(Box::new(element))
 }
@@ -30,7 +26,7 @@ pub(super) fn list(element: Value) -> Value {
 #[test]
 fn a_handle_that_is_not_there_is_unknown() {
     for bad in [0, 1, 2, 31, 32, 1 << 20, u32::MAX] {
-        for ty in [own(Kind::Mappable), borrow(Kind::Frozen)] {
+        for ty in [own(Kind::Mappable), own(Kind::Frozen)] {
             let mut world = World::new();
             let expected = failure(Failure::UnknownHandle, bad, 0);
             assert_eq!(world.fails(&takes([ty]), false, &[handle(bad)]), expected);
@@ -44,7 +40,7 @@ fn a_handle_that_is_not_there_is_unknown() {
 fn a_handle_of_one_component_is_none_of_the_other() {
     let mut world = World::new();
     let (a, b) = (world.a.clone(), world.b.clone());
-    world.give(&b, Kind::Mappable, false, 7);
+    world.give(&b, Kind::Mappable, 7);
     assert_eq!(failed(world.drop_handle(&a, Kind::Mappable, 1)), failure(Failure::UnknownHandle, 1, 0));
 }
 
@@ -52,14 +48,14 @@ fn a_handle_of_one_component_is_none_of_the_other() {
 fn a_handle_that_was_taken_or_dropped_is_unknown() {
     let mut world = World::new();
     let a = world.a.clone();
-    let it = world.give(&a, Kind::Mappable, false, 7);
-    world.call(&takes([own(Kind::Mappable)]), false, &[handle(it)], |_| None, false).unwrap();
+    let it = world.give(&a, Kind::Mappable, 7);
+    world.call(&takes([own(Kind::Mappable)]), false, &[handle(it)], |_| None).unwrap();
     assert_eq!(
         world.fails(&takes([own(Kind::Mappable)]), false, &[handle(it)]),
         failure(Failure::UnknownHandle, it, 0)
     );
 
-    let it = world.give(&a, Kind::Frozen, false, 8);
+    let it = world.give(&a, Kind::Frozen, 8);
     world.drop_handle(&a, Kind::Frozen, it).unwrap();
     assert_eq!(world.store.data().drops, [(8, Kind::Frozen as u32)]);
     assert_eq!(failed(world.drop_handle(&a, Kind::Frozen, it)), failure(Failure::UnknownHandle, it, 0));
@@ -72,106 +68,30 @@ fn a_handle_of_another_kind_is_refused() {
     for is in kinds {
         for meant in kinds.into_iter().filter(|meant| *meant != is) {
             let mapped = matches!((is, meant), (Mapping, Mappable) | (FrozenMapping, Frozen));
-            for ty in [own(meant), borrow(meant)] {
-                let mut world = World::new();
-                let a = world.a.clone();
-                let it = world.give(&a, is, false, 9);
-                let expected = if mapped {
-                    failure(Failure::Mapped, it, 9)
-                } else {
-                    failure(Failure::WrongKind, it, meant as u32)
-                };
-                assert_eq!(world.fails(&takes([ty]), false, &[handle(it)]), expected);
-                assert_eq!(failed(world.drop_handle(&a, meant, it)), expected);
-                // It is still there.
-                assert_eq!(world.entry(&a, it), (is as u32, 9));
-            }
+            let mut world = World::new();
+            let a = world.a.clone();
+            let it = world.give(&a, is, 9);
+            let expected =
+                if mapped { failure(Failure::Mapped, it, 9) } else { failure(Failure::WrongKind, it, meant as u32) };
+            assert_eq!(world.fails(&takes([own(meant)]), false, &[handle(it)]), expected);
+            assert_eq!(failed(world.drop_handle(&a, meant, it)), expected);
+            // It is still there.
+            assert_eq!(world.entry(&a, it), (is as u32, 9));
         }
     }
-}
-
-#[test]
-fn a_borrowed_handle_is_lent_on_but_not_given_away() {
-    let mut world = World::new();
-    let a = world.a.clone();
-    let it = world.give(&a, Kind::Mappable, true, 7);
-    let seen = world.call(&takes([borrow(Kind::Mappable)]), false, &[handle(it)], |_| None, false).unwrap();
-    assert_eq!(seen.arguments, [handle(7)]);
-    assert_eq!(world.entry(&a, it), (Kind::Mappable as u32 | BORROWED, 7));
-    assert_eq!(world.fails(&takes([own(Kind::Mappable)]), false, &[handle(it)]), failure(Failure::Borrowed, it, 0));
-}
-
-#[test]
-fn dropping_a_borrowed_handle_frees_no_region() {
-    let mut world = World::new();
-    let a = world.a.clone();
-    let it = world.give(&a, Kind::Mappable, true, 7);
-    let borrows = world.record(&a) + TABLE_BORROWS;
-    assert_eq!(world.word(borrows), 1);
-    world.drop_handle(&a, Kind::Mappable, it).unwrap();
-    assert_eq!(world.word(borrows), 0);
-    assert_eq!(world.store.data().drops, []);
-    assert_eq!(world.entry(&a, it).0, 0);
-}
-
-#[test]
-fn a_handle_that_is_lent_in_a_call_is_not_given_away_in_it() {
-    let mut world = World::new();
-    let a = world.a.clone();
-    let it = world.give(&a, Kind::Mappable, false, 7);
-    let both = takes([borrow(Kind::Mappable), own(Kind::Mappable)]);
-    assert_eq!(world.fails(&both, false, &[handle(it), handle(it)]), failure(Failure::Lent, it, 0));
-    let mut world = World::new();
-    let it = world.give(&world.a.clone(), Kind::Mappable, false, 7);
-    let both = takes([own(Kind::Mappable), borrow(Kind::Mappable)]);
-    assert_eq!(world.fails(&both, false, &[handle(it), handle(it)]), failure(Failure::UnknownHandle, it, 0));
-}
-
-#[test]
-fn a_handle_may_be_lent_twice_in_a_call() {
-    let mut world = World::new();
-    let a = world.a.clone();
-    let [x, y] = [7, 8].map(|region| world.give(&a, Kind::Frozen, false, region));
-    let lent = takes([list(borrow(Kind::Frozen))]);
-    let all = V::Elements([x, y, x, x, y].map(handle).to_vec());
-    let seen = world.call(&lent, false, std::slice::from_ref(&all), |_| None, false).unwrap();
-    assert_eq!(seen.arguments, [V::Elements([7, 8, 7, 7, 8].map(handle).to_vec())]);
-    assert_eq!([x, y].map(|it| world.entry(&a, it).0), [Kind::Frozen as u32; 2]);
-    world.call(&takes([own(Kind::Frozen)]), false, &[handle(x)], |_| None, false).unwrap();
-}
-
-#[test]
-fn borrowed_handles_that_are_kept_are_counted() {
-    let mut world = World::new();
-    let a = world.a.clone();
-    let lent = takes([list(borrow(Kind::Mappable))]);
-    let all = V::Elements((0..3).map(|region| handle(world.give(&a, Kind::Mappable, false, region))).collect());
-    let kept = world.call(&lent, false, &[all], |_| None, true);
-    assert_eq!(failed(kept.map(drop)), failure(Failure::BorrowsRemain, 3, 0));
-}
-
-#[test]
-fn borrowed_handles_of_an_outer_call_are_left_alone() {
-    let mut world = World::new();
-    let (a, b) = (world.a.clone(), world.b.clone());
-    let outer = world.give(&b, Kind::Frozen, true, 5);
-    let it = world.give(&a, Kind::Mappable, false, 7);
-    world.call(&takes([borrow(Kind::Mappable)]), false, &[handle(it)], |_| None, false).unwrap();
-    assert_eq!(world.word(world.record(&b) + TABLE_BORROWS), 1);
-    assert_eq!(world.entry(&b, outer), (Kind::Frozen as u32 | BORROWED, 5));
 }
 
 #[test]
 fn the_last_handle_freed_is_the_next_one_given() {
     let mut world = World::new();
     let a = world.a.clone();
-    let handles: Vec<u32> = (0..5).map(|region| world.give(&a, Kind::Mappable, false, region)).collect();
-    assert_eq!(handles, [1, 2, 3, 4, 5]);
+    let handles: Vec<u32> = (0..5).map(|region| world.give(&a, Kind::Mappable, region)).collect();
+    assert_eq!(handles, [1, 2, 3, 4, 5].map(|index| index | MARK));
     for it in [2, 5, 3] {
-        world.drop_handle(&a, Kind::Mappable, it).unwrap();
+        world.drop_handle(&a, Kind::Mappable, it | MARK).unwrap();
     }
-    let again: Vec<u32> = (0..4).map(|region| world.give(&a, Kind::Frozen, false, region)).collect();
-    assert_eq!(again, [3, 5, 2, 6]);
+    let again: Vec<u32> = (0..4).map(|region| world.give(&a, Kind::Frozen, region)).collect();
+    assert_eq!(again, [3, 5, 2, 6].map(|index| index | MARK));
 }
 
 #[test]
@@ -179,12 +99,12 @@ fn a_table_grows_as_it_must() {
     let mut world = World::new();
     let a = world.a.clone();
     for region in 1..200 {
-        assert_eq!(world.give(&a, Kind::Mappable, false, region), region);
+        assert_eq!(world.give(&a, Kind::Mappable, region), region | MARK);
     }
     assert_eq!(world.store.data().mores, 3);
     for it in (1..200).rev() {
-        assert_eq!(world.entry(&a, it), (Kind::Mappable as u32, it));
-        world.drop_handle(&a, Kind::Mappable, it).unwrap();
+        assert_eq!(world.entry(&a, it | MARK), (Kind::Mappable as u32, it));
+        world.drop_handle(&a, Kind::Mappable, it | MARK).unwrap();
     }
 }
 
@@ -275,10 +195,10 @@ fn more_handles_than_fit_in_a_flight_are_refused() {
     let mut world = World::new();
     let a = world.a.clone();
     world.memory_pages(&a, 16);
-    let it = world.give(&a, Kind::Frozen, false, 7);
-    let bytes: Vec<u8> = it.to_le_bytes().repeat(MAX_FLIGHT as usize + 1);
+    let handles = (0..=MAX_FLIGHT).map(|_| world.give(&a, Kind::Frozen, 7));
+    let bytes: Vec<u8> = handles.flat_map(u32::to_le_bytes).collect();
     a.memory.write(&mut world.store, 0x1_0000, &bytes).unwrap();
-    let lower = lower_alone(&mut world, &takes([list(borrow(Kind::Frozen))]));
+    let lower = lower_alone(&mut world, &takes([list(own(Kind::Frozen))]));
     let call = lower.typed::<(u32, u32), ()>(&world.store).unwrap();
     let result = call.call(&mut world.store, (0x1_0000, MAX_FLIGHT + 1));
     assert_eq!(failed(result), failure(Failure::FlightFull, MAX_FLIGHT, 0));
@@ -288,7 +208,7 @@ fn more_handles_than_fit_in_a_flight_are_refused() {
 fn what_nobody_claims_is_a_failure() {
     let mut world = World::new();
     let a = world.a.clone();
-    let it = world.give(&a, Kind::Frozen, false, 7);
+    let it = world.give(&a, Kind::Frozen, 7);
     let lower = lower_alone(&mut world, &takes([own(Kind::Frozen)]));
     let call = lower.typed::<u32, ()>(&world.store).unwrap();
     assert_eq!(failed(call.call(&mut world.store, it)), failure(Failure::Flight, 0, 1));
@@ -312,7 +232,7 @@ fn nobody_passes_anything_while_a_realloc_or_post_return_runs() {
 fn nothing_of_ours_may_be_called_where_leaving_is_forbidden() {
     let mut world = World::new();
     let a = world.a.clone();
-    let it = world.give(&a, Kind::Mappable, false, 7);
+    let it = world.give(&a, Kind::Mappable, 7);
     let lower = lower_alone(&mut world, &takes([own(Kind::Mappable)]));
     let call = lower.typed::<u32, ()>(&world.store).unwrap();
     let drop = a.table.get_typed_func::<u32, ()>(&mut world.store, "drop-mappable").unwrap();

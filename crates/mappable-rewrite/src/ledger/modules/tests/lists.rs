@@ -25,7 +25,7 @@ fn plain_lists_go_by_window() {
         let mut world = World::new();
         let signature = bytes_in([list(Value::U8), Value::U32, list(Value::U16)]);
         let arguments = [numbers(len), V::Bits(5), numbers(len)];
-        let seen = world.call(&signature, true, &arguments, |_| None, false).unwrap();
+        let seen = world.call(&signature, true, &arguments, |_| None).unwrap();
         assert_eq!(seen.arguments, arguments);
         assert_eq!(world.store.data().memories, 1);
         assert_eq!(world.word(SENDER), world.a.number);
@@ -40,10 +40,10 @@ fn spilled_lists_go_the_engines_way() {
     params.extend([list(Value::U64), Value::Own(Kind::Mappable), Value::String, list(Value::F32)]);
     let mut world = World::new();
     let a = world.a.clone();
-    let it = world.give(&a, Kind::Mappable, false, 7);
+    let it = world.give(&a, Kind::Mappable, 7);
     let mut arguments = vec![V::Bits(1); 12];
     arguments.extend([numbers(9), V::Bits(it.into()), numbers(3), numbers(7)]);
-    let seen = world.call(&bytes_in(params), true, &arguments, |_| None, false).unwrap();
+    let seen = world.call(&bytes_in(params), true, &arguments, |_| None).unwrap();
     arguments[13] = V::Bits(7);
     assert_eq!(seen.arguments, arguments);
 }
@@ -53,7 +53,7 @@ fn returned_lists_bounce() {
     for len in [0, 1, 5, 1000, 20_000] {
         let mut world = World::new();
         let signature = Signature { params: vec![Value::U32], result: Some(list(Value::U32)) };
-        let seen = world.call(&signature, true, &[V::Bits(1)], move |_| Some(numbers(len)), false).unwrap();
+        let seen = world.call(&signature, true, &[V::Bits(1)], move |_| Some(numbers(len))).unwrap();
         assert_eq!(seen.result, Some(numbers(len)));
         assert_eq!(world.word(BOUNCE_LEN), 4);
         assert_eq!(world.store.data().bounces_freed, 0);
@@ -73,7 +73,7 @@ fn lists_within_values_go_by_window_and_bounce() {
     for len in [0, 1, 5, 20, 1000] {
         let mut world = World::new();
         let a = world.a.clone();
-        let it = world.give(&a, Kind::Mappable, false, 7);
+        let it = world.give(&a, Kind::Mappable, 7);
         let of = |first: Option<V>, last: V, handle: u32| {
             let first = first.map_or(V::Case(0, None), |list| case(1, list));
             V::Fields(vec![first, numbers(3), last, V::Bits(handle.into())])
@@ -84,14 +84,14 @@ fn lists_within_values_go_by_window_and_bounce() {
             let handle = fields[3].clone();
             Some(V::Fields(vec![V::Case(0, None), numbers(9), case(1, V::Case(299, None)), handle]))
         };
-        let seen = world.call(&signature, true, &arguments, reply, false).unwrap();
+        let seen = world.call(&signature, true, &arguments, reply).unwrap();
         assert_eq!(seen.arguments[1], of(Some(numbers(len)), case(0, numbers(len * 2)), 7));
         assert_eq!(world.word(BOUNCE_LEN), 0);
         let V::Fields(result) = seen.result.unwrap() else { panic!() };
         assert_eq!(result[2], case(1, V::Case(299, None)));
 
         // Two lists, and none where there was one.
-        let again = world.give(&a, Kind::Mappable, false, 8);
+        let again = world.give(&a, Kind::Mappable, 8);
         let arguments = [V::Bits(1), of(None, case(1, V::Case(0, None)), again)];
         let reply = move |given: &[V]| {
             let V::Fields(fields) = &given[1] else { panic!("{given:?}") };
@@ -99,7 +99,7 @@ fn lists_within_values_go_by_window_and_bounce() {
             let [first, last] = lists;
             Some(V::Fields(vec![first, numbers(3), last, fields[3].clone()]))
         };
-        let seen = world.call(&signature, true, &arguments, reply, false).unwrap();
+        let seen = world.call(&signature, true, &arguments, reply).unwrap();
         assert_eq!(world.word(BOUNCE_LEN), 8);
         assert_eq!(seen.result, Some(of(Some(numbers(len)), case(0, numbers(3)), 8)));
     }
@@ -137,7 +137,7 @@ fn after_a_long_list_the_bounce_is_given_back() {
     }
     let signature = Signature { params: vec![], result: Some(list(Value::U64)) };
     for (len, bounces_freed) in [(1 << 21, 0), ((1 << 21) + 1, 1)] {
-        world.call(&signature, true, &[], move |_| Some(numbers(len)), false).unwrap();
+        world.call(&signature, true, &[], move |_| Some(numbers(len))).unwrap();
         assert_eq!(world.store.data().bounces_freed, bounces_freed);
     }
 }
@@ -157,7 +157,7 @@ fn only_lists_of_plain_data_go_by_window() {
         (Value::Variant(vec![Some(list(Value::F64)), Some(Value::Variant(vec![None; 5]))]), true),
         (Value::Variant(vec![None, Some(Value::U8), Some(list(Value::U8))]), false),
         (Value::Record(vec![Value::Flags(3), list(Value::U8)]), false),
-        (Value::Record(vec![Value::OtherOwn, list(Value::U8)]), false),
+        (Value::Record(vec![Value::Other, list(Value::U8)]), false),
         (list(list(Value::U8)), false),
         (Value::Record(vec![list(Value::Variant(vec![None; 5])), list(Value::U8)]), false),
     ];
@@ -239,7 +239,7 @@ fn a_realloc_that_calls_is_an_interruption() {
         }));
         0
     }));
-    let returned = world.call(&signature, true, &[], |_| Some(numbers(4)), false);
+    let returned = world.call(&signature, true, &[], |_| Some(numbers(4)));
     assert_eq!(failed(returned.map(drop)), failure(Failure::Interrupted, 0, 0));
 }
 
@@ -259,7 +259,7 @@ fn a_window_is_refreshed_only_for_another_view() {
         [(MEMORY_SELECTOR, 3), (MEMORY_VERSION, 4), (MEMORY_GENERATION, 5), (MEMORY_GENERATION + 4, 1)]
     {
         world.set_word(MEMORIES + a.number * MEMORY + offset, value);
-        world.call(&signature, true, &[numbers(4)], |_| None, false).unwrap();
+        world.call(&signature, true, &[numbers(4)], |_| None).unwrap();
     }
     assert_eq!(shown(&mut world), [i64::from(a.number), 3, 4, 5 | 1 << 32]);
 }

@@ -3,9 +3,9 @@
 mod assembled;
 mod beginning;
 mod calls;
+mod crossing;
 mod failures;
 mod handles;
-mod heap;
 mod lists;
 mod tampering;
 mod values;
@@ -20,10 +20,11 @@ use crate::ledger::signature::Value;
 #[test]
 fn fixed_modules_are_valid_and_import_what_they_need() {
     let swap = Signature { params: vec![], result: None };
-    let mut all = vec![ledger_memory("stage"), window_memory(), window_start(), table(), may_leave(&[], &[])];
+    let mut all =
+        vec![ledger_memory("stage"), window_memory(), window_start(), table(false), table(true), may_leave(&[], &[])];
     all.extend([&SLOTS[..], &[1], &[]].map(|slots| guard(&[], &[], slots, true)));
     let swapping = [Builtin::MappableMap, Builtin::MappingUnmap, Builtin::FrozenMap, Builtin::FrozenMappingUnmap];
-    all.extend(swapping.map(|which| builtin(which, &swap)));
+    all.extend(swapping.map(|which| builtin(which, &swap, true)));
     all.iter().for_each(check);
 }
 
@@ -47,7 +48,7 @@ fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![Just(Kind::Mappable), Just(Kind::Mapping), Just(Kind::Frozen), Just(Kind::FrozenMapping)]
 }
 
-fn value(borrows: bool) -> impl Strategy<Value = Value> {
+fn value() -> impl Strategy<Value = Value> {
     let scalar = prop_oneof![
         Just(Value::Bool),
         Just(Value::U8),
@@ -58,14 +59,10 @@ fn value(borrows: bool) -> impl Strategy<Value = Value> {
         Just(Value::F64),
         Just(Value::Char),
         Just(Value::String),
-        Just(Value::OtherOwn),
-        Just(Value::OtherBorrow),
+        Just(Value::Other),
         (1u32..100).prop_map(Value::Flags),
     ];
-    let handle = (kind(), any::<bool>()).prop_map(move |(kind, borrow)| match borrow && borrows {
-        true => Value::Borrow(kind),
-        false => Value::Own(kind),
-    });
+    let handle = kind().prop_map(Value::Own);
     prop_oneof![scalar, handle].prop_recursive(4, 32, 5, |inner| {
         prop_oneof![
             inner.clone().prop_map(|element| Value::List(Box::new(element))),
@@ -77,8 +74,17 @@ fn value(borrows: bool) -> impl Strategy<Value = Value> {
 }
 
 fn signature() -> impl Strategy<Value = Signature> {
-    (proptest::collection::vec(value(true), 0..5), proptest::option::of(value(false)))
+    (proptest::collection::vec(value(), 0..5), proptest::option::of(value()))
         .prop_map(|(params, result)| Signature { params, result })
+}
+
+fn crossings(signature: &Signature) -> Vec<Crossing> {
+    let lower = |is_async| Crossing::Lower { signature: signature.clone(), is_async };
+    let mut all = vec![lower(false), lower(true), Crossing::Lift(signature.clone())];
+    for value in signature.result.iter().chain(&signature.params) {
+        all.extend([Crossing::TaskReturn, Crossing::StreamWrite, Crossing::FutureWrite].map(|of| of(value.clone())));
+    }
+    all
 }
 
 proptest! {
@@ -86,6 +92,9 @@ proptest! {
     fn wrappers_of_any_signature_are_valid(signature in signature(), lists: bool) {
         check(&lower(&signature, lists));
         check(&lift(&signature, lists));
-        check(&builtin(Builtin::MappableSplit, &signature));
+        check(&builtin(Builtin::MappableSplit, &signature, false));
+        for crossing in crossings(&signature) {
+            check(&super::crossing(&crossing));
+        }
     }
 }

@@ -42,7 +42,7 @@ fn touched(caller: &wasmtime::Caller<'_, Host>, who: &Party) -> bool {
 fn what_a_realloc_does_to_handles_in_flight_is_of_no_use() {
     let one = |world: &mut World| {
         let a = world.a.clone();
-        vec![handle(world.give(&a, Kind::Mappable, false, 7))]
+        vec![handle(world.give(&a, Kind::Mappable, 7))]
     };
     let maybe = Value::Variant(vec![None, Some(own(Kind::Mappable))]);
     let some = move |world: &mut World| vec![case(1, one(world).remove(0))];
@@ -57,7 +57,7 @@ fn what_a_realloc_does_to_handles_in_flight_is_of_no_use() {
     // Doubled, and lost: a list's length is another.
     let two = |world: &mut World| {
         let a = world.a.clone();
-        vec![V::Elements((7..9).map(|region| handle(world.give(&a, Kind::Mappable, false, region))).collect())]
+        vec![V::Elements((7..9).map(|region| handle(world.give(&a, Kind::Mappable, region))).collect())]
     };
     let of_two = [list(own(Kind::Mappable))];
     assert_eq!(tampered(&of_two, two, 68, 3), failure(Failure::Flight, 2, 2));
@@ -69,14 +69,14 @@ fn what_a_realloc_does_to_handles_in_flight_is_of_no_use() {
 fn an_index_that_a_realloc_forges_is_written_over() {
     let mut world = World::new();
     let (a, b) = (world.a.clone(), world.b.clone());
-    let theirs = world.give(&b, Kind::Mappable, false, 9);
-    let it = world.give(&a, Kind::Mappable, false, 7);
+    let theirs = world.give(&b, Kind::Mappable, 9);
+    let it = world.give(&a, Kind::Mappable, 7);
     let mut params = vec![Value::U32; 16];
     params.extend([own(Kind::Mappable), Value::String]);
     let mut vs = vec![V::Bits(0); 16];
     vs.extend([handle(it), V::Elements(vec![V::Bits(65)])]);
     world.store.data_mut().on_realloc = Some(tamper(b.number, 64, theirs + 40));
-    let seen = world.call(&takes(params), false, &vs, |_| None, false).unwrap();
+    let seen = world.call(&takes(params), false, &vs, |_| None).unwrap();
     assert!(world.store.data().on_realloc.is_none());
     assert_eq!(seen.arguments[16], handle(7));
 }

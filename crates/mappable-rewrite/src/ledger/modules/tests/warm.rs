@@ -53,7 +53,7 @@ impl Stage {
         let mut swap = |index: usize| {
             let told = (asked.clone(), answer.clone(), next_generation.clone());
             let host = host(&mut world, &a, kinds, index == 0, told);
-            let module = modules::builtin(builtins[index], &signature);
+            let module = modules::builtin(builtins[index], &signature, true);
             let instance = world.instantiate(&a, &module, Some(host));
             instance.get_typed_func(&mut world.store, CALL).unwrap()
         };
@@ -65,7 +65,7 @@ impl Stage {
         let is_frozen = kinds[0] == Kind::Frozen;
         world.set_word(MAX_FROZEN_MAPPED, if is_frozen { 1 } else { 0 });
         world.set_word(RECORD + REGION_GRANULES, if is_frozen { FROZEN | 1 } else { 1 });
-        let handle = world.give(&a, kinds[0], false, REGION_NUMBER);
+        let handle = world.give(&a, kinds[0], REGION_NUMBER);
         Self { world, a, map, unmap, asked, answer, next_generation, handle }
     }
 

@@ -1,5 +1,6 @@
 //! Two component instances over one ledger in plain core Wasmtime, with a host and an adapter of the test's own.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use wasmtime::{AsContextMut, Caller, Engine, Extern, Func, Instance, Linker, Memory, MemoryType, Store, Val};
@@ -7,7 +8,7 @@ use wasmtime::{AsContextMut, Caller, Engine, Extern, Func, Instance, Linker, Mem
 use super::super::{self as modules, Module, Need};
 use super::calls::{adapter, bits, get_result, guest, put_params, val};
 use super::values::{self, V};
-use crate::ledger::interface::Failure;
+use crate::ledger::interface::{self, Failure};
 use crate::ledger::layout::*;
 use crate::ledger::signature::{Kind, Signature, Value};
 
@@ -38,6 +39,8 @@ pub(super) struct Host {
     pub(super) drops: Vec<(u32, u32)>,
     pub(super) mores: u32,
     pub(super) memories: u32,
+    /// The engine's handles: the kind and region of each, by number.
+    pub(super) engines: BTreeMap<u32, (Kind, u32)>,
     pub(super) bounces_freed: u32,
     /// The thread's context slots.
     pub(super) context: [u32; 2],
@@ -81,14 +84,23 @@ const HEAP: u32 = 0x8000;
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::with(false)
+    }
+
+    /// One into whose components handles of the engine's come.
+    pub(super) fn crossing() -> Self {
+        Self::with(true)
+    }
+
+    fn with(crossing: bool) -> Self {
         let mut config = wasmtime::Config::new();
         config.wasm_multi_memory(true);
         let engine = Engine::new(&config).unwrap();
         let mut store = Store::new(&engine, Host { chunks: CHUNKS, heap: [HEAP; 3], ..Host::default() });
         let ledger = Memory::new(&mut store, MemoryType::new(BOUNCE / 65536 + 300, None)).unwrap();
         let [one, two] = [0; 2].map(|_| Memory::new(&mut store, MemoryType::new(2, None)).unwrap());
-        let a = Party::new(&mut store, ledger, one, two);
-        let b = Party::new(&mut store, ledger, two, one);
+        let a = Party::new(&mut store, ledger, one, two, crossing);
+        let b = Party::new(&mut store, ledger, two, one, crossing);
         Self { store, ledger, a, b }
     }
 
@@ -115,13 +127,12 @@ impl World {
     }
 
     /// Puts a handle into the table, as if it had been received.
-    pub(super) fn give(&mut self, party: &Party, kind: Kind, borrowed: bool, region: u32) -> u32 {
+    pub(super) fn give(&mut self, party: &Party, kind: Kind, region: u32) -> u32 {
         self.set_word(FLIGHT, region);
-        self.set_word(FLIGHT + 4, kind as u32 | if borrowed { BORROWED } else { 0 });
+        self.set_word(FLIGHT + 4, kind as u32);
         self.set_word(FLIGHT_LEN, 1);
         self.set_word(FLIGHT_NEXT, 0);
-        let claim = if borrowed { "claim-borrow" } else { "claim" };
-        let claim = party.table.get_typed_func::<u32, u32>(&mut self.store, claim).unwrap();
+        let claim = party.table.get_typed_func::<u32, u32>(&mut self.store, "claim").unwrap();
         let handle = claim.call(&mut self.store, kind as u32).unwrap();
         self.set_word(FLIGHT_LEN, 0);
         self.set_word(FLIGHT_NEXT, 0);
@@ -137,18 +148,16 @@ impl World {
         instantiate(&mut self.store, party, module, callee)
     }
 
-    /// A calls B. The callee drops what it was lent unless `keep`, and gives back what `reply` makes of what it was
-    /// given, handles of its table.
+    /// A calls B. The callee gives back what `reply` makes of what it was given, handles of its table.
     pub(super) fn call(
         &mut self,
         signature: &Signature,
         lists: bool,
         arguments: &[V],
         reply: impl Fn(&[V]) -> Option<V> + Send + Sync + 'static,
-        keep: bool,
     ) -> wasmtime::Result<Exchange> {
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let callee = guest(&mut self.store, &self.b, signature, seen.clone(), reply, keep);
+        let callee = guest(&mut self.store, &self.b, signature, seen.clone(), reply);
         let b = self.b.clone();
         let lift = self.instantiate(&b, &modules::lift(signature, lists), Some(callee));
         let lift = lift.get_func(&mut self.store, modules::CALL).unwrap();
@@ -176,7 +185,7 @@ impl World {
 
     /// As [`Self::call`], of a function that must fail.
     pub(super) fn fails(&mut self, signature: &Signature, lists: bool, arguments: &[V]) -> Failed {
-        failed(self.call(signature, lists, arguments, |_| None, false).map(drop))
+        failed(self.call(signature, lists, arguments, |_| None).map(drop))
     }
 }
 
@@ -198,29 +207,27 @@ pub(super) fn set_word(ledger: &Memory, store: impl AsContextMut, at: u32, value
     ledger.write(store, at as usize, &value.to_le_bytes()).unwrap();
 }
 
-/// Tag and region, without the call that brought a borrowed one.
+/// Tag and region.
 fn entry(ledger: &Memory, store: impl wasmtime::AsContext, party: &Party, handle: u32) -> (u32, u32) {
-    let at = word(ledger, &store, TABLES + party.number * TABLE) + handle * ENTRY;
-    (word(ledger, &store, at), word(ledger, &store, at + 4) & ((1 << CALL_SHIFT) - 1))
+    let at = word(ledger, &store, TABLES + party.number * TABLE) + (handle ^ MARK) * ENTRY;
+    (word(ledger, &store, at), word(ledger, &store, at + 4))
 }
 
 /// The value with region numbers for handles. Their entries must be what the type says.
 pub(super) fn map_regions(ledger: &Memory, store: impl wasmtime::AsContext, party: &Party, value: &Value, v: &V) -> V {
     values::map_handles(value, v, &mut |value, handle| {
         let (tag, region) = entry(ledger, &store, party, handle);
-        match value {
-            Value::Own(kind) => assert_eq!(tag, *kind as u32),
-            Value::Borrow(kind) => assert_eq!(tag & 0xf, *kind as u32),
-            _ => {}
+        if let Value::Own(kind) = value {
+            assert_eq!(tag, *kind as u32);
         }
         region
     })
 }
 
 impl Party {
-    fn new(store: &mut Store<Host>, ledger: Memory, memory: Memory, window: Memory) -> Self {
+    fn new(store: &mut Store<Host>, ledger: Memory, memory: Memory, window: Memory, crossing: bool) -> Self {
         let number = store.data().tables + 1;
-        let module = modules::table();
+        let module = modules::table(crossing);
         let mut linker = Linker::new(store.engine());
         linker.define(&*store, "", "ledger", ledger).unwrap();
         let join = move |mut caller: Caller<'_, Host>, _: u32, _: u32, _: u32, _: u32| {
@@ -239,6 +246,7 @@ impl Party {
             Err(wasmtime::Error::new(Failed { code, first, second }))
         };
         linker.func_wrap("", "fail", fail).unwrap();
+        Kind::ALL.into_iter().for_each(|kind| add_engine(&mut linker, kind));
         let compiled = wasmtime::Module::new(store.engine(), &module.bytes).unwrap();
         let table = linker.instantiate(&mut *store, &compiled).unwrap();
 
@@ -256,6 +264,30 @@ impl Party {
         *this.lock().unwrap() = Some(party.clone());
         party
     }
+}
+
+/// What the engine does with its handles of a kind.
+fn add_engine(linker: &mut Linker<Host>, kind: Kind) {
+    let take = move |caller: &mut Caller<'_, Host>, handle: u32| match caller.data().engines.get(&handle).copied() {
+        Some((of, region)) if of == kind => {
+            caller.data_mut().engines.remove(&handle);
+            Ok(region)
+        }
+        other => Err(wasmtime::Error::msg(format!("the engine has {other:?} as {handle}, not a {kind}"))),
+    };
+    let name = kind.package_name();
+    linker
+        .func_wrap("", interface::enter(kind), move |mut caller: Caller<'_, Host>, it: u32| take(&mut caller, it))
+        .unwrap();
+    let leave = move |mut caller: Caller<'_, Host>, region: u32| {
+        let engines = &mut caller.data_mut().engines;
+        let new = engines.last_key_value().map_or(1, |(last, _)| last + 1);
+        engines.insert(new, (kind, region));
+        new
+    };
+    linker.func_wrap("", interface::leave(kind), leave).unwrap();
+    let discard = move |mut caller: Caller<'_, Host>, it: u32| take(&mut caller, it).map(drop);
+    linker.func_wrap("", &format!("discard-{name}"), discard).unwrap();
 }
 
 fn realloc(mut caller: Caller<'_, Host>, party: &Party, align: u32, size: u32) -> u32 {
@@ -314,7 +346,7 @@ fn instantiate(store: &mut Store<Host>, party: &Party, module: &Module, callee: 
                 Func::wrap(&mut *store, |mut caller: Caller<'_, Host>| caller.data_mut().bounces_freed += 1).into()
             }
             Need::Helper(_) => Func::wrap(&mut *store, |_: u32, _: u32, _: u32| {}).into(),
-            Need::Crossing(_) | Need::Heap(_) | Need::DropOther(_) => panic!("a trusted module needs {need:?}"),
+            Need::Engine | Need::Discard(_) => panic!("no wrapper of these tests needs {need:?}"),
         };
         linker.define(&*store, "", field, item).unwrap();
     }
