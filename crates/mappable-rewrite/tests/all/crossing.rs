@@ -241,7 +241,13 @@ fn streams_and_futures_and_async_functions_cross() {
         (format!(r#"{future} (core func (canon future.write $s async (memory $memory)))"#), 1),
         ("(core func (canon task.return (result (own $mappable))))".to_owned(), 1),
         (
-            r#"(import "f" (func $f async (param "m" (own $mappable)) (result u32)))
+            r#"(import "f" (func $f async (param "m" (borrow $mappable)) (result u32)))
+            (core func (canon lower (func $f) async (memory $memory)))"#
+                .to_owned(),
+            1,
+        ),
+        (
+            r#"(import "f" (func $f async (param "m" (own $mappable)) (param "s" string) (param "t" string)))
             (core func (canon lower (func $f) async (memory $memory)))"#
                 .to_owned(),
             1,
@@ -260,6 +266,36 @@ fn streams_and_futures_and_async_functions_cross() {
         counts(&with("(type $s (stream u8)) (core func (canon stream.write $s async (memory $memory)))")),
         (0, 0)
     );
+}
+
+#[test]
+fn an_async_lower_with_an_owned_handle_in_a_register_keeps_the_tree_at_baseline() {
+    // If it is cancelled before it starts, the guest has its handle back, by the number that it gave.
+    let lowered = r#"(import "f" (func $f async (param "m" (own $mappable))))
+        (core func (canon lower (func $f) async (memory $memory)))"#;
+    let said = obstacle(&format!("(component {} {lowered})", head()));
+    assert_eq!(
+        said,
+        "`f` in root has `mappable` in its type, and is lowered async, with an owned handle in a register"
+    );
+}
+
+#[test]
+fn a_function_of_the_packages_that_may_be_anothers_is_not_taken_for_the_packages() {
+    let user = format!(
+        r#"(component $user {} (import "seal" (func $seal (param "this" (own $mappable)) (result (own $frozen))))
+            (core func (canon lower (func $seal))))"#,
+        head()
+    );
+    let given = |func: &str| format!(r#"(instance (instantiate $user {WITH} (with "seal" (func {func}))))"#);
+    let text = format!(
+        r#"(component {} (import "seal" (func $seal (param "this" (own $mappable)) (result (own $frozen)))) {user} {} {})"#,
+        head(),
+        given(r#"$types "[static]mappable.freeze""#),
+        given("$seal"),
+    );
+    let said = obstacle(&text);
+    assert!(said.ends_with("comes from outside (root imports `seal`)"), "{said}");
 }
 
 #[test]

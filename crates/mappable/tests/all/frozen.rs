@@ -201,7 +201,7 @@ on_every_setup! {
         assert_eq!(a.call::<_, u64>(&mut world, "size", (region,)).unwrap(), 2 * GRANULE);
         let host = striped(&world, 1, 0x33);
         let mut held = give(&mut world, &a, host.clone());
-        // Without a bridge a guest of the ledger is given a copy, by its usher.
+        // Where handles don't cross a guest of the ledger is given a copy, by its usher.
         if !setup.is_ledger() || setup.is_crossing() {
             held = a.thaw(&mut world, held).expect_err("the host has one");
             assert!(host.thaw().is_err());

@@ -126,6 +126,8 @@ impl Class {
         if let Some(builtin) = self.builtin {
             return match self.signature.filter(|_| !self.disagree) {
                 _ if self.two_builtins || self.lifted => Fate::Obstacle(Reason::Mixed),
+                // It may be somebody else's function too, which must not be taken for the package's.
+                _ if let Some(how) = opened => Fate::Obstacle(Reason::Open { kind, how }),
                 Some(signature) if *signature == builtin.signature() => Fate::Builtin(builtin, signature),
                 _ => Fate::Obstacle(Reason::OtherType),
             };

@@ -19,7 +19,7 @@ use crate::ledger::convert::Converter;
 use crate::ledger::function::FunctionReport;
 use crate::ledger::modules::Crossing;
 use crate::ledger::obstacle::{Obstacle, Opening, Reason};
-use crate::ledger::signature::{Kind, Value};
+use crate::ledger::signature::{Kind, MAX_FLAT_ASYNC_PARAMS, Value, flat_params};
 use crate::tree::read::{ComponentFacts, Facts};
 
 impl Walker<'_> {
@@ -325,6 +325,12 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
         }
         if let Some(why) = options.unsupported {
             return Err(open(why));
+        }
+        // If it is cancelled before it starts, the guest has its handles back, and only the numbers that it has given.
+        let is_own = |value: &Value| value.any(&|value| matches!(value, Value::Own(_)));
+        let spilled = flat_params(&signature.params, MAX_FLAT_ASYNC_PARAMS).1;
+        if !lift && options.is_async && !spilled && signature.params.iter().any(is_own) {
+            return Err(open("is lowered async, with an owned handle in a register"));
         }
         let signature = (*signature).clone();
         let is_async = options.is_async;

@@ -1,5 +1,6 @@
-//! The ledger's host interface: what trusted modules of closed compositions call instead of the package's functions, and
-//! what only they call. Handles come and go by flight; the `u32`s that stand for them in the types mean nothing.
+//! The ledger's host interface: what trusted modules call instead of the package's functions, and what only they call.
+//! Handles of the package's functions come and go by flight, and the `u32`s that stand for them in the types mean nothing;
+//! `enter`, `leave` and `drop` have the region's number.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, Resource, WasmList};

@@ -1,4 +1,4 @@
-//! Random types that cross bridges: what the host gives comes to its own function, by way of a component, and back.
+//! Random types that cross: what the host gives comes to its own function, by way of a component, and back.
 
 use mappable::{GRANULE, Handle};
 use proptest::prelude::*;

@@ -240,7 +240,7 @@ on_every_setup! {
         assert_eq!((region.size(), region.bytes().unwrap()[0]), (11 * GRANULE, 0x33));
     }
 
-    fn a_bridge_that_waits_is_entered_again_as_whoever_called_it_could_be(setup) {
+    fn a_component_that_waits_is_entered_again_as_whoever_called_it_could_be(setup) {
         // The embedder's function has the other component call it, too.
         fn again(mut store: StoreContextMut<'_, State>, by: u64, handle: Handle) -> wasmtime::Result<Handle> {
             if let Some(mut call_back) = store.data_mut().call_back.take() {

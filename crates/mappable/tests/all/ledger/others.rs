@@ -1,5 +1,5 @@
-//! Resources of the embedder's and of a component's own beside ours, at the root of a composition: their handles go over a
-//! bridge as they are, and what is borrowed is given back.
+//! Resources of the embedder's and of a component's own beside ours, at the root of a composition: the engine carries all of
+//! their handles, and what is borrowed is given back.
 
 use mappable::{GRANULE, Handle, MappableView};
 use wasmtime::StoreContextMut;

@@ -1,5 +1,5 @@
-//! Handles at the root of a composition in every place that a type has: the engine carries all else, and a bridge each
-//! handle. What the embedder is given, and what it gives, is the same on both tiers.
+//! Handles at the root of a composition in every place that a type has: the engine carries them. What the embedder is given,
+//! and what it gives, is the same on both tiers.
 
 use mappable::{GRANULE, Handle, Mappable, MappableView};
 use wasmtime::StoreContextMut;
