@@ -74,9 +74,9 @@ fn components_of_the_grammar_have_many_shapes() {
     assert!(seen.iter().all(|(_, count)| *count > 4), "{seen:?}");
 }
 
-/// The grammar's interface is not quite our package, so all there is open; trees are closed.
+/// The grammar's interface is not quite our package, so some of what it makes is for the baseline.
 #[test]
-fn components_of_the_grammar_are_for_the_baseline_and_trees_for_the_ledger() {
+fn components_of_the_grammar_are_for_either_tier_and_trees_for_the_ledger() {
     let (mut components, mut trees) = (vec![], vec![]);
     for seed in 0..60 {
         let bytes = mappable_fuzz::noise(seed, 1500);
@@ -85,6 +85,6 @@ fn components_of_the_grammar_are_for_the_baseline_and_trees_for_the_ledger() {
         trees.push(tree(&mut Unstructured::new(&bytes)).unwrap());
     }
     let count = |all: &[Chosen], chosen| all.iter().filter(|it| **it == chosen).count();
-    assert_eq!(count(&components, Chosen::Baseline), 60, "{components:?}");
+    assert!(count(&components, Chosen::Baseline) > 15 && count(&components, Chosen::Ledger) > 15, "{components:?}");
     assert!(count(&trees, Chosen::Ledger) > 40, "{trees:?}");
 }

@@ -11,8 +11,8 @@ fn says_what_a_stage_maps() {
         "Imports `mappable:memory/types@0.1.0`.",
         "mappable:memory/types@0.1.0#[static]mappable.map ",
         "mappable:memory/types@0.1.0#[static]mapping.unmap ",
-        "put in: instance ",
-        "\nTier: baseline, because `",
+        "\nTier: ledger. Trusted code is in front of 6 lowers of the package's functions, ",
+        " In 1 place, handles go to the engine.",
         "| swap     | it has no declared maximum, so its base may move |",
         " loops have a preload in front: ",
     ] {
@@ -20,8 +20,8 @@ fn says_what_a_stage_maps() {
     }
     let facts = place.mappable(["inspect", "--json", guest("blur.wasm").to_str().unwrap()]).succeeds().json();
     assert_eq!(facts["maps"], true);
-    assert_eq!(facts["tier"]["name"], "baseline");
-    assert!(facts["tier"]["obstacle"].as_str().unwrap().contains("root exports"), "{}", facts["tier"]);
+    assert_eq!(facts["tier"]["name"], "ledger");
+    assert_eq!(facts["tier"]["crossing"], 1);
     assert_eq!(facts["functions"].as_array().unwrap().len(), 2);
     assert_eq!(facts["memories"][0]["strategy"], "swap");
     assert_eq!(facts["memories"][0]["mapped_into"], true);
@@ -69,12 +69,12 @@ fn says_of_each_function_which_way_its_calls_go_and_why() {
     let facts = place.mappable(["inspect", "--json", "open.wat"]).succeeds().json();
     let call = &facts["calls"][0];
     assert_eq!((&call["side"], &call["route"], &call["why"]), (&"offers".into(), &"engine".into(), &why.into()));
-    // A stage alone: what its export needs keeps all of it at baseline.
+    // A stage alone: the engine carries its export, and the ledger all else.
     let facts = place.mappable(["inspect", "--json", guest("blur.wasm").to_str().unwrap()]).succeeds().json();
     let calls = facts["calls"].as_array().unwrap();
-    let own: Vec<_> = calls.iter().filter(|call| call["route"] == "baseline" && !call["why"].is_null()).collect();
+    let own: Vec<_> = calls.iter().filter(|call| call["route"] == "crossing").collect();
     assert!(own.iter().any(|call| call["why"].as_str().unwrap().contains("root exports")), "{own:?}");
-    assert!(calls.iter().any(|call| call["route"] == "baseline" && call["why"].is_null()), "{calls:?}");
+    assert!(calls.iter().any(|call| call["route"] == "ledger" && call["why"].is_null()), "{calls:?}");
 }
 
 #[test]
