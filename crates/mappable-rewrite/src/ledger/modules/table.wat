@@ -22,7 +22,7 @@
   ;; Until `join` returns the memory is this module's own, and holds the instance's name.
   (func $begin
     (global.set $number
-      (call $host_join (i32.const 0) (i32.const 65536) (i32.const @NAME) (i32.load (i32.const @NAME_LEN))))
+      (call $host_join (i32.const 0) (i32.const 0) (i32.const @NAME) (i32.load (i32.const @NAME_LEN))))
     ;; Takes in the ledger's base and length.
     (if (i32.eq (memory.grow (i32.const 0)) (i32.const -1)) (then unreachable))
     (if (i32.eqz (global.get $number)) (then unreachable))
