@@ -149,7 +149,7 @@ pub(crate) fn count_turns(engine: &Engine) {
     });
 }
 
-/// Has the guests of a store let go at the end of each turn.
+/// Makes the guests of a store yield to other tasks when a turn ends.
 pub(crate) fn take_turns<T>(store: &mut Store<T>) {
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);

@@ -29,7 +29,7 @@ pub(super) struct Instances {
     pub(super) given: Given,
     pub(super) bounds: Bounds,
     pub(super) shared: Arc<Shared>,
-    /// As many as there may be at once.
+    /// One permit for each instance that may run at once.
     pub(super) slots: Arc<Semaphore>,
     /// How long each may take.
     pub(super) timeout: Duration,

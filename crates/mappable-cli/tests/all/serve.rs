@@ -272,7 +272,7 @@ fn a_body_has_a_limit() {
     server.post("/count", &body[1..]).is(200, "1048576");
     server.post_chunked("/count", &body[1..]).is(200, "1048576");
     assert_eq!(server.post("/count", &body).status, 413);
-    // Of one that does not say how long it is, the instance learns when it is too long.
+    // A chunked body does not state its length: the instance gets an error when it reads past the limit.
     let cut = server.post_chunked("/count", &body);
     assert!(
         cut.status == 200 && String::from_utf8_lossy(&cut.body).contains("body size exceeds limit"),

@@ -187,7 +187,7 @@ pub const fn leave(kind: Kind) -> &'static str {
 ///
 /// | name | type | what it does |
 /// | --- | --- | --- |
-/// | `join` | `func(memory: list<u8>, name: list<u8>) -> u32` | the memory that `memory` lies in becomes the ledger; a new handle table for the component instance `name`; its number |
+/// | `join` | `func(memory: list<u8>, name: list<u8>) -> u32` | the memory of the call becomes the ledger (`memory` is empty: it only makes the call name one); a new handle table for the component instance `name`; its number |
 /// | `more` | `func(table: u32)` | doubles the table's room, or traps |
 /// | `drop` | `func(region: u32, kind: u32)` | frees a region, or leaves it lingering where it is mapped |
 /// | `fail` | `func(table: u32, code: u32, first: u32, second: u32)` | traps; says why ([`Failure`]) |

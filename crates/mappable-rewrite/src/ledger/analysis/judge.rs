@@ -184,7 +184,7 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
         Ok(roles)
     }
 
-    /// By which imports a component has the types of handles.
+    /// Finds the imports that give a component the types of handles.
     fn handles(&self, component: &Component<'_>, roles: &mut ComponentRoles) {
         let mut seen: BTreeMap<Kind, ResourceId> = BTreeMap::new();
         for source in &component.sources {

@@ -75,7 +75,7 @@ pub(crate) struct ComponentRoles {
     pub(crate) crosses: bool,
     /// Whether it imports what turns them into the ledger's: it crosses, or instantiates one that does.
     pub(crate) needs_crossings: bool,
-    /// By which imports it has the types of handles, one for each kind that it has.
+    /// The imports that give the component the types of handles: one for each kind that it has.
     pub(crate) handles: Vec<Handle>,
     /// Why it can't import that, if it can't.
     pub(crate) no_crossing: Option<&'static str>,

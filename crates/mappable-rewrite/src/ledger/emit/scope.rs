@@ -60,7 +60,8 @@ pub(super) struct Maps {
 #[derive(Clone)]
 pub(super) struct Type<'a> {
     pub(super) original: u32,
-    /// Of a function's: with other types for what has handles of ours and what goes by window. Written when first asked for.
+    /// The index of a function type's other version, which has other types for our handles and for what goes by window.
+    /// `None` until it is first asked for.
     pub(super) closed: Option<u32>,
     pub(super) what: What<'a>,
 }
