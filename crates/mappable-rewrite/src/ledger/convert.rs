@@ -30,12 +30,15 @@ pub(crate) struct Converted {
     pub(crate) mentions: Option<Kind>,
 }
 
+/// The types of functions, converted.
+pub(crate) type FuncTypes = HashMap<ComponentFuncTypeId, Converted>;
+
 /// Converts types, each once.
 pub(crate) struct Converter<'t, K> {
     types: TypesRef<'t>,
     /// Which resources are ours.
     kind: K,
-    funcs: HashMap<ComponentFuncTypeId, Converted>,
+    funcs: FuncTypes,
     /// Types in which ours don't occur.
     unmentioned: HashSet<ComponentDefinedTypeId>,
     /// How many more types are looked at, for this function and for all.
@@ -50,8 +53,9 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
         Converter { types, kind, funcs, unmentioned, left: 0, depth: 0, all_left: MAX_ALL_NODES }
     }
 
-    pub(crate) fn exhausted(&self) -> bool {
-        self.all_left == 0
+    /// What was converted. `None` if that was too much.
+    pub(crate) fn into_funcs(self) -> Option<FuncTypes> {
+        (self.all_left > 0).then_some(self.funcs)
     }
 
     pub(crate) fn func(&mut self, id: ComponentFuncTypeId) -> Converted {

@@ -293,8 +293,7 @@ impl Signature {
 
     /// A kind of handle of ours that is in it.
     pub(crate) fn kind(&self) -> Option<Kind> {
-        let kinds = [Kind::Mappable, Kind::Mapping, Kind::Frozen, Kind::FrozenMapping];
-        kinds
+        Kind::ALL
             .into_iter()
             .find(|kind| self.any(|value| matches!(value, Value::Own(of) | Value::Borrow(of) if of == kind)))
     }

@@ -10,7 +10,7 @@ use super::Settings;
 use super::canon::Canon;
 use super::graph::{Graph, Node};
 use super::walk::Walker;
-use crate::ledger::convert::Converter;
+use crate::ledger::convert::{Converter, FuncTypes};
 use crate::ledger::interface::Builtin;
 use crate::ledger::obstacle::{Opening, Reason};
 use crate::ledger::signature::{Kind, Signature};
@@ -43,12 +43,13 @@ pub(super) enum Fate {
 }
 
 impl Walker<'_> {
-    /// The classes of all functions that are lifted or lowered, and whether types were too large to tell.
+    /// The classes of all functions that are lifted or lowered, and the types of those functions. `None` if types are too
+    /// large to tell.
     pub(super) fn classes(
         &mut self,
         types: TypesRef<'_>,
         kind: &impl Fn(&Graph, ResourceId) -> Option<Kind>,
-    ) -> (HashMap<Node, Class>, bool) {
+    ) -> Option<(HashMap<Node, Class>, FuncTypes)> {
         let Walker { graph, components, .. } = self;
         let mut classes: HashMap<Node, Class> = HashMap::new();
         for component in components.iter() {
@@ -100,8 +101,7 @@ impl Walker<'_> {
                 }
             }
         }
-        let exhausted = converter.exhausted();
-        (classes, exhausted)
+        converter.into_funcs().map(|types| (classes, types))
     }
 }
 

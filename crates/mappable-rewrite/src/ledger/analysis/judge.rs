@@ -15,11 +15,11 @@ use super::resources::{Kinds, kinds};
 use super::walk::Walker;
 use super::{Analysis, CanonRole, ComponentRoles, Handle, Judgement, Settings, Stop, Version};
 use crate::error::{RewriteError, broken};
-use crate::ledger::convert::Converter;
+use crate::ledger::convert::{Converter, FuncTypes};
 use crate::ledger::function::FunctionReport;
 use crate::ledger::modules::Crossing;
 use crate::ledger::obstacle::{Obstacle, Opening, Reason};
-use crate::ledger::signature::{Kind, MAX_FLAT_ASYNC_PARAMS, Value, flat_params};
+use crate::ledger::signature::{Kind, MAX_FLAT_ASYNC_PARAMS, Signature, Value, flat_params};
 use crate::tree::read::{ComponentFacts, Facts};
 
 impl Walker<'_> {
@@ -102,13 +102,10 @@ impl Walker<'_> {
         if let Some((index, kind)) = escaped.next() {
             return Err((index, None, Reason::Escapes { kind }));
         }
-        let (classes, exhausted) = self.classes(types, &kind);
-        if exhausted {
-            return Err((0, None, Reason::TooLarge));
-        }
+        let (classes, func_types) = self.classes(types, &kind).ok_or((0, None, Reason::TooLarge))?;
         let fates = classes.into_iter().map(|(node, class)| (node, class.fate(settings))).collect();
         let (graph, components) = (&mut self.graph, &self.components);
-        let mut judge = Judge { graph, components, fates, firsts, types, kind };
+        let mut judge = Judge { graph, components, fates, func_types, firsts, types, kind };
         *functions = judge.functions();
         let components = facts.components.iter().enumerate();
         let components = components.map(|(index, facts)| judge.component(index, facts)).collect::<Result<_, _>>()?;
@@ -140,6 +137,8 @@ pub(super) struct Judge<'j, 'a, K> {
     pub(super) graph: &'j mut Graph,
     pub(super) components: &'j [Component<'a>],
     pub(super) fates: HashMap<Node, Fate>,
+    /// Of all functions that are lifted or lowered.
+    func_types: FuncTypes,
     firsts: &'j Firsts,
     pub(super) types: TypesRef<'j>,
     /// Which resources are ours.
@@ -311,10 +310,11 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
 
     /// What becomes of the lift or lower of a function that goes the engine's way.
     fn crossing(&self, func: &Func<'_>, options: Options, lift: bool) -> Result<(CanonRole, bool), Reason> {
-        let converted = Converter::new(self.types, |id| self.ours(id)).func(func.ty);
+        let unknown = || Reason::Broken("a function's type was not looked at".to_owned());
+        let converted = self.func_types.get(&func.ty).ok_or_else(unknown)?;
         let Some(kind) = converted.mentions else { return Ok((CanonRole::Untouched, false)) };
         let open = |why| Reason::Open { kind, how: Opening::Unsupported(why) };
-        let signature = converted.signature.map_err(open)?;
+        let signature = converted.signature.as_ref().map_err(|&why| open(why))?;
         let gives = match lift {
             // What is lifted async gives by `task.return`.
             true => !options.is_async && signature.result.as_ref().is_some_and(Value::has_handles),
@@ -332,7 +332,7 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
         if !lift && options.is_async && !spilled && signature.params.iter().any(is_own) {
             return Err(open("is lowered async, with an owned handle in a register"));
         }
-        let signature = (*signature).clone();
+        let signature = Signature::clone(signature);
         let is_async = options.is_async;
         let crossing = if lift { Crossing::Lift(signature) } else { Crossing::Lower { signature, is_async } };
         Ok((CanonRole::Crossing(crossing), true))

@@ -1,5 +1,7 @@
 //! The walk through a component: each item, section by section, with new indices.
 
+use std::collections::BTreeMap;
+
 use wasm_encoder::reencode::{Reencode, ReencodeComponent};
 use wasm_encoder::{Alias, Component, ComponentExportKind, ComponentExternName, ComponentStartSection, ExportKind};
 use wasmparser::{
@@ -45,7 +47,7 @@ impl<'a> Emitter<'a> {
             trusted: Trusted::new(roles.name.clone(), self.scopes.len(), &self.shared),
             canons: 0,
             instantiations: 0,
-            handles: Vec::new(),
+            handles: BTreeMap::new(),
             names: Vec::new(),
         };
         if self.scopes.is_empty() {
@@ -69,7 +71,7 @@ impl<'a> Emitter<'a> {
             return Ok(());
         }
         let types = roles.needs_crossings.then(|| body.handles.clone());
-        let interface = host::interface(&self.builtins, types.as_deref());
+        let interface = host::interface(&self.builtins, types.as_ref());
         let name = self.interface.clone();
         let Some(Body::Component(body)) = self.scopes.last_mut().map(|scope| &mut scope.body) else {
             return Err(user(broken!("the ledger is imported outside of any component")));
@@ -95,7 +97,7 @@ impl<'a> Emitter<'a> {
                 Some(export) => body.sections.instance_export(index, ComponentExportKind::Type, export),
                 None => index,
             };
-            body.handles.push((handle.kind, index));
+            body.handles.insert(handle.kind, index);
         }
         self.begin_ledger()
     }

@@ -1,5 +1,7 @@
 //! The type of the ledger's host interface, as rewritten components import it.
 
+use std::collections::BTreeMap;
+
 use wasm_encoder::{
     Alias, ComponentDefinedTypeEncoder, ComponentOuterAliasKind, ComponentTypeRef, ComponentValType as Val,
     InstanceType, PrimitiveValType as Primitive, TypeBounds,
@@ -29,11 +31,11 @@ const U64: Val = Val::Primitive(Primitive::U64);
 /// The type of the instance: those of the package's functions that are `used`, with `u32` for handles, and their enums;
 /// what makes the engine's handles the ledger's, if there are `types` of them in the component, and the other way; and the
 /// helpers. Every component of a tree imports it, so what nobody uses would cost each of them.
-pub(super) fn interface(used: &[Builtin], types: Option<&[(Kind, u32)]>) -> InstanceType {
+pub(super) fn interface(used: &[Builtin], types: Option<&BTreeMap<Kind, u32>>) -> InstanceType {
     let mut writer = Writer { ty: InstanceType::new() };
     if let Some(types) = types {
         for kind in Kind::ALL {
-            writer.crossing(kind, types.iter().find_map(|(of, index)| (*of == kind).then_some(*index)));
+            writer.crossing(kind, types.get(&kind).copied());
         }
     }
     writer.interface(used)

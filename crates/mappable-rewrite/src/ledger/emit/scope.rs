@@ -36,7 +36,7 @@ pub(super) struct ComponentBody<'a> {
     pub(super) canons: usize,
     pub(super) instantiations: usize,
     /// The types of handles that it has imported, if it needs them.
-    pub(super) handles: Vec<(Kind, u32)>,
+    pub(super) handles: BTreeMap<Kind, u32>,
     /// Its `component-name` sections. They may name what comes after them, so they go to the end.
     pub(super) names: Vec<ComponentNameSectionReader<'a>>,
 }

@@ -187,7 +187,7 @@ impl ComponentBody<'_> {
             }
             Need::Engine => func(wrapped.engine, "function of the engine's"),
             Need::Discard(kind) => {
-                let known = self.handles.iter().find_map(|(of, index)| (*of == kind).then_some(*index));
+                let known = self.handles.get(&kind).copied();
                 let ledger = self.trusted.interface.ok_or_else(|| broken!("a table comes before the ledger"))?;
                 let ty = known.unwrap_or_else(|| {
                     self.sections.instance_export(ledger, ComponentExportKind::Type, kind.package_name())

@@ -42,12 +42,12 @@ impl<'a> Emitter<'a> {
             return Err(user(ReadError::TooDeep { limit: MAX_DEPTH }.into()));
         }
         let ty = self.type_at(depth, index)?;
-        let (original, what) = (ty.original, ty.what.clone());
+        let original = ty.original;
         let Version::Closed(signature, lists) = &version else { return Ok(original) };
         if let Some(written) = ty.closed {
             return Ok(written);
         }
-        let new = match what {
+        let new = match ty.what.clone() {
             What::Outer { count, index } => {
                 let outer = self.outer_depth(depth, count)?;
                 let index = self.version_within(outer, index, version, nesting + 1)?;
