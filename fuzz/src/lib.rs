@@ -45,6 +45,10 @@ pub fn time() -> Duration {
     Duration::from_secs(seconds.unwrap_or(5))
 }
 
+/// How long an input that fails is made smaller: not at all. bolero tries each of its ends without looking at the clock,
+/// and to compile a tree two thousand times takes a quarter of an hour. The seed that it prints makes the whole input.
+pub const SHRINK: Duration = Duration::ZERO;
+
 /// So many bytes that look random, always the same for a seed: for tests of the grammar itself.
 pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -43,7 +43,7 @@ fn case(bytes: &[u8]) -> Result<Case> {
 
 #[test]
 fn closed_trees() {
-    let target = bolero::check!().with_test_time(mappable_fuzz::time());
+    let target = bolero::check!().with_test_time(mappable_fuzz::time()).with_shrink_time(mappable_fuzz::SHRINK);
     target.with_generator(mappable_fuzz::inputs(2048)).for_each(|bytes: &Vec<u8>| {
         if let Ok(case) = case(bytes) {
             case.check();
@@ -91,7 +91,7 @@ fn trees_reach_every_position() {
 }
 
 /// Trees that show them.
-const SHOWING: [u64; 7] = [8000001, 8000257, 8000008, 8000019, 8000094, 8000118, 8000282];
+const SHOWING: [u64; 9] = [8000001, 8000257, 8000008, 8000019, 8000094, 8000118, 8000282, 20000006, 20000517];
 
 /// What is allowed and never seen would hide something. (`a_long_run` says in which tree it has first seen each.)
 #[test]

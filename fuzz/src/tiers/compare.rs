@@ -27,8 +27,9 @@ pub enum Allowed {
     /// What came after the result of a function that the embedder called was a wrong handle: the engine finds out when no component runs,
     /// and lets the embedder call again. A wrapper finds out, and the store is closed.
     Outside,
-    /// What came after an index was guessed: where handles of the engine's come in, their numbers are not the ledger's.
-    Guessed,
+    /// What came after an index was guessed, or used once more after its handle was gone: where some functions cross, a
+    /// guest's handles are in two tables, and which index is free, or another handle's by now, depends on the tier.
+    Reused,
     /// All that comes after the embedder made up a handle or swallowed a trap, but that nobody changes what it holds.
     /// Each tier finds out at another place, or not.
     Beyond,
@@ -36,10 +37,10 @@ pub enum Allowed {
 
 impl Allowed {
     /// All that open trees show, beside those that closed ones do.
-    pub const OPEN: [Allowed; 3] = [Allowed::Outside, Allowed::Guessed, Allowed::Beyond];
+    pub const OPEN: [Allowed; 2] = [Allowed::Outside, Allowed::Beyond];
     /// All that closed trees show, but those of traps' names.
-    pub const CLOSED: [Allowed; 4] =
-        [Allowed::Tampered, Allowed::AreaSooner, Allowed::OtherRealloc, Allowed::FrozenStore];
+    pub const CLOSED: [Allowed; 5] =
+        [Allowed::Tampered, Allowed::AreaSooner, Allowed::OtherRealloc, Allowed::FrozenStore, Allowed::Reused];
 }
 
 /// What the ledger calls by another name than the engine, and that.
@@ -150,7 +151,7 @@ fn whole(misuse: Misuse, one: &Record, other: &Record) -> Option<Allowed> {
             let sooner = one.trap.is_some() && other.trap.is_some() && one.shown.starts_with(&other.shown);
             (sooner && one.shown.len() > other.shown.len()).then_some(Allowed::AreaSooner)
         }
-        Misuse::AnyIndex | Misuse::AnyIndexLent => one.open.then_some(Allowed::Guessed),
+        _ if misuse.reuses() => one.crosses.then_some(Allowed::Reused),
         Misuse::ReallocMisaligned => {
             let noticed = |record: &Record| record.trap.as_deref().and_then(Wrong::of) == Some(Wrong::Misaligned);
             let went_on = |one: &Record, other: &Record| noticed(one) && other.shown.starts_with(&one.shown);

@@ -77,8 +77,8 @@ pub struct Script {
 /// What was seen of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Whether it is one of an open tree.
-    pub open: bool,
+    /// Whether guests of the tree have handles of the engine's beside the ledger's: [`Plan::crosses`].
+    pub crosses: bool,
     /// What guests showed: where they were, and their hash of all that they had seen.
     pub shown: Vec<(u32, u64)>,
     /// What `run` gave, each time.
@@ -271,7 +271,7 @@ impl Machine {
         let run = instance.get_typed_func::<(u32,), (u64,)>(&mut store, "run").expect("a tree exports it");
         let mut cx = store.as_context_mut();
         let open = !plan.exports.is_empty();
-        let mut record = Record { open, ..Record::default() };
+        let mut record = Record { crosses: plan.crosses(), ..Record::default() };
         for seed in &script.seeds {
             let ended = match *seed as usize % (2 + embedder::calls(&cx)) {
                 nth @ 2.. => embedder::call(&mut cx, nth - 2).map(|()| None),

@@ -105,6 +105,14 @@ impl Misuse {
         self >= Misuse::TamperForged
     }
 
+    /// Whether it uses an index that may be no handle's, or another's by then: one that is guessed, or that stays with
+    /// the guest when its handle has gone.
+    pub fn reuses(self) -> bool {
+        let guesses = [Misuse::AnyIndex, Misuse::AnyIndexLent];
+        let keeps = [Misuse::Stale, Misuse::Twice, Misuse::Mapped, Misuse::LentGiven];
+        guesses.contains(&self) || keeps.contains(&self)
+    }
+
     /// Whether the guest that commits it needs handles.
     pub fn needs_handles(self) -> bool {
         self <= Misuse::FrozenStore || self == Misuse::ReallocDrops

@@ -73,6 +73,20 @@ impl Plan {
         self.components.iter().filter(|part| !part.embedders).count()
     }
 
+    /// Whether some of its functions cross, in the ledger tier: the embedder's, and those that lend or pass mappings.
+    pub fn crosses(&self) -> bool {
+        let crosses = |ty: &Type| matches!(ty, Type::Borrow(_) | Type::Own(Kind::Mapping | Kind::FrozenMapping));
+        let mut functions = self.components.iter().flat_map(|part| &part.functions);
+        let lends = functions.any(|function| {
+            let mut found = false;
+            function.params.iter().chain(&function.result).for_each(|ty| {
+                ty.walk(&mut vec![], &mut |ty, _| found |= crosses(ty));
+            });
+            found
+        });
+        lends || !self.imports.is_empty() || !self.exports.is_empty()
+    }
+
     /// A function of those that are at a port.
     pub fn function(&self, port: &Port, nth: usize) -> &Function {
         &self.components[self.wires[port.instance].component].functions[nth]
