@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   hop, open, lists, load, access,      the benchmarks: what is compared, rows, a summary, a table
-//!   share, scale, counts, ordinary, cold, start, serve
+//!   share, scale, counts, ordinary, cold, start, serve, stream
 //!    ├ driver    case after case, the methods of each interleaved
 //!    ├ method    ways in which two parties pass bytes, each ready to be timed
 //!    ├ lane      a method under measurement: warmed up, sampled in turn with others, checked each time
@@ -34,6 +34,7 @@ mod share;
 mod size;
 mod stages;
 mod start;
+mod stream;
 mod sys;
 mod table;
 mod tier;
@@ -60,6 +61,7 @@ enum Bench {
     Start(start::Args),
     Serve(serve::Args),
     ServeStock(serve::stock::Args),
+    Stream(stream::Args),
 }
 
 /// Runs one benchmark, and prints its table, or its figures as JSON.
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Bench::Start(args) => start::run(&args),
         Bench::Serve(args) => serve::run(&args),
         Bench::ServeStock(args) => serve::stock::run(&args),
+        Bench::Stream(args) => stream::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

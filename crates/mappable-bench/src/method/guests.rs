@@ -1,17 +1,20 @@
 //! A composition that does its rounds by itself: the loop is in the guests.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use mappable::{MappableCtx, MappableView, MappingMode, Runtime};
+use tokio::runtime::Builder;
 use wasmtime::component::{Component, Linker, TypedFunc};
 use wasmtime::{Config, Engine, Store};
 
 use super::Method;
 use crate::tier::Tier;
 
-/// A component with an export `run: func(rounds: u32) -> u64`, in a store of its own.
+/// A component with an export `run: func(rounds: u32) -> u64`, async or not, in a store of its own.
 pub(crate) struct Guests<T: 'static> {
     store: Store<T>,
     run: TypedFunc<(u32,), (u64,)>,
+    /// What runs it if it is async.
+    tasks: Option<tokio::runtime::Runtime>,
 }
 
 /// What a store has on an engine that maps.
@@ -50,17 +53,23 @@ impl Guests<State> {
     }
 }
 
-impl<T: 'static> Guests<T> {
+impl<T: Send + 'static> Guests<T> {
     pub(super) fn begin(mut store: Store<T>, linker: &Linker<T>, component: &Component) -> Result<Box<dyn Method>> {
         let instance = linker.instantiate(&mut store, component)?;
-        let run = instance.get_typed_func(&mut store, "run")?;
-        Ok(Box::new(Self { store, run }))
+        let run = instance.get_func(&mut store, "run").context("there is no `run`")?;
+        let is_async = run.ty(&store).async_();
+        let tasks = is_async.then(|| Builder::new_current_thread().build()).transpose()?;
+        Ok(Box::new(Self { run: run.typed(&store)?, store, tasks }))
     }
 }
 
-impl<T: 'static> Method for Guests<T> {
+impl<T: Send + 'static> Method for Guests<T> {
     fn run(&mut self, rounds: u32) -> Result<u64> {
-        Ok(self.run.call(&mut self.store, (rounds,))?.0)
+        let (done,) = match &self.tasks {
+            Some(tasks) => tasks.block_on(self.run.call_async(&mut self.store, (rounds,)))?,
+            None => self.run.call(&mut self.store, (rounds,))?,
+        };
+        Ok(done)
     }
 }
 

@@ -27,6 +27,8 @@ const SCALE: [&str; 15] = [
     "--sample-time",
     "0",
 ];
+const STREAM: [&str; 9] =
+    ["stream", "--sizes", "4KiB,128KiB", "--consumers", "1,3", "--samples", "2", "--sample-time", "0"];
 const COLD: [&str; 7] = ["cold", "--sizes", "4KiB,128KiB", "--samples", "2", "--sample-time", "0"];
 
 const COUNTS: [&str; 5] =
@@ -298,6 +300,49 @@ fn copies_are_left_out_where_there_is_no_room_for_them() {
     assert_eq!(copied, ["list-u8 copy-in 1", "list-u8 read-first 1", "list-u8 read 1"]);
     let text = place.bench(SHARE.iter().chain(&["--copies-within", "0"])).succeeds().stdout();
     assert!(text.contains("One region of 1 MiB, 3 threads."), "{text}");
+}
+
+#[test]
+fn every_element_of_a_stream_arrives_in_every_case() {
+    let place = Place::new();
+    let report = place.bench(STREAM.iter().chain(&["--json"])).succeeds().json();
+    says_what_it_was_taken_with(&report);
+    let owned = ["ledger", "baseline"];
+    let shared = ["frozen-ledger", "frozen-baseline", "stream-u8", "list-u8"];
+    let parts = ["stream-u32", "call-ledger", "call-baseline"];
+    let mut expected = vec![];
+    for (case, methods) in [
+        ("touch, consumers: 1", [&owned[..], &shared, &parts].concat()),
+        ("touch, consumers: 3", [&shared[..], &parts[..1]].concat()),
+        ("sum, consumers: 1", [&owned[..], &shared].concat()),
+        ("sum, consumers: 3", shared.to_vec()),
+    ] {
+        for bytes in [4 << 10, 128 << 10] {
+            expected.extend(methods.iter().map(|method| format!("{method} {case} {bytes}")));
+        }
+    }
+    let rows = report["rows"].as_array().unwrap().iter();
+    let found = rows.map(|row| format!("{} {} {}", row["method"], row["case"], row["bytes"]).replace('"', ""));
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    for tier in owned {
+        assert!(report["summary"]["over_parts"][tier].as_f64().unwrap() > 0.0, "{report}");
+    }
+    let compared = report["summary"]["breakeven_bytes"].as_object().unwrap();
+    assert_eq!(compared.len(), 8, "{report}");
+    assert!(compared.contains_key("list-u8 ÷ frozen-ledger, sum, consumers: 3"), "{report}");
+}
+
+#[test]
+fn stream_is_a_table_for_people() {
+    let place = Place::new();
+    let text =
+        place.bench(STREAM.iter().chain(&["--work", "sum", "--methods", "ledger,stream-u8"])).succeeds().stdout();
+    for word in ["sum, consumers: 1:", "sum, consumers: 3:", "| 128 KiB |", "stream-u8 ÷ ledger, sum, consumers: 1: "]
+    {
+        assert!(text.contains(word), "{word:?} is not in\n{text}");
+    }
+    assert!(!text.contains("list-u8 |") && !text.contains("touch"), "{text}");
+    assert_eq!(place.bench(["stream", "--sizes", "100"]).code(), 1);
 }
 
 #[test]

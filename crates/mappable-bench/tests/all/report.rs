@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::support::Place;
 
 /// Each benchmark, quickly, and how many charts it has.
-const BENCHES: [(&[&str], usize); 7] = [
+const BENCHES: [(&[&str], usize); 8] = [
     (&["hop", "--sizes", "1KiB,64KiB,1MiB", "--samples", "1", "--sample-time", "0"], 2),
     (&["lists", "--sizes", "16,64KiB", "--samples", "1", "--sample-time", "0", "--concurrency", "off"], 4),
     (&["load", "--within", "100KiB", "--samples", "1", "--sample-time", "0"], 1),
@@ -33,6 +33,7 @@ const BENCHES: [(&[&str], usize); 7] = [
         ],
         8,
     ),
+    (&["stream", "--sizes", "4KiB,64KiB", "--consumers", "1,2", "--samples", "1", "--sample-time", "0"], 4),
     (&["counts", "--methods", "ledger,grow0", "--sizes", "64KiB,128KiB", "--sample-time", "1"], 1),
 ];
 
