@@ -4,6 +4,7 @@
 //!   them, and guests that are driven step by step. Its macros make one test of a rule for each setup.
 //! - [`wat`]: the guests themselves, as text.
 //! - [`differential`]: programs of operations, run on the library and on the model of its semantics.
+//! - [`many`]: one of them, with as many functions as is asked for.
 //! - [`process`]: what this process holds of the system: mappings, descriptors, address space.
 //! - [`image`]: what a stage of `guests/` is told of the picture in a region.
 //!
@@ -13,6 +14,7 @@
 
 pub mod differential;
 pub mod image;
+pub mod many;
 #[cfg(target_os = "linux")]
 pub mod process;
 pub mod support;

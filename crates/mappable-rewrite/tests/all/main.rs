@@ -9,6 +9,7 @@ mod identity;
 mod joined;
 mod ledger;
 mod limits;
+mod many;
 mod mark;
 mod mutated;
 mod obstacles;

@@ -28,6 +28,8 @@
 //!    type there, as the validator has it, is what is left of the one type, as that is without handles and with two
 //!    numbers for each list that goes by window.
 //!
+//! A wrapper in a module of many ([`Bundle`](super::modules::Bundle)) is looked at as if it had an instance of its own.
+//!
 //! What is left to others: that trusted modules do what they should, that types are the input's but for handles, and
 //! that the components' wiring is the input's.
 
@@ -37,12 +39,13 @@ mod scope;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use wasmparser::{Encoding, Payload, ValidPayload, Validator};
 
 use super::interface::Builtin;
-use super::modules::{Module, Need};
+use super::modules::{self, Bundle, CALL, Module, Need};
 use super::obstacle::{Obstacle, Reason};
 use super::signature::Signature;
 use crate::error::{ReadError, RewriteError, broken};
@@ -93,10 +96,49 @@ type MadeFor = (Signature, bool);
 /// One of them.
 #[derive(Debug, PartialEq, Eq)]
 struct TrustedModule {
+    imports: Vec<Import>,
+    parts: Vec<Part>,
+    /// Whether the parts are many wrappers, each with a function that is exported by its number.
+    is_bundle: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Import {
+    field: String,
+    /// What an error calls it.
+    name: &'static str,
+    need: Need,
+}
+
+/// All of a module, or one of the wrappers in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Part {
     role: Role,
-    needs: Vec<(&'static str, Need)>,
+    /// Which of the module's imports it uses.
+    imports: Vec<usize>,
     /// The functions' types that it was made for, if it is a wrapper of [`Role::Lower`] or [`Role::Lift`].
     signatures: HashSet<MadeFor>,
+}
+
+impl TrustedModule {
+    /// The number of the part that an export is of.
+    fn part_of(&self, export: &str) -> Option<usize> {
+        let number = if self.is_bundle { export.parse().ok()? } else { 0 };
+        (number < self.parts.len()).then_some(number)
+    }
+
+    /// Whether an export is the function that takes the place of a wrapper's callee.
+    fn is_call(&self, export: &str) -> bool {
+        self.is_bundle || export == CALL
+    }
+
+    fn needs(&self, need: Need) -> bool {
+        self.imports.iter().any(|import| import.need == need)
+    }
+
+    fn part_needs(&self, part: &Part, need: Need) -> bool {
+        part.imports.iter().any(|import| self.imports.get(*import).is_some_and(|import| import.need == need))
+    }
 }
 
 impl Trusted {
@@ -118,14 +160,50 @@ impl Trusted {
         made_for: Option<(&Signature, bool)>,
         module: &Module,
     ) -> Result<(), RewriteError> {
-        let needs = &module.needs;
-        let new = || TrustedModule { role, needs: needs.clone(), signatures: HashSet::new() };
-        let known = self.modules.entry(module.bytes.clone()).or_insert_with(new);
-        if known.role != role || known.needs != *needs {
-            return Err(broken!("a trusted module is for both {:?} and {role:?}", known.role));
+        let import = |&(name, need): &(&'static str, Need)| Import { field: name.to_owned(), name, need };
+        let imports: Vec<Import> = module.needs.iter().map(import).collect();
+        let part = Part::new(role, made_for, (0..imports.len()).collect());
+        self.add(&module.bytes, TrustedModule { imports, parts: vec![part], is_bundle: false })
+    }
+
+    /// Adds a module of many wrappers; of each, what [`Self::insert`] is told.
+    pub(crate) fn insert_bundle<'s>(
+        &mut self,
+        wrappers: impl IntoIterator<Item = (Role, Option<(&'s Signature, bool)>)>,
+        bundle: &Bundle,
+    ) -> Result<(), RewriteError> {
+        let import = |import: &modules::Import| {
+            let (name, need) = (import.name, import.need);
+            Import { field: import.field.clone(), name, need }
+        };
+        let imports = bundle.imports.iter().map(import).collect();
+        let parts = wrappers.into_iter().zip(&bundle.wrappers);
+        let parts = parts.map(|((role, made_for), imports)| Part::new(role, made_for, imports.clone())).collect();
+        self.add(&bundle.bytes, TrustedModule { imports, parts, is_bundle: true })
+    }
+
+    fn add(&mut self, bytes: &[u8], module: TrustedModule) -> Result<(), RewriteError> {
+        let known = match self.modules.entry(bytes.to_owned()) {
+            Entry::Vacant(new) => return Ok(_ = new.insert(module)),
+            Entry::Occupied(known) => known.into_mut(),
+        };
+        if known.imports != module.imports || known.parts.len() != module.parts.len() {
+            return Err(broken!("a trusted module is for two purposes"));
         }
-        known.signatures.extend(made_for.map(|(signature, lists)| (signature.clone(), lists)));
+        for (known, part) in known.parts.iter_mut().zip(module.parts) {
+            if known.role != part.role || known.imports != part.imports {
+                return Err(broken!("a trusted module is for both {:?} and {:?}", known.role, part.role));
+            }
+            known.signatures.extend(part.signatures);
+        }
         Ok(())
+    }
+}
+
+impl Part {
+    fn new(role: Role, made_for: Option<(&Signature, bool)>, imports: Vec<usize>) -> Self {
+        let signatures = made_for.map(|(signature, lists)| (signature.clone(), lists)).into_iter().collect();
+        Part { role, imports, signatures }
     }
 }
 

@@ -6,6 +6,7 @@ use wasm_encoder::reencode::{ReencodeComponent, component_utils};
 use wasmparser::{CanonicalFunction, CanonicalOption};
 
 use super::generated::Wrapper;
+use super::scope::ComponentBody;
 use super::trusted::Wrapped;
 use super::{EmitResult, Emitter, user};
 use crate::error::broken;
@@ -17,13 +18,15 @@ impl<'a> Emitter<'a> {
         let roles = self.roles()?;
         let body = self.body()?;
         let role = roles.canons.get(body.canons).ok_or_else(|| user(broken!("a canonical function has no role")))?;
+        let number = body.canons as u32;
         body.canons = body.canons.saturating_add(1);
+        self.named_by(&canon)?;
         self.guard_options(options(&canon))?;
         match (role, canon) {
             (
                 CanonRole::Untouched | CanonRole::Lift { .. } | CanonRole::Crossing(_),
                 CanonicalFunction::Lift { core_func_index, type_index, options },
-            ) => self.lift(core_func_index, type_index, &options, Wrapper::of(role, roles)),
+            ) => self.lift(number, core_func_index, type_index, &options, Wrapper::of(role, roles)),
             (CanonRole::Lower { .. } | CanonRole::Crossing(_), CanonicalFunction::Lower { func_index, options }) => {
                 let func = self.component_func_index(func_index);
                 self.lower(func, None, &options, Wrapper::of(role, roles))
@@ -37,9 +40,7 @@ impl<'a> Emitter<'a> {
                 let (_, wrapped) = self.options(options(&canon))?;
                 let func = self.written(canon)?;
                 let wrapper = Wrapper::of(role, roles).ok_or_else(|| user(broken!("a crossing has no wrapper")))?;
-                let func = self.wrap(wrapper, Wrapped { callee: Some(func), ..wrapped })?;
-                self.body()?.maps.core_funcs.push(func);
-                Ok(())
+                self.wrap(wrapper, Wrapped { callee: Some(func), ..wrapped })
             }
             (CanonRole::Drop(kind), CanonicalFunction::ResourceDrop { .. }) => {
                 let body = self.body()?;
@@ -55,9 +56,7 @@ impl<'a> Emitter<'a> {
     /// Anything but a lift, as it stands but for indices.
     fn untouched(&mut self, canon: CanonicalFunction) -> EmitResult {
         let func = self.written(canon)?;
-        let func = self.barred(func)?;
-        self.body()?.maps.core_funcs.push(func);
-        Ok(())
+        self.barred(func)
     }
 
     /// Writes a canonical function. Gives the index of the core function that it makes.
@@ -86,21 +85,29 @@ impl<'a> Emitter<'a> {
 
     /// The next core function: a may-leave check in front of it, if it leaves the component and a wrapper of this calls
     /// `realloc`.
-    fn barred(&mut self, func: u32) -> EmitResult<u32> {
+    fn barred(&mut self, func: u32) -> EmitResult {
+        let leaving = &self.component_facts()?.leaving;
         let body = self.body()?;
         let (old, may_leave) = (body.maps.core_funcs.len(), body.trusted.may_leave);
-        let leaving = &self.component_facts()?.leaving;
         let Some(ty) = u32::try_from(old).ok().and_then(|old| leaving.get(&old)).filter(|_| may_leave) else {
-            return Ok(func);
-        };
-        let Some(super::Body::Component(body)) = self.scopes.last_mut().map(|scope| &mut scope.body) else {
-            return Err(user(broken!("a canonical function is outside of any component")));
+            body.maps.core_funcs.push(func);
+            return Ok(());
         };
         let may_leave = self.generated.may_leave_of(ty).map_err(user)?;
-        body.wrap(may_leave, Wrapped { callee: Some(func), ..Wrapped::default() }).map_err(user)
+        let body = self.body()?;
+        let piece = body.piece(&may_leave, Wrapped { callee: Some(func), ..Wrapped::default() }).map_err(user)?;
+        body.push_wrapper(piece);
+        Ok(())
     }
 
-    fn lift(&mut self, core_func: u32, ty: u32, options: &[CanonicalOption], wrapper: Option<Wrapper>) -> EmitResult {
+    fn lift(
+        &mut self,
+        canon: u32,
+        core_func: u32,
+        ty: u32,
+        options: &[CanonicalOption],
+        wrapper: Option<Wrapper>,
+    ) -> EmitResult {
         let depth = self.depth()?;
         let roles = self.roles()?;
         let version = roles.closed_funcs.get(self.body()?.maps.funcs.len()).cloned().unwrap_or_default();
@@ -108,7 +115,7 @@ impl<'a> Emitter<'a> {
         let (options, wrapped) = self.options(options)?;
         let mut func = wasm_encoder::reencode::Reencode::function_index(self, core_func)?;
         if let Some(wrapper) = wrapper {
-            func = self.wrap(wrapper, Wrapped { callee: Some(func), ..wrapped })?;
+            func = self.wrap_lifted(canon, wrapper, Wrapped { callee: Some(func), ..wrapped })?;
         }
         self.found()?;
         let body = self.body()?;
@@ -132,17 +139,31 @@ impl<'a> Emitter<'a> {
         let mut lower = |func| sections.canon(|canons| _ = canons.lower(func, options.iter().copied()));
         let (lowered, engine) = (lower(func), engine.map(&mut lower));
         let wrapper = wrapper.ok_or_else(|| user(broken!("a lower of the ledger's has no wrapper")))?;
-        let func = self.wrap(wrapper, Wrapped { callee: Some(lowered), engine, ..wrapped })?;
-        self.body()?.maps.core_funcs.push(func);
+        self.wrap(wrapper, Wrapped { callee: Some(lowered), engine, ..wrapped })
+    }
+
+    /// The next core function: a wrapper.
+    fn wrap(&mut self, wrapper: Wrapper, wrapped: Wrapped) -> EmitResult {
+        let made = self.generated.wrapper(wrapper).map_err(user)?;
+        let body = self.body()?;
+        let piece = body.piece(&made, wrapped).map_err(user)?;
+        body.push_wrapper(piece);
         Ok(())
     }
 
-    fn wrap(&mut self, wrapper: Wrapper, wrapped: Wrapped) -> EmitResult<u32> {
-        // Not by `Self::body`: the module is borrowed meanwhile.
-        let Some(super::Body::Component(body)) = self.scopes.last_mut().map(|scope| &mut scope.body) else {
-            return Err(user(broken!("a canonical function is outside of any component")));
-        };
-        body.wrap(self.generated.wrapper(wrapper).map_err(user)?, wrapped).map_err(user)
+    /// What takes the place of a function that is lifted.
+    fn wrap_lifted(&mut self, canon: u32, wrapper: Wrapper, wrapped: Wrapped) -> EmitResult<u32> {
+        let ahead = |body: &ComponentBody<'_>| body.bundles.as_ref().and_then(|bundles| bundles.lift(canon));
+        if ahead(self.body()?).is_none() {
+            self.wrap_ahead()?;
+        }
+        if let Some(func) = ahead(self.body()?) {
+            return Ok(func);
+        }
+        let made = self.generated.wrapper(wrapper).map_err(user)?;
+        let body = self.body()?;
+        let piece = body.piece(&made, wrapped).map_err(user)?;
+        Ok(body.wrap(&piece))
     }
 
     /// The new options, and what a wrapper needs of them.
@@ -170,6 +191,9 @@ impl<'a> Emitter<'a> {
             let (CanonicalOption::Realloc(old) | CanonicalOption::PostReturn(old)) = *option else {
                 continue;
             };
+            if !self.body()?.maps.guards.contains_key(&old) {
+                self.wrap_ahead()?;
+            }
             if self.body()?.maps.guards.contains_key(&old) {
                 continue;
             }
@@ -177,10 +201,9 @@ impl<'a> Emitter<'a> {
             let (ty, slots) = (facts.called_back.get(&old), &facts.slots);
             let ty = ty.ok_or_else(|| user(broken!("a function that is called back has no type")))?;
             let func = wasm_encoder::reencode::Reencode::function_index(self, old)?;
-            let Some(super::Body::Component(body)) = self.scopes.last_mut().map(|scope| &mut scope.body) else {
-                return Err(user(broken!("a canonical function is outside of any component")));
-            };
-            let guard = body.guarded(func, self.generated.guard_of(ty, slots).map_err(user)?).map_err(user)?;
+            let guard = self.generated.guard_of(ty, slots).map_err(user)?;
+            let body = self.body()?;
+            let guard = body.guarded(func, &guard).map_err(user)?;
             body.maps.guards.insert(old, guard);
         }
         Ok(())

@@ -9,12 +9,14 @@ use wasmparser::{
     ComponentTypeRef, CustomSectionReader, ExternalKind, Instance, KnownCustom, Parser, Payload,
 };
 
+use super::bundles::Bundles;
 use super::scope::{Body, ComponentBody, Maps, Scope, Type, What};
 use super::sections::Sections;
 use super::trusted::Trusted;
 use super::{EmitResult, Emitter, host, user};
 use crate::error::broken;
 use crate::ledger::analysis::Version;
+use crate::tree::read::Facts;
 
 impl<'a> Emitter<'a> {
     pub(super) fn component(&mut self, mut parser: Parser, data: &'a [u8], whole: &'a [u8]) -> EmitResult<Component> {
@@ -40,11 +42,15 @@ impl<'a> Emitter<'a> {
         let number = self.begun;
         self.begun += 1;
         let roles = self.roles_of(number)?;
+        let facts: &'a Facts<'a> = self.facts;
+        let facts = facts.components.get(number).ok_or_else(|| user(broken!("a component was not read")))?;
+        let has_bundles = self.generated.has_bundles(roles, facts).map_err(user)?;
         let mut body = ComponentBody {
             number,
             sections: Sections::default(),
             maps: Maps::default(),
             trusted: Trusted::new(roles.name.clone(), self.scopes.len(), &self.shared),
+            bundles: has_bundles.then(|| Bundles::new(roles, facts)),
             canons: 0,
             instantiations: 0,
             handles: BTreeMap::new(),
@@ -73,14 +79,12 @@ impl<'a> Emitter<'a> {
         let types = roles.needs_crossings.then(|| body.handles.clone());
         let interface = host::interface(&self.builtins, types.as_ref());
         let name = self.interface.clone();
-        let Some(Body::Component(body)) = self.scopes.last_mut().map(|scope| &mut scope.body) else {
-            return Err(user(broken!("the ledger is imported outside of any component")));
-        };
+        let body = self.body()?;
         body.import_ledger(&name, &interface);
         if roles.has_table() {
-            self.generated.ledger_memory(&roles.name).map_err(user)?;
             body.begin_table(roles.crosses).map_err(user)?;
-            body.trusted.may_leave = self.generated.calls_back(roles).map_err(user)?;
+            self.generated.ledger_memory(&roles.name).map_err(user)?;
+            self.body()?.trusted.may_leave = self.generated.calls_back(roles).map_err(user)?;
         }
         Ok(())
     }
@@ -104,6 +108,7 @@ impl<'a> Emitter<'a> {
 
     /// Ends a component: its names.
     fn end(&mut self) -> EmitResult<Component> {
+        self.wrap_waiting()?;
         for section in std::mem::take(&mut self.body()?.names) {
             let names = self.custom_component_name_section(section);
             // Nobody has validated these. One that can't be read, or names what is not there, is dropped.
@@ -258,6 +263,9 @@ impl<'a> Emitter<'a> {
         if let ComponentAlias::Outer { kind: ComponentOuterAliasKind::Type, count, index } = alias {
             return self.alias_type(depth, count, index);
         }
+        if let ComponentAlias::CoreInstanceExport { kind, instance_index, name } = alias {
+            return self.core_alias(kind, instance_index, name);
+        }
         let new: Alias<'a> = self.component_alias(alias.clone())?;
         self.found()?;
         let body = self.body()?;
@@ -267,15 +275,7 @@ impl<'a> Emitter<'a> {
                 self.push_type(depth, Type::new(index, What::One))
             }
             ComponentAlias::InstanceExport { kind, .. } => self.push(kind, index),
-            ComponentAlias::CoreInstanceExport { kind, .. } => {
-                match kind {
-                    ExternalKind::Func | ExternalKind::FuncExact => body.maps.core_funcs.push(index),
-                    ExternalKind::Memory => body.maps.core_memories.push(index),
-                    ExternalKind::Global => body.maps.core_globals.push(index),
-                    ExternalKind::Table | ExternalKind::Tag => {}
-                }
-                Ok(())
-            }
+            ComponentAlias::CoreInstanceExport { .. } => Ok(()),
             ComponentAlias::Outer { kind, .. } => {
                 match kind {
                     ComponentOuterAliasKind::CoreModule => body.maps.modules.push(index),
@@ -285,6 +285,22 @@ impl<'a> Emitter<'a> {
                 Ok(())
             }
         }
+    }
+
+    fn core_alias(&mut self, kind: ExternalKind, instance: u32, name: &'a str) -> EmitResult {
+        let new = self.instance_index(instance);
+        self.found()?;
+        let body = self.body()?;
+        let is_wrapped = matches!(kind, ExternalKind::Func | ExternalKind::FuncExact | ExternalKind::Memory);
+        let known = if is_wrapped { body.exported(kind.into(), instance, name) } else { None };
+        let index = known.unwrap_or_else(|| body.sections.core_export(new, kind.into(), name));
+        match kind {
+            ExternalKind::Func | ExternalKind::FuncExact => body.maps.core_funcs.push(index),
+            ExternalKind::Memory => body.maps.core_memories.push(index),
+            ExternalKind::Global => body.maps.core_globals.push(index),
+            ExternalKind::Table | ExternalKind::Tag => {}
+        }
+        Ok(())
     }
 
     fn instance(&mut self, instance: ComponentInstance<'a>) -> EmitResult {
@@ -334,6 +350,10 @@ impl<'a> Emitter<'a> {
                 self.body()?.sections.instantiate(module, &args)
             }
             Instance::FromExports(exports) => {
+                let is_func = |export: &&wasmparser::Export<'_>| {
+                    matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact)
+                };
+                self.named(exports.iter().filter(is_func).map(|export| export.index))?;
                 let mut items: Vec<(&str, ExportKind, u32)> = Vec::with_capacity(exports.len());
                 for export in &exports {
                     let index = self.external_index(export.kind, export.index)?;

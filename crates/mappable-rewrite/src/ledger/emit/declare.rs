@@ -48,6 +48,7 @@ impl<'a> Emitter<'a> {
             }
             ComponentType::Resource { rep, dtor } => {
                 let rep = self.val_type(rep)?;
+                self.named(dtor)?;
                 let dtor = dtor.map(|func| self.function_index(func)).transpose()?;
                 let (new, encoder) = self.encoder(depth)?;
                 encoder.resource(rep, dtor);

@@ -6,6 +6,7 @@ use wasm_encoder::CanonicalOption as NewOption;
 use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent};
 use wasmparser::CanonicalOption;
 
+use super::bundles::WAITS;
 use super::scope::{Body, ComponentBody, Maps, Scope, mapped};
 use super::{EmitResult, Emitter, user};
 use crate::error::{RewriteError, broken};
@@ -57,7 +58,8 @@ impl Reencode for Emitter<'_> {
     type Error = RewriteError;
 
     fn function_index(&mut self, old: u32) -> EmitResult<u32> {
-        self.core_index(old, "core function", |maps| &maps.core_funcs)
+        let new = self.core_index(old, "core function", |maps| &maps.core_funcs)?;
+        if new == WAITS { Err(user(broken!("a wrapper is named before it was put in"))) } else { Ok(new) }
     }
 
     fn memory_index(&mut self, old: u32) -> EmitResult<u32> {

@@ -6,6 +6,7 @@
 //!    ├ declare     types where they stand, and what instances' types declare
 //!    │  └ types    versions of types, in components and in the types of instances
 //!    ├ canon       canonical functions, by role
+//!    │  ├ bundles  which wrappers have one instance together
 //!    │  └ trusted  the ledger's memory, the table, helpers, wrappers, guards: put in when first needed
 //!    │     └ generated  their modules, once for a tree
 //!    ├ host        the type of the ledger's host interface
@@ -16,6 +17,7 @@
 //!
 //! New indices are counted as items go by: nothing is planned ahead. Core modules are copied byte for byte.
 
+mod bundles;
 mod canon;
 mod component;
 mod declare;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use wasm_encoder::InstanceType;
 use wasmparser::{ComponentFuncType, ComponentNameSectionReader};
 
+use super::bundles::Bundles;
 use super::sections::Sections;
 use super::trusted::Trusted;
 use crate::ledger::signature::{Kind, Value};
@@ -32,6 +33,8 @@ pub(super) struct ComponentBody<'a> {
     pub(super) sections: Sections,
     pub(super) maps: Maps,
     pub(super) trusted: Trusted,
+    /// If many wrappers have one instance together.
+    pub(super) bundles: Option<Bundles<'a>>,
     /// How many canonical functions there have been, and how many instantiations of components.
     pub(super) canons: usize,
     pub(super) instantiations: usize,

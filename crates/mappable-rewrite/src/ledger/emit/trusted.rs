@@ -9,9 +9,10 @@ use wasm_encoder::{
 };
 use wasmparser::{ExternalKind, Parser, Payload};
 
+use super::generated::{Made, Piece};
 use super::scope::ComponentBody;
 use crate::error::{RewriteError, broken};
-use crate::ledger::modules::{self, CALL, MEMORY, Module, Need};
+use crate::ledger::modules::{self, Bundle, CALL, Item, MEMORY, Module, Need};
 use crate::ledger::signature::Kind;
 
 /// What has been put into a component. All indices are new ones.
@@ -38,7 +39,7 @@ pub(super) struct Trusted {
     /// `context.get` and `context.set`, by what asks for them.
     contexts: HashMap<Need, u32>,
     /// Guards, by the core function that they guard.
-    guards: HashMap<u32, u32>,
+    pub(super) guards: HashMap<u32, u32>,
     /// Whether what leaves the component has may-leave checks.
     pub(super) may_leave: bool,
 }
@@ -92,7 +93,7 @@ impl ComponentBody<'_> {
     pub(super) fn begin_table(&mut self, crossing: bool) -> Result<(), RewriteError> {
         let module = modules::table(crossing);
         let exports = exports(&module.bytes)?;
-        let instance = self.instantiate(&module, Wrapped::default())?;
+        let instance = self.put(&module)?;
         self.trusted.table = Some(Table { instance, exports, aliases: HashMap::new() });
         Ok(())
     }
@@ -106,35 +107,60 @@ impl ComponentBody<'_> {
         Ok(self.table_export(modules::drop_name(kind))?.1)
     }
 
-    /// Instantiates a wrapper, and aliases the function that takes its callee's place.
-    pub(super) fn wrap(&mut self, module: &Module, wrapped: Wrapped) -> Result<u32, RewriteError> {
-        let instance = self.instantiate(module, wrapped)?;
-        Ok(self.sections.core_export(instance, ExportKind::Func, CALL))
-    }
-
-    /// What takes the place of a function that is called back, of so many parameters and results.
-    pub(super) fn guarded(&mut self, func: u32, module: &Module) -> Result<u32, RewriteError> {
+    /// What takes the place of a function that is called back.
+    pub(super) fn guarded(&mut self, func: u32, guard: &Rc<Made>) -> Result<u32, RewriteError> {
         if let Some(guard) = self.trusted.guards.get(&func) {
             return Ok(*guard);
         }
-        let guard = self.wrap(module, Wrapped { callee: Some(func), ..Wrapped::default() })?;
+        let piece = self.piece(guard, Wrapped { callee: Some(func), ..Wrapped::default() })?;
+        let guard = self.wrap(&piece);
         self.trusted.guards.insert(func, guard);
         Ok(guard)
     }
 
-    /// Instantiates a trusted module, with just what it needs.
-    fn instantiate(&mut self, module: &Module, wrapped: Wrapped) -> Result<u32, RewriteError> {
-        let mut items = Vec::with_capacity(module.needs.len());
-        for (field, need) in &module.needs {
-            let (kind, index) = self.item(*need, wrapped)?;
-            items.push((*field, kind, index));
-        }
-        let index = self.module(&module.bytes);
+    /// Instantiates a wrapper, and aliases the function that takes its callee's place.
+    pub(super) fn wrap(&mut self, piece: &Piece) -> u32 {
+        let instance = self.instantiate(&piece.made.module, &piece.items);
+        self.sections.core_export(instance, ExportKind::Func, CALL)
+    }
+
+    /// Instantiates a module of many. Gives what takes the place of their callees.
+    pub(super) fn wrap_all(&mut self, bundle: &Bundle) -> Vec<u32> {
+        let items: Vec<_> =
+            bundle.imports.iter().map(|import| (import.field.as_str(), import.item.0, import.item.1)).collect();
+        let instance = self.instance_of(&bundle.bytes, &items);
+        let numbers = 0..bundle.wrappers.len();
+        numbers.map(|number| self.sections.core_export(instance, ExportKind::Func, &number.to_string())).collect()
+    }
+
+    /// A wrapper with what it needs.
+    pub(super) fn piece(&mut self, made: &Rc<Made>, wrapped: Wrapped) -> Result<Piece, RewriteError> {
+        Ok(Piece { made: Rc::clone(made), items: self.items(&made.module, wrapped)? })
+    }
+
+    /// Puts in a trusted module that is no wrapper.
+    fn put(&mut self, module: &Module) -> Result<u32, RewriteError> {
+        let items = self.items(module, Wrapped::default())?;
+        Ok(self.instantiate(module, &items))
+    }
+
+    fn items(&mut self, module: &Module, wrapped: Wrapped) -> Result<Vec<Item>, RewriteError> {
+        module.needs.iter().map(|(_, need)| self.item(*need, wrapped)).collect()
+    }
+
+    fn instantiate(&mut self, module: &Module, items: &[Item]) -> u32 {
+        let items: Vec<_> =
+            module.needs.iter().zip(items).map(|((field, _), (kind, index))| (*field, *kind, *index)).collect();
+        self.instance_of(&module.bytes, &items)
+    }
+
+    fn instance_of(&mut self, module: &[u8], items: &[(&str, ExportKind, u32)]) -> u32 {
+        let index = self.module(module);
         if items.is_empty() {
-            return Ok(self.sections.instantiate(index, &[]));
+            return self.sections.instantiate(index, &[]);
         }
-        let argument = self.sections.core_exports(&items);
-        Ok(self.sections.instantiate(index, &[("", argument)]))
+        let argument = self.sections.core_exports(items);
+        self.sections.instantiate(index, &[("", argument)])
     }
 
     /// A module of ours: the root's, or the component's own.
@@ -152,7 +178,7 @@ impl ComponentBody<'_> {
         index
     }
 
-    fn item(&mut self, need: Need, wrapped: Wrapped) -> Result<(ExportKind, u32), RewriteError> {
+    fn item(&mut self, need: Need, wrapped: Wrapped) -> Result<Item, RewriteError> {
         let func = |index: Option<u32>, what| match index {
             Some(index) => Ok((ExportKind::Func, index)),
             None => Err(broken!("a trusted module needs a {what}, and there is none")),
@@ -217,7 +243,7 @@ impl ComponentBody<'_> {
         if let Some(memory) = self.trusted.ledger {
             return Ok(memory);
         }
-        let instance = self.instantiate(&modules::ledger_memory(&self.trusted.name), Wrapped::default())?;
+        let instance = self.put(&modules::ledger_memory(&self.trusted.name))?;
         let memory = self.sections.core_export(instance, ExportKind::Memory, MEMORY);
         self.trusted.ledger = Some(memory);
         Ok(memory)
@@ -229,7 +255,7 @@ impl ComponentBody<'_> {
             return Ok(memory);
         }
         let memory = self.window_memory()?;
-        self.instantiate(&modules::window_start(), Wrapped::default())?;
+        self.put(&modules::window_start())?;
         Ok(memory)
     }
 
@@ -237,7 +263,7 @@ impl ComponentBody<'_> {
         if let Some(memory) = self.trusted.window {
             return Ok(memory);
         }
-        let instance = self.instantiate(&modules::window_memory(), Wrapped::default())?;
+        let instance = self.put(&modules::window_memory())?;
         let memory = self.sections.core_export(instance, ExportKind::Memory, MEMORY);
         self.trusted.window = Some(memory);
         Ok(memory)

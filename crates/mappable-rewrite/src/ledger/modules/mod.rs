@@ -14,6 +14,7 @@ macro_rules! assembled {
     };
 }
 
+mod bundle;
 mod code;
 mod crossing;
 mod guard;
@@ -26,6 +27,7 @@ mod tests;
 
 use wasm_encoder::{ConstExpr, DataSection, ExportKind, ExportSection, MemorySection, MemoryType, NameSection};
 
+pub(crate) use self::bundle::{Bundle, Bundler, Import, Item};
 pub(crate) use self::crossing::Crossing;
 use super::interface::{self, Builtin};
 use super::layout;

@@ -3,7 +3,7 @@
 use wasmparser::types::TypesRef;
 use wasmparser::{CanonicalFunction, CanonicalOption, CompositeInnerType, FuncType};
 
-use super::facts::{ComponentFacts, FuncUser};
+use super::facts::{ComponentFacts, FuncUser, Lift};
 use crate::error::{RewriteError, broken};
 
 /// Notes the core functions that a canonical function names.
@@ -34,6 +34,19 @@ pub(super) fn note_used(
         facts.use_func(core_func_index, FuncUser::Lift);
     }
     Ok(())
+}
+
+/// A lift, which is that canonical function.
+pub(super) fn lift(canon: u32, func: u32, options: &[CanonicalOption]) -> Lift {
+    let mut lift = Lift { canon, func, memory: None, realloc: None };
+    for option in options {
+        match *option {
+            CanonicalOption::Memory(memory) => lift.memory = Some(memory),
+            CanonicalOption::Realloc(func) => lift.realloc = Some(func),
+            _ => {}
+        }
+    }
+    lift
 }
 
 /// Notes what the core function does that a canonical function defines.

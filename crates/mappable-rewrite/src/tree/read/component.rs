@@ -244,6 +244,7 @@ impl<'a> ComponentReader<'a> {
                 match kind {
                     ExternalKind::Func | ExternalKind::FuncExact => {
                         take(&mut self.counts.core_funcs);
+                        facts.core_funcs.push(Some((instance_index, name)));
                     }
                     ExternalKind::Memory => {
                         take(&mut self.counts.core_memories);
@@ -314,12 +315,14 @@ impl<'a> ComponentReader<'a> {
         let index = take(&mut self.counts.canons);
         facts.canons += 1;
         canon::note_used(types, facts, canon)?;
-        if let CanonicalFunction::Lift { .. } = canon {
+        if let CanonicalFunction::Lift { core_func_index, options, .. } = canon {
             take(&mut self.counts.funcs);
+            facts.lifts.push(canon::lift(index, *core_func_index, options));
             return Ok(());
         }
         // All others define a core function.
         let core_func = take(&mut self.counts.core_funcs);
+        facts.core_funcs.push(None);
         canon::note_defined(types, facts, canon, core_func)?;
         if let CanonicalFunction::Lower { func_index, options } = canon {
             let function = || self.func_names.get(func_index).cloned();

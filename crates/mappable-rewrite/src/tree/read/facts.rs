@@ -41,12 +41,17 @@ pub(crate) struct ComponentFacts<'a> {
     pub(crate) core_instances: Vec<Instance<'a>>,
     /// Its core memories, by index: the core instance and the export that each is an alias of.
     pub(crate) memories: Vec<(u32, &'a str)>,
+    /// Its core functions, by index: the core instance and the export that each is an alias of. `None` if a canonical
+    /// function makes it.
+    pub(crate) core_funcs: Vec<Option<(u32, &'a str)>>,
     /// Every use of a core function.
     pub(crate) func_users: HashMap<u32, Vec<FuncUser>>,
     /// Every use of a core instance.
     pub(crate) instance_users: HashMap<u32, Vec<InstanceUser>>,
     /// How many canonical functions it has.
     pub(crate) canons: usize,
+    /// Those that are lifts, in order.
+    pub(crate) lifts: Vec<Lift>,
     /// The type of each core function that is a `realloc` or `post-return` of something.
     pub(crate) called_back: HashMap<u32, FuncType>,
     /// The context slots that it has `context.get` or `context.set` of. (Another need not be in the engine.)
@@ -96,6 +101,18 @@ pub(crate) struct Lower {
     pub(crate) memory_type: MemoryType,
     /// What the lowered function was imported or aliased as.
     pub(crate) function: Option<String>,
+}
+
+/// A lift.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lift {
+    /// Which canonical function of the component it is.
+    pub(crate) canon: u32,
+    /// The core function that is lifted.
+    pub(crate) func: u32,
+    /// The memory that it names, and its `realloc`.
+    pub(crate) memory: Option<u32>,
+    pub(crate) realloc: Option<u32>,
 }
 
 /// A use of a core function.

@@ -36,7 +36,7 @@ use crate::tree::types::ModuleReport;
 
 pub(crate) use canon::options;
 use component::ComponentReader;
-pub(crate) use facts::{ComponentFacts, Facts, FuncUser, InstanceUser, Lower, ModuleMemories, ModuleSource};
+pub(crate) use facts::{ComponentFacts, Facts, FuncUser, InstanceUser, Lift, Lower, ModuleMemories, ModuleSource};
 pub(crate) use module::module;
 
 /// How deep components may be nested, and types. The emitter recurses once a level, and so does the engine's parser.

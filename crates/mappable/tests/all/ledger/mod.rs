@@ -8,6 +8,7 @@ mod embedder;
 mod handles;
 mod leaving;
 mod lists;
+mod many;
 mod others;
 mod positions;
 mod realloc;

@@ -9,7 +9,7 @@ use wasmparser::{CanonicalFunction, CanonicalOption, Export, ExternalKind, Insta
 use super::scope::Module;
 use super::{MadeFor, Role, Trusted, TrustedModule};
 use crate::ledger::interface::{Builtin, HELPERS, enter, leave};
-use crate::ledger::modules::{CALL, MEMORY, Need, SLOTS};
+use crate::ledger::modules::{MEMORY, Need, SLOTS};
 use crate::ledger::signature::Kind;
 use crate::ledger::unsound::{Place, Private, Unsound};
 use crate::tree::read::options;
@@ -41,10 +41,10 @@ enum Item<'a> {
 
 enum CoreInstance<'a, 't> {
     Guest,
-    /// `options`: those that its canonical function must have.
+    /// `options`: for each part, those that its canonical function must have.
     Trusted {
         module: &'t TrustedModule,
-        options: Options<'a>,
+        options: Vec<Options<'a>>,
     },
     Exports {
         exports: HashMap<&'a str, (ExternalKind, Entity<'a>)>,
@@ -186,13 +186,19 @@ impl<'a, 't> Core<'a, 't> {
             },
             Entity::Export(instance, name) => match at(&self.instances, instance) {
                 Some(CoreInstance::Guest) => Item::Guest,
-                Some(CoreInstance::Trusted { module, .. }) => match module.role {
-                    Role::Builtin(_) | Role::Lower | Role::MayLeave | Role::Crossing if name == CALL => Item::Door,
-                    Role::Table if self.trusted.drops.contains(&name) => Item::Door,
-                    Role::Lift | Role::CrossingBack if name == CALL => Item::Private(Private::Lift),
-                    Role::Guard if name == CALL => Item::Private(Private::Guard),
-                    _ => Item::Private(Private::Inner),
-                },
+                Some(CoreInstance::Trusted { module, .. }) => {
+                    let part = module.part_of(name).and_then(|part| module.parts.get(part));
+                    match part.map(|part| part.role) {
+                        Some(Role::Table) if self.trusted.drops.contains(&name) => Item::Door,
+                        Some(role) if module.is_call(name) => match role {
+                            Role::Builtin(_) | Role::Lower | Role::MayLeave | Role::Crossing => Item::Door,
+                            Role::Lift | Role::CrossingBack => Item::Private(Private::Lift),
+                            Role::Guard => Item::Private(Private::Guard),
+                            _ => Item::Private(Private::Inner),
+                        },
+                        _ => Item::Private(Private::Inner),
+                    }
+                }
                 _ => Item::Private(Private::Inner),
             },
         }
@@ -336,11 +342,13 @@ impl<'a, 't> Core<'a, 't> {
     /// Gives the types that what is lifted was made for, if it is a wrapper for lifts.
     fn lift(&mut self, index: u32, func: u32, options: &Options<'a>) -> Checked<Option<&'t HashSet<MadeFor>>> {
         let entity = self.entity(ExternalKind::Func, func);
-        if let (Entity::Export(wrapper, _), Item::Private(Private::Lift)) = (entity, self.item(entity))
+        if let (Entity::Export(wrapper, name), Item::Private(Private::Lift)) = (entity, self.item(entity))
             && let Some(CoreInstance::Trusted { module, options: given }) = at(&self.instances, wrapper)
+            && let Some(number) = module.part_of(name)
+            && let (Some(part), Some(given)) = (module.parts.get(number), given.get(number))
         {
             given.agree(options, wrapper, index)?;
-            return Ok((module.role == Role::Lift).then_some(&module.signatures));
+            return Ok((part.role == Role::Lift).then_some(&part.signatures));
         }
         self.reach(entity).map_err(|item| Unsound::Named { by: Place::Lifted(index), item })?;
         Ok(None)

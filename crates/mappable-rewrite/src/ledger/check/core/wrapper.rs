@@ -3,58 +3,75 @@
 use wasmparser::{ExternalKind, InstantiationArg};
 
 use super::{Checked, Core, CoreInstance, Entity, Item, MEMORY_NUMBER, Options, at};
-use crate::ledger::check::{Role, TrustedModule};
+use crate::ledger::check::{Part, Role, TrustedModule};
 use crate::ledger::modules::{MEMORY, Need, SLOTS};
 use crate::ledger::unsound::{Private, Unsound};
 
 impl<'a, 't> Core<'a, 't> {
     /// Rule 7: there is one of each, and each in its time.
     pub(super) fn count(&mut self, index: u32, module: &TrustedModule) -> Checked {
-        let one = match module.role {
-            Role::LedgerMemory => Some(&mut self.ledger_memory),
-            Role::WindowMemory => Some(&mut self.window_memory),
-            Role::WindowStart => Some(&mut self.window_start),
-            Role::Table => Some(&mut self.table),
-            Role::Guard | Role::MayLeave | Role::Builtin(_) | Role::Lower | Role::Lift => None,
-            Role::Crossing | Role::CrossingBack => None,
-        };
-        if one.is_some_and(|one| one.replace(index).is_some()) {
-            return Err(Unsound::Second(index));
+        for part in &module.parts {
+            let one = match part.role {
+                Role::LedgerMemory => Some(&mut self.ledger_memory),
+                Role::WindowMemory => Some(&mut self.window_memory),
+                Role::WindowStart => Some(&mut self.window_start),
+                Role::Table => Some(&mut self.table),
+                Role::Guard | Role::MayLeave | Role::Builtin(_) | Role::Lower | Role::Lift => None,
+                Role::Crossing | Role::CrossingBack => None,
+            };
+            if one.is_some_and(|one| one.replace(index).is_some()) {
+                return Err(Unsound::Second(index));
+            }
         }
-        let needs = |need: Need| module.needs.iter().any(|(_, other)| *other == need);
-        let no_table = needs(Need::Ledger) && self.table.is_none();
-        let no_window = needs(Need::Window) && self.window_start.is_none();
+        let no_table = module.needs(Need::Ledger) && self.table.is_none();
+        let no_window = module.needs(Need::Window) && self.window_start.is_none();
         if no_table || no_window { Err(Unsound::TooEarly(index)) } else { Ok(()) }
     }
 
-    /// Rule 7: what an instance of a trusted module is given. Gives the options that its canonical function must have.
+    /// Rule 7: what an instance of a trusted module is given. Gives for each part the options that its canonical function
+    /// must have.
     pub(super) fn trusted_instance(
         &mut self,
         instance: u32,
         module: &'t TrustedModule,
         args: &[InstantiationArg<'a>],
-    ) -> Checked<Options<'a>> {
+    ) -> Checked<Vec<Options<'a>>> {
         let argument = match args {
-            [] if module.needs.is_empty() => return Ok(Options::default()),
+            [] if module.imports.is_empty() => return Ok(vec![Options::default(); module.parts.len()]),
             [argument] if argument.name.is_empty() => argument.index,
             _ => return Err(Unsound::Arguments(instance)),
         };
         let given = match self.instances.get_mut(argument as usize) {
-            Some(CoreInstance::Exports { exports, trusted_users, .. }) if exports.len() == module.needs.len() => {
+            Some(CoreInstance::Exports { exports, trusted_users, .. }) if exports.len() == module.imports.len() => {
                 *trusted_users += 1;
-                let given = module.needs.iter().map(|(field, need)| Some((*field, *need, *exports.get(field)?)));
+                let given = module.imports.iter().map(|import| exports.get(import.field.as_str()).copied());
                 given.collect::<Option<Vec<_>>>()
             }
             _ => None,
         };
+        let given = given.ok_or(Unsound::Arguments(instance))?;
+        module.parts.iter().map(|part| self.part(instance, module, part, &given)).collect()
+    }
+
+    /// What a part of it is given.
+    fn part(
+        &mut self,
+        instance: u32,
+        module: &'t TrustedModule,
+        part: &'t Part,
+        given: &[(ExternalKind, Entity<'a>)],
+    ) -> Checked<Options<'a>> {
         let mut options = Options::default();
         let mut canons = Vec::new();
-        for (field, need, (kind, entity)) in given.ok_or(Unsound::Arguments(instance))? {
-            let wrong = Unsound::WrongArgument { instance, field };
-            let right = match need {
+        for &import in &part.imports {
+            let (Some(import), Some(&(kind, entity))) = (module.imports.get(import), given.get(import)) else {
+                return Err(Unsound::Arguments(instance));
+            };
+            let wrong = Unsound::WrongArgument { instance, field: import.name };
+            let right = match import.need {
                 Need::Callee => {
                     canons.push(entity);
-                    self.callee(module, entity)
+                    self.callee(part, entity)
                 }
                 Need::Engine => {
                     canons.push(entity);
@@ -84,7 +101,7 @@ impl<'a, 't> Core<'a, 't> {
                 Need::Table(name) => self.is_export(entity, self.table, name),
                 Need::ContextGet(_) | Need::ContextSet(_) => {
                     matches!(entity, Entity::Canon(canon)
-                        if at(&self.canons, canon).is_some_and(|canon| canon.context == Some(need)))
+                        if at(&self.canons, canon).is_some_and(|canon| canon.context == Some(import.need)))
                 }
                 Need::Helper(name) => match (entity, self.item(entity)) {
                     (Entity::Canon(canon), Item::Host(host)) if host == name => {
@@ -104,7 +121,7 @@ impl<'a, 't> Core<'a, 't> {
         for canon in canons {
             let Entity::Canon(canon) = canon else { continue };
             let named = at(&self.canons, canon).map(|canon| canon.options).unwrap_or_default();
-            match module.role {
+            match part.role {
                 Role::Builtin(_) | Role::Lower => options.agree(&named, instance, canon)?,
                 // It calls no `realloc`, and does nothing after the call: that may be async.
                 Role::Crossing => options.agree(&Options { special: false, ..named }, instance, canon)?,
@@ -115,12 +132,12 @@ impl<'a, 't> Core<'a, 't> {
     }
 
     /// Whether a wrapper may stand in front of this; notes that it does.
-    fn callee(&mut self, module: &'t TrustedModule, entity: Entity<'a>) -> bool {
-        match (module.role, entity, self.item(entity)) {
+    fn callee(&mut self, part: &'t Part, entity: Entity<'a>) -> bool {
+        match (part.role, entity, self.item(entity)) {
             (Role::Builtin(builtin), _, Item::Host(name)) => name == builtin.ledger_name(),
             (Role::Lower, Entity::Canon(index), Item::Open) => match self.canons.get_mut(index as usize) {
                 // One wrapper for each.
-                Some(canon) if canon.lower => canon.wrapper.replace(&module.signatures).is_none(),
+                Some(canon) if canon.lower => canon.wrapper.replace(&part.signatures).is_none(),
                 _ => false,
             },
             (Role::MayLeave, Entity::Canon(index), Item::Open) => {
@@ -139,10 +156,11 @@ impl<'a, 't> Core<'a, 't> {
 
     /// Whether it is a guard's, around a function that begins with nothing in a context slot.
     fn keeps_slot(&self, entity: Entity<'a>, slot: u32) -> bool {
-        let Entity::Export(instance, _) = entity else { return false };
+        let Entity::Export(instance, name) = entity else { return false };
         let Some(CoreInstance::Trusted { module, .. }) = at(&self.instances, instance) else { return false };
-        let has = |need: Need| module.needs.iter().any(|(_, other)| *other == need);
-        module.role == Role::Guard && has(Need::ContextGet(slot)) && has(Need::ContextSet(slot))
+        let Some(part) = module.part_of(name).and_then(|part| module.parts.get(part)) else { return false };
+        let has = |need: Need| module.part_needs(part, need);
+        part.role == Role::Guard && has(Need::ContextGet(slot)) && has(Need::ContextSet(slot))
     }
 
     pub(super) fn is_export(&self, entity: Entity<'a>, instance: Option<u32>, name: &str) -> bool {

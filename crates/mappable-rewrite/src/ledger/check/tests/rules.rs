@@ -542,9 +542,9 @@ fn wrappers_for_different_types_are_found() {
     let list = Value::List(Box::new(Value::U8));
     let other = (Signature { params: vec![Value::Own(Kind::Mappable), list.clone()], result: Some(list) }, false);
     // One module may be made for several types, if there is one that all are made for.
-    trusted.modules.get_mut(modules["lift"]).unwrap().signatures.insert(other.clone());
+    trusted.modules.get_mut(modules["lift"]).unwrap().parts[0].signatures.insert(other.clone());
     check(&output, &guests, &trusted, &gate).unwrap();
-    trusted.modules.get_mut(modules["lift"]).unwrap().signatures = HashSet::from([other]);
+    trusted.modules.get_mut(modules["lift"]).unwrap().parts[0].signatures = HashSet::from([other]);
     let verdict = check(&output, &guests, &trusted, &gate);
     assert!(matches!(verdict, Err(RewriteError::Bug(Bug::Unsound { what: Unsound::OneSided(_), .. }))), "{verdict:?}");
 }

@@ -2,6 +2,7 @@
 
 mod assembled;
 mod beginning;
+mod bundles;
 mod calls;
 mod crossing;
 mod failures;

@@ -1,0 +1,71 @@
+//! Many functions in one component: wrappers have instances together, so that there is room for any number of them.
+
+use std::time::{Duration, Instant};
+
+use mappable_rewrite::{Settings, Tier, TierReport, rewrite_with};
+use mappable_testing::many::component;
+use wasmparser::{Instance, Parser, Payload};
+
+use crate::support::{gate, wasm};
+
+/// What `component` is written as. It crosses wherever it gives a handle: once for each function that it calls, and for each
+/// that it offers.
+fn written(component: &[u8], functions: usize) -> Vec<u8> {
+    let settings = Settings { tier: Tier::Ledger, ..Settings::default() };
+    let rewritten = rewrite_with(component, &gate(), settings).unwrap();
+    let crossing = 2 * functions;
+    assert_eq!(rewritten.report.tier, TierReport::Ledger { wrapped: 0, crossing, builtins: 2 });
+    rewritten.bytes.into_owned()
+}
+
+/// What is written for the root: core instances, those of them that are of a module, and modules.
+fn counts(component: &[u8]) -> (usize, usize, usize) {
+    let (mut all, mut instantiated, mut modules) = (0, 0, 0);
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.unwrap() {
+            Payload::InstanceSection(section) => {
+                all += section.count() as usize;
+                let of_module = |instance: &Result<_, _>| matches!(instance, Ok(Instance::Instantiate { .. }));
+                instantiated += section.into_iter().filter(of_module).count();
+            }
+            Payload::ModuleSection { .. } => modules += 1,
+            _ => {}
+        }
+    }
+    (all, instantiated, modules)
+}
+
+#[test]
+fn ten_thousand_functions_that_cross_are_for_the_ledger() {
+    let input = wasm(&component(10_000, "16"));
+    let output = written(&input, 10_000);
+    crate::ledger::keeps_its_shape(&input, &output);
+    // The guest's two, the ledger's memory and table, and one for a thousand of 10,002 lowers, 5,001 guards and 10,000
+    // lifts. All but two are given an instance that is made for them. Bundles of a thousand alike are one module.
+    let (all, instantiated, modules) = counts(&output);
+    let expected = 2 + 2 + 11 + 6 + 10;
+    assert_eq!((all, instantiated), (2 * expected - 2, expected));
+    assert!(modules < expected, "{modules}");
+}
+
+#[test]
+fn a_component_has_an_instance_for_each_thousand_wrappers() {
+    let of = |functions| counts(&written(&wasm(&component(functions, "16")), functions)).1;
+    // `docs/src/measurements.md` has these. In the first there are few enough for an instance each.
+    assert_eq!([1, 10, 100, 1000].map(of), [8, 7, 7, 8]);
+}
+
+#[test]
+fn the_time_is_linear_in_the_number_of_functions() {
+    let inputs = [2500, 10_000].map(|functions| (functions, wasm(&component(functions, "16"))));
+    let least = |functions: usize, input: &[u8]| {
+        let once = || {
+            let begun = Instant::now();
+            written(input, functions);
+            begun.elapsed()
+        };
+        (0..2).map(|_| once()).min().unwrap_or(Duration::MAX)
+    };
+    let [few, many] = inputs.map(|(functions, input)| least(functions, &input));
+    assert!(many < few * 8, "{few:?} for 2,500, {many:?} for 10,000");
+}
