@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use mappable::{GRANULE, Handle, Runtime};
+use mappable::{Frozen, GRANULE, Handle, Runtime};
 use wasmtime::Store;
 use wasmtime::component::{Component, FutureReader, Linker, StreamReader};
 
@@ -104,7 +104,7 @@ pub(super) fn guest(memory: &str, payload: &str) -> String {
 }
 
 /// A runtime for components with streams.
-fn concurrent(setup: Setup) -> Runtime {
+pub(super) fn concurrent(setup: Setup) -> Runtime {
     let mut config = setup.config();
     config.concurrency_support(true);
     // So that a cancellation does not wait.
@@ -209,6 +209,18 @@ impl Scene {
         of.run(&mut self.store, "drop-mappable", (region,)).unwrap();
     }
 
+    /// A reference for a guest, and another for the host, which can be thawed as soon as the guest's is gone.
+    pub(super) fn shared(&mut self, with: &Guest) -> (u32, Frozen) {
+        let frozen = self.runtime.allocate_from(&[6; 10]).unwrap().freeze().unwrap();
+        let handle = self.store.data_mut().mappable.insert_frozen(frozen.clone()).unwrap();
+        (with.take_frozen(&mut self.store, handle).unwrap(), frozen)
+    }
+
+    #[track_caller]
+    pub(super) fn expect_mappings(&mut self, of: &Guest, mappings: usize) {
+        expect_mappings(&mut self.store, of, mappings);
+    }
+
     pub(super) fn held(&self) -> (usize, u64) {
         self.store.data().mappable.held()
     }
@@ -218,4 +230,19 @@ impl Scene {
     pub(super) fn expect_held(&self, regions: usize) {
         assert_eq!(self.held(), (regions, regions as u64 * GRANULE));
     }
+}
+
+/// So many mappings count: a guest can map once more if one more is allowed, and not before.
+#[track_caller]
+pub(super) fn expect_mappings(store: &mut Store<State>, of: &Guest, mappings: usize) {
+    let limits = store.data().mappable.limits();
+    let region = of.allocate(store, GRANULE).unwrap();
+    store.data_mut().mappable.set_limits(limits.mappings(mappings));
+    let (region, error) = of.map(store, region, 14 * G, G).unwrap_err();
+    assert_eq!(error, MapError::OverQuota);
+    store.data_mut().mappable.set_limits(limits.mappings(mappings + 1));
+    let mapping = of.map(store, region, 14 * G, G).unwrap();
+    let region = of.unmap(store, mapping, 14 * G, G).unwrap();
+    of.run(store, "drop-mappable", (region,)).unwrap();
+    store.data_mut().mappable.set_limits(limits);
 }

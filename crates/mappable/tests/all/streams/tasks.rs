@@ -9,7 +9,7 @@ use super::ends::*;
 use crate::support::*;
 
 /// Runs both until both are done, or one has failed.
-async fn both<A, B>(
+pub(super) async fn both<A, B>(
     one: impl Future<Output = wasmtime::Result<A>>,
     other: impl Future<Output = wasmtime::Result<B>>,
 ) -> wasmtime::Result<(A, B)> {
@@ -40,7 +40,7 @@ async fn both<A, B>(
     .await
 }
 
-fn block_on<R>(future: impl Future<Output = R>) -> R {
+pub(super) fn block_on<R>(future: impl Future<Output = R>) -> R {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
