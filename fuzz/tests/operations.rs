@@ -27,7 +27,7 @@ fn plan(choices: &mut Choices<'_>) -> Plan {
         0 => Limits { regions: 5, region_bytes: 9 * GRANULE, mappings: 2, frozen_mapped_bytes: 3 * GRANULE },
         _ => Limits { regions: 1 << 20, region_bytes: u64::MAX, mappings: 1 << 20, frozen_mapped_bytes: u64::MAX },
     };
-    Plan { setup, stores, limits, whole: choices.below(4) == 0 }
+    Plan { setup, stores, limits, whole: choices.below(4) == 0, streams: false }
 }
 
 /// Runs the program that the bytes stand for. Answers how many operations were done on both.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::memory::Mount;
 use crate::quota::Usage;
+use crate::streams::{Progress, Side};
 use crate::world::{Extent, Handle, Life, Value, World};
-use crate::{GRANULE, Holder, Op, Outcome};
+use crate::{End, GRANULE, Holder, Op, Outcome};
 
 /// A rule of the crate's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +27,8 @@ pub enum Rule {
     Isolation,
     /// A length is at most the size.
     Lengths,
+    /// What is written is handed over where a read and a write meet, as it was, and nowhere else.
+    HandOver,
     /// What fails has changed nothing.
     NothingHalfDone,
 }
@@ -172,7 +175,51 @@ pub fn step(before: &World, op: &Op, outcome: &Outcome, after: &World) -> Option
         let own = acts_in(op, instance) || after.stores[before.instances[instance].store].life == Life::Dropped;
         own || before.shown(instance).eq(after.shown(instance))
     });
-    if isolated { None } else { Some(Rule::Isolation) }
+    if !isolated {
+        return Some(Rule::Isolation);
+    }
+    if hands_over(before, op, outcome, after) { None } else { Some(Rule::HandOver) }
+}
+
+/// Whether an operation on a stream moves what it says that it moves, and nothing else.
+fn hands_over(before: &World, op: &Op, outcome: &Outcome, after: &World) -> bool {
+    let is_of_streams = matches!(
+        op,
+        Op::Open { .. }
+            | Op::PassEnd { .. }
+            | Op::Send { .. }
+            | Op::Receive { .. }
+            | Op::Poll { .. }
+            | Op::Cancel { .. }
+            | Op::Close { .. }
+    );
+    let Outcome::HandedOver(arrived) = outcome else {
+        return !is_of_streams || held(before) == held(after);
+    };
+    let (Op::Send { stream, .. } | Op::Receive { stream, .. }) = *op else { return false };
+    let (Some(sent), Some(holder)) = (sent(before, op, arrived.len()), holder(before, stream, End::Readable)) else {
+        return false;
+    };
+    let values: Vec<_> = arrived.iter().map(|&it| after.value(Holder::Instance(holder), it)).collect();
+    let count = |world: &World| world.all_values().count();
+    sent == values && !values.contains(&None) && count(before) == count(after)
+}
+
+/// The first elements of what a write names, in progress or about to begin.
+fn sent(before: &World, op: &Op, count: usize) -> Option<Vec<Option<Value>>> {
+    let (by, names): (usize, Vec<_>) = match op {
+        Op::Send { by, handles, .. } => (*by, handles.iter().copied().map(Some).collect()),
+        Op::Receive { stream, .. } => match before.streams.get(*stream)?.writer.as_ref()? {
+            Side { holder, progress: Progress::Busy { left, .. } } => (*holder, left.clone()),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(names.into_iter().take(count).map(|name| before.value(Holder::Instance(by), name?)).collect())
+}
+
+fn holder(world: &World, stream: usize, end: End) -> Option<usize> {
+    world.streams.get(stream)?.side(end).map(|(holder, _)| holder)
 }
 
 /// Whether an operation may change what an instance's memory shows.
@@ -188,11 +235,16 @@ fn acts_in(op: &Op, instance: usize) -> bool {
 }
 
 fn same_but_for_life(before: &World, after: &World) -> bool {
-    let parts = |world: &World| {
-        let usage: Vec<Usage> = world.stores.iter().map(|store| store.usage).collect();
-        (world.allocations.clone(), world.blocks.clone(), world.instances.clone(), world.host.clone(), usage)
-    };
-    parts(before) == parts(after)
+    // What a call gives back may have another number, so no write names it any more.
+    let streams =
+        |world: &World| -> Vec<_> { world.streams.iter().map(|(nth, it)| (nth, it.without_names())).collect() };
+    held(before) == held(after) && streams(before) == streams(after)
+}
+
+/// Who holds what, and what it is.
+fn held(world: &World) -> impl PartialEq + use<> {
+    let usage: Vec<Usage> = world.stores.iter().map(|store| store.usage).collect();
+    (world.allocations.clone(), world.blocks.clone(), world.instances.clone(), world.host.clone(), usage)
 }
 
 impl World {

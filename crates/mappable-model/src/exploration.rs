@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use crate::memory::Memory;
+use crate::streams::{Progress, Side};
 use crate::world::{Handle, Mistake, Value};
-use crate::{GRANULE, Holder, Instance, Limits, Op, Rule, Setup, Way, World, step};
+use crate::{End, GRANULE, Holder, Instance, Limits, Op, Rule, Setup, Way, World, step};
 
 /// A world, and the rule that the step to it broke.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +31,31 @@ struct Small {
 }
 
 impl Small {
+    /// What may happen to streams. There is one at a time, of regions.
+    fn on_streams(&self, world: &World, by: usize, wanted: &mut Vec<(&str, Op)>) {
+        if world.streams.iter().next().is_none() {
+            wanted.push(("stream", Op::Open { by, future: false, frozen: false }));
+            wanted.push(("future", Op::Open { by, future: true, frozen: false }));
+        }
+        let handles: Vec<usize> = world.instances[by].handles.iter().map(|(number, _)| number).collect();
+        for (stream, it) in world.streams.iter() {
+            for to in 0..world.instances.len() {
+                wanted.push(("pass-end", Op::PassEnd { from: by, stream, to }));
+            }
+            for &one in &handles {
+                wanted.push(("send", Op::Send { by, stream, handles: vec![one] }));
+                let others = handles.iter().filter(|_| !it.future);
+                wanted.extend(others.map(|&other| ("send", Op::Send { by, stream, handles: vec![one, other] })));
+            }
+            wanted.extend((1..=2).map(|room| ("receive", Op::Receive { by, stream, room })));
+            for end in [End::Writable, End::Readable] {
+                wanted.push(("poll", Op::Poll { by, stream, end }));
+                wanted.push(("cancel", Op::Cancel { by, stream, end }));
+                wanted.push(("close", Op::Close { by, stream, end }));
+            }
+        }
+    }
+
     fn new(stores: &[usize], ways: &[Way], ops: &'static [&'static str]) -> Self {
         let count = stores.iter().max().unwrap() + 1;
         let instance = |(&store, &way)| Instance { store, granules: 2, most: 2, way };
@@ -131,6 +157,7 @@ impl Model for Small {
                 }
             }
             wanted.push(("trap", Op::Trap { by }));
+            self.on_streams(world, by, &mut wanted);
         }
         wanted.extend((0..world.stores.len()).map(|store| ("end", Op::DropStore { store })));
         ops.extend(wanted.into_iter().filter(|(name, _)| self.has(name)).map(|(_, op)| op));
@@ -164,6 +191,7 @@ impl Model for Small {
             Property::always("lengths", |_, state| keeps(state, Rule::Lengths)),
             Property::always("quotas", |_, state| keeps(state, Rule::Quotas)),
             Property::always("isolation", |_, state| keeps(state, Rule::Isolation)),
+            Property::always("hand-over", |_, state| keeps(state, Rule::HandOver)),
             Property::always("nothing half done", |_, state| keeps(state, Rule::NothingHalfDone)),
             Property::sometimes("something is mapped in the last instance", |_, state: &State| {
                 state.world.instances.last().is_some_and(|it| !it.memory.mounts.is_empty())
@@ -178,6 +206,29 @@ impl Model for Small {
         if self.has("drop") {
             properties.push(Property::sometimes("a dropped mapping lingers", |_, state: &State| {
                 state.world.instances.iter().any(|it| it.memory.mounts.iter().any(|mount| mount.lingers))
+            }));
+        }
+        if self.has("send") {
+            properties.push(Property::sometimes(
+                "the last has mapped what it read, and nobody was told",
+                |_, state: &State| {
+                    let last = state.world.instances.last();
+                    let mapped = last.is_some_and(|it| !it.memory.mounts.is_empty());
+                    let moved = |end| state.world.streams.iter().find_map(|(_, it)| it.side(end)?.1);
+                    mapped
+                        && moved(End::Writable) == Some(1)
+                        && state.world.instances[0].handles.iter().next().is_none()
+                },
+            ));
+            properties.push(Property::sometimes("a write names what is gone", |_, state: &State| {
+                state.world.streams.iter().any(|(_, it)| match &it.writer {
+                    Some(Side { progress: Progress::Busy { left, .. }, .. }) => left.contains(&None),
+                    _ => false,
+                })
+            }));
+            properties.push(Property::sometimes("both ends are closed", |_, state: &State| {
+                let last = state.world.instances.last().is_some_and(|it| it.handles.iter().next().is_some());
+                last && state.world.streams.iter().next().is_none()
             }));
         }
         if self.has("pass") {
@@ -197,6 +248,11 @@ const HANDING: &[&str] = &["allocate", "map", "unmap", "store", "pass", "drop", 
 const FROZEN: &[&str] = &["allocate", "map", "unmap", "store", "deliver", "freeze", "clone", "thaw", "pass", "drop"];
 const PARTS: &[&str] = &["allocate", "write", "freeze", "slice", "thaw", "split", "join", "map", "unmap", "drop"];
 const LENGTHS: &[&str] = &["allocate", "set-len", "freeze", "slice", "thaw", "copy", "split", "join", "map", "unmap"];
+
+const STREAMS: &[&str] =
+    &["allocate", "map", "unmap", "drop", "stream", "pass-end", "send", "receive", "poll", "cancel", "close"];
+const FUTURES: &[&str] =
+    &["allocate", "map", "drop", "future", "pass-end", "send", "receive", "poll", "cancel", "close", "trap", "end"];
 
 fn two(stores: [usize; 2], ops: &'static [&'static str]) -> Small {
     Small::new(&stores, &[Way::Pages, Way::Copies], ops)
@@ -241,6 +297,30 @@ fn lengths_go_with_their_values() {
     let mut small = parts();
     (small.ops, small.values) = (LENGTHS, 3);
     small.check(300);
+}
+
+#[test]
+fn streams_hand_over_what_is_read() {
+    let mut small = two([0, 0], STREAMS);
+    small.values = 2;
+    small.check(10_000);
+}
+
+#[test]
+fn futures_hand_over_what_is_read() {
+    let mut small = two([0, 0], FUTURES);
+    small.values = 2;
+    small.check(10_000);
+}
+
+#[test]
+fn every_mistake_with_streams_is_found() {
+    let streams = || two([0, 0], STREAMS);
+    streams().finds(Mistake::LiftsBeforeMeeting, "hand-over");
+    streams().finds(Mistake::LiftsBeforeMeeting, "conservation");
+    streams().finds(Mistake::HandsOverMapped, "I1");
+    streams().finds(Mistake::ReadsWithoutTaking, "hand-over");
+    streams().finds(Mistake::ReadsWithoutTaking, "conservation");
 }
 
 #[test]

@@ -210,7 +210,7 @@ impl World {
             return Outcome::Done;
         }
         let Holder::Instance(instance) = by else { return Outcome::Trap };
-        match self.instances[instance].handles.remove(handle) {
+        match self.remove_handle(instance, handle) {
             Some(Handle::Mapped { memory, at }) => {
                 self.drop_mapping(memory, at);
                 Outcome::Done

@@ -41,6 +41,14 @@
 //! the guest's stores to that mapping are then private too. Private bytes are gone with the mapping; by pages, with any
 //! map or unmap in the memory, from when on stores trap again.
 //!
+//! # Streams and futures
+//!
+//! A stream has two ends, each in an instance of one store. A write that waits has taken nothing: the writer can use what
+//! it names. When a read and a write meet, elements go from the writer's table into the reader's, all or none, and nobody
+//! has to be told first. A write or a read that is over tells how many it moved, and whether the other end is closed.
+//!
+//! - **Hand-over.** Nothing but a meeting moves an element, and there it arrives as it was, in order.
+//!
 //! # Traps
 //!
 //! A trap ends the whole store, as the engine has it: it refuses entry from then on. What it held is kept, charged and
@@ -49,7 +57,7 @@
 //! # Not modelled
 //!
 //! Limits of the operating system (`mappings-exhausted`, `regions-exhausted`), the quota of views (it is never seen),
-//! and `borrow`ed handles. A handle's number is the model's own: the lowest that is free in its table. A handle that
+//! `borrow`ed handles, tasks, and streams with the host at an end. A handle's number is the model's own: the lowest that is free in its table. A handle that
 //! comes back with an error keeps its number here.
 
 #![forbid(unsafe_code)]
@@ -61,14 +69,18 @@ mod handles;
 mod memory;
 mod op;
 mod pick;
+mod pick_streams;
 mod quota;
 #[cfg(test)]
 mod rules;
 mod slots;
+#[cfg(test)]
+mod stream_rules;
+mod streams;
 mod world;
 
 pub use check::{Rule, step};
-pub use op::{AccessError, AllocateError, Holder, MapError, Op, Outcome, PartError};
+pub use op::{AccessError, AllocateError, End, Ended, Holder, MapError, Op, Outcome, PartError};
 pub use quota::{Limits, Usage};
 pub use world::{Instance, Setup, Way, World};
 

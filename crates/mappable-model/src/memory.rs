@@ -125,8 +125,8 @@ impl World {
         }
         self.start_change(by);
         let at = (offset / GRANULE) as usize;
+        self.remove_handle(by, handle);
         let guest = &mut self.instances[by];
-        guest.handles.remove(handle);
         let mapped = guest.handles.insert(Handle::Mapped { memory: by, at });
         let mounts = &mut guest.memory.mounts;
         let index = mounts.partition_point(|mount| mount.at < at);
@@ -185,8 +185,8 @@ impl World {
         if !keeps {
             guest.memory.mounts.retain(|mount| mount.at != at || mount.lingers);
         }
-        guest.handles.remove(handle);
-        Outcome::Handle(guest.handles.insert(Handle::Unmapped(value)))
+        self.remove_handle(by, handle);
+        Outcome::Handle(self.instances[by].handles.insert(Handle::Unmapped(value)))
     }
 
     /// A mapping's handle is dropped: nothing of what is shown changes.

@@ -9,6 +9,23 @@ pub enum Holder {
     Host,
 }
 
+/// An end of a stream or a future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "named as in the Component Model")]
+pub enum End {
+    Writable,
+    Readable,
+}
+
+/// How a write or a read ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "named as in the Component Model")]
+pub enum Ended {
+    Completed,
+    Dropped,
+    Cancelled,
+}
+
 /// One step. Sizes, offsets and lengths are in bytes, as in the WIT; `granule` is a granule of the caller's memory.
 /// Each is the function of the kind of handle that is named: `Map` is `mappable.map` or `frozen.map`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -114,6 +131,48 @@ pub enum Op {
         granule: usize,
         byte: u8,
     },
+    /// A new stream, or future, of regions or references, with both of its ends.
+    Open {
+        by: usize,
+        future: bool,
+        frozen: bool,
+    },
+    /// Passes the readable end on, to an instance of the same store.
+    PassEnd {
+        from: usize,
+        stream: usize,
+        to: usize,
+    },
+    /// Writes handles: one, if it is a future.
+    Send {
+        by: usize,
+        stream: usize,
+        handles: Vec<usize>,
+    },
+    /// Reads, with room for so many: one, if it is a future.
+    Receive {
+        by: usize,
+        stream: usize,
+        room: usize,
+    },
+    /// Asks what became of a write or a read in progress.
+    Poll {
+        by: usize,
+        stream: usize,
+        end: End,
+    },
+    /// Cancels a write or a read in progress.
+    Cancel {
+        by: usize,
+        stream: usize,
+        end: End,
+    },
+    /// Closes an end.
+    Close {
+        by: usize,
+        stream: usize,
+        end: End,
+    },
     /// `memory.grow`.
     Grow {
         by: usize,
@@ -138,6 +197,14 @@ pub enum Outcome {
     Handle(usize),
     /// Two new handles: `split`.
     Handles(usize, usize),
+    /// A new stream or future.
+    Stream(usize),
+    /// A read and a write met. The handles are the reader's.
+    HandedOver(Vec<usize>),
+    /// A read or a write is in progress, and has moved nothing that it could tell of.
+    Waits,
+    /// A read or a write is over, has moved so many elements in all, and ended so.
+    Ended(usize, Ended),
     /// What `len` returns.
     Length(u64),
     /// What a load read.

@@ -6,7 +6,7 @@ use crate::{GRANULE, Holder, Op};
 
 /// What a handle is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Region,
     Frozen,
     Unmapped,
@@ -14,16 +14,27 @@ enum Kind {
 }
 
 /// One operation's choice.
-struct Pick<'a, C> {
-    world: &'a World,
+pub(crate) struct Pick<'a, C> {
+    pub(crate) world: &'a World,
     living: Vec<usize>,
-    choose: &'a mut C,
+    /// Whether operations on streams are among them.
+    streams: bool,
+    pub(crate) choose: &'a mut C,
 }
 
 impl Op {
     /// An operation of these instances or the host. `choose(n)` returns a number below `n`, which is not zero. One in
     /// hundreds traps, uses what is not there, or drops a store.
     pub fn pick(world: &World, instances: &[usize], choose: &mut impl FnMut(usize) -> usize) -> Self {
+        Self::pick_among(world, instances, false, choose)
+    }
+
+    /// The same, with operations on streams and futures.
+    pub fn pick_with_streams(world: &World, instances: &[usize], choose: &mut impl FnMut(usize) -> usize) -> Self {
+        Self::pick_among(world, instances, true, choose)
+    }
+
+    fn pick_among(world: &World, instances: &[usize], streams: bool, choose: &mut impl FnMut(usize) -> usize) -> Self {
         let dead = |&&it: &&usize| world.stores[world.instances[it].store].life == Life::Dead;
         if let Some(&dead) = instances.iter().find(dead)
             && choose(8) == 0
@@ -31,7 +42,7 @@ impl Op {
             return Self::DropStore { store: world.instances[dead].store };
         }
         let living = instances.iter().copied().filter(|&it| world.acts(Holder::Instance(it))).collect();
-        let mut pick = Pick { world, living, choose };
+        let mut pick = Pick { world, living, streams, choose };
         let found = (0..16).find_map(|_| pick.any());
         found.unwrap_or(Self::Allocate { by: Holder::Host, size: GRANULE })
     }
@@ -39,6 +50,9 @@ impl Op {
 
 impl<C: FnMut(usize) -> usize> Pick<'_, C> {
     fn any(&mut self) -> Option<Op> {
+        if self.streams && (self.choose)(5) < 2 {
+            return self.in_streams();
+        }
         match (self.choose)(40) {
             0..4 => self.allocate(),
             4..9 => self.map(),
@@ -49,11 +63,11 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
         }
     }
 
-    fn is_odd(&mut self) -> bool {
+    pub(crate) fn is_odd(&mut self) -> bool {
         (self.choose)(500) == 0
     }
 
-    fn instance(&mut self) -> Option<usize> {
+    pub(crate) fn instance(&mut self) -> Option<usize> {
         let number = (self.choose)(self.living.len().max(1));
         self.living.get(number).copied()
     }
@@ -75,7 +89,7 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
     }
 
     /// A handle of the kind; now and then any number.
-    fn handle(&mut self, by: Holder, kind: Kind) -> Option<usize> {
+    pub(crate) fn handle(&mut self, by: Holder, kind: Kind) -> Option<usize> {
         if self.is_odd() {
             return Some((self.choose)(6));
         }

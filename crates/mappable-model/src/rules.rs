@@ -5,8 +5,8 @@ use crate::{
 };
 use Outcome::{Byte, Done, GivenBack, Handle, Handles};
 
-const A: Holder = Holder::Instance(0);
-const B: Holder = Holder::Instance(1);
+pub(crate) const A: Holder = Holder::Instance(0);
+pub(crate) const B: Holder = Holder::Instance(1);
 
 /// Two instances in a store, a third in another.
 fn world(ways: [Way; 3], limits: Limits) -> World {
@@ -15,26 +15,26 @@ fn world(ways: [Way; 3], limits: Limits) -> World {
     World::new(&Setup { stores: vec![limits; 2], instances, longest_list: 1 << 20 })
 }
 
-fn plain() -> World {
+pub(crate) fn plain() -> World {
     world([Way::Pages; 3], Limits::default())
 }
 
-fn run<const N: usize>(world: &mut World, steps: [(Op, Outcome); N]) {
+pub(crate) fn run<const N: usize>(world: &mut World, steps: [(Op, Outcome); N]) {
     for (number, (op, outcome)) in steps.into_iter().enumerate() {
         assert_eq!(world.apply(&op), outcome, "step {number}: {op:?}");
         assert_eq!(world.broken(), None, "step {number}: {op:?}");
     }
 }
 
-fn allocate(by: Holder, granules: u64) -> Op {
+pub(crate) fn allocate(by: Holder, granules: u64) -> Op {
     Op::Allocate { by, size: granules * G }
 }
 
-fn map(by: usize, handle: usize, at: u64, len: u64) -> Op {
+pub(crate) fn map(by: usize, handle: usize, at: u64, len: u64) -> Op {
     Op::Map { by, handle, offset: at * G, len: len * G }
 }
 
-fn unmap(by: usize, handle: usize, at: u64) -> Op {
+pub(crate) fn unmap(by: usize, handle: usize, at: u64) -> Op {
     Op::Unmap { by, handle, offset: at * G, len: G }
 }
 
@@ -248,18 +248,24 @@ fn random(mut state: u64) -> impl FnMut(usize) -> usize {
 #[test]
 fn random_operations_keep_every_rule_and_mostly_succeed() {
     let limits = Limits { regions: 12, region_bytes: 24 * G, mappings: 3, frozen_mapped_bytes: 3 * G };
-    let mut succeeded = 0;
-    for seed in 1..60 {
-        let mut choose = random(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed));
-        let mut world = world([Way::Pages, Way::Copies, Way::Pages], limits);
-        for _ in 0..300 {
-            let op = Op::pick(&world, &[0, 1, 2], &mut choose);
-            let before = world.clone();
-            let outcome = world.apply(&op);
-            assert_eq!(crate::step(&before, &op, &outcome, &world), None, "{op:?} {outcome:?}");
-            assert_eq!(world.broken(), None, "{op:?} {outcome:?}");
-            succeeded += usize::from(!outcome.failed());
+    for streams in [false, true] {
+        let (mut succeeded, mut handed_over) = (0, 0);
+        for seed in 1..60 {
+            let mut choose = random(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed));
+            let mut world = world([Way::Pages, Way::Copies, Way::Pages], limits);
+            for _ in 0..300 {
+                let pick = if streams { Op::pick_with_streams } else { Op::pick };
+                let op = pick(&world, &[0, 1, 2], &mut choose);
+                let before = world.clone();
+                let outcome = world.apply(&op);
+                assert_eq!(crate::step(&before, &op, &outcome, &world), None, "{op:?} {outcome:?}");
+                assert_eq!(world.broken(), None, "{op:?} {outcome:?}");
+                succeeded += usize::from(!outcome.failed());
+                handed_over += usize::from(matches!(outcome, Outcome::HandedOver(_)));
+            }
         }
+        println!("{succeeded} succeeded, {handed_over} handed over");
+        assert!(succeeded > 60 * 300 / 3, "only {succeeded}");
+        assert!(handed_over > 200 || !streams, "only {handed_over}");
     }
-    assert!(succeeded > 60 * 300 / 3, "only {succeeded}");
 }

@@ -36,6 +36,10 @@ impl<T> Slots<T> {
         self.0.get_mut(number)?.as_mut()
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().flatten()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
         self.0.iter().enumerate().filter_map(|(number, value)| Some((number, value.as_ref()?)))
     }

@@ -3,6 +3,7 @@
 use crate::memory::{Memory, Mount};
 use crate::quota::{Limits, Usage};
 use crate::slots::Slots;
+use crate::streams::Stream;
 use crate::{GRANULE, Holder, Op, Outcome};
 
 /// Granules of one allocation.
@@ -140,6 +141,9 @@ pub(crate) enum Mistake {
     MapsOverOthers,
     FailureLosesHandle,
     ForgetsToDischarge,
+    LiftsBeforeMeeting,
+    HandsOverMapped,
+    ReadsWithoutTaking,
 }
 
 /// All that there is. Two worlds in which the same can happen, numbers included, are equal.
@@ -150,6 +154,7 @@ pub struct World {
     pub(crate) stores: Vec<Store>,
     pub(crate) instances: Vec<Guest>,
     pub(crate) host: Slots<Value>,
+    pub(crate) streams: Slots<Stream>,
     pub(crate) longest_list: u64,
     #[cfg(test)]
     pub(crate) mistake: Option<Mistake>,
@@ -170,6 +175,7 @@ impl World {
             stores: setup.stores.iter().map(store).collect(),
             instances: setup.instances.iter().map(guest).collect(),
             host: Slots::default(),
+            streams: Slots::default(),
             longest_list: setup.longest_list,
             #[cfg(test)]
             mistake: None,
@@ -209,9 +215,27 @@ impl World {
 
     /// Does one thing.
     pub fn apply(&mut self, op: &Op) -> Outcome {
+        let outcome = self.perform(op);
+        if matches!(outcome, Outcome::Map(_) | Outcome::Part(_) | Outcome::GivenBack) {
+            self.given_back(op);
+        }
+        outcome
+    }
+
+    fn perform(&mut self, op: &Op) -> Outcome {
         match *op {
             Op::DropStore { store } => self.drop_store(store),
             Op::Pass { from, handle, to } => self.pass(from, handle, to),
+            Op::Open { by, .. }
+            | Op::PassEnd { from: by, .. }
+            | Op::Send { by, .. }
+            | Op::Receive { by, .. }
+            | Op::Poll { by, .. }
+            | Op::Cancel { by, .. }
+            | Op::Close { by, .. } => {
+                let outcome = if self.lives(by) { self.in_streams(op) } else { Outcome::Refused };
+                self.ended(Holder::Instance(by), outcome)
+            }
             Op::Map { by, .. }
             | Op::Unmap { by, .. }
             | Op::Load { by, .. }
@@ -312,7 +336,7 @@ impl World {
     pub(crate) fn take(&mut self, from: Holder, handle: usize) {
         match (from, self.value(from, handle)) {
             (Holder::Instance(instance), Some(value)) => {
-                self.instances[instance].handles.remove(handle);
+                self.remove_handle(instance, handle);
                 self.discharge(self.instances[instance].store, value);
             }
             _ => _ = self.host.remove(handle),
@@ -372,7 +396,7 @@ impl World {
         // it, save for dropping it.
         match (from, to) {
             (Holder::Instance(sender), Holder::Instance(receiver)) => {
-                let Some(mapped) = self.instances[sender].handles.remove(handle) else {
+                let Some(mapped) = self.remove_handle(sender, handle) else {
                     return self.ended(from, Outcome::Trap);
                 };
                 let passed = match mapped {
@@ -415,6 +439,7 @@ impl World {
                 self.free(value);
             }
         }
+        self.drop_streams(store);
         let store = &mut self.stores[store];
         (store.usage.mappings, store.usage.frozen_mapped_bytes) = (0, 0);
         store.life = Life::Dropped;

@@ -229,7 +229,7 @@ impl Actor<'_> {
         })
     }
 
-    fn index(&mut self, number: usize) -> Index {
+    pub fn index(&mut self, number: usize) -> Index {
         match self.instance.handles.get(&number) {
             Some(index) => *index,
             None => self.instance.take(number),

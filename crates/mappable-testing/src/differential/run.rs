@@ -9,7 +9,9 @@ use mappable_model::{Holder, Limits, Op, Outcome, Way};
 
 use crate::differential::guest::{Actor, GRANULES, Index, Instance, Kind, MOST, Passed, trap};
 use crate::differential::host::{Host, Item};
-use crate::support::{Setup, World};
+use crate::differential::streams::Streams;
+use crate::ends;
+use crate::support::{Fixture, Guest, Setup, World};
 
 /// After how many operations everything is compared, not only what was touched.
 const COMPARE_ALL: u64 = 64;
@@ -23,9 +25,33 @@ pub struct Plan {
     pub limits: Limits,
     /// Whether all bytes of a granule are written, or the first alone (and the others stay zero).
     pub whole: bool,
+    /// Whether guests have streams and futures, on an engine for concurrent components.
+    pub streams: bool,
 }
 
 impl Plan {
+    fn fixture(&self) -> &'static Fixture {
+        if self.streams { self.setup.concurrent_fixture() } else { self.setup.fixture() }
+    }
+
+    /// The guests of a store, which are alone or linked.
+    fn guests(&self, store: usize, world: &mut World) -> Vec<Guest> {
+        let memory = self.setup.memory();
+        match (self.stores[store], self.streams) {
+            (1, false) => vec![world.guest()],
+            (_, false) => <[_; 2]>::from(world.pair()).into(),
+            (1, true) => {
+                let component = world.fixture.compile(&ends::guest(memory));
+                let instance = world.instantiate(&component);
+                vec![Guest::new(instance, &mut world.store, None)]
+            }
+            (_, true) => {
+                let component = world.fixture.compile(&ends::pair(memory));
+                <[_; 2]>::from(world.guests(&component)).into()
+            }
+        }
+    }
+
     pub fn model(&self) -> mappable_model::World {
         let way = if self.setup.frozen_stores_trap() { Way::Pages } else { Way::Copies };
         let instances = self.stores.iter().enumerate().flat_map(|(store, &count)| {
@@ -61,7 +87,7 @@ pub struct Shared {
 
 impl Common {
     pub fn new(plan: &Plan) -> Arc<Self> {
-        let runtime = &plan.setup.fixture().runtime;
+        let runtime = &plan.fixture().runtime;
         let host = Host { items: BTreeMap::new(), runtime, whole: plan.whole };
         Arc::new(Self { gate: RwLock::new(()), shared: Mutex::new(Shared { model: plan.model(), host }) })
     }
@@ -88,11 +114,12 @@ fn disagree(text: impl fmt::Display) -> Result<(), Disagreement> {
 struct Side {
     world: World,
     instances: BTreeMap<usize, Instance>,
+    streams: Streams,
 }
 
 impl Side {
     fn new(plan: &Plan, store: usize) -> Self {
-        let mut world = World::new(plan.setup);
+        let mut world = plan.fixture().world();
         // The canary counts, too.
         let limits = mappable::Limits::default()
             .region_bytes(plan.limits.region_bytes.saturating_add(GRANULE))
@@ -100,12 +127,9 @@ impl Side {
             .mappings(plan.limits.mappings)
             .frozen_mapped_bytes(plan.limits.frozen_mapped_bytes);
         world.store.data_mut().mappable.set_limits(limits);
-        let guests = match plan.stores[store] {
-            1 => vec![world.guest()],
-            _ => <[_; 2]>::from(world.pair()).into(),
-        };
+        let guests = plan.guests(store, &mut world);
         let instances = plan.instances(store).zip(guests.into_iter().map(Instance::new)).collect();
-        Self { world, instances }
+        Self { world, instances, streams: Streams::new() }
     }
 }
 
@@ -148,6 +172,13 @@ impl Run {
             // What is in a closed composition stays there.
             return Ok(());
         }
+        if let Op::Send { by, stream, handles } = &op
+            && self.plan.setup.is_ledger()
+            && !shared.model.are_elements(*stream, *by, handles)
+        {
+            // There a write traps at once for what is no element, and not when it is read.
+            return Ok(());
+        }
         let mut _alone = None;
         if matches!(op, Op::Thaw { .. }) {
             drop(shared);
@@ -174,11 +205,31 @@ impl Run {
         if expected == Outcome::Trap {
             self.expect_refusal(&op)?;
         }
+        self.forget_elements_everywhere();
         self.compare_touched(&op)?;
         if self.done.is_multiple_of(COMPARE_ALL) { self.compare(false) } else { Ok(()) }
     }
 
-    fn actor(&mut self, instance: usize) -> Option<Actor<'_>> {
+    /// The streams of an instance's store.
+    pub(super) fn streams(&mut self, instance: usize) -> &mut Streams {
+        let side = self.sides.values_mut().find(|side| side.instances.contains_key(&instance));
+        &mut side.expect("its store is there").streams
+    }
+
+    /// What the write in progress at a stream names in the model.
+    pub(super) fn named(&self, stream: usize) -> Vec<Option<usize>> {
+        self.common.shared().model.named(stream).to_vec()
+    }
+
+    fn forget_elements_everywhere(&mut self) {
+        let in_use = self.sides.values().filter(|side| !side.streams.is_empty());
+        let living: Vec<usize> = in_use.filter_map(|side| side.instances.keys().next().copied()).collect();
+        for instance in living.into_iter().filter(|&it| self.is_alive(it)).collect::<Vec<_>>() {
+            self.forget_elements(instance);
+        }
+    }
+
+    pub(super) fn actor(&mut self, instance: usize) -> Option<Actor<'_>> {
         let whole = self.plan.whole;
         let side = self.sides.values_mut().find(|side| side.instances.contains_key(&instance))?;
         Some(Actor { instance: side.instances.get_mut(&instance)?, world: &mut side.world, whole })
@@ -194,6 +245,13 @@ impl Run {
             Op::Pass { from: Holder::Instance(from), handle, to: Holder::Instance(to) } => {
                 self.pass(from, handle, to, expected)
             }
+            Op::Open { .. }
+            | Op::PassEnd { .. }
+            | Op::Send { .. }
+            | Op::Receive { .. }
+            | Op::Poll { .. }
+            | Op::Cancel { .. }
+            | Op::Close { .. } => self.on_streams(op, expected),
             _ => self.actor(caller(op).unwrap()).unwrap().perform(op, expected),
         };
         answer.unwrap_or_else(|error| trap(&error))
@@ -375,7 +433,14 @@ fn caller(op: &Op) -> Option<usize> {
         | Op::Store { by, .. }
         | Op::Deliver { by, .. }
         | Op::Grow { by, .. }
-        | Op::Trap { by } => return Some(by),
+        | Op::Trap { by }
+        | Op::Open { by, .. }
+        | Op::PassEnd { from: by, .. }
+        | Op::Send { by, .. }
+        | Op::Receive { by, .. }
+        | Op::Poll { by, .. }
+        | Op::Cancel { by, .. }
+        | Op::Close { by, .. } => return Some(by),
         Op::Allocate { by, .. }
         | Op::Len { by, .. }
         | Op::SetLen { by, .. }

@@ -180,6 +180,21 @@ impl Setup {
         static FIXTURES: [OnceLock<Fixture>; Setup::COUNT] = [const { OnceLock::new() }; Setup::COUNT];
         FIXTURES[self as usize].get_or_init(|| Fixture::new(self, self.runtime()))
     }
+
+    /// The same on an engine whose components may be concurrent, for those with streams.
+    pub fn concurrent_fixture(self) -> &'static Fixture {
+        static FIXTURES: [OnceLock<Fixture>; Setup::COUNT] = [const { OnceLock::new() }; Setup::COUNT];
+        FIXTURES[self as usize].get_or_init(|| Fixture::new(self, self.runtime_with(self.concurrent())))
+    }
+
+    /// A configuration of an engine whose components may be concurrent.
+    pub fn concurrent(self) -> Config {
+        let mut config = self.config();
+        config.concurrency_support(true);
+        // So that a cancellation does not wait.
+        config.wasm_component_model_more_async_builtins(true);
+        config
+    }
 }
 
 /// The tests of a rule, one for each of [`Setup::BASELINE`].

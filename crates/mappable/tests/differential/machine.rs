@@ -41,6 +41,7 @@ impl ReferenceStateMachine for Model {
             stores: vec![2, 1],
             limits,
             whole,
+            streams: false,
         });
         plans.prop_map(|plan| State { model: plan.model(), plan }).boxed()
     }

@@ -14,6 +14,9 @@ use support::{Setup, on_every_baseline_setup, on_every_setup};
 /// How many operations are done in all, if nothing else is said.
 const OPS: u64 = 1_200_000;
 
+/// For so many operations without streams there is one of programs that have some.
+const STREAMS: u64 = 6;
+
 /// A setup's share: nine parts of ten by worlds that each have a thread to themselves, the tenth by two threads that
 /// exchange what they hold.
 fn share(setup: Setup) -> (u64, u64) {
@@ -31,6 +34,13 @@ on_every_setup! {
         assert!(done >= wanted, "only {done} operations");
     }
 
+    fn streams_hand_over_what_the_models_do(setup) {
+        let (wanted, _) = share(setup);
+        let wanted = wanted / STREAMS;
+        let done = programs::run_streams(setup, wanted);
+        println!("{done} operations were done and compared");
+        assert!(done >= wanted, "only {done} operations");
+    }
 }
 
 on_every_baseline_setup! {

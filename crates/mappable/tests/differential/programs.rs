@@ -40,7 +40,13 @@ pub(crate) const LIMITS: [Limits; 3] = [
 ];
 
 fn plan(setup: Setup, stores: &[usize], random: &mut Random) -> Plan {
-    Plan { setup, stores: stores.to_vec(), limits: LIMITS[random.below(3)], whole: random.below(4) == 0 }
+    Plan {
+        setup,
+        stores: stores.to_vec(),
+        limits: LIMITS[random.below(3)],
+        whole: random.below(4) == 0,
+        streams: false,
+    }
 }
 
 /// Where seeds begin: another number gives other programs.
@@ -50,13 +56,22 @@ fn first_seed() -> u64 {
 
 /// Runs programs of one setup on two threads until each has done half of the operations; answers how many were done.
 pub(crate) fn run_many(setup: Setup, wanted: u64) -> u64 {
+    run_all(setup, wanted, false)
+}
+
+/// The same with streams and futures among what guests do.
+pub(crate) fn run_streams(setup: Setup, wanted: u64) -> u64 {
+    run_all(setup, wanted, true)
+}
+
+fn run_all(setup: Setup, wanted: u64, streams: bool) -> u64 {
     let done = AtomicU64::new(0);
     let programs = AtomicU64::new(first_seed() + ((setup as u64) << 32));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while done.load(Ordering::Relaxed) < wanted {
-                    let program = run_one(setup, programs.fetch_add(1, Ordering::Relaxed));
+                    let program = run_one(setup, programs.fetch_add(1, Ordering::Relaxed), streams);
                     done.fetch_add(program, Ordering::Relaxed);
                 }
             });
@@ -65,14 +80,18 @@ pub(crate) fn run_many(setup: Setup, wanted: u64) -> u64 {
     done.into_inner()
 }
 
-fn run_one(setup: Setup, seed: u64) -> u64 {
+fn run_one(setup: Setup, seed: u64, streams: bool) -> u64 {
     let mut random = Random::new(seed);
-    let plan = plan(setup, &[2, 1], &mut random);
+    let plan = Plan { streams, ..plan(setup, &[2, 1], &mut random) };
     let (mut ops, mut done) = (vec![], 0);
     let result = caught(|| {
         let mut run = Run::new(&plan);
         let result = go(&mut run, STEPS, |model, instances| {
-            ops.push(Op::pick(model, instances, &mut |end| random.below(end)));
+            let mut choose = |end| random.below(end);
+            ops.push(match streams {
+                true => Op::pick_with_streams(model, instances, &mut choose),
+                false => Op::pick(model, instances, &mut choose),
+            });
             ops[ops.len() - 1].clone()
         });
         done = run.done;

@@ -6,6 +6,8 @@ use mappable::{Frozen, GRANULE, Handle, Runtime};
 use wasmtime::Store;
 use wasmtime::component::{Component, FutureReader, Linker, StreamReader};
 
+use mappable_testing::ends::BuiltIns;
+
 use crate::support::*;
 use crate::wat;
 
@@ -26,48 +28,18 @@ pub(super) fn cancelled(count: u32) -> u32 {
 /// Where guests keep elements: one has 8 bytes at the most.
 pub(super) const ELEMENTS: u32 = 2048;
 
-/// The built-ins for a stream and a future of this type, as functions of the guest.
+/// A guest with the built-ins for a stream and a future of this type, whose readable ends the host passes on.
 pub(super) fn guest(memory: &str, payload: &str) -> String {
-    const OPS: [(&str, &str, &str); 6] = [
-        ("read", "(param i32 i32 i32) (result i32)", r#"async (memory $mem) (realloc $realloc)"#),
-        ("write", "(param i32 i32 i32) (result i32)", r#"async (memory $mem)"#),
-        ("cancel-read", "(param i32) (result i32)", "async"),
-        ("cancel-write", "(param i32) (result i32)", "async"),
-        ("drop-readable", "(param i32)", ""),
-        ("drop-writable", "(param i32)", ""),
-    ];
-    let (mut canons, mut imports, mut exports, mut given, mut lifts) =
-        (String::new(), String::new(), String::new(), String::new(), String::new());
+    let BuiltIns { canons, imports, exports, given, mut lifts } =
+        BuiltIns::new(&[("stream", "stream", payload), ("future", "future", payload)]);
     for kind in ["stream", "future"] {
-        canons += &format!("(core func ${kind}.new (canon {kind}.new ${kind}))");
-        imports += &format!(r#"(import "" "{kind}.new" (func ${kind}.new (result i64)))"#);
-        exports += &format!(r#"(func (export "{kind}-new") (result i64) (call ${kind}.new))"#);
-        given += &format!(r#"(export "{kind}.new" (func ${kind}.new))"#);
         lifts += &format!(
-            r#"(func (export "{kind}-new") (result u64) (canon lift (core func $ends "{kind}-new")))
-            (func (export "{kind}-give") (param "end" u32) (result ${kind}) (canon lift (core func $ends "identity")))
+            r#"(func (export "{kind}-give") (param "end" u32) (result ${kind}) (canon lift (core func $ends "identity")))
             (func (export "{kind}-take") (param "end" ${kind}) (result u32) (canon lift (core func $ends "identity")))"#
         );
-        for (op, ty, options) in OPS {
-            // A future's read and write have no count.
-            let ty = if kind == "future" { ty.replace("i32 i32 i32", "i32 i32") } else { ty.to_owned() };
-            let params = ty.split(')').next().unwrap().matches("i32").count();
-            let arguments: String = (0..params).map(|at| format!("(local.get {at})")).collect();
-            let lifted: String = (0..params).map(|at| format!(r#"(param "p{at}" u32)"#)).collect();
-            let result = if ty.contains("result") { "(result u32)" } else { "" };
-            canons += &format!("(core func ${kind}.{op} (canon {kind}.{op} ${kind} {options}))");
-            imports += &format!(r#"(import "" "{kind}.{op}" (func ${kind}.{op} {ty}))"#);
-            exports += &format!(r#"(func (export "{kind}-{op}") {ty} (call ${kind}.{op} {arguments}))"#);
-            given += &format!(r#"(export "{kind}.{op}" (func ${kind}.{op}))"#);
-            lifts += &format!(
-                r#"(func (export "{kind}-{op}") {lifted} {result} (canon lift (core func $ends "{kind}-{op}")))"#
-            );
-        }
     }
     let fields = format!(
-        r#"(type $payload {payload})
-        (type $stream (stream $payload)) (type $future (future $payload))
-        {canons}
+        r#"{canons}
         (core func $return-held (canon task.return (result u32)))
         (core func $new-set (canon waitable-set.new))
         (core func $join-set (canon waitable.join))
@@ -105,11 +77,7 @@ pub(super) fn guest(memory: &str, payload: &str) -> String {
 
 /// A runtime for components with streams.
 pub(super) fn concurrent(setup: Setup) -> Runtime {
-    let mut config = setup.config();
-    config.concurrency_support(true);
-    // So that a cancellation does not wait.
-    config.wasm_component_model_more_async_builtins(true);
-    setup.runtime_that_keeps_none(config)
+    setup.runtime_that_keeps_none(setup.concurrent())
 }
 
 static SCENES: Mutex<Vec<(Setup, String, Runtime, Component)>> = Mutex::new(Vec::new());

@@ -198,6 +198,25 @@ on_every_setup! {
         bystander.goes_on();
     }
 
+    fn a_write_of_what_is_no_element_traps_when_it_is_read_or_at_once_in_the_ledger(setup) {
+        let mut scene = Scene::new(setup, REGION);
+        let (a, b) = (scene.guest(), scene.guest());
+        let (writer, reader) = scene.stream(&a, &b);
+        let mapping = a.mapped(&mut scene.store, 4 * G, 1, 5);
+        let written = scene.write(&a, writer, &mut [mapping]);
+        if setup.is_ledger() {
+            trapped(written);
+        } else {
+            assert_eq!(written.unwrap(), BLOCKED);
+            // It can be cancelled.
+            assert_eq!(scene.does(&a, "stream-cancel-write", writer).unwrap(), cancelled(0));
+            assert_eq!(scene.write(&a, writer, &mut [mapping]).unwrap(), BLOCKED);
+            trapped(scene.read(&b, reader, 1));
+        }
+        scene.expect_held(1);
+        trapped(a.call::<_, u32>(&mut scene.store, "load8", (0u32,)));
+    }
+
     fn lists_of_elements_outside_the_memory_trap_and_hand_over_nothing(setup) {
         for (name, address, count) in [
             ("stream-write", END - 4, 2u32),

@@ -1,0 +1,353 @@
+//! Streams and futures of regions or references, between the instances of a store.
+//!
+//! A write names handles and takes nothing. When a read and a write meet, as many elements as both have room for go from
+//! the writer's table into the reader's, all or none. What is named is the handle, not its number: once that handle is
+//! gone, or was given back with an error, by which an engine may give it another number, the element is nobody's. A meeting
+//! that would hand it over traps.
+
+use crate::world::{Handle, Mistake, Value, World};
+use crate::{End, Ended, Holder, Op, Outcome};
+
+/// A stream; a future is a stream of one element.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Stream {
+    pub(crate) future: bool,
+    /// Whether its elements are references.
+    pub(crate) frozen: bool,
+    /// The ends, until they are closed. What is left of a write in progress are the handles that it names.
+    pub(crate) writer: Option<Side<Vec<Option<usize>>>>,
+    /// What is left of a read in progress is its room.
+    pub(crate) reader: Option<Side<usize>>,
+    /// Of a future: its element was handed over, or its writer knows that nobody will read it.
+    pub(crate) over: bool,
+}
+
+/// An end, and who has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Side<T> {
+    pub(crate) holder: usize,
+    pub(crate) progress: Progress<T>,
+}
+
+/// What is being done with an end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Progress<T> {
+    Idle,
+    /// A write or a read that has not been told yet what it moved, and what is left of it.
+    Busy {
+        moved: usize,
+        left: T,
+    },
+    /// It was told that the other end is closed.
+    Told,
+}
+
+impl<T> Side<T> {
+    fn new(holder: usize) -> Option<Self> {
+        Some(Self { holder, progress: Progress::Idle })
+    }
+
+    /// How many elements a write or a read in progress has moved.
+    pub(crate) fn moved(&self) -> Option<usize> {
+        match self.progress {
+            Progress::Busy { moved, .. } => Some(moved),
+            Progress::Idle | Progress::Told => None,
+        }
+    }
+
+    /// A write or a read is over.
+    fn end(&mut self, how: Ended) {
+        self.progress = if how == Ended::Dropped { Progress::Told } else { Progress::Idle };
+    }
+}
+
+impl Stream {
+    /// Who has an end, and how many elements what it has in progress has moved.
+    pub(crate) fn side(&self, end: End) -> Option<(usize, Option<usize>)> {
+        match end {
+            End::Writable => self.writer.as_ref().map(|side| (side.holder, side.moved())),
+            End::Readable => self.reader.as_ref().map(|side| (side.holder, side.moved())),
+        }
+    }
+
+    /// Whether both ends are this instance's: they can't meet.
+    pub(crate) fn is_within(&self, instance: usize) -> bool {
+        let is = |end| self.side(end).is_some_and(|(holder, _)| holder == instance);
+        is(End::Writable) && is(End::Readable)
+    }
+
+    fn was_told(&self, end: End) -> bool {
+        match end {
+            End::Writable => self.writer.as_ref().is_some_and(|side| side.progress == Progress::Told),
+            End::Readable => self.reader.as_ref().is_some_and(|side| side.progress == Progress::Told),
+        }
+    }
+
+    /// Whether somebody can begin to write or to read at an end of theirs, or pass it on.
+    pub(crate) fn is_ready(&self, by: usize, end: End) -> bool {
+        self.side(end) == Some((by, None)) && !self.was_told(end) && !self.over
+    }
+
+    fn is_closed(&self, end: End) -> bool {
+        self.side(end).is_none()
+    }
+
+    fn end(&mut self, end: End, how: Ended) {
+        self.over |= self.future && end == End::Writable && how == Ended::Dropped;
+        match end {
+            End::Writable => self.writer.as_mut().map(|side| side.end(how)),
+            End::Readable => self.reader.as_mut().map(|side| side.end(how)),
+        };
+    }
+
+    /// The same where all that is named has gone.
+    pub(crate) fn without_names(&self) -> Self {
+        let mut other = self.clone();
+        other.names().fill(None);
+        other
+    }
+
+    /// The names of a write in progress.
+    fn names(&mut self) -> &mut [Option<usize>] {
+        match &mut self.writer {
+            Some(Side { progress: Progress::Busy { left, .. }, .. }) => left,
+            _ => &mut [],
+        }
+    }
+}
+
+impl End {
+    fn other(self) -> Self {
+        match self {
+            Self::Writable => Self::Readable,
+            Self::Readable => Self::Writable,
+        }
+    }
+}
+
+impl World {
+    /// The handles that are left of the write in progress at a stream. One that has gone is nobody's.
+    pub fn named(&self, stream: usize) -> &[Option<usize>] {
+        match self.streams.get(stream).and_then(|it| it.writer.as_ref()) {
+            Some(Side { progress: Progress::Busy { left, .. }, .. }) => left,
+            _ => &[],
+        }
+    }
+
+    /// Whether all handles are what a stream can hand over, at the moment.
+    pub fn are_elements(&self, stream: usize, by: usize, handles: &[usize]) -> bool {
+        let names: Vec<_> = handles.iter().copied().map(Some).collect();
+        self.elements(stream, by, &names).is_some()
+    }
+
+    pub(crate) fn in_streams(&mut self, op: &Op) -> Outcome {
+        match *op {
+            Op::Open { by, future, frozen } => {
+                let (writer, reader) = (Side::new(by), Side::new(by));
+                Outcome::Stream(self.streams.insert(Stream { future, frozen, writer, reader, over: false }))
+            }
+            Op::PassEnd { from, stream, to } => self.pass_end(from, stream, to),
+            Op::Send { by, stream, ref handles } => self.send(by, stream, handles),
+            Op::Receive { by, stream, room } => self.receive(by, stream, room),
+            Op::Poll { by, stream, end } => self.poll(by, stream, end),
+            Op::Cancel { by, stream, end } => self.cancel(by, stream, end),
+            Op::Close { by, stream, end } => self.close(by, stream, end),
+            _ => Outcome::Trap,
+        }
+    }
+
+    /// Takes a handle out of a table. No write names it any more.
+    pub(crate) fn remove_handle(&mut self, instance: usize, number: usize) -> Option<Handle> {
+        let handle = self.instances[instance].handles.remove(number)?;
+        self.forget_name(instance, number);
+        Some(handle)
+    }
+
+    /// What an operation took and gave back with an error is not what a write named.
+    pub(crate) fn given_back(&mut self, op: &Op) {
+        let (by, handles) = match *op {
+            Op::Map { by, handle, .. } | Op::Unmap { by, handle, .. } => (Holder::Instance(by), vec![handle]),
+            Op::Thaw { by, handle } | Op::Split { by, handle, .. } => (by, vec![handle]),
+            Op::Join { by, low, high } => (by, vec![low, high]),
+            _ => return,
+        };
+        if let Holder::Instance(instance) = by {
+            handles.into_iter().for_each(|handle| self.forget_name(instance, handle));
+        }
+    }
+
+    fn forget_name(&mut self, instance: usize, number: usize) {
+        let of = |stream: &&mut Stream| stream.side(End::Writable).is_some_and(|(holder, _)| holder == instance);
+        for stream in self.streams.iter_mut().filter(of) {
+            stream.names().iter_mut().filter(|name| **name == Some(number)).for_each(|name| *name = None);
+        }
+    }
+
+    fn pass_end(&mut self, from: usize, stream: usize, to: usize) -> Outcome {
+        if from == to || self.instances[from].store != self.instances[to].store {
+            return Outcome::Impossible;
+        }
+        match self.streams.get_mut(stream) {
+            Some(stream) if stream.is_ready(from, End::Readable) => {
+                stream.reader = Side::new(to);
+                Outcome::Done
+            }
+            _ => Outcome::Trap,
+        }
+    }
+
+    fn send(&mut self, by: usize, number: usize, handles: &[usize]) -> Outcome {
+        let table = &self.instances[by].handles;
+        let names: Vec<_> = handles.iter().map(|&name| table.get(name).map(|_| name)).collect();
+        let Some(stream) = self.streams.get_mut(number) else { return Outcome::Trap };
+        if names.is_empty() || (stream.future && names.len() > 1) {
+            return Outcome::Impossible;
+        }
+        if !stream.is_ready(by, End::Writable) {
+            return Outcome::Trap;
+        }
+        if stream.is_closed(End::Readable) {
+            stream.end(End::Writable, Ended::Dropped);
+            return Outcome::Ended(0, Ended::Dropped);
+        }
+        match stream.reader {
+            Some(Side { holder, progress: Progress::Busy { moved, left } }) if left > 0 => {
+                let count = left.min(names.len());
+                let progress = Progress::Busy { moved: moved + count, left: left - count };
+                self.meet(number, by, holder, &names[..count], |it| it.reader = Some(Side { holder, progress }))
+            }
+            _ => {
+                let lifted: Vec<_> = names.iter().flatten().copied().collect();
+                stream.writer = Some(Side { holder: by, progress: Progress::Busy { moved: 0, left: names } });
+                if self.errs(Mistake::LiftsBeforeMeeting) {
+                    lifted.into_iter().for_each(|name| self.take(Holder::Instance(by), name));
+                }
+                Outcome::Waits
+            }
+        }
+    }
+
+    fn receive(&mut self, by: usize, number: usize, room: usize) -> Outcome {
+        let Some(stream) = self.streams.get_mut(number) else { return Outcome::Trap };
+        if room == 0 || (stream.future && room > 1) {
+            return Outcome::Impossible;
+        }
+        if !stream.is_ready(by, End::Readable) {
+            return Outcome::Trap;
+        }
+        if stream.is_closed(End::Writable) {
+            stream.end(End::Readable, Ended::Dropped);
+            return Outcome::Ended(0, Ended::Dropped);
+        }
+        match &stream.writer {
+            Some(Side { holder, progress: Progress::Busy { moved, left } }) if !left.is_empty() => {
+                let (holder, count) = (*holder, room.min(left.len()));
+                let (names, left) = (left[..count].to_vec(), left[count..].to_vec());
+                let progress = Progress::Busy { moved: moved + count, left };
+                self.meet(number, holder, by, &names, |it| it.writer = Some(Side { holder, progress }))
+            }
+            _ => {
+                let progress = Progress::Busy { moved: 0, left: room };
+                stream.reader = Some(Side { holder: by, progress });
+                Outcome::Waits
+            }
+        }
+    }
+
+    /// A read and a write meet: all elements are lifted, and then all are lowered. `moved` is what the one that was there
+    /// first becomes.
+    fn meet(
+        &mut self,
+        number: usize,
+        writer: usize,
+        reader: usize,
+        names: &[Option<usize>],
+        moved: impl FnOnce(&mut Stream),
+    ) -> Outcome {
+        let Some(values) = self.elements(number, writer, names).filter(|_| writer != reader) else {
+            return Outcome::Trap;
+        };
+        if let Some(stream) = self.streams.get_mut(number) {
+            moved(stream);
+            stream.over = stream.future;
+        }
+        if !self.errs(Mistake::ReadsWithoutTaking) {
+            names.iter().flatten().for_each(|&name| self.take(Holder::Instance(writer), name));
+        }
+        Outcome::HandedOver(values.into_iter().map(|value| self.give(Holder::Instance(reader), value)).collect())
+    }
+
+    /// What is named, if each is there once, unmapped, and of the stream's type.
+    pub(crate) fn elements(&self, stream: usize, writer: usize, names: &[Option<usize>]) -> Option<Vec<Value>> {
+        let frozen = self.streams.get(stream)?.frozen;
+        let value = |(nth, name): (usize, &Option<usize>)| {
+            let once = !names[..nth].contains(name);
+            let mut value = self.value(Holder::Instance(writer), (*name)?);
+            if let (None, Some(Handle::Mapped { memory, at })) = (value, self.instances[writer].handles.get((*name)?))
+                && self.errs(Mistake::HandsOverMapped)
+            {
+                value = self.instances[*memory].memory.mount(*at).map(|mount| mount.value);
+            }
+            value.filter(|value| once && value.is_frozen() == frozen)
+        };
+        names.iter().enumerate().map(value).collect()
+    }
+
+    /// Whether what is in progress at an end of somebody's is over, and how.
+    fn poll(&mut self, by: usize, number: usize, end: End) -> Outcome {
+        let Some(stream) = self.streams.get_mut(number) else { return Outcome::Impossible };
+        let Some((holder, Some(moved))) = stream.side(end) else { return Outcome::Impossible };
+        if holder != by {
+            return Outcome::Impossible;
+        }
+        let how = match stream.is_closed(end.other()) {
+            true if !stream.future || moved == 0 => Ended::Dropped,
+            _ if moved > 0 => Ended::Completed,
+            _ => return Outcome::Waits,
+        };
+        stream.end(end, how);
+        Outcome::Ended(moved, how)
+    }
+
+    fn cancel(&mut self, by: usize, number: usize, end: End) -> Outcome {
+        let Some(stream) = self.streams.get_mut(number) else { return Outcome::Trap };
+        let Some((holder, Some(moved))) = stream.side(end) else { return Outcome::Trap };
+        if holder != by {
+            return Outcome::Trap;
+        }
+        let how = match stream.is_closed(end.other()) {
+            _ if stream.future && moved > 0 => Ended::Completed,
+            true => Ended::Dropped,
+            false => Ended::Cancelled,
+        };
+        stream.end(end, how);
+        Outcome::Ended(moved, how)
+    }
+
+    fn close(&mut self, by: usize, number: usize, end: End) -> Outcome {
+        let Some(stream) = self.streams.get_mut(number) else { return Outcome::Trap };
+        if stream.side(end) != Some((by, None)) {
+            return Outcome::Trap;
+        }
+        match end {
+            End::Writable if stream.future && !stream.over => return Outcome::Trap,
+            End::Writable => stream.writer = None,
+            End::Readable => stream.reader = None,
+        }
+        if stream.is_closed(end.other()) {
+            self.streams.remove(number);
+        }
+        Outcome::Done
+    }
+
+    /// The streams of a store go with it.
+    pub(crate) fn drop_streams(&mut self, store: usize) {
+        let numbers: Vec<_> = self.streams.iter().map(|(number, _)| number).collect();
+        for number in numbers {
+            let holds = |end| self.streams.get(number)?.side(end).map(|(holder, _)| self.instances[holder].store);
+            if [End::Writable, End::Readable].into_iter().any(|end| holds(end) == Some(store)) {
+                self.streams.remove(number);
+            }
+        }
+    }
+}
