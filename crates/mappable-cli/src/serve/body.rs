@@ -2,9 +2,10 @@
 //! what a response's says of the instance that it comes from.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,19 +23,98 @@ const AHEAD: u64 = 64 << 10;
 /// How long a client may send nothing while an instance waits for it.
 const STALLED: Duration = Duration::from_secs(10);
 
-/// Reads the first part of a body, or all of a short one.
-pub(super) async fn read_ahead(mut body: Incoming, limit: u64) -> Result<WasiBody, Error> {
-    let mut read = Bounded { ahead: VecDeque::new(), rest: None, left: limit };
-    while limit - read.left < AHEAD && !body.is_end_stream() {
-        let Some(frame) = body.frame().await else { return Ok(read.boxed_unsync()) };
-        let frame = frame?;
-        read.count(&frame)?;
-        read.ahead.push_back(frame);
+/// The body of a request, which its instance reads by `wasi:http` or takes as regions: each byte is given once.
+#[derive(Clone)]
+pub(super) struct Requested(Arc<Mutex<Reading>>);
+
+struct Reading {
+    body: Bounded,
+    /// Who waits for more by `wasi:http`.
+    reader: Option<Waker>,
+}
+
+impl Requested {
+    /// Reads the first part of a body, or all of a short one.
+    pub(super) async fn read_ahead(mut body: Incoming, limit: u64) -> Result<Self, Error> {
+        let mut read = Bounded { ahead: VecDeque::new(), rest: None, left: limit };
+        while limit - read.left < AHEAD && !body.is_end_stream() {
+            let Some(frame) = body.frame().await else { return Ok(Self::new(read)) };
+            let frame = frame?;
+            read.count(&frame)?;
+            read.ahead.push_back(frame);
+        }
+        if !body.is_end_stream() {
+            read.rest = Some((body, Box::pin(sleep(STALLED))));
+        }
+        Ok(Self::new(read))
     }
-    if !body.is_end_stream() {
-        read.rest = Some((body, Box::pin(sleep(STALLED))));
+
+    fn new(body: Bounded) -> Self {
+        Self(Arc::new(Mutex::new(Reading { body, reader: None })))
     }
-    Ok(read.boxed_unsync())
+
+    fn lock(&self) -> MutexGuard<'_, Reading> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the next bytes. `None` at the end, and where only trailers are left.
+    pub(super) async fn next(&self) -> Result<Option<Bytes>, Error> {
+        poll_fn(|cx| {
+            let body = &mut self.lock().body;
+            loop {
+                return Poll::Ready(match ready!(Pin::new(&mut *body).poll_frame(cx)).transpose()? {
+                    None => Ok(None),
+                    Some(frame) => match frame.into_data() {
+                        Ok(bytes) if bytes.is_empty() => continue,
+                        Ok(bytes) => Ok(Some(bytes)),
+                        Err(trailers) => {
+                            body.ahead.push_front(trailers);
+                            Ok(None)
+                        }
+                    },
+                });
+            }
+        })
+        .await
+    }
+
+    /// Bytes that [`next`](Self::next) gave are the next again. Who waits for some by `wasi:http` looks again.
+    pub(super) fn put_back(&self, bytes: Bytes) {
+        let mut reading = self.lock();
+        if !bytes.is_empty() {
+            reading.body.ahead.push_front(Frame::data(bytes));
+        }
+        if let Some(reader) = reading.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// How many bytes there may yet be. One more where the client does not say how many there are: to ask for as many then is to
+    /// come to the end, or to the limit.
+    pub(super) fn most(&self) -> u64 {
+        let body = &self.lock().body;
+        body.size_hint().upper().unwrap_or_else(|| body.ahead_bytes() + body.left + 1)
+    }
+}
+
+impl Body for Requested {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let mut reading = self.lock();
+        let polled = Pin::new(&mut reading.body).poll_frame(cx);
+        reading.reader = polled.is_pending().then(|| cx.waker().clone());
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.lock().body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.lock().body.size_hint()
+    }
 }
 
 /// A body whose beginning is there, of at most so many bytes.
@@ -47,6 +127,10 @@ struct Bounded {
 }
 
 impl Bounded {
+    fn ahead_bytes(&self) -> u64 {
+        self.ahead.iter().filter_map(Frame::data_ref).map(|bytes| bytes.len() as u64).sum()
+    }
+
     fn count(&mut self, frame: &Frame<Bytes>) -> Result<(), Error> {
         let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
         self.left = self.left.checked_sub(bytes).ok_or(Error::HttpRequestBodySize(None))?;
@@ -89,7 +173,7 @@ impl Body for Bounded {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let ahead = self.ahead.iter().filter_map(Frame::data_ref).map(|bytes| bytes.len() as u64).sum::<u64>();
+        let ahead = self.ahead_bytes();
         let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint());
         let mut hint = SizeHint::new();
         hint.set_lower(ahead + rest.lower());
@@ -114,10 +198,11 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) fn new(body: WasiBody, length: Option<u64>, mut worker: Worker, fate: Arc<Fate>) -> Self {
-        if length == Some(0) || body.is_end_stream() {
+        let left = length.or_else(|| body.size_hint().exact());
+        if left == Some(0) || body.is_end_stream() {
             worker.let_go();
         }
-        Self { body, left: length, worker, fate, cut: false }
+        Self { body, left, worker, fate, cut: false }
     }
 }
 
@@ -156,5 +241,28 @@ impl Body for Outgoing {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use http_body_util::Full;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_instance_is_let_go_with_the_last_byte_of_a_body_whose_length_is_known() {
+        let (done, mut delivered) = oneshot::channel();
+        let task = tokio::spawn(async {}).abort_handle();
+        let worker = Worker { task, done: Some(done) };
+        let body = Full::from(&b"all"[..]).map_err(|never| match never {}).boxed_unsync();
+        let mut outgoing = Outgoing::new(body, None, worker, Arc::default());
+        assert!(delivered.try_recv().is_err());
+        let frame = Pin::new(&mut outgoing).poll_frame(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(frame, Poll::Ready(Some(Ok(frame))) if frame.data_ref().unwrap() == "all"));
+        assert_eq!(delivered.try_recv(), Ok(()));
     }
 }

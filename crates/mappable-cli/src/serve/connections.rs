@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::sleep;
 
 use super::exchange::respond;
@@ -52,16 +52,20 @@ pub(super) async fn serve(instances: &Arc<Instances>, addr: SocketAddr, limits: 
             () = &mut stop => break,
             next = next => next,
         };
-        let instances = Arc::clone(instances);
+        let (instances, cut) = (Arc::clone(instances), Arc::new(Notify::new()));
+        let to_cut = Arc::clone(&cut);
         let service = service_fn(move |request| {
-            let instances = Arc::clone(&instances);
-            async move { Ok::<_, Infallible>(respond(&instances, request).await) }
+            let (instances, cut) = (Arc::clone(&instances), Arc::clone(&to_cut));
+            async move { Ok::<_, Infallible>(respond(&instances, request, cut).await) }
         });
         let connection = clients.watch(http.serve_connection(TokioIo::new(client), service));
         tokio::spawn(async move {
             let _place = place;
-            // That a client goes away, or makes no sense, is its own matter.
-            let _ = connection.await;
+            tokio::select! {
+                // That a client goes away, or makes no sense, is its own matter.
+                _ = connection => {}
+                () = cut.notified() => {}
+            }
         });
     }
 

@@ -7,20 +7,24 @@ use http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::body::{self, Outgoing};
+use super::body::{Outgoing, Requested};
 use super::instance::{Answer, Instances, reason};
 use crate::failure::{one_line, say};
 
-/// Responds, whatever happens. What goes wrong on this side is said on stderr, too.
-pub(super) async fn respond(instances: &Arc<Instances>, request: Request<Incoming>) -> Response<WasiBody> {
+/// Responds, whatever happens. What goes wrong on this side is said on stderr, too. `cut` closes the connection.
+pub(super) async fn respond(
+    instances: &Arc<Instances>,
+    request: Request<Incoming>,
+    cut: Arc<Notify>,
+) -> Response<WasiBody> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let title = Arc::new(move || format!("{method} {}", uri.path()));
-    match exchange(instances, request, Arc::clone(&title) as Title).await {
+    match exchange(instances, request, Arc::clone(&title) as Title, cut).await {
         Ok(response) => response,
         Err(Refusal { status, reason }) => {
             if status.is_server_error() {
@@ -62,6 +66,7 @@ async fn exchange(
     instances: &Arc<Instances>,
     request: Request<Incoming>,
     title: Title,
+    cut: Arc<Notify>,
 ) -> Result<Response<WasiBody>, Refusal> {
     let (parts, body) = request.into_parts();
     let without_body = parts.method == Method::HEAD;
@@ -69,7 +74,7 @@ async fn exchange(
         return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, ""));
     }
     let deadline = Instant::now() + instances.timeout;
-    let body = match timeout_at(deadline, body::read_ahead(body, instances.max_body)).await {
+    let body = match timeout_at(deadline, Requested::read_ahead(body, instances.max_body)).await {
         Ok(Ok(body)) => body,
         Ok(Err(Error::HttpRequestBodySize(_))) => return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "")),
         Ok(Err(_)) => return Err(refusal(StatusCode::BAD_REQUEST, "")),
@@ -88,7 +93,7 @@ async fn exchange(
         let request = Request::from_parts(parts, body);
         async move {
             let _slot = slot;
-            work(&instances, request, answer, delivered, &*title).await
+            work(&instances, request, answer, delivered, &*title, &cut).await
         }
     };
     let task = tokio::spawn(work);
@@ -144,8 +149,8 @@ impl Fate {
 /// The task of an instance, which ends with this unless it is let go.
 #[derive(Debug)]
 pub(super) struct Worker {
-    task: AbortHandle,
-    done: Option<oneshot::Sender<()>>,
+    pub(super) task: AbortHandle,
+    pub(super) done: Option<oneshot::Sender<()>>,
 }
 
 impl Worker {
@@ -168,10 +173,11 @@ impl Drop for Worker {
 /// Runs an instance to its end, and says what there is to say of it once it has responded.
 async fn work(
     instances: &Instances,
-    request: Request<WasiBody>,
+    request: Request<Requested>,
     answer: Answer,
     delivered: oneshot::Receiver<()>,
     title: &(dyn Fn() -> String + Send + Sync),
+    cut: &Notify,
 ) -> Result<(), Refusal> {
     let failed = StatusCode::INTERNAL_SERVER_ERROR;
     let mut store = instances.store().map_err(|error| refusal(failed, format!("{error:#}")))?;
@@ -186,6 +192,10 @@ async fn work(
         }
     };
     fate.failed.store(true, Ordering::Release);
+    if store.data().bodies.pieces.on_their_way() > 0 {
+        // The connection has them, and no instance that they count against.
+        cut.notify_one();
+    }
     if fate.answered.load(Ordering::Relaxed) {
         tell(title, &refusal.reason);
     }

@@ -17,7 +17,10 @@ use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, p2, p3,
 };
 
+use super::bodies::{self, Bodies};
+use super::body::Requested;
 use super::exchange::Fate;
+use super::pieces::Pieces;
 use super::shared::{self, Shared};
 use crate::application::{self, Bounds, Given, State};
 use crate::failure::{Exit, fail, trap_reason};
@@ -66,6 +69,7 @@ fn link_as_exported(runtime: &Runtime, component: &Component) -> wasmtime::Resul
     p2::add_only_http_to_linker_async(&mut linker)?;
     p3::add_to_linker(&mut linker)?;
     shared::add_to_linker(&mut linker)?;
+    bodies::add_to_linker(&mut linker)?;
     let linked = linker.instantiate_pre(component)?;
     match application::exports(component, "wasi:http/handler@0.3") {
         true => ServicePre::new(linked).map(Handler::Service),
@@ -79,6 +83,7 @@ pub(super) struct Request {
     http: WasiHttpCtx,
     hooks: Hooks,
     pub(super) shared: Arc<Shared>,
+    pub(super) bodies: Bodies,
 }
 
 impl WasiView for Request {
@@ -122,10 +127,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    fn give(self, response: Result<http::Response<WasiBody>, impl ToString>) {
+    fn give(self, response: Result<http::Response<WasiBody>, impl ToString>, pieces: &Pieces) {
         self.fate.answered();
         // Who waited may be gone.
-        let _ = self.to.send(response.map_err(|code| code.to_string()));
+        let _ = self.to.send(response.map(|response| pieces.within(response)).map_err(|code| code.to_string()));
     }
 }
 
@@ -136,7 +141,8 @@ impl Instances {
         wasi.inherit_stdout().inherit_stderr();
         let application = State::new(&self.runtime, self.bounds, wasi);
         let (http, shared) = (WasiHttpCtx::new(), Arc::clone(&self.shared));
-        let mut store = self.runtime.store(Request { application, http, hooks: Hooks, shared });
+        let bodies = Bodies::default();
+        let mut store = self.runtime.store(Request { application, http, hooks: Hooks, shared, bodies });
         store.limiter(|request| &mut request.application.limiter);
         application::take_turns(&mut store);
         Ok(store)
@@ -148,17 +154,22 @@ impl Instances {
     pub(super) async fn handle(
         &self,
         store: &mut Store<Request>,
-        request: http::Request<WasiBody>,
+        request: http::Request<Requested>,
         answer: Answer,
         delivered: oneshot::Receiver<()>,
     ) -> wasmtime::Result<()> {
+        store.data_mut().bodies.requested = Some(request.body().clone());
+        let pieces = store.data().bodies.pieces.clone();
         match &self.handler {
             Handler::Incoming(handler) => {
                 let handler = handler.instantiate_async(&mut *store).await?;
                 let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
-                let give = |response| answer.give(response);
+                let given = pieces.clone();
+                let give = move |response| answer.give(response, &given);
                 let response = store.data_mut().http().new_response_outparam_from_callback(give)?;
-                handler.wasi_http_incoming_handler().call_handle(&mut *store, request, response).await
+                handler.wasi_http_incoming_handler().call_handle(&mut *store, request, response).await?;
+                pieces.sent().await;
+                Ok(())
             }
             Handler::Service(handler) => {
                 let handler = handler.instantiate_async(&mut *store).await?;
@@ -167,12 +178,14 @@ impl Instances {
                         let (request, sent) = p3::Request::from_http(store.data_mut().http().hooks, request);
                         (request, Box::into_pin(Box::new(sent) as Sent))
                     });
-                    answer.give(match handler.handle(accessor, request).await? {
+                    let response = match handler.handle(accessor, request).await? {
                         Ok(response) => Ok(accessor.with(|mut store| response.into_http(&mut store, sent))?),
                         Err(code) => Err(code),
-                    });
+                    };
+                    answer.give(response, &pieces);
                     // What the host still does for the response is done in here, too.
                     let _ = delivered.await;
+                    pieces.sent().await;
                     poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
                     Ok(())
                 });

@@ -5,16 +5,19 @@
 //!    └ exchange   a request and its response: when the instance for it begins, and how it ends
 //!       ├ body    bodies: what is read before there is an instance, and what a client may send
 //!       └ instance  the component in a store of its own, with `shared`: the data sets that all instances see
+//!          └ bodies   bodies as regions, of which a response is sent in `pieces`
 //! ```
 //!
 //! Clients are not trusted, and neither is the component. Each request has an instance of its own, which begins when the
 //! head of the request is there with the first part of its body, and is dropped at the latest when its time is up. So a
 //! client that sends slowly costs a connection and no instance, and one that goes away takes its instance with it.
 
+mod bodies;
 mod body;
 mod connections;
 mod exchange;
 mod instance;
+mod pieces;
 mod shared;
 
 use std::net::SocketAddr;
@@ -41,8 +44,8 @@ const MEMORIES_EACH: usize = 4;
 /// Serve HTTP by a component, each request by an instance of its own
 ///
 /// The component exports `wasi:http/incoming-handler` of WASI 0.2 or `wasi:http/handler` of 0.3, and may import
-/// `mappable:memory/types`, `mappable:data/shared` and all of both WASIs; requests of its own are denied. Data sets are held
-/// once, in memory, and each instance maps them where it wants them.
+/// `mappable:memory/types`, `mappable:data/shared`, `mappable:data/bodies` and all of both WASIs; requests of its own are
+/// denied. Data sets are held once, in memory, and each instance maps them where it wants them.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   mappable serve app.wasm

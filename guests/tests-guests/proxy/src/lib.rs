@@ -8,6 +8,7 @@
 //! | `/wait?MS` | waits, and responds |
 //! | `/trap`, `/late-trap`, `/spin`, `/late-spin`, `/nothing` | does that, the late ones in the middle of a body |
 //! | `/grow` | takes memory until there is none, and traps |
+//! | `/whole`, `/return`, `/regions?LEN`, `/regions-then-bytes?LEN`, `/table`, `/too-late` | takes and gives bodies as regions: see `bodies.rs` |
 //! | `/after?NAME` | responds, and prints a line after a while |
 //!
 //! The table is a file or data set `table`: pairs of 64-bit numbers, keys and values, sorted by key. With the feature
@@ -19,7 +20,20 @@ use wasip2::clocks::monotonic_clock;
 use wasip2::http::types::{Fields, IncomingBody, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
+#[cfg(feature = "regions")]
+mod bodies;
 mod table;
+
+#[cfg(feature = "regions")]
+#[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
+mod bindings {
+    wit_bindgen::generate!({
+        path: ["../../../wit", "../../../crates/mappable-cli/wit", "wit"],
+        world: "mappable:proxy/table",
+        with: { "mappable:memory/types@0.1.0": mappable_guest::bindings::types },
+        generate_all,
+    });
+}
 
 wasip2::http::proxy::export!(Proxy);
 
@@ -72,6 +86,9 @@ impl wasip2::exports::http::incoming_handler::Guest for Proxy {
                 wait(100);
                 println(query);
             }
+            #[cfg(feature = "regions")]
+            _ => bodies::handle(path, query.parse().unwrap_or(u64::MAX), &request, answer),
+            #[cfg(not(feature = "regions"))]
             _ => text(answer, 404, "no such path"),
         }
     }

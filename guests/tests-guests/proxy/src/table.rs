@@ -3,17 +3,7 @@
 /// The value of a key.
 #[cfg(feature = "regions")]
 pub(crate) fn lookup(key: u64) -> Option<u64> {
-    #[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
-    mod bindings {
-        wit_bindgen::generate!({
-            path: ["../../../wit", "../../../crates/mappable-cli/wit", "wit"],
-            world: "mappable:proxy/table",
-            with: { "mappable:memory/types@0.1.0": mappable_guest::bindings::types },
-            generate_all,
-        });
-    }
-
-    let table = mappable_guest::Frozen::from(bindings::mappable::data::shared::get("table")?);
+    let table = mappable_guest::Frozen::from(crate::bindings::mappable::data::shared::get("table")?);
     let table = table.map().ok()?;
     let pairs = table.as_pod::<[u64; 2]>();
     pairs.binary_search_by_key(&key, |pair| pair[0]).ok().map(|at| pairs[at][1])

@@ -6,8 +6,14 @@
 //! | `/pass` | gives the body of the request back unread |
 //! | `/lookup?KEY` | looks a number up in the data set `table`, pairs of 64-bit numbers sorted by the first; tells the second or `none` |
 //! | `/trap`, `/late-trap`, `/spin` | does that, the late one in the middle of a body |
+//! | `/whole` | takes the body as one region, and tells its length and the sum of its bytes |
+//! | `/return` | takes the body as one region, and gives it back as the response |
+//! | `/regions?LEN` | takes the body as regions of so many bytes, and gives each back before it takes the next |
+//! | `/table` | gives the data set `table` as the response |
 //! | `/error` | returns an error in place of a response |
 
+use bindings::mappable::data::{bodies, shared};
+use mappable_guest::Mappable;
 use wasip3::http::types::{ErrorCode, Fields, Request, Response};
 use wasip3::wit_bindgen::{StreamReader, StreamResult, spawn_local};
 use wasip3::{wit_future, wit_stream};
@@ -49,6 +55,35 @@ impl wasip3::exports::http::handler::Guest for Service {
                 Some(value) => text(200, value.to_string()),
                 None => text(404, "none".to_owned()),
             }),
+            "/whole" => Ok(match bodies::read(u64::MAX) {
+                Ok(whole) => text(200, whole.map_or_else(|| "nothing".to_owned(), |whole| looked_at(whole.into()))),
+                Err(error) => text(200, error.to_string()),
+            }),
+            "/return" => {
+                if let Ok(Some(body)) = bodies::read(u64::MAX) {
+                    let _ = bodies::write(Mappable::from(body).freeze().into());
+                }
+                Ok(response(200, None))
+            }
+            "/regions" => {
+                let (output, body) = wit_stream::new();
+                let len = query.parse().unwrap_or(u64::MAX);
+                spawn_local(async move {
+                    while let Ok(Some(region)) = bodies::read(len) {
+                        if bodies::write(Mappable::from(region).freeze().into()).is_err() {
+                            break;
+                        }
+                    }
+                    drop(output);
+                });
+                Ok(respond(200, body))
+            }
+            "/table" => {
+                if let Some(table) = shared::get("table") {
+                    let _ = bodies::write(table);
+                }
+                Ok(response(200, None))
+            }
             "/trap" => panic!("as was asked"),
             "/late-trap" => {
                 let (mut output, body) = wit_stream::new();
@@ -69,7 +104,7 @@ impl wasip3::exports::http::handler::Guest for Service {
 
 // ANCHOR: lookup
 fn lookup(key: u64) -> Option<u64> {
-    let table = mappable_guest::Frozen::from(bindings::mappable::data::shared::get("table")?);
+    let table = mappable_guest::Frozen::from(shared::get("table")?);
     let table = table.map().ok()?;
     let pairs = table.as_pod::<[u64; 2]>();
     pairs.binary_search_by_key(&key, |pair| pair[0]).ok().map(|at| pairs[at][1])
@@ -81,9 +116,18 @@ fn open(request: Request) -> StreamReader<u8> {
     Request::consume_body(request, done).0
 }
 
+fn looked_at(region: Mappable) -> String {
+    let bytes = region.map().expect("the memory has room for a placement");
+    format!("{} {}", bytes.len(), bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>())
+}
+
 fn respond(status: u16, body: StreamReader<u8>) -> Response {
+    response(status, Some(body))
+}
+
+fn response(status: u16, body: Option<StreamReader<u8>>) -> Response {
     let (_, trailers) = wit_future::new(|| Ok(None));
-    let (response, _) = Response::new(Fields::new(), Some(body), trailers);
+    let (response, _) = Response::new(Fields::new(), body, trailers);
     response.set_status_code(status).unwrap();
     response
 }

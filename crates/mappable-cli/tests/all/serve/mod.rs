@@ -1,0 +1,5 @@
+//! `mappable serve`.
+
+mod bodies;
+mod requests;
+mod server;
