@@ -1,5 +1,6 @@
 //! `mappable serve`.
 
 mod bodies;
+mod clients;
 mod requests;
 mod server;
