@@ -102,9 +102,10 @@ impl Code {
     /// Clears the bits of flags that are no label's, as lifting does.
     fn clear_unlabelled(&mut self, labels: u32, size: u32, place: Place) {
         if let 1..32 = labels {
+            let all = u32::MAX >> (32 - labels);
             self.set(place, size, |code| {
                 code.get(place, size);
-                code.code().i32_const((1 << labels) - 1).i32_and();
+                code.code().i32_const(all as i32).i32_and();
             });
         }
     }

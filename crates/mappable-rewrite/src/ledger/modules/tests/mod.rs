@@ -45,6 +45,16 @@ fn check(module: &Module) {
     assert_eq!(imports, needs);
 }
 
+#[test]
+fn flags_of_each_number_of_labels_go_beside_a_handle() {
+    for labels in 1..=32 {
+        let value = Value::Record(vec![Value::Flags(labels), Value::Own(Kind::Mappable)]);
+        let signature = Signature { params: vec![value.clone()], result: Some(value) };
+        check(&lower(&signature, false));
+        check(&lift(&signature, false));
+    }
+}
+
 fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![Just(Kind::Mappable), Just(Kind::Mapping), Just(Kind::Frozen), Just(Kind::FrozenMapping)]
 }
