@@ -63,8 +63,8 @@ pub enum Unsound {
     /// A trusted instance as a whole passed to a module.
     #[error("the trusted core instance {0} is passed to a module")]
     InstancePassed(u32),
-    /// A lower that a wrapper stands in front of, used past it.
-    #[error("a lower (canonical function {0}) that a wrapper stands in front of is used past it")]
+    /// A lower or built-in that a wrapper stands in front of, used past it.
+    #[error("canonical function {0}, which a wrapper stands in front of, is used past it")]
     PastWrapper(u32),
 
     // Rules 3, 4 and 5.
@@ -126,7 +126,8 @@ pub enum Unsound {
     /// types.
     #[error("what canonical function {0} lifts or lowers has not the same wrapper wherever it is lifted and lowered")]
     OneSided(u32),
-    /// A function with a wrapper, of a type that is not what is left of the one that the wrapper was made for.
+    // Rules 8 and 9.
+    /// A function with a wrapper, of another type than the wrapper was made for, or than is left of that.
     #[error("canonical function {0} is of another type than its wrapper was made for")]
     OtherType(u32),
 }

@@ -27,6 +27,9 @@
 //!    has one; and none has one where the host or an unknown component has the function too ([`classes`]). The function's
 //!    type there, as the validator has it, is what is left of the one type, as that is without handles and with two
 //!    numbers for each list that goes by window.
+//! 9. *Crossings.* What goes the engine's way behind a wrapper has the very type that the wrapper was made for, and so has
+//!    the package's function behind a builtin: with the package's resources, as the ledger's interface has them in that
+//!    component. What the table drops are those.
 //!
 //! A wrapper in a module of many ([`Bundle`](super::modules::Bundle)) is looked at as if it had an instance of its own.
 //!
@@ -38,6 +41,7 @@ mod core;
 mod scope;
 #[cfg(test)]
 pub(crate) mod tests;
+mod types;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -45,7 +49,7 @@ use std::collections::{HashMap, HashSet};
 use wasmparser::{Encoding, Payload, ValidPayload, Validator};
 
 use super::interface::Builtin;
-use super::modules::{self, Bundle, CALL, Module, Need};
+use super::modules::{self, Bundle, CALL, Crossing, Module, Need};
 use super::obstacle::{Obstacle, Reason};
 use super::signature::Signature;
 use crate::error::{ReadError, RewriteError, broken};
@@ -90,8 +94,14 @@ pub(crate) struct Trusted {
     drops: Vec<&'static str>,
 }
 
-/// What a wrapper was made for: a function's type, and whether lists of plain data go by window.
-type MadeFor = (Signature, bool);
+/// What a wrapper was made for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum MadeFor {
+    /// The lower or lift of a closed function of that type, and whether lists of plain data go by window.
+    Closed(Signature, bool),
+    /// What gives the engine handles.
+    Crossing(Crossing),
+}
 
 /// One of them.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,8 +126,9 @@ struct Part {
     role: Role,
     /// Which of the module's imports it uses.
     imports: Vec<usize>,
-    /// The functions' types that it was made for, if it is a wrapper of [`Role::Lower`] or [`Role::Lift`].
-    signatures: HashSet<MadeFor>,
+    /// What it was made for, if it is a wrapper in front of what is not the ledger's. More than one may have led to the same
+    /// module.
+    made_for: HashSet<MadeFor>,
 }
 
 impl TrustedModule {
@@ -152,12 +163,11 @@ impl Trusted {
         self.modules.contains_key(module)
     }
 
-    /// Adds a module; of a wrapper in front of lowers or lifts, with what it was made for (type, and whether lists go
-    /// by window). More than one may have led to the same module.
+    /// Adds a module; of a wrapper in front of what is not the ledger's, with what it was made for.
     pub(crate) fn insert(
         &mut self,
         role: Role,
-        made_for: Option<(&Signature, bool)>,
+        made_for: Option<MadeFor>,
         module: &Module,
     ) -> Result<(), RewriteError> {
         let import = |&(name, need): &(&'static str, Need)| Import { field: name.to_owned(), name, need };
@@ -167,9 +177,9 @@ impl Trusted {
     }
 
     /// Adds a module of many wrappers; of each, what [`Self::insert`] is told.
-    pub(crate) fn insert_bundle<'s>(
+    pub(crate) fn insert_bundle(
         &mut self,
-        wrappers: impl IntoIterator<Item = (Role, Option<(&'s Signature, bool)>)>,
+        wrappers: impl IntoIterator<Item = (Role, Option<MadeFor>)>,
         bundle: &Bundle,
     ) -> Result<(), RewriteError> {
         let import = |import: &modules::Import| {
@@ -194,16 +204,15 @@ impl Trusted {
             if known.role != part.role || known.imports != part.imports {
                 return Err(broken!("a trusted module is for both {:?} and {:?}", known.role, part.role));
             }
-            known.signatures.extend(part.signatures);
+            known.made_for.extend(part.made_for);
         }
         Ok(())
     }
 }
 
 impl Part {
-    fn new(role: Role, made_for: Option<(&Signature, bool)>, imports: Vec<usize>) -> Self {
-        let signatures = made_for.map(|(signature, lists)| (signature.clone(), lists)).into_iter().collect();
-        Part { role, imports, signatures }
+    fn new(role: Role, made_for: Option<MadeFor>, imports: Vec<usize>) -> Self {
+        Part { role, imports, made_for: made_for.into_iter().collect() }
     }
 }
 

@@ -9,7 +9,7 @@ use wasmparser::FuncType;
 
 use crate::error::{RewriteError, broken};
 use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles};
-use crate::ledger::check::{self, Role};
+use crate::ledger::check::{self, MadeFor, Role};
 use crate::ledger::interface::Builtin;
 use crate::ledger::modules::{self, Bundle, Bundler, Crossing, Item, Module, Need};
 use crate::ledger::signature::{Kind, Signature};
@@ -47,16 +47,12 @@ pub(super) struct Generated {
 pub(super) struct Made {
     pub(super) module: Module,
     role: Role,
-    made_for: Option<(Signature, bool)>,
+    made_for: Option<MadeFor>,
 }
 
 impl Made {
-    fn made_for(&self) -> Option<(&Signature, bool)> {
-        self.made_for.as_ref().map(|(signature, lists)| (signature, *lists))
-    }
-
     fn note(self, all: &mut check::Trusted) -> Result<Rc<Self>, RewriteError> {
-        all.insert(self.role, self.made_for(), &self.module)?;
+        all.insert(self.role, self.made_for.clone(), &self.module)?;
         Ok(Rc::new(self))
     }
 }
@@ -188,7 +184,7 @@ impl Generated {
             bundler.add(&piece.made.module, &piece.items)?;
         }
         let bundle = bundler.finish()?;
-        let made = pieces.iter().map(|piece| (piece.made.role, piece.made.made_for()));
+        let made = pieces.iter().map(|piece| (piece.made.role, piece.made.made_for.clone()));
         self.all.insert_bundle(made, &bundle)?;
         Ok(bundle)
     }
@@ -217,17 +213,21 @@ impl Generated {
                         (Role::Builtin(*builtin), None, modules::builtin(*builtin, signature, *crossing))
                     }
                     Wrapper::Lower(signature, lists) => {
-                        (Role::Lower, Some((signature, *lists)), modules::lower(signature, *lists))
+                        let made_for = MadeFor::Closed(signature.clone(), *lists);
+                        (Role::Lower, Some(made_for), modules::lower(signature, *lists))
                     }
                     Wrapper::Lift(signature, lists) => {
-                        (Role::Lift, Some((signature, *lists)), modules::lift(signature, *lists))
+                        let made_for = MadeFor::Closed(signature.clone(), *lists);
+                        (Role::Lift, Some(made_for), modules::lift(signature, *lists))
                     }
-                    Wrapper::Crossing(crossing @ Crossing::Lift(_)) => {
-                        (Role::CrossingBack, None, modules::crossing(crossing))
+                    Wrapper::Crossing(crossing) => {
+                        let role = match crossing {
+                            Crossing::Lift(_) => Role::CrossingBack,
+                            _ => Role::Crossing,
+                        };
+                        (role, Some(MadeFor::Crossing(crossing.clone())), modules::crossing(crossing))
                     }
-                    Wrapper::Crossing(crossing) => (Role::Crossing, None, modules::crossing(crossing)),
                 };
-                let made_for = made_for.map(|(signature, lists)| (signature.clone(), lists));
                 let made = Made { module, role, made_for }.note(&mut self.all)?;
                 Ok(Rc::clone(new.insert(made)))
             }

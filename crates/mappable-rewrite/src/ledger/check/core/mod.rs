@@ -1,5 +1,6 @@
 //! The core items of one component: what each is, and who may have it.
 
+mod end;
 mod wrapper;
 
 use std::collections::{HashMap, HashSet};
@@ -62,6 +63,17 @@ struct Options<'a> {
     special: bool,
 }
 
+/// The wrapper that stands at a canonical function.
+#[derive(Clone, Copy)]
+pub(super) enum Wrapper<'t> {
+    /// In front of a closed function: what it was made for.
+    Closed(&'t HashSet<MadeFor>),
+    /// In front of what goes the engine's way.
+    Crossing(&'t HashSet<MadeFor>),
+    /// In front of the ledger's function of that name. This is the package's own.
+    Builtin(Builtin),
+}
+
 #[derive(Default)]
 struct Canon<'a, 't> {
     /// It is a lower.
@@ -69,10 +81,10 @@ struct Canon<'a, 't> {
     /// It is a lower of this function of the ledger.
     ledger: Option<&'a str>,
     options: Options<'a>,
-    /// It is what a wrapper calls, or a lift of one: the types that this was made for.
-    wrapper: Option<&'t HashSet<MadeFor>>,
-    /// It is `resource.drop`.
-    drops: bool,
+    /// It is what a wrapper calls, or a lift of one.
+    wrapper: Option<Wrapper<'t>>,
+    /// It is `resource.drop` of a type of the package's.
+    drops: Option<Kind>,
     /// Somebody else has it.
     used: bool,
     /// So has a may-leave check.
@@ -258,8 +270,9 @@ impl<'a, 't> Core<'a, 't> {
         CoreInstance::Exports { exports, trusted_users: 0, other_users: 0 }
     }
 
-    /// Rules 3 and 5: a canonical function. `ledger`: the function of the ledger that it lowers, if it does.
-    pub(super) fn canon(&mut self, canon: &CanonicalFunction, ledger: Option<&'a str>) -> Checked {
+    /// Rules 3 and 5: a canonical function. `ledger`: the function of the ledger that it lowers, if it does; `drops`: what of
+    /// the package's it drops.
+    pub(super) fn canon(&mut self, canon: &CanonicalFunction, ledger: Option<&'a str>, drops: Option<Kind>) -> Checked {
         let index = len(&self.canons);
         let named = |by: Place| move |item: Private| Unsound::Named { by, item };
         let lower = matches!(canon, CanonicalFunction::Lower { .. });
@@ -269,7 +282,6 @@ impl<'a, 't> Core<'a, 't> {
             CanonicalFunction::ContextSet { slot, .. } => Some(Need::ContextSet(*slot)),
             _ => None,
         };
-        let drops = matches!(canon, CanonicalFunction::ResourceDrop { .. });
         let mut new = Canon { ledger, lower, leaves, context, drops, ..Canon::default() };
         for option in options(canon) {
             match *option {
@@ -339,8 +351,8 @@ impl<'a, 't> Core<'a, 't> {
         Ok(func)
     }
 
-    /// Gives the types that what is lifted was made for, if it is a wrapper for lifts.
-    fn lift(&mut self, index: u32, func: u32, options: &Options<'a>) -> Checked<Option<&'t HashSet<MadeFor>>> {
+    /// Gives the wrapper that is lifted, if it is one.
+    fn lift(&mut self, index: u32, func: u32, options: &Options<'a>) -> Checked<Option<Wrapper<'t>>> {
         let entity = self.entity(ExternalKind::Func, func);
         if let (Entity::Export(wrapper, name), Item::Private(Private::Lift)) = (entity, self.item(entity))
             && let Some(CoreInstance::Trusted { module, options: given }) = at(&self.instances, wrapper)
@@ -348,14 +360,17 @@ impl<'a, 't> Core<'a, 't> {
             && let (Some(part), Some(given)) = (module.parts.get(number), given.get(number))
         {
             given.agree(options, wrapper, index)?;
-            return Ok((part.role == Role::Lift).then_some(&part.signatures));
+            return Ok(Some(match part.role {
+                Role::Lift => Wrapper::Closed(&part.made_for),
+                _ => Wrapper::Crossing(&part.made_for),
+            }));
         }
         self.reach(entity).map_err(|item| Unsound::Named { by: Place::Lifted(index), item })?;
         Ok(None)
     }
 
-    /// The types that the wrapper at a canonical function was made for, once all is known.
-    pub(super) fn wrapper(&self, canon: u32) -> Option<&'t HashSet<MadeFor>> {
+    /// The wrapper at a canonical function, once all is known.
+    pub(super) fn wrapper(&self, canon: u32) -> Option<Wrapper<'t>> {
         at(&self.canons, canon).and_then(|canon| canon.wrapper)
     }
 
@@ -375,52 +390,6 @@ impl<'a, 't> Core<'a, 't> {
         };
         let realloc = options.realloc.is_some() && is_helper(name);
         if right && !realloc && !options.special { Ok(()) } else { Err(Unsound::LedgerOptions(name.to_owned())) }
-    }
-
-    /// What can only be told when all is known.
-    pub(super) fn finish(&mut self) -> Checked {
-        for index in 0..self.instances.len() {
-            let instance = u32::try_from(index).unwrap_or(u32::MAX);
-            let Some(CoreInstance::Exports { exports, trusted_users, other_users }) = self.instances.get_mut(index)
-            else {
-                continue;
-            };
-            match (*trusted_users, *other_users) {
-                (1, 0) => {}
-                (0, _) => {
-                    for (field, (_, entity)) in std::mem::take(exports) {
-                        self.reach(entity).map_err(|item| Unsound::InReach {
-                            instance,
-                            field: field.to_owned(),
-                            item,
-                        })?;
-                    }
-                }
-                _ => return Err(Unsound::ArgumentShared(instance)),
-            }
-        }
-        let first = |is: &dyn Fn(&Canon<'_, '_>) -> bool| {
-            self.canons.iter().position(is).map(|index| u32::try_from(index).unwrap_or(u32::MAX))
-        };
-        if let Some(past) = first(&|canon| canon.lower && canon.wrapper.is_some() && (canon.used || canon.barred)) {
-            return Err(Unsound::PastWrapper(past));
-        }
-        if let (Some(open), true) = (first(&|canon| canon.leaves && canon.used), self.calls_back) {
-            return Err(Unsound::MayLeaveUnchecked(open));
-        }
-        for (slot, wrapper) in SLOTS.into_iter().zip(self.shares) {
-            let is_it = |need| need == Need::ContextGet(slot) || need == Need::ContextSet(slot);
-            if let (Some(wrapper), Some(_)) = (wrapper, first(&|canon| canon.context.is_some_and(is_it) && canon.used))
-            {
-                return Err(Unsound::SharesContext(wrapper));
-            }
-        }
-        if let (Some(canon), Some(_)) = (self.unguarded, self.table) {
-            return Err(Unsound::Unguarded(canon));
-        }
-        let joined = self.ledger_memory.is_none() || self.table.is_some();
-        let shown = self.window_memory.is_none() || self.window_start.is_some();
-        if joined && shown { Ok(()) } else { Err(Unsound::Unjoined) }
     }
 }
 

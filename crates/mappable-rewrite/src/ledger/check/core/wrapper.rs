@@ -2,7 +2,7 @@
 
 use wasmparser::{ExternalKind, InstantiationArg};
 
-use super::{Checked, Core, CoreInstance, Entity, Item, MEMORY_NUMBER, Options, at};
+use super::{Canon, Checked, Core, CoreInstance, Entity, Item, MEMORY_NUMBER, Options, Wrapper, at};
 use crate::ledger::check::{Part, Role, TrustedModule};
 use crate::ledger::modules::{MEMORY, Need, SLOTS};
 use crate::ledger::unsound::{Private, Unsound};
@@ -75,11 +75,11 @@ impl<'a, 't> Core<'a, 't> {
                 }
                 Need::Engine => {
                     canons.push(entity);
-                    matches!(entity, Entity::Canon(canon)
-                        if at(&self.canons, canon).is_some_and(|canon| canon.lower && canon.ledger.is_none()))
+                    self.engines(part, entity)
                 }
-                Need::Discard(_) => {
-                    matches!(entity, Entity::Canon(canon) if at(&self.canons, canon).is_some_and(|canon| canon.drops))
+                Need::Discard(kind) => {
+                    matches!(entity, Entity::Canon(canon)
+                        if at(&self.canons, canon).is_some_and(|canon| canon.drops == Some(kind)))
                 }
                 Need::GuestMemory => {
                     kind == ExternalKind::Memory
@@ -136,8 +136,7 @@ impl<'a, 't> Core<'a, 't> {
         match (part.role, entity, self.item(entity)) {
             (Role::Builtin(builtin), _, Item::Host(name)) => name == builtin.ledger_name(),
             (Role::Lower, Entity::Canon(index), Item::Open) => match self.canons.get_mut(index as usize) {
-                // One wrapper for each.
-                Some(canon) if canon.lower => canon.wrapper.replace(&part.signatures).is_none(),
+                Some(canon) if canon.lower => canon.is_behind(Wrapper::Closed(&part.made_for)),
                 _ => false,
             },
             (Role::MayLeave, Entity::Canon(index), Item::Open) => {
@@ -146,10 +145,20 @@ impl<'a, 't> Core<'a, 't> {
                     canon.leaves
                 })
             }
-            (Role::Crossing, Entity::Canon(index), Item::Open) => {
-                at(&self.canons, index).is_some_and(|canon| canon.leaves)
-            }
+            (Role::Crossing, Entity::Canon(index), Item::Open) => match self.canons.get_mut(index as usize) {
+                Some(canon) if canon.leaves => canon.is_behind(Wrapper::Crossing(&part.made_for)),
+                _ => false,
+            },
             (Role::Lift | Role::CrossingBack | Role::Guard, ..) => self.reach(entity).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// Whether it may be the package's own function behind a builtin; notes that it is.
+    fn engines(&mut self, part: &'t Part, entity: Entity<'a>) -> bool {
+        let (Role::Builtin(builtin), Entity::Canon(index)) = (part.role, entity) else { return false };
+        match self.canons.get_mut(index as usize) {
+            Some(canon) if canon.lower && canon.ledger.is_none() => canon.is_behind(Wrapper::Builtin(builtin)),
             _ => false,
         }
     }
@@ -165,6 +174,13 @@ impl<'a, 't> Core<'a, 't> {
 
     pub(super) fn is_export(&self, entity: Entity<'a>, instance: Option<u32>, name: &str) -> bool {
         matches!((entity, instance), (Entity::Export(of, export), Some(instance)) if of == instance && export == name)
+    }
+}
+
+impl<'t> Canon<'_, 't> {
+    /// Notes the wrapper in front of it. Of these it may have one.
+    fn is_behind(&mut self, wrapper: Wrapper<'t>) -> bool {
+        self.wrapper.replace(wrapper).is_none()
     }
 }
 

@@ -4,18 +4,16 @@ mod wiring;
 
 use std::collections::HashSet;
 
-use wasmparser::component_types::ComponentFuncTypeId;
 use wasmparser::types::TypesRef;
 use wasmparser::{ComponentExternalKind as Kind, ComponentType, Instance, Payload};
 
 use super::classes::{Classes, Node};
-use super::core::{Core, at, len};
-use super::{MadeFor, Trusted, TrustedModule};
+use super::core::{Core, Wrapper, at, len};
+use super::types::{Compare, Kinds, Typed};
+use super::{Trusted, TrustedModule};
 use crate::error::{Bug, ReadError, RewriteError, broken};
 use crate::gate::Gate;
-use crate::ledger::convert::Converter;
 use crate::ledger::interface::INTERFACE;
-use crate::ledger::signature::Signature;
 use crate::ledger::unsound::Unsound;
 use crate::path::ComponentPath;
 use crate::tree::shape::Marks;
@@ -27,6 +25,8 @@ pub(super) struct Tree<'a, 't> {
     trusted: &'t Trusted,
     names: Names,
     marks: Marks,
+    /// Which resources are the package's.
+    kinds: Kinds,
     wrapped: Vec<Wrapped<'t>>,
     classes: Classes<'a, 't>,
     /// The components that have begun and not ended, the outermost first.
@@ -57,18 +57,12 @@ enum Nested {
     Unknown,
 }
 
-/// A lift or lower, and its function's type.
-struct Canonical {
-    index: u32,
-    ty: ComponentFuncTypeId,
-}
-
-/// A canonical function that a wrapper stands at, its type, and what the wrapper was made for.
+/// A canonical function that a wrapper stands at.
 struct Wrapped<'t> {
     path: ComponentPath,
     canon: u32,
-    ty: ComponentFuncTypeId,
-    made_for: &'t HashSet<MadeFor>,
+    typed: Typed,
+    wrapper: Wrapper<'t>,
 }
 
 /// A component instance or function.
@@ -89,8 +83,8 @@ struct Scope<'a, 't> {
     /// How many canonical functions there are, and those that lift or lower a function that is not the ledger's.
     canons: u32,
     uses: Vec<(u32, Node)>,
-    /// Their types.
-    canonical: Vec<Canonical>,
+    /// The types of those that are not of the ledger.
+    typed: Vec<(u32, Typed)>,
     imports_ledger: bool,
     imports: Node,
     exports: Node,
@@ -110,6 +104,7 @@ impl<'a, 't> Tree<'a, 't> {
             trusted,
             names,
             marks: Marks::default(),
+            kinds: Kinds::new(),
             wrapped: Vec::new(),
             classes: Classes::default(),
             open: Vec::new(),
@@ -137,7 +132,7 @@ impl<'a, 't> Tree<'a, 't> {
             funcs: Vec::new(),
             canons: 0,
             uses: Vec::new(),
-            canonical: Vec::new(),
+            typed: Vec::new(),
             imports_ledger: false,
             imports,
             exports,
@@ -149,11 +144,15 @@ impl<'a, 't> Tree<'a, 't> {
         let mut scope = self.open.pop().ok_or_else(|| broken!("a component ends that has not begun"))?;
         scope.core.finish().map_err(|what| Bug::Unsound { component: scope.path.clone(), what })?;
         for (canon, node) in &scope.uses {
-            self.classes.used(*node, scope.core.wrapper(*canon), &scope.path, *canon);
+            let closed = match scope.core.wrapper(*canon) {
+                Some(Wrapper::Closed(made_for)) => Some(made_for),
+                _ => None,
+            };
+            self.classes.used(*node, closed, &scope.path, *canon);
         }
-        for Canonical { index, ty } in scope.canonical {
-            if let Some(made_for) = scope.core.wrapper(index) {
-                self.wrapped.push(Wrapped { path: scope.path.clone(), canon: index, ty, made_for });
+        for (canon, typed) in scope.typed {
+            if let Some(wrapper) = scope.core.wrapper(canon) {
+                self.wrapped.push(Wrapped { path: scope.path.clone(), canon, typed, wrapper });
             }
         }
         if let Some(outer) = self.open.last_mut() {
@@ -172,11 +171,9 @@ impl<'a, 't> Tree<'a, 't> {
             return Err(broken!("a component has not ended"));
         }
         self.classes.finish()?;
-        // Rule 8: the type is what is left of the one that the wrapper was made for.
-        let mut converter = Converter::new(types, |_| None);
-        for Wrapped { path, canon, ty, made_for } in self.wrapped {
-            let is_left = |ty: &Signature| made_for.iter().any(|(signature, lists)| signature.erased(*lists) == *ty);
-            if !converter.func(ty).signature.is_ok_and(|ty| is_left(&ty)) {
+        let mut compare = Compare::new(types, &self.kinds);
+        for Wrapped { path, canon, typed, wrapper } in self.wrapped {
+            if !compare.is_for(typed, wrapper) {
                 return Err(Bug::Unsound { component: path, what: Unsound::OtherType(canon) }.into());
             }
         }
@@ -186,8 +183,15 @@ impl<'a, 't> Tree<'a, 't> {
     /// A section of the component that is open, which the validator has taken in.
     pub(super) fn payload(&mut self, types: TypesRef<'_>, payload: Payload<'a>) -> Result<(), RewriteError> {
         let (scope, outer) = self.open.split_last_mut().ok_or_else(|| broken!("a section outside of any component"))?;
-        let mut section =
-            Section { scope, outer, types, names: &self.names, marks: &mut self.marks, classes: &mut self.classes };
+        let mut section = Section {
+            scope,
+            outer,
+            types,
+            names: &self.names,
+            marks: &mut self.marks,
+            kinds: &mut self.kinds,
+            classes: &mut self.classes,
+        };
         match payload {
             Payload::ModuleSection { unchecked_range, .. } => {
                 let index = len(&section.scope.modules);
@@ -217,6 +221,7 @@ struct Section<'s, 'a, 't> {
     types: TypesRef<'s>,
     names: &'s Names,
     marks: &'s mut Marks,
+    kinds: &'s mut Kinds,
     classes: &'s mut Classes<'a, 't>,
 }
 

@@ -5,10 +5,11 @@ use wasmparser::{
     ComponentInstance, ComponentInstantiationArg, ComponentOuterAliasKind,
 };
 
-use super::{Canonical, Given, Module, Nested, Section};
+use super::{Given, Module, Nested, Section, Typed};
 use crate::error::{RewriteError, broken};
 use crate::ledger::check::classes::Node;
 use crate::ledger::check::core::{at, len};
+use crate::ledger::check::types;
 use crate::ledger::unsound::Unsound;
 
 impl<'a> Section<'_, 'a, '_> {
@@ -23,6 +24,8 @@ impl<'a> Section<'_, 'a, '_> {
             if kind != Kind::Instance {
                 return Err(self.unsound(Unsound::GateName(name.to_owned())));
             }
+            let interface = self.types.component_instance_at(len(&self.scope.instances));
+            types::note_kinds(self.types, interface, self.kinds);
             self.scope.imports_ledger = true;
             self.scope.instances.push(Given::Ledger(()));
             return Ok(());
@@ -166,22 +169,25 @@ impl<'a> Section<'_, 'a, '_> {
                 None => return Err(broken!("a function that there is not is lowered")),
             }
         }
-        self.scope.core.canon(canon, ledger).map_err(|what| self.unsound(what))?;
+        let drops = types::dropped(self.types, self.kinds, canon);
+        self.scope.core.canon(canon, ledger, drops).map_err(|what| self.unsound(what))?;
         let types = self.types;
-        let func = match canon {
-            CanonicalFunction::Lift { .. } => len(&self.scope.funcs),
-            CanonicalFunction::Lower { func_index, .. } if ledger.is_none() => *func_index,
-            _ => return Ok(()),
-        };
-        let ty = types.component_function_at(func);
-        self.scope.canonical.push(Canonical { index, ty });
-        if let CanonicalFunction::Lift { .. } = canon {
-            let node = self.classes.node();
-            self.scope.funcs.push(Given::Other(node));
-            self.scope.uses.push((index, node));
-            return Ok(());
+        if ledger.is_none() {
+            self.scope.typed.push((index, Typed::of(types, canon, len(&self.scope.funcs))));
         }
-        let func = types.get(ty).ok_or_else(|| broken!("a function's type is not known"))?;
-        if self.marks.is_marked(types, func) { Err(self.unsound(Unsound::Change(index))) } else { Ok(()) }
+        match canon {
+            CanonicalFunction::Lift { .. } => {
+                let node = self.classes.node();
+                self.scope.funcs.push(Given::Other(node));
+                self.scope.uses.push((index, node));
+                Ok(())
+            }
+            CanonicalFunction::Lower { func_index, .. } if ledger.is_none() => {
+                let ty = types.component_function_at(*func_index);
+                let func = types.get(ty).ok_or_else(|| broken!("a function's type is not known"))?;
+                if self.marks.is_marked(types, func) { Err(self.unsound(Unsound::Change(index))) } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
     }
 }
