@@ -30,15 +30,29 @@ pub(crate) struct Converted {
     pub(crate) mentions: Option<Kind>,
 }
 
-/// The types of functions, converted.
-pub(crate) type FuncTypes = HashMap<ComponentFuncTypeId, Converted>;
+/// What the type of a value with a handle of ours is to the ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct ConvertedValue {
+    /// The value, or why there is none.
+    pub(crate) value: Result<Value, &'static str>,
+    /// A kind of handle of ours that is in it, streams and futures too.
+    pub(crate) mentions: Kind,
+}
+
+/// The types that were converted.
+#[derive(Default)]
+pub(crate) struct Conversions {
+    pub(crate) funcs: HashMap<ComponentFuncTypeId, Converted>,
+    /// `None` where no handle of ours is in it.
+    pub(crate) values: HashMap<ComponentDefinedTypeId, Option<ConvertedValue>>,
+}
 
 /// Converts types, each once.
 pub(crate) struct Converter<'t, K> {
     types: TypesRef<'t>,
     /// Which resources are ours.
     kind: K,
-    funcs: FuncTypes,
+    converted: Conversions,
     /// Types in which ours don't occur.
     unmentioned: HashSet<ComponentDefinedTypeId>,
     /// How many more types are looked at, for this function and for all.
@@ -49,17 +63,17 @@ pub(crate) struct Converter<'t, K> {
 
 impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
     pub(crate) fn new(types: TypesRef<'t>, kind: K) -> Self {
-        let (funcs, unmentioned) = (HashMap::new(), HashSet::new());
-        Converter { types, kind, funcs, unmentioned, left: 0, depth: 0, all_left: MAX_ALL_NODES }
+        let (converted, unmentioned) = (Conversions::default(), HashSet::new());
+        Converter { types, kind, converted, unmentioned, left: 0, depth: 0, all_left: MAX_ALL_NODES }
     }
 
     /// What was converted. `None` if that was too much.
-    pub(crate) fn into_funcs(self) -> Option<FuncTypes> {
-        (self.all_left > 0).then_some(self.funcs)
+    pub(crate) fn finish(self) -> Option<Conversions> {
+        (self.all_left > 0).then_some(self.converted)
     }
 
     pub(crate) fn func(&mut self, id: ComponentFuncTypeId) -> Converted {
-        if let Some(known) = self.funcs.get(&id) {
+        if let Some(known) = self.converted.funcs.get(&id) {
             return known.clone();
         }
         let converted = match self.types.get(id) {
@@ -70,8 +84,8 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
                 }
                 self.left = MAX_NODES.min(self.all_left);
                 let before = self.left;
-                let params = ty.params.iter().map(|(_, ty)| self.value(ty)).collect();
-                let result = ty.result.as_ref().map(|ty| self.value(ty)).transpose();
+                let params = ty.params.iter().map(|(_, ty)| self.value_of(ty)).collect();
+                let result = ty.result.as_ref().map(|ty| self.value_of(ty)).transpose();
                 self.all_left -= before - self.left;
                 let signature = match (params, result) {
                     (Ok(params), Ok(result)) => Ok(Rc::new(Signature { params, result })),
@@ -81,20 +95,28 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
             }
             None => Converted { signature: Err("is of an unknown type"), is_async: false, mentions: None },
         };
-        self.funcs.insert(id, converted.clone());
+        self.converted.funcs.insert(id, converted.clone());
         converted
     }
 
-    /// A value's type, or why there is none.
-    pub(crate) fn value_of(&mut self, ty: &ComponentValType) -> Result<Value, &'static str> {
-        self.left = MAX_NODES.min(self.all_left);
-        let before = self.left;
-        let value = self.value(ty);
-        self.all_left -= before - self.left;
-        value
+    /// A value's type. `None` if no handle of ours is in it.
+    pub(crate) fn value(&mut self, id: ComponentDefinedTypeId) -> Option<ConvertedValue> {
+        if let Some(known) = self.converted.values.get(&id) {
+            return known.clone();
+        }
+        let ty = ComponentValType::Type(id);
+        let converted = self.mentioned(&ty).map(|mentions| {
+            self.left = MAX_NODES.min(self.all_left);
+            let before = self.left;
+            let value = self.value_of(&ty);
+            self.all_left -= before - self.left;
+            ConvertedValue { value, mentions }
+        });
+        self.converted.values.insert(id, converted.clone());
+        converted
     }
 
-    fn value(&mut self, ty: &ComponentValType) -> Result<Value, &'static str> {
+    fn value_of(&mut self, ty: &ComponentValType) -> Result<Value, &'static str> {
         if self.depth >= MAX_DEPTH {
             return Err(TOO_LARGE);
         }
@@ -120,18 +142,18 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
             Defined::Enum(cases) => Value::Variant(self.cases(cases.iter().map(|_| None))?),
             Defined::Option { ty, .. } => Value::Variant(self.cases([None, Some(ty)].into_iter())?),
             Defined::Result { ok, err, .. } => Value::Variant(self.cases([ok.as_ref(), err.as_ref()].into_iter())?),
-            Defined::List { element, .. } => Value::List(Box::new(self.value(element)?)),
+            Defined::List { element, .. } => Value::List(Box::new(self.value_of(element)?)),
             Defined::Flags(labels) => Value::Flags(labels.len() as u32),
             Defined::Own(id) => (self.kind)(id.resource()).map_or(Value::Other, Value::Own),
             Defined::Borrow(id) => (self.kind)(id.resource()).map_or(Value::Other, Value::Borrow),
             Defined::FixedLengthList { element, length, .. } => {
-                let element = self.value(element)?;
+                let element = self.value_of(element)?;
                 let nodes = element.nodes().saturating_mul(*length as usize);
                 self.left = self.left.checked_sub(nodes).ok_or(TOO_LARGE)?;
                 Value::Record(vec![element; *length as usize])
             }
             Defined::Map { key, value, .. } => {
-                let entry = vec![self.value(key)?, self.value(value)?];
+                let entry = vec![self.value_of(key)?, self.value_of(value)?];
                 Value::List(Box::new(Value::Record(entry)))
             }
             Defined::Future { .. } | Defined::Stream { .. } => Value::Other,
@@ -139,7 +161,7 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
     }
 
     fn values<'v>(&mut self, all: impl Iterator<Item = &'v ComponentValType>) -> Result<Vec<Value>, &'static str> {
-        all.map(|ty| self.value(ty)).collect()
+        all.map(|ty| self.value_of(ty)).collect()
     }
 
     fn cases<'v>(
@@ -149,14 +171,14 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
         let mut cases = Vec::new();
         for case in all {
             self.left = self.left.checked_sub(1).ok_or(TOO_LARGE)?;
-            cases.push(case.map(|ty| self.value(ty)).transpose()?);
+            cases.push(case.map(|ty| self.value_of(ty)).transpose()?);
         }
         Ok(cases)
     }
 
     /// A kind of handle of ours anywhere in a type, futures, streams and all. Without recursion: types may be nested as
     /// deep as there are types.
-    pub(crate) fn mentioned(&mut self, ty: &ComponentValType) -> Option<Kind> {
+    fn mentioned(&mut self, ty: &ComponentValType) -> Option<Kind> {
         let ComponentValType::Type(root) = *ty else {
             return None;
         };

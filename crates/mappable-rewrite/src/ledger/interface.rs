@@ -13,7 +13,7 @@
 //! | `enter-mappable`, ... | `func(handle: own<mappable>) -> u32` | takes the engine's handle; the number of the region, which is the ledger's from now on |
 //! | `leave-mappable`, ... | `func(region: u32) -> own<mappable>` | the other way |
 
-use super::signature::{Kind, Signature, Value};
+use super::signature::{Kind, Signature, Value, name_of_each};
 
 /// What the interface is called, in the gate's namespace: `mappable:<key>/ledger@0.1.0`.
 pub const INTERFACE: &str = "ledger@0.1.0";
@@ -165,22 +165,12 @@ const ACCESS_ERRORS: usize = 2;
 
 /// What takes the engine's handle of a kind and gives the number of the region.
 pub const fn enter(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Mappable => "enter-mappable",
-        Kind::Mapping => "enter-mapping",
-        Kind::Frozen => "enter-frozen",
-        Kind::FrozenMapping => "enter-frozen-mapping",
-    }
+    name_of_each!("enter-", kind)
 }
 
 /// What takes the number of a region and gives the engine's handle of a kind.
 pub const fn leave(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Mappable => "leave-mappable",
-        Kind::Mapping => "leave-mapping",
-        Kind::Frozen => "leave-frozen",
-        Kind::FrozenMapping => "leave-frozen-mapping",
-    }
+    name_of_each!("leave-", kind)
 }
 
 /// What only trusted modules call, by name in the interface, but for [`enter`] and [`leave`]:

@@ -19,17 +19,26 @@ pub enum Kind {
     FrozenMapping = 4,
 }
 
+/// What there is one of for each kind is called: `drop-frozen`, with `"drop-"` for the verb.
+macro_rules! name_of_each {
+    ($verb:literal, $kind:expr) => {{
+        use $crate::ledger::signature::Kind;
+        match $kind {
+            Kind::Mappable => concat!($verb, "mappable"),
+            Kind::Mapping => concat!($verb, "mapping"),
+            Kind::Frozen => concat!($verb, "frozen"),
+            Kind::FrozenMapping => concat!($verb, "frozen-mapping"),
+        }
+    }};
+}
+pub(crate) use name_of_each;
+
 impl Kind {
     pub(crate) const ALL: [Kind; 4] = [Kind::Mappable, Kind::Mapping, Kind::Frozen, Kind::FrozenMapping];
 
     /// What the package calls the resource type.
     pub(crate) fn package_name(self) -> &'static str {
-        match self {
-            Kind::Mappable => "mappable",
-            Kind::Mapping => "mapping",
-            Kind::Frozen => "frozen",
-            Kind::FrozenMapping => "frozen-mapping",
-        }
+        name_of_each!("", self)
     }
 }
 

@@ -329,3 +329,23 @@ fn wrappers_of_small_components_share_their_modules() {
     // A wrapper, a table, and for each component the ledger's memory, which has its name.
     assert_eq!(after, before + 2 + 40);
 }
+
+#[test]
+fn types_that_are_too_large_together_keep_the_tree_at_baseline() {
+    // Each of nearly as many values as are looked at in one.
+    let text = |types: usize| {
+        let (many, more) = ("u8 ".repeat(99), "$many ".repeat(99));
+        let returned: String = (0..types)
+            .map(|n| {
+                format!(
+                    "(type $t{n} (tuple (own $mappable) $more))
+                     (core func (canon task.return (result $t{n}) (memory $memory)))"
+                )
+            })
+            .collect();
+        let drop = "(core func (canon resource.drop $mappable))";
+        format!("(component {} {drop} (type $many (tuple {many})) (type $more (tuple {more})) {returned})", head())
+    };
+    assert_eq!(counts(&text(20)), (0, 20));
+    assert_eq!(obstacle(&text(430)), "root joins too many functions, or types that are too large");
+}

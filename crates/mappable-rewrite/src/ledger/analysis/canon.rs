@@ -1,5 +1,8 @@
 //! Canonical functions, as far as they matter here.
 
+use wasmparser::component_types::{
+    ComponentDefinedType as Defined, ComponentDefinedTypeId, ComponentValType as ValType,
+};
 use wasmparser::types::TypesRef;
 use wasmparser::{CanonicalFunction, CanonicalOption, ComponentValType};
 
@@ -46,6 +49,31 @@ impl Options {
 }
 
 impl Canon {
+    /// The type that it is about, if it is one of values, and that of what it gives to the engine, if there may be handles
+    /// in that.
+    pub(super) fn values(
+        &self,
+        component: &Component<'_>,
+        types: TypesRef<'_>,
+    ) -> (Option<ComponentDefinedTypeId>, Option<ComponentDefinedTypeId>) {
+        let (give, ty) = match *self {
+            Canon::Give(give, ty, _) => (Some(give), ty),
+            Canon::About(ty) => (None, ty),
+            _ => return (None, None),
+        };
+        let about = component.defined(ty);
+        let given = match (give, about.and_then(|id| types.get(id))) {
+            (None, _) => None,
+            (Some(Give::StreamWrite), Some(Defined::Stream { ty, .. }))
+            | (Some(Give::FutureWrite), Some(Defined::Future { ty, .. })) => match ty {
+                Some(ValType::Type(id)) => Some(*id),
+                _ => None,
+            },
+            (Some(_), _) => about,
+        };
+        (about, given)
+    }
+
     /// `component` has the function of a lift already.
     pub(super) fn read(
         component: &Component<'_>,

@@ -10,7 +10,7 @@ use super::Settings;
 use super::canon::Canon;
 use super::graph::{Graph, Node};
 use super::walk::Walker;
-use crate::ledger::convert::{Converter, FuncTypes};
+use crate::ledger::convert::{Conversions, Converter};
 use crate::ledger::interface::Builtin;
 use crate::ledger::obstacle::{Opening, Reason};
 use crate::ledger::signature::{Kind, Signature};
@@ -43,13 +43,13 @@ pub(super) enum Fate {
 }
 
 impl Walker<'_> {
-    /// The classes of all functions that are lifted or lowered, and the types of those functions. `None` if types are too
-    /// large to tell.
+    /// The classes of all functions that are lifted or lowered, and the types of all canonical functions. `None` if types
+    /// are too large to tell.
     pub(super) fn classes(
         &mut self,
         types: TypesRef<'_>,
         kind: &impl Fn(&Graph, ResourceId) -> Option<Kind>,
-    ) -> Option<(HashMap<Node, Class>, FuncTypes)> {
+    ) -> Option<(HashMap<Node, Class>, Conversions)> {
         let Walker { graph, components, .. } = self;
         let mut classes: HashMap<Node, Class> = HashMap::new();
         for component in components.iter() {
@@ -101,7 +101,13 @@ impl Walker<'_> {
                 }
             }
         }
-        converter.into_funcs().map(|types| (classes, types))
+        for component in components.iter() {
+            for canon in &component.canons {
+                let (about, given) = canon.values(component, types);
+                about.into_iter().chain(given).for_each(|id| _ = converter.value(id));
+            }
+        }
+        converter.finish().map(|types| (classes, types))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use wasmparser::FuncType;
-use wasmparser::component_types::{ComponentAnyTypeId, ComponentDefinedType as Defined, ComponentValType, ResourceId};
+use wasmparser::component_types::{ComponentAnyTypeId, ComponentDefinedTypeId, ResourceId};
 use wasmparser::types::TypesRef;
 
 use super::canon::{Canon, Give, Options};
@@ -15,7 +15,7 @@ use super::resources::{Kinds, kinds};
 use super::walk::Walker;
 use super::{Analysis, CanonRole, ComponentRoles, Handle, Judgement, Settings, Stop, Version};
 use crate::error::{RewriteError, broken};
-use crate::ledger::convert::{Converter, FuncTypes};
+use crate::ledger::convert::{Conversions, ConvertedValue};
 use crate::ledger::function::FunctionReport;
 use crate::ledger::modules::Crossing;
 use crate::ledger::obstacle::{Obstacle, Opening, Reason};
@@ -102,10 +102,10 @@ impl Walker<'_> {
         if let Some((index, kind)) = escaped.next() {
             return Err((index, None, Reason::Escapes { kind }));
         }
-        let (classes, func_types) = self.classes(types, &kind).ok_or((0, None, Reason::TooLarge))?;
+        let (classes, converted) = self.classes(types, &kind).ok_or((0, None, Reason::TooLarge))?;
         let fates = classes.into_iter().map(|(node, class)| (node, class.fate(settings))).collect();
         let (graph, components) = (&mut self.graph, &self.components);
-        let mut judge = Judge { graph, components, fates, func_types, firsts, types, kind };
+        let mut judge = Judge { graph, components, fates, converted, firsts, types, kind };
         *functions = judge.functions();
         let components = facts.components.iter().enumerate();
         let components = components.map(|(index, facts)| judge.component(index, facts)).collect::<Result<_, _>>()?;
@@ -137,8 +137,8 @@ pub(super) struct Judge<'j, 'a, K> {
     pub(super) graph: &'j mut Graph,
     pub(super) components: &'j [Component<'a>],
     pub(super) fates: HashMap<Node, Fate>,
-    /// Of all functions that are lifted or lowered.
-    func_types: FuncTypes,
+    /// The types of all canonical functions.
+    converted: Conversions,
     firsts: &'j Firsts,
     pub(super) types: TypesRef<'j>,
     /// Which resources are ours.
@@ -254,22 +254,17 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
                 };
                 return Ok((role.unwrap_or(CanonRole::Untouched), false));
             }
-            Canon::Give(give, ty, options) => {
-                let open = |kind, why| (None, Reason::Open { kind, how: Opening::Unsupported(why) });
-                let mut converter = Converter::new(self.types, |id| self.ours(id));
-                let Some(id) = component.defined(*ty) else { return Ok((CanonRole::Untouched, false)) };
-                let Some(kind) = converter.mentioned(&ComponentValType::Type(id)) else {
+            Canon::Give(give, _, options) => {
+                let (about, given) = canon.values(component, self.types);
+                let Some(kind) = about.and_then(|id| self.value(id)).map(|about| about.mentions) else {
                     return Ok((CanonRole::Untouched, false));
                 };
-                let given = match (give, self.types.get(id)) {
-                    (Give::StreamWrite, Some(Defined::Stream { ty, .. })) => *ty,
-                    (Give::FutureWrite, Some(Defined::Future { ty, .. })) => *ty,
-                    _ => Some(ComponentValType::Type(id)),
-                };
-                let value = given.map(|ty| converter.value_of(&ty)).transpose().map_err(|why| open(kind, why))?;
+                let open = |why| (None, Reason::Open { kind, how: Opening::Unsupported(why) });
+                let value = given.and_then(|id| self.value(id)).map(|given| given.value.clone());
+                let value = value.transpose().map_err(open)?;
                 let Some(value) = value.filter(Value::has_handles) else { return Ok((CanonRole::Untouched, true)) };
                 if let Some(why) = options.unsupported {
-                    return Err(open(kind, why));
+                    return Err(open(why));
                 }
                 let crossing = match give {
                     Give::TaskReturn => Crossing::TaskReturn(value),
@@ -278,10 +273,10 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
                 };
                 return Ok((CanonRole::Crossing(crossing), true));
             }
-            Canon::About(ty) => {
-                let mut converter = Converter::new(self.types, |id| self.ours(id));
-                let mentioned = component.defined(*ty).and_then(|ty| converter.mentioned(&ComponentValType::Type(ty)));
-                return Ok((CanonRole::Untouched, mentioned.is_some()));
+            Canon::About(_) => {
+                let (about, _) = canon.values(component, self.types);
+                let mentioned = about.is_some_and(|id| self.value(id).is_some());
+                return Ok((CanonRole::Untouched, mentioned));
             }
             Canon::Other => return Ok((CanonRole::Untouched, false)),
         };
@@ -308,10 +303,15 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
         Ok((role, false))
     }
 
+    /// The type of a value that a canonical function is about or gives. `None` if no handle of ours is in it.
+    fn value(&self, id: ComponentDefinedTypeId) -> Option<&ConvertedValue> {
+        self.converted.values.get(&id)?.as_ref()
+    }
+
     /// What becomes of the lift or lower of a function that goes the engine's way.
     fn crossing(&self, func: &Func<'_>, options: Options, lift: bool) -> Result<(CanonRole, bool), Reason> {
         let unknown = || Reason::Broken("a function's type was not looked at".to_owned());
-        let converted = self.func_types.get(&func.ty).ok_or_else(unknown)?;
+        let converted = self.converted.funcs.get(&func.ty).ok_or_else(unknown)?;
         let Some(kind) = converted.mentions else { return Ok((CanonRole::Untouched, false)) };
         let open = |why| Reason::Open { kind, how: Opening::Unsupported(why) };
         let signature = converted.signature.as_ref().map_err(|&why| open(why))?;

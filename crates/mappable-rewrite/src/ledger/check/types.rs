@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use wasmparser::component_types::{
-    ComponentAnyTypeId, ComponentDefinedType as Defined, ComponentEntityType, ComponentFuncTypeId,
-    ComponentInstanceTypeId, ComponentValType, ResourceId,
+    ComponentAnyTypeId, ComponentDefinedType as Defined, ComponentDefinedTypeId, ComponentEntityType,
+    ComponentFuncTypeId, ComponentInstanceTypeId, ComponentValType, ResourceId,
 };
 use wasmparser::types::TypesRef;
 use wasmparser::{CanonicalFunction, CanonicalOption};
@@ -44,10 +44,10 @@ pub(super) fn dropped(types: TypesRef<'_>, kinds: &Kinds, canon: &CanonicalFunct
 pub(super) enum Typed {
     Lift(ComponentFuncTypeId),
     Lower(ComponentFuncTypeId, bool),
-    TaskReturn(ComponentValType),
-    StreamWrite(ComponentValType),
-    FutureWrite(ComponentValType),
-    /// No wrapper is for it.
+    TaskReturn(ComponentDefinedTypeId),
+    StreamWrite(ComponentDefinedTypeId),
+    FutureWrite(ComponentDefinedTypeId),
+    /// No wrapper is for it: there can't be handles in it.
     Other,
 }
 
@@ -63,20 +63,24 @@ impl Typed {
             ComponentAnyTypeId::Defined(id) => Some(id),
             _ => None,
         };
+        let carried = |ty: &Option<ComponentValType>| match ty {
+            Some(ComponentValType::Type(id)) => Some(*id),
+            _ => None,
+        };
         Some(match canon {
             C::Lift { .. } => Self::Lift(types.component_function_at(next)),
             C::Lower { func_index, options } => {
                 Self::Lower(types.component_function_at(*func_index), options.contains(&CanonicalOption::Async))
             }
             C::TaskReturn { result: Some(wasmparser::ComponentValType::Type(ty)), .. } => {
-                Self::TaskReturn(ComponentValType::Type(defined(*ty)?))
+                Self::TaskReturn(defined(*ty)?)
             }
             C::StreamWrite { ty, .. } => match types.get(defined(*ty)?)? {
-                Defined::Stream { ty, .. } => Self::StreamWrite((*ty)?),
+                Defined::Stream { ty, .. } => Self::StreamWrite(carried(ty)?),
                 _ => return None,
             },
             C::FutureWrite { ty, .. } => match types.get(defined(*ty)?)? {
-                Defined::Future { ty, .. } => Self::FutureWrite((*ty)?),
+                Defined::Future { ty, .. } => Self::FutureWrite(carried(ty)?),
                 _ => return None,
             },
             _ => return None,
@@ -127,7 +131,7 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Compare<'t, K> {
         self.0.func(ty).signature.is_ok_and(|ty| *ty == *signature)
     }
 
-    fn is_value(&mut self, ty: ComponentValType, value: &Value) -> bool {
-        self.0.value_of(&ty).is_ok_and(|ty| ty == *value)
+    fn is_value(&mut self, ty: ComponentDefinedTypeId, value: &Value) -> bool {
+        self.0.value(ty).and_then(|ty| ty.value.ok()).is_some_and(|ty| ty == *value)
     }
 }

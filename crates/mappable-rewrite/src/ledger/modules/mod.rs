@@ -31,7 +31,7 @@ pub(crate) use self::bundle::{Bundle, Bundler, Import, Item};
 pub(crate) use self::crossing::Crossing;
 use super::interface::{self, Builtin};
 use super::layout;
-use super::signature::{Kind, Signature};
+use super::signature::{Kind, Signature, name_of_each};
 
 /// What an instance of a trusted module is given. All fields are imported from the module name `""`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,22 +128,12 @@ pub(crate) fn table(crossing: bool) -> Module {
 }
 
 fn discard_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Mappable => "discard-mappable",
-        Kind::Mapping => "discard-mapping",
-        Kind::Frozen => "discard-frozen",
-        Kind::FrozenMapping => "discard-frozen-mapping",
-    }
+    name_of_each!("discard-", kind)
 }
 
 /// The table's export that takes the place of `resource.drop` of a kind.
 pub(crate) fn drop_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Mappable => "drop-mappable",
-        Kind::Mapping => "drop-mapping",
-        Kind::Frozen => "drop-frozen",
-        Kind::FrozenMapping => "drop-frozen-mapping",
-    }
+    name_of_each!("drop-", kind)
 }
 
 /// The context slots that a thread has.
