@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 /// What is asked for, and what has to come back.
 #[derive(Clone)]
 pub(super) enum Asked {
-    /// This body, echoed.
-    Echo(Bytes),
+    /// This body back, from where there is who does that.
+    Echo(&'static str, Bytes),
     /// The value of one of so many keys.
     Lookup { pairs: u64 },
 }
@@ -29,7 +29,7 @@ impl Asked {
     /// A request, and the body that its response must have.
     fn next(&self, random: &mut fastrand::Rng) -> Result<(Request<Full<Bytes>>, Bytes)> {
         let (uri, sent, expected) = match self {
-            Self::Echo(body) => (Uri::from_static("/echo"), body.clone(), body.clone()),
+            Self::Echo(path, body) => (Uri::from_static(path), body.clone(), body.clone()),
             Self::Lookup { pairs } => {
                 let at = random.u64(..pairs);
                 let value = at.wrapping_mul(at).to_string();

@@ -53,8 +53,10 @@ impl Kind {
 enum Case {
     /// A few bytes, echoed
     Echo,
-    /// A large body, echoed
+    /// A large body, echoed piece by piece
     Body,
+    /// The same body, sent back as one region; piece by piece on stock
+    Region,
     /// A number, looked up in a table that is the same for all
     Lookup,
 }
@@ -77,7 +79,7 @@ pub(crate) struct Args {
     connections: Vec<u64>,
 
     /// What is asked for
-    #[arg(long, value_delimiter = ',', value_enum, default_values_t = [Case::Echo, Case::Body, Case::Lookup])]
+    #[arg(long, value_delimiter = ',', value_enum, default_values_t = [Case::Echo, Case::Body, Case::Region, Case::Lookup])]
     cases: Vec<Case>,
 
     /// How large the table is
@@ -124,6 +126,7 @@ struct Row {
 struct Summary {
     echo_throughput: Option<f64>,
     body_throughput: Option<f64>,
+    region_throughput: Option<f64>,
     lookup_throughput: Option<f64>,
 }
 
@@ -144,6 +147,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let summary = Summary {
         echo_throughput: least(&rows, Case::Echo),
         body_throughput: least(&rows, Case::Body),
+        region_throughput: least(&rows, Case::Region),
         lookup_throughput: least(&rows, Case::Lookup),
     };
     args.output.give(&PAGE, rows, summary, |rows, summary| print(args, rows, summary))
@@ -169,20 +173,23 @@ fn start_stock(folder: &Path) -> Result<Server> {
 }
 
 fn measure(args: &Args, servers: &[Server; 2], pairs: u64, case: Case, connections: u64) -> Result<Vec<Row>> {
+    let body = || Ok::<_, anyhow::Error>(noise(usize::try_from(args.body / 8)?).flat_map(u64::to_le_bytes).collect());
+    let both = |asked: Asked| [asked.clone(), asked];
     let asked = match case {
-        Case::Echo => Asked::Echo(Bytes::from_static(b"a few bytes")),
-        Case::Body => Asked::Echo(noise(usize::try_from(args.body / 8)?).flat_map(u64::to_le_bytes).collect()),
-        Case::Lookup => Asked::Lookup { pairs },
+        Case::Echo => both(Asked::Echo("/echo", Bytes::from_static(b"a few bytes"))),
+        Case::Body => both(Asked::Echo("/echo", body()?)),
+        Case::Region => [Asked::Echo("/return", body()?), Asked::Echo("/echo", body()?)],
+        Case::Lookup => both(Asked::Lookup { pairs }),
     };
     let time = Duration::from_millis(args.sample_time);
-    for server in servers {
-        load(server.addr, &asked, connections, time / 4)?;
+    for (server, asked) in servers.iter().zip(&asked) {
+        load(server.addr, asked, connections, time / 4)?;
     }
     let (mut times, mut slowest) = ([vec![], vec![]], [vec![], vec![]]);
     for sample in 0..args.samples as usize {
         for turn in 0..servers.len() {
             let at = (sample + turn) % servers.len();
-            let mut seen = load(servers[at].addr, &asked, connections, time)?;
+            let mut seen = load(servers[at].addr, &asked[at], connections, time)?;
             times[at].push(1e9 / seen.per_second());
             slowest[at].push(seen.p99());
         }
@@ -242,7 +249,8 @@ fn print(args: &Args, rows: &[Row], summary: &Summary) {
         size::human(args.table)
     );
     let show = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), table::ratio);
-    let Summary { echo_throughput, body_throughput, lookup_throughput } = summary;
-    let [echo, body, lookup] = [echo_throughput, body_throughput, lookup_throughput].map(|ratio| show(*ratio));
-    println!("Throughput at the least: echo {echo}, body {body}, lookup {lookup} of stock's");
+    let Summary { echo_throughput, body_throughput, region_throughput, lookup_throughput } = summary;
+    let [echo, body, region, lookup] =
+        [echo_throughput, body_throughput, region_throughput, lookup_throughput].map(|ratio| show(*ratio));
+    println!("Throughput at the least: echo {echo}, body {body}, region {region}, lookup {lookup} of stock's");
 }
