@@ -13,7 +13,8 @@ use mappable_testing::support::Wrong;
 
 /// What a tree is asked, without misuse at first.
 fn scripts(u: &mut Unstructured<'_>, handles: bool) -> Result<Vec<Script>> {
-    let misuses: Vec<_> = Misuse::ALL.iter().filter(|it| handles || !it.needs_handles()).collect();
+    let misuses: Vec<_> =
+        Misuse::ALL.iter().filter(|it| !it.needs_streams() && (handles || !it.needs_handles())).collect();
     let script = |nth| {
         let seeds = (0..u.int_in_range(1..=3)?).map(|_| u.int_in_range(0..=0xffff)).collect::<Result<_>>()?;
         let limits = match u.int_in_range(0..=3)? {

@@ -20,22 +20,29 @@ impl Choices<'_> {
 
 fn plan(choices: &mut Choices<'_>) -> Plan {
     let setups: Vec<Setup> = Setup::all().collect();
-    let setup = setups[choices.below(setups.len())];
+    // One program in four has streams.
+    let chosen = choices.below(4 * setups.len());
+    let (setup, streams) = (setups[chosen % setups.len()], chosen / setups.len() == 3);
     let stores: [&[usize]; 4] = [&[1], &[2], &[1, 1], &[2, 1]];
     let stores = stores[choices.below(4)].to_vec();
     let limits = match choices.below(2) {
         0 => Limits { regions: 5, region_bytes: 9 * GRANULE, mappings: 2, frozen_mapped_bytes: 3 * GRANULE },
         _ => Limits { regions: 1 << 20, region_bytes: u64::MAX, mappings: 1 << 20, frozen_mapped_bytes: u64::MAX },
     };
-    Plan { setup, stores, limits, whole: choices.below(4) == 0, streams: false }
+    Plan { setup, stores, limits, whole: choices.below(4) == 0, streams }
 }
 
 /// Runs the program that the bytes stand for. Answers how many operations were done on both.
 fn program(bytes: &[u8]) -> Result<u64, Disagreement> {
     let mut choices = Choices(bytes);
-    let mut run = Run::new(&plan(&mut choices));
+    let plan = plan(&mut choices);
+    let mut run = Run::new(&plan);
     while !choices.0.is_empty() && !run.is_over() {
-        run.step(|model, instances| Op::pick(model, instances, &mut |end| choices.below(end)))?;
+        let mut choose = |end| choices.below(end);
+        run.step(|model, instances| match plan.streams {
+            true => Op::pick_with_streams(model, instances, &mut choose),
+            false => Op::pick(model, instances, &mut choose),
+        })?;
     }
     run.finish()?;
     Ok(run.done)

@@ -2,7 +2,7 @@
 
 use mappable_testing::support::Wrong;
 
-use super::{Machine, Record, Script, Strategy};
+use super::{Machine, Record, Script, Strategy, Tier};
 use crate::embedder::BEYOND;
 use crate::trees::Misuse;
 
@@ -30,12 +30,17 @@ pub enum Allowed {
     /// What came after an index was guessed, or used once more after its handle was gone: where some functions cross, a
     /// guest's handles are in two tables, and which index is free, or another handle's by now, depends on the tier.
     Reused,
+    /// How far it came until the trap for what was written to a stream and is no element, and what was made until then: the
+    /// ledger finds out when it is written, the engine when it is read.
+    Elements,
     /// All that comes after the embedder made up a handle or swallowed a trap, but that nobody changes what it holds.
     /// Each tier finds out at another place, or not.
     Beyond,
 }
 
 impl Allowed {
+    /// All that streaming trees show, beside those that closed ones do.
+    pub const STREAMING: [Allowed; 1] = [Allowed::Elements];
     /// All that open trees show, beside those that closed ones do.
     pub const OPEN: [Allowed; 2] = [Allowed::Outside, Allowed::Beyond];
     /// All that closed trees show, but those of traps' names.
@@ -50,7 +55,11 @@ pub const MEANT: [(Wrong, Wrong); 1] = [(Wrong::OtherKind, Wrong::Mapped)];
 
 impl Machine {
     fn copies(self) -> bool {
-        matches!(self, Machine::Ours(_, Strategy::Copy, _))
+        matches!(self, Machine::Ours(_, Strategy::Copy, _) | Machine::Concurrent(_, Strategy::Copy, _))
+    }
+
+    fn is_ledger(self) -> bool {
+        matches!(self, Machine::Ours(Tier::Ledger, ..) | Machine::Concurrent(Tier::Ledger, ..))
     }
 }
 
@@ -92,6 +101,16 @@ pub fn compare(
             return Ok(vec![Allowed::FrozenStore]);
         }
     }
+    let gives = script.misuse.is_some_and(|(_, misuse, _)| misuse.gives());
+    if one.streams && gives && one_on.is_ledger() != other_on.is_ledger() {
+        let [sooner, later] = if one_on.is_ledger() { [one, other] } else { [other, one] };
+        let trap = sooner.trap.as_deref().and_then(Wrong::of);
+        // Perhaps nothing was shown since, and more was made.
+        let went_on = later.shown.len() > sooner.shown.len() || (later.trap.is_some() && later.held != sooner.held);
+        if went_on && later.shown.starts_with(&sooner.shown) && trap.is_some_and(|trap| OF_HANDLES.contains(&trap)) {
+            return Ok(vec![Allowed::Elements]);
+        }
+    }
     if let Some(whole) = script.misuse.and_then(|(_, misuse, _)| whole(misuse, one, other)) {
         return Ok(vec![whole]);
     }
@@ -128,12 +147,14 @@ pub fn compare(
     Ok(allowed)
 }
 
+/// What is wrong with a handle that is passed.
+const OF_HANDLES: [Wrong; 5] = [Wrong::UnknownHandle, Wrong::OtherKind, Wrong::Mapped, Wrong::Borrowed, Wrong::Lent];
+
 /// Whether a trap is for the result of a function that the embedder called, and in no component.
 fn found_outside(record: &Record) -> bool {
-    let of_handles = [Wrong::UnknownHandle, Wrong::OtherKind, Wrong::Mapped, Wrong::Borrowed, Wrong::Lent];
     let in_none = |trap: &&str| !trap.contains("wasm backtrace");
     let wrong = record.trap.as_deref().filter(in_none).and_then(Wrong::of);
-    wrong.is_some_and(|wrong| of_handles.contains(&wrong))
+    wrong.is_some_and(|wrong| OF_HANDLES.contains(&wrong))
 }
 
 /// Whether the runs may differ in all from some look on, and why.

@@ -59,6 +59,8 @@ pub enum Machine {
     Stock(Code),
     /// A runtime of ours.
     Ours(Tier, Strategy, Code),
+    /// A runtime of ours for concurrent components.
+    Concurrent(Tier, Strategy, Code),
 }
 
 /// What is asked of a tree, and what its store may hold.
@@ -79,6 +81,8 @@ pub struct Script {
 pub struct Record {
     /// Whether guests of the tree have handles of the engine's beside the ledger's: [`Plan::crosses`].
     pub crosses: bool,
+    /// Whether it is one of a tree with streams.
+    pub streams: bool,
     /// What guests showed: where they were, and their hash of all that they had seen.
     pub shown: Vec<(u32, u64)>,
     /// What `run` gave, each time.
@@ -157,7 +161,7 @@ impl Machine {
     /// How it compiles.
     pub fn code(self) -> Code {
         match self {
-            Machine::Stock(code) | Machine::Ours(_, _, code) => code,
+            Machine::Stock(code) | Machine::Ours(_, _, code) | Machine::Concurrent(_, _, code) => code,
         }
     }
 
@@ -166,6 +170,7 @@ impl Machine {
         match self {
             Machine::Stock(_) => Machine::Stock(code),
             Machine::Ours(tier, strategy, _) => Machine::Ours(tier, strategy, code),
+            Machine::Concurrent(tier, strategy, _) => Machine::Concurrent(tier, strategy, code),
         }
     }
 
@@ -182,8 +187,13 @@ impl Machine {
         let mut config = Config::new();
         self.code().set(&mut config);
         config.parallel_compilation(false).cranelift_debug_verifier(false);
-        // One strategy with concurrent components.
-        config.concurrency_support(matches!(self, Machine::Ours(_, Strategy::Remap, _)));
+        // Of the others, one strategy with concurrent components.
+        let concurrent = matches!(self, Machine::Ours(_, Strategy::Remap, _) | Machine::Concurrent(..));
+        config.concurrency_support(concurrent);
+        if matches!(self, Machine::Concurrent(..)) {
+            // So that a cancellation does not wait.
+            config.wasm_component_model_more_async_builtins(true);
+        }
         config
     }
 
@@ -197,7 +207,7 @@ impl Machine {
                 config.memory_reservation(1 << 20).memory_reservation_for_growth(0).memory_guard_size(1 << 16);
                 (Engine::new(&config).expect("the engine can be configured so"), None)
             }
-            Machine::Ours(tier, strategy, _) => {
+            Machine::Ours(tier, strategy, _) | Machine::Concurrent(tier, strategy, _) => {
                 let mapping = match strategy {
                     Strategy::Swap => MappingMode::Auto,
                     Strategy::Remap => MappingMode::Remap,
@@ -225,10 +235,11 @@ impl Machine {
     }
 
     fn engines(self) -> &'static Engines {
-        static ENGINES: [[OnceLock<Engines>; 7]; 2] = [const { [const { OnceLock::new() }; 7] }; 2];
+        static ENGINES: [[OnceLock<Engines>; 13]; 2] = [const { [const { OnceLock::new() }; 13] }; 2];
         let nth = match self {
             Machine::Stock(_) => 0,
             Machine::Ours(tier, strategy, _) => 1 + tier as usize * 3 + strategy as usize,
+            Machine::Concurrent(tier, strategy, _) => 7 + tier as usize * 3 + strategy as usize,
         };
         ENGINES[self.code() as usize][nth].get_or_init(|| self.make())
     }
@@ -271,7 +282,7 @@ impl Machine {
         let run = instance.get_typed_func::<(u32,), (u64,)>(&mut store, "run").expect("a tree exports it");
         let mut cx = store.as_context_mut();
         let open = !plan.exports.is_empty();
-        let mut record = Record { crosses: plan.crosses(), ..Record::default() };
+        let mut record = Record { crosses: plan.crosses(), streams: plan.streams, ..Record::default() };
         for seed in &script.seeds {
             let ended = match *seed as usize % (2 + embedder::calls(&cx)) {
                 nth @ 2.. => embedder::call(&mut cx, nth - 2).map(|()| None),

@@ -78,6 +78,7 @@ fn positions(function: &Function, add: &mut impl FnMut(String)) {
             let what = match ty {
                 Type::Own(kind) => format!("own {}", kind.name()),
                 Type::Borrow(kind) => format!("borrow {}", kind.name()),
+                Type::End(elements) => elements.name(),
                 Type::List(_) if around.len() == 1 && ty.is_plain_list() => "plain list".into(),
                 Type::List(_) => "list".into(),
                 Type::String => "string".into(),

@@ -25,6 +25,8 @@ pub(super) struct Guest<'a> {
     pub tag: usize,
     /// Whether there are handles.
     pub handles: bool,
+    /// Whether there are streams.
+    pub streams: bool,
     /// How its strings are encoded.
     pub encoding: Encoding,
     /// Its first random number.
@@ -94,6 +96,10 @@ impl Guest<'_> {
                (import "lib" "lend" (func $lend (param i32) (result i32)))
                (import "lib" "give-back" (func $give-back)) (import "lib" "act" (func $act))
                (import "lib" "starved" (func $starved (result i32)))"#;
+        }
+        if self.streams {
+            text += r#"(import "lib" "begin" (func $begin (param i32) (result i32)))
+               (import "lib" "receive" (func $receive (param i32 i32))) (import "lib" "settle" (func $settle))"#;
         }
         for (nth, callee) in self.callees.iter().enumerate() {
             let (params, result) = core(callee);
@@ -205,8 +211,14 @@ impl Guest<'_> {
         if let Some(result) = &callee.result {
             text += &look(result, "(local.get $r)", 0, lists);
         }
+        text += self.settle();
         text += &self.log(100 + nth);
         text + ")"
+    }
+
+    /// What was written is in use no more.
+    fn settle(&self) -> &'static str {
+        if self.streams { "(call $settle)" } else { "" }
     }
 
     fn log(&self, what: usize) -> String {
@@ -260,6 +272,7 @@ impl Guest<'_> {
         }
         text += &self.log(200 + nth);
         text += &self.body(body);
+        text += self.settle();
         if self.handles {
             text += "(call $give-back)";
         }

@@ -33,7 +33,7 @@
   (call $mix (i64.load (local.get $at))) (call $mix (i64.load offset=8 (local.get $at)))
   (call $mix (i64.load offset=4096 (local.get $at))) (call $mix (i64.load offset=65528 (local.get $at))))
 ;; An owned handle was received: its bytes are looked at, and changed if they can be; then it is kept.
-(func (export "owned") (param $kind i32) (param $handle i32)
+(func $owned (export "owned") (param $kind i32) (param $handle i32)
   (call $mix (i64.extend_i32_u (local.get $kind)))
   (if (i32.eq (local.get $kind) (i32.const 1)) (then
     (call $mix (call $size (local.get $handle)))
@@ -150,7 +150,7 @@
   (i32.or (i32.and (call $fresh (local.get $kind)) (i32.const 0x20000000))
     (i32.add (i32.const 1) (i32.and (call $rand) (i32.const 7)))))
 ;; A handle to pass on.
-(func (export "give") (param $kind i32) (result i32) (local $handle i32)
+(func $give (export "give") (param $kind i32) (result i32) (local $handle i32)
   (if (call $mis (global.get $Zero)) (then (return (i32.const 0))))
   (if (call $mis (global.get $Unknown)) (then (return (i32.const 0xfffff))))
   (if (call $mis (global.get $AnyIndex)) (then (return (call $guess (local.get $kind)))))

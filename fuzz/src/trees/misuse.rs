@@ -86,6 +86,12 @@ misuses! {
     ReallocOutside,
     /// `realloc` grows its memory, which it may.
     ReallocGrows,
+    /// The writable end of a stream is closed with a write in progress.
+    ClosedInUse,
+    /// The readable end of a stream is passed with a read in progress.
+    PassedInUse,
+    /// An element is dropped when it is written, and perhaps read.
+    GoneElement,
     /// `realloc` adds one to a word of what has arrived.
     TamperForged,
     /// `realloc` puts one word of what has arrived over another.
@@ -109,13 +115,23 @@ impl Misuse {
     /// the guest when its handle has gone.
     pub fn reuses(self) -> bool {
         let guesses = [Misuse::AnyIndex, Misuse::AnyIndexLent];
-        let keeps = [Misuse::Stale, Misuse::Twice, Misuse::Mapped, Misuse::LentGiven];
+        let keeps = [Misuse::Stale, Misuse::Twice, Misuse::Mapped, Misuse::LentGiven, Misuse::GoneElement];
         guesses.contains(&self) || keeps.contains(&self)
+    }
+
+    /// Whether something is passed as an own handle that is none.
+    pub fn gives(self) -> bool {
+        self <= Misuse::LentGiven
     }
 
     /// Whether the guest that commits it needs handles.
     pub fn needs_handles(self) -> bool {
-        self <= Misuse::FrozenStore || self == Misuse::ReallocDrops
+        self <= Misuse::FrozenStore || self == Misuse::ReallocDrops || self.needs_streams()
+    }
+
+    /// Whether the guest that commits it needs streams.
+    pub fn needs_streams(self) -> bool {
+        [Misuse::ClosedInUse, Misuse::PassedInUse, Misuse::GoneElement].contains(&self)
     }
 }
 

@@ -6,9 +6,12 @@
 //! (`log`), so that two runs can be compared step by step. When a component begins it asks the host by the same
 //! function what it is to do wrong.
 //!
-//! An *open* tree has functions with handles for the embedder, too, and calls some of the embedder's.
+//! An *open* tree has functions with handles for the embedder, too, and calls some of the embedder's. A *streaming* tree has
+//! functions with readable ends of streams and futures of handles: who gives one has begun to write, and who is given one
+//! reads some of it.
 //!
-//! - [`types`]: the types. [`guest`] and [`values`]: the code that makes values of them and looks at them. [`misuse`]:
+//! - [`types`]: the types. [`guest`] and [`values`]: the code that makes values of them and looks at them, [`streams`] of
+//!   ends. [`misuse`]:
 //!   what a guest may do wrong, once. [`ports`]: what lies between an open tree and the embedder. [`coverage`]: what a
 //!   tree has in it.
 
@@ -16,6 +19,7 @@ pub mod coverage;
 mod guest;
 pub mod misuse;
 pub mod ports;
+mod streams;
 mod text;
 pub mod types;
 mod values;
@@ -30,6 +34,10 @@ use types::{Function, Kind, May, Type};
 /// No tree has more instances of the components that were made for it.
 const MOST_INSTANCES: usize = 8;
 
+/// What a guest shows that has read from a stream: this, ten times the number of its [`types::Elements`], and how many
+/// came.
+pub const CAME: u32 = 880_000;
+
 /// What is in the types of a tree's functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
@@ -39,6 +47,8 @@ pub enum Sort {
     Closed,
     /// Handles of ours, that the embedder gives and takes, too.
     Open,
+    /// Handles of ours between its components alone, and streams and futures of them.
+    Streaming,
 }
 
 /// A tree of components.
@@ -57,6 +67,8 @@ pub struct Tree {
 pub struct Plan {
     /// Whether it imports our package, and passes handles.
     pub handles: bool,
+    /// Whether there may be streams and futures in it.
+    pub streams: bool,
     /// The first is the driver. Who is called comes after whoever calls.
     pub components: Vec<Part>,
     /// How components are joined.
@@ -73,9 +85,11 @@ impl Plan {
         self.components.iter().filter(|part| !part.embedders).count()
     }
 
-    /// Whether some of its functions cross, in the ledger tier: the embedder's, and those that lend or pass mappings.
+    /// Whether some of its functions cross, in the ledger tier: the embedder's, and those that lend, or pass mappings
+    /// or streams.
     pub fn crosses(&self) -> bool {
-        let crosses = |ty: &Type| matches!(ty, Type::Borrow(_) | Type::Own(Kind::Mapping | Kind::FrozenMapping));
+        let crosses =
+            |ty: &Type| matches!(ty, Type::Borrow(_) | Type::End(_) | Type::Own(Kind::Mapping | Kind::FrozenMapping));
         let mut functions = self.components.iter().flat_map(|part| &part.functions);
         let lends = functions.any(|function| {
             let mut found = false;
@@ -174,7 +188,7 @@ pub fn tree(u: &mut Unstructured<'_>, sort: Sort) -> Result<Tree> {
 }
 
 fn plan(u: &mut Unstructured<'_>, sort: Sort) -> Result<Plan> {
-    let (handles, open) = (sort != Sort::Plain, sort == Sort::Open);
+    let (handles, streams, open) = (sort != Sort::Plain, sort == Sort::Streaming, sort == Sort::Open);
     let count = u.int_in_range(2..=5)?;
     let mut needs = vec![vec![]; count];
     for callee in 1..count {
@@ -190,7 +204,7 @@ fn plan(u: &mut Unstructured<'_>, sort: Sort) -> Result<Plan> {
         let some = (0..u.int_in_range(1..=2)?).map(|nth| match open && (callee + nth == 1 || u.arbitrary()?) {
             // At least one, to be exported.
             true => ports::function(u),
-            false => function(u, handles),
+            false => function(u, handles, streams),
         });
         functions.push(some.collect::<Result<Vec<_>>>()?);
     }
@@ -217,7 +231,7 @@ fn plan(u: &mut Unstructured<'_>, sort: Sort) -> Result<Plan> {
     components.extend(desks);
     let mut wires = vec![];
     wire(u, &components, 0, &mut wires)?;
-    let mut plan = Plan { handles, components, wires, imports: vec![], exports: vec![] };
+    let mut plan = Plan { handles, streams, components, wires, imports: vec![], exports: vec![] };
     if open {
         ports::open(u, &mut plan)?;
     }
@@ -253,8 +267,8 @@ fn body(u: &mut Unstructured<'_>, callees: usize, driver: bool) -> Result<Body> 
     Ok(Body { calls, acts, post_return: u.ratio(1, 3)? })
 }
 
-fn function(u: &mut Unstructured<'_>, handles: bool) -> Result<Function> {
-    let may = May { own: handles, borrow: handles };
+fn function(u: &mut Unstructured<'_>, handles: bool, streams: bool) -> Result<Function> {
+    let may = May { own: handles, borrow: handles, ends: streams };
     let mut params = (0..u.int_in_range(0..=4)?).map(|_| Type::arbitrary(u, 3, may)).collect::<Result<Vec<_>>>()?;
     if handles && u.ratio(1, 5)? {
         // The same may be lent and given.
@@ -265,9 +279,13 @@ fn function(u: &mut Unstructured<'_>, handles: bool) -> Result<Function> {
         // More than fit into core parameters.
         for _ in 0..u.int_in_range(10..=17)? {
             let depth = u.int_in_range(0..=2)? / 2;
-            params.push(Type::arbitrary(u, depth, May { own: false, borrow: false })?);
+            params.push(Type::arbitrary(u, depth, May { own: false, borrow: false, ends: false })?);
         }
     }
-    let result = if u.ratio(3, 4)? { Some(Type::arbitrary(u, 3, May { own: handles, borrow: false })?) } else { None };
+    let result = if u.ratio(3, 4)? {
+        Some(Type::arbitrary(u, 3, May { own: handles, borrow: false, ends: streams })?)
+    } else {
+        None
+    };
     Ok(Function { params, result })
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::guest::Guest;
 use super::types::{Function, Kind, Namer};
-use super::{Part, Plan, Way, misuse, ports};
+use super::{Part, Plan, Way, misuse, ports, streams};
 
 /// What the package is imported as by the tree, and by most of its components.
 pub(super) const PACKAGE: &str = "mappable:memory/types@0.1.0";
@@ -32,7 +32,7 @@ const FUNCTIONS: [(&str, &str, &str); 17] = [
 
 pub(super) fn tree(plan: &Plan) -> String {
     let mut text = format!("(component $root {}", imports(plan.handles, PACKAGE));
-    text += &modules(plan.handles);
+    text += &modules(plan);
     for (nth, part) in plan.components.iter().enumerate().filter(|(_, part)| !part.embedders) {
         text += &component(plan, nth, part);
     }
@@ -78,7 +78,8 @@ fn given(handles: bool, package: &str) -> String {
 }
 
 /// The modules that all guests share.
-fn modules(handles: bool) -> String {
+fn modules(plan: &Plan) -> String {
+    let Plan { handles, streams, .. } = *plan;
     let globals = misuse::GLOBALS.as_str();
     let libc = |limits: &str| {
         // Imports come first.
@@ -98,7 +99,12 @@ fn modules(handles: bool) -> String {
             let _ = write!(lib, "(import \"\" \"drop-{0}\" (func $drop-{0} (param i32)))", kind as u8);
         }
     }
-    lib = lib + globals + include_str!("lib.wat") + if handles { include_str!("handles.wat") } else { "" };
+    let mut more = String::new();
+    if streams {
+        let (imports, functions) = streams::library();
+        (lib, more) = (lib + &imports, functions);
+    }
+    lib = lib + globals + include_str!("lib.wat") + if handles { include_str!("handles.wat") } else { "" } + &more;
     format!(
         "(core module $root-libc {}) (core module $root-fixed {}) (core module $root-lib {lib})",
         libc("16"),
@@ -232,7 +238,7 @@ fn core(plan: &Plan, nth: usize, part: &Part) -> String {
          (alias core export $libc \"realloc\" (core func $realloc))"
     );
     let options = options(part, "");
-    text += &library(plan.handles);
+    text += &library(plan);
     let mut callees: Vec<&Function> = vec![];
     for need in &part.needs {
         for (nth, function) in plan.components[*need].functions.iter().enumerate() {
@@ -244,6 +250,7 @@ fn core(plan: &Plan, nth: usize, part: &Part) -> String {
     let guest = Guest {
         tag: nth + 1,
         handles: plan.handles,
+        streams: plan.streams,
         encoding: part.encoding,
         seed: part.seed,
         callees,
@@ -295,7 +302,8 @@ const NOTHING: &str = r#"(core module $nothing (func (export "f") (param i32)))
     (func $nothing (param "x" u32) (canon lift (core func $nothing "f")))"#;
 
 /// The library, and what it needs of the package.
-fn library(handles: bool) -> String {
+fn library(plan: &Plan) -> String {
+    let Plan { handles, streams, .. } = *plan;
     let mut text = String::new();
     let mut with = String::from("(export \"mem\" (memory $mem)) (export \"log\" (func $log'))");
     if handles {
@@ -315,6 +323,10 @@ fn library(handles: bool) -> String {
             }
             let _ = write!(with, "(export \"drop-{0}\" (func $drop-{0}))", kind as u8);
         }
+    }
+    if streams {
+        let (built_ins, given) = streams::built_ins();
+        (text, with) = (text + &built_ins, with + &given);
     }
     text + &format!("(core instance $lib (instantiate $lib (with \"\" (instance {with}))))")
 }

@@ -55,6 +55,52 @@ pub enum Type {
     Own(Kind),
     /// A handle that is lent.
     Borrow(Kind),
+    /// The readable end of a stream or a future.
+    End(Elements),
+}
+
+/// What a stream or a future has in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elements {
+    /// Whether it is a future.
+    pub future: bool,
+    /// Handles that move.
+    pub kind: Kind,
+    /// Whether each has a number with it, in a tuple.
+    pub numbered: bool,
+}
+
+impl Elements {
+    /// Those that there are. Guests call them by their places in here.
+    pub const ALL: [Elements; 6] = [
+        Elements { future: false, kind: Kind::Mappable, numbered: false },
+        Elements { future: false, kind: Kind::Frozen, numbered: false },
+        Elements { future: true, kind: Kind::Mappable, numbered: false },
+        Elements { future: true, kind: Kind::Frozen, numbered: false },
+        Elements { future: false, kind: Kind::Mappable, numbered: true },
+        Elements { future: true, kind: Kind::Frozen, numbered: true },
+    ];
+
+    /// Its place in [`Elements::ALL`].
+    pub fn number(self) -> usize {
+        Self::ALL.iter().position(|it| *it == self).expect("it is one of them")
+    }
+
+    /// As text: `stream<mappable>` and the like.
+    pub fn name(self) -> String {
+        let Elements { future, kind, numbered } = self;
+        let (what, number) = (if future { "future" } else { "stream" }, if numbered { ", u32" } else { "" });
+        format!("{what}<{}{number}>", kind.name())
+    }
+
+    /// In the text format.
+    pub fn text(self, kind: &str) -> String {
+        let what = if self.future { "future" } else { "stream" };
+        match self.numbered {
+            true => format!("({what} (tuple (own {kind}) u32))"),
+            false => format!("({what} (own {kind}))"),
+        }
+    }
 }
 
 const SCALARS: [&str; 12] = ["bool", "u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "f32", "f64", "char"];
@@ -66,6 +112,8 @@ pub struct May {
     pub own: bool,
     /// Borrowed handles.
     pub borrow: bool,
+    /// Readable ends of streams and futures.
+    pub ends: bool,
 }
 
 impl Type {
@@ -75,6 +123,9 @@ impl Type {
     ///
     /// Those of `u`.
     pub fn arbitrary(u: &mut Unstructured<'_>, depth: usize, may: May) -> Result<Type> {
+        if may.ends && u.ratio(1, 4)? {
+            return Ok(Type::End(*u.choose(&Elements::ALL)?));
+        }
         if (may.own || may.borrow) && u.ratio(2, 5)? {
             let kinds =
                 [Kind::Mappable, Kind::Frozen, Kind::Mappable, Kind::Frozen, Kind::Mapping, Kind::FrozenMapping];
@@ -143,7 +194,7 @@ impl Type {
     /// In bytes.
     pub fn align(&self) -> u32 {
         match self {
-            Type::String | Type::List(_) | Type::Own(_) | Type::Borrow(_) => 4,
+            Type::String | Type::List(_) | Type::Own(_) | Type::Borrow(_) | Type::End(_) => 4,
             Type::Record(_, fields) => fields.iter().map(Type::align).max().unwrap_or(1),
             Type::Flags(..=8) => 1,
             Type::Flags(..=16) => 2,
@@ -166,7 +217,7 @@ impl Type {
                 let end = offsets(fields).last().map_or(0, |(offset, field)| offset + field.size());
                 end.next_multiple_of(self.align())
             }
-            Type::Scalar(_) | Type::Flags(_) | Type::Own(_) | Type::Borrow(_) => self.align(),
+            Type::Scalar(_) | Type::Flags(_) | Type::Own(_) | Type::Borrow(_) | Type::End(_) => self.align(),
             _ => {
                 let payload = self.cases().into_iter().flatten().flatten().map(Type::size).max().unwrap_or(0);
                 (self.payload() + payload).next_multiple_of(self.align())
@@ -190,7 +241,7 @@ impl Type {
                 "f64" => "f64",
                 _ => "i32",
             }],
-            Type::Flags(_) | Type::Own(_) | Type::Borrow(_) => vec!["i32"],
+            Type::Flags(_) | Type::Own(_) | Type::Borrow(_) | Type::End(_) => vec!["i32"],
             _ => {
                 let mut joined = vec!["i32"];
                 for payload in self.cases().into_iter().flatten().flatten() {
@@ -287,12 +338,14 @@ pub struct Namer {
     pub named: usize,
     /// Resources that were named.
     pub kinds: BTreeSet<Kind>,
+    /// The numbers of [`Elements`] that have a definition, `$e<n>`.
+    ends: Vec<usize>,
 }
 
 impl Namer {
     /// Nothing has a name yet.
     pub fn new(in_type: bool) -> Self {
-        Self { in_type, definitions: String::new(), named: 0, kinds: BTreeSet::new() }
+        Self { in_type, definitions: String::new(), named: 0, kinds: BTreeSet::new(), ends: vec![] }
     }
 
     /// What stands for the type where it is used.
@@ -310,6 +363,7 @@ impl Namer {
             }
             Type::Own(kind) => format!("(own {})", self.kind(*kind)),
             Type::Borrow(kind) => format!("(borrow {})", self.kind(*kind)),
+            Type::End(elements) => self.end(*elements),
             Type::Record(true, fields) => {
                 let fields = fields.iter().map(|ty| self.text(ty)).collect::<Vec<_>>();
                 self.name("record", fields.iter().enumerate().map(|(n, ty)| format!("(field \"a{n}\" {ty})")))
@@ -331,6 +385,16 @@ impl Namer {
     fn kind(&mut self, kind: Kind) -> String {
         self.kinds.insert(kind);
         format!("${}", kind.name())
+    }
+
+    /// Not everything that takes a type takes it in place.
+    fn end(&mut self, elements: Elements) -> String {
+        let (n, kind) = (elements.number(), self.kind(elements.kind));
+        if !self.ends.contains(&n) {
+            self.ends.push(n);
+            let _ = write!(self.definitions, "(type $e{n} {})", elements.text(&kind));
+        }
+        format!("$e{n}")
     }
 
     fn name(&mut self, what: &str, parts: impl Iterator<Item = String>) -> String {

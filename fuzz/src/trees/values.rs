@@ -78,6 +78,9 @@ pub(super) fn look(ty: &Type, base: &str, offset: u32, lists: &mut Lists) -> Str
         Type::Borrow(kind) => {
             format!("(call $lent (i32.const {}) (i32.load offset={offset} {base}))", *kind as u8)
         }
+        Type::End(elements) => {
+            format!("(call $receive (i32.const {}) (i32.load offset={offset} {base}))", elements.number())
+        }
         Type::Scalar(_) | Type::Flags(_) => match access(ty) {
             (_, _, "i64" | "f64") => format!("(call $mix (i64.load offset={offset} {base}))"),
             (_, _, "f32") => format!("(call $mix (i64.load32_u offset={offset} {base}))"),
@@ -101,6 +104,9 @@ pub(super) fn make(ty: &Type, base: &str, offset: u32, lists: &mut Lists) -> Str
         }
         Type::Own(kind) => format!("(i32.store offset={offset} {base} (call $give (i32.const {})))", *kind as u8),
         Type::Borrow(kind) => format!("(i32.store offset={offset} {base} (call $lend (i32.const {})))", *kind as u8),
+        Type::End(elements) => {
+            format!("(i32.store offset={offset} {base} (call $begin (i32.const {})))", elements.number())
+        }
         // More than one byte is true.
         Type::Scalar("bool") => format!("(i32.store8 offset={offset} {base} (i32.and (call $rand) (i32.const 3)))"),
         Type::Scalar("char") => format!(
@@ -141,7 +147,7 @@ pub(super) fn load(ty: &Type, base: &str, offset: u32, slots: &Slots) -> String 
             }
             text
         }
-        Type::Scalar(_) | Type::Flags(_) | Type::Own(_) | Type::Borrow(_) => {
+        Type::Scalar(_) | Type::Flags(_) | Type::Own(_) | Type::Borrow(_) | Type::End(_) => {
             let (load, _, core) = access(ty);
             let mut value = format!("({load} offset={offset} {base})");
             if matches!(ty, Type::Scalar("u8" | "u16")) {
@@ -179,7 +185,7 @@ pub(super) fn store(ty: &Type, base: &str, offset: u32, slots: &Slots) -> String
             }
             text
         }
-        Type::Scalar(_) | Type::Flags(_) | Type::Own(_) | Type::Borrow(_) => {
+        Type::Scalar(_) | Type::Flags(_) | Type::Own(_) | Type::Borrow(_) | Type::End(_) => {
             let (_, store, core) = access(ty);
             format!("({store} offset={offset} {base} {})", narrowed(&slots[0], core))
         }

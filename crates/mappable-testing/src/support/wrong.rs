@@ -37,6 +37,8 @@ pub enum Wrong {
     Encoding,
     /// A guest gave up.
     Unreachable,
+    /// An end of a stream is closed or passed on with a read or a write in progress.
+    InUse,
     /// The embedder called what can't be entered.
     CannotEnter,
     /// The embedder's own error, or a value of another type.
@@ -102,10 +104,13 @@ pub const SAID: [(Wrong, &str, &[&str], &[&str]); 13] = [
 ];
 
 /// What is wrong whatever the tier, and says the same.
-const SAID_ALWAYS: [(Wrong, &[&str]); 5] = [
+const SAID_ALWAYS: [(Wrong, &[&str]); 7] = [
     (Wrong::Unreachable, &["`unreachable` instruction executed"]),
     (Wrong::Char, &["char"]),
     (Wrong::Encoding, &["utf-8", "utf-16", "utf16", "utf8"]),
+    (Wrong::InUse, &["busy"]),
+    // An end of a stream, in the same table.
+    (Wrong::OtherKind, &["is not a resource"]),
     (Wrong::CannotEnter, &["cannot enter component instance"]),
     (Wrong::Embedder, &["the embedder fails", "mismatch"]),
 ];
