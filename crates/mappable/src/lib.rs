@@ -71,9 +71,9 @@ mod view;
 #[cfg(feature = "externref")]
 pub use host::externref;
 pub use host::{
-    ArtifactKey, CompileCache, CompileError, DeserializeError, FrozenMapping, HandleError, MappableCtx, MappableView,
-    Mapping, MappingMode, ProbeError, Runtime, RuntimeBuilder, RuntimeError, TrapReason, add_to_linker,
-    install_fault_handler,
+    ArtifactKey, CompileCache, CompileError, DeserializeError, FileBytes, FileError, FrozenMapping, HandleError,
+    MappableCtx, MappableView, Mapping, MappingMode, ProbeError, Runtime, RuntimeBuilder, RuntimeError, TrapReason,
+    add_to_linker, install_fault_handler,
 };
 #[cfg(feature = "streams")]
 pub use host::{Element, Receiver, Sender, channel, future, ring, stream};

@@ -252,7 +252,11 @@ impl MappableCtx {
     ///
     /// As [`MappableCtx::try_insert`].
     pub fn try_insert_frozen(&mut self, frozen: Frozen) -> Result<Resource<Frozen>, HandleError> {
-        self.try_insert_held(Held::Frozen(frozen.into_region())).map(Resource::new_own)
+        self.try_insert_frozen_region(frozen.into_region())
+    }
+
+    pub(super) fn try_insert_frozen_region(&mut self, region: FrozenRegion) -> Result<Resource<Frozen>, HandleError> {
+        self.try_insert_held(Held::Frozen(region)).map(Resource::new_own)
     }
 
     /// Takes a reference out of this store, as [`MappableCtx::remove`] does a region.

@@ -116,22 +116,23 @@ impl Frozen {
     ///
     /// # Safety
     ///
-    /// Until the last reference is gone, and the stores that mapped one, nobody writes to the file or makes it shorter, in
-    /// this process or another. A write would change bytes that are taken for constant, by Rust code and by components;
-    /// an access past the end of a file that was made shorter ends the process.
+    /// As of [`FileBytes::shared`](crate::FileBytes::shared): until the last reference is gone, and the stores that mapped one,
+    /// nobody writes to the file, in this process or another. A write would change bytes that are taken for constant, by Rust
+    /// code and by components. If the file is made shorter, components trap where a page is gone, and the host reads zeroes.
     ///
     /// # Errors
     ///
     /// The file's, where it can't be mapped; [`io::ErrorKind::InvalidInput`] if its length is 0, because it is empty or
     /// because its bytes are made up as they are read (`/proc`).
     pub unsafe fn from_file_mapped(runtime: &Runtime, file: &fs::File) -> io::Result<Self> {
-        if file.metadata()?.len() == 0 {
+        let len = file.metadata()?.len();
+        if len == 0 {
             let text = "a file of length 0 has no pages to map: use Frozen::from_file, which reads it";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         if !runtime.backing().is_in_file() {
             return Self::from_file(runtime, file);
         }
-        Self::of(FrozenRegion::of_file(runtime.backing(), File::of(file)?)?)
+        Self::of(FrozenRegion::of_file(runtime.backing(), File::of(file.try_clone()?.into())?, 0..len)?)
     }
 }

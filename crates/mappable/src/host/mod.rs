@@ -30,6 +30,7 @@ mod entries;
 mod error;
 #[cfg(feature = "externref")]
 pub mod externref;
+mod file_bytes;
 mod files;
 mod functions;
 mod gate;
@@ -49,6 +50,7 @@ pub use builder::{MappingMode, RuntimeBuilder, RuntimeError, install_fault_handl
 pub use compile::CompileError;
 pub use context::{MappableCtx, MappableView};
 pub use error::TrapReason;
+pub use file_bytes::{FileBytes, FileError};
 pub use functions::add_to_linker;
 pub use handle::{FrozenMapping, HandleError, Mapping};
 pub use probe::ProbeError;

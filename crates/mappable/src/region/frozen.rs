@@ -12,7 +12,8 @@
 //! # Safety
 //!
 //! [`Allocation::shown`] makes a slice of a file of others that is mapped. That nobody writes to it while the slice lives is
-//! the word of who called [`Frozen::from_file_mapped`]. (A region makes its own, see [`Mappable`]: nobody writes to it since
+//! the word of who called [`Frozen::from_file_mapped`] or [`FileBytes::shared`](crate::FileBytes::shared), or the system's, which
+//! was asked whether anybody can. (A region makes its own, see [`Mappable`]: nobody writes to it since
 //! the slice borrows a reference, I2.)
 
 #![allow(unsafe_code)]
@@ -25,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::mappable::{check_slice, window};
 use super::{AllocateError, Backing, FileRange, GRANULE, Mappable, PartError, Source, ThawFailed};
-use crate::sys::{Access, File, Space};
+use crate::sys::{Access, File, Guard, Space};
 
 /// What references are to.
 struct Allocation {
@@ -42,10 +43,24 @@ enum Bytes {
 
 struct Foreign {
     /// Where the host sees all of it, once it has looked, as in [`Mappable`].
-    window: OnceLock<Space>,
+    window: OnceLock<ForeignWindow>,
     backing: Arc<Backing>,
     source: Source,
     file: Arc<File>,
+}
+
+/// Where the host sees a file of others. Pages that are gone read as zero.
+struct ForeignWindow {
+    /// Goes before the addresses do, which may then be others'.
+    _guard: Guard,
+    space: Space,
+}
+
+impl ForeignWindow {
+    fn new(space: Space) -> Self {
+        let start = space.base().addr().get();
+        Self { _guard: Guard::of_window(start..start + space.len()), space }
+    }
 }
 
 impl Drop for Foreign {
@@ -77,18 +92,19 @@ impl Allocation {
         };
         if foreign.window.get().is_none() {
             let window = window(&foreign.backing, foreign.source, Access::Read)?;
-            foreign.window.get_or_init(|| window);
+            foreign.window.get_or_init(|| ForeignWindow::new(window));
         }
         let window = foreign.window.get().ok_or_else(|| io::Error::other("bug: a window that was opened is gone"))?;
-        // SAFETY: the window maps all of the file's pages, and lives as long as `self`. The file does not shrink, and
-        // nobody writes to it meanwhile: the word of who brought it.
+        let window = &window.space;
+        // SAFETY: the window maps all of the range, and lives as long as `self`; pages that go are replaced. Nobody writes to
+        // the file meanwhile: the word of who brought it, or the system's.
         Ok(unsafe { slice::from_raw_parts(window.base().as_ptr(), window.len()) })
     }
 
     fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         match &self.bytes {
             Bytes::Region(region) => region.extent().read(offset, into),
-            Bytes::Foreign(foreign) => foreign.file.read(offset, into),
+            Bytes::Foreign(foreign) => foreign.file.read(foreign.source.range.start() + offset, into),
         }
     }
 }
@@ -121,10 +137,12 @@ impl FrozenRegion {
         Self { allocation: Arc::new(Allocation { key, bytes: Bytes::Region(region) }), range, len }
     }
 
-    /// All of a file of others that has `len` bytes, which must not change from here on. Past its end there are zeroes.
-    pub(crate) fn of_file(backing: &Arc<Backing>, file: File) -> io::Result<Self> {
-        let len = file.len();
-        let range = FileRange::whole(len).ok_or(io::ErrorKind::InvalidInput)?;
+    /// The granules that some bytes of a file of others are in, which must not change from here on. The last of those bytes is
+    /// the last that counts. Past the file's end there are zeroes.
+    pub(crate) fn of_file(backing: &Arc<Backing>, file: File, bytes: Range<u64>) -> io::Result<Self> {
+        let end = bytes.end;
+        let range = FileRange::around(bytes).ok_or(io::ErrorKind::InvalidInput)?;
+        let len = end - range.start();
         let (id, file) = backing.admit(file);
         let (backing, key) = (Arc::clone(backing), AllocationKey(backing.next()));
         let foreign = Foreign { backing, source: Source { file: id, range }, file, window: OnceLock::new() };
@@ -301,7 +319,7 @@ impl Frozen {
 
     /// Makes the bytes a region that can be written again, if this is the only reference to it: no clone, slice or
     /// mapping is left, here or in any store. What a slice leaves out is freed. Never copies; bytes of a file that
-    /// was mapped ([`Frozen::from_file_mapped`]) can only be copied.
+    /// was mapped ([`Frozen::from_file_mapped`], [`FileBytes::sealed`](crate::FileBytes::sealed)) can only be copied.
     ///
     /// # Errors
     ///

@@ -67,7 +67,7 @@ mod tests {
             max in 0u64..12,
             ops in prop::collection::vec(op(), 0..80),
         ) {
-            let range = |granules: u64| FileRange::whole(granules * GRANULE).unwrap();
+            let range = |granules: u64| FileRange::around(0..granules * GRANULE).unwrap();
             let mut idle = IdleRanges::new(max * GRANULE);
             // Numbers, and how many granules each has; the oldest is the first.
             let mut there: Vec<(usize, u64)> = vec![];
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn small_ranges_are_no_more_than_there_may_be_mappings() {
         let mut idle = IdleRanges::new(u64::MAX);
-        let range = FileRange::whole(GRANULE).unwrap();
+        let range = FileRange::around(0..GRANULE).unwrap();
         let gone: Vec<usize> =
             (0..MAX_IDLE_RANGES + 3).flat_map(|number| idle.put(range, number)).map(|(_, n)| n).collect();
         assert_eq!((gone, idle.kept.len()), (vec![0, 1, 2], MAX_IDLE_RANGES));

@@ -9,7 +9,7 @@ use super::GRANULE;
 use crate::sys::HUGE_PAGE;
 
 /// A range of a file, in bytes: a positive multiple of the granule, granule-aligned, and not past the largest file
-/// offset. Made by [`Ranges`], and by cutting and joining what it made; or of a whole file by [`FileRange::whole`].
+/// offset. Made by [`Ranges`], and by cutting and joining what it made; or of another file by [`FileRange::around`].
 /// The default is empty, and stands for a range that another value has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileRange {
@@ -18,10 +18,11 @@ pub(crate) struct FileRange {
 }
 
 impl FileRange {
-    /// All of a file of `len` bytes, rounded up to whole granules. `None` for an empty file, or one too long.
-    pub(crate) fn whole(len: u64) -> Option<Self> {
-        let len = len.checked_next_multiple_of(GRANULE).filter(|&len| len > 0 && i64::try_from(len).is_ok())?;
-        Some(Self { start: 0, len })
+    /// The granules that the bytes of a range are in. `None` if they are none, or too far on.
+    pub(crate) fn around(bytes: Range<u64>) -> Option<Self> {
+        let start = bytes.start / GRANULE * GRANULE;
+        let end = bytes.end.checked_next_multiple_of(GRANULE).filter(|&end| i64::try_from(end).is_ok())?;
+        (bytes.start < bytes.end).then(|| Self { start, len: end - start })
     }
 
     pub(crate) fn start(self) -> u64 {
@@ -267,11 +268,18 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_file_is_rounded_up() {
-        for (len, rounded) in [(1, GRANULE), (GRANULE, GRANULE), (GRANULE + 1, 2 * GRANULE)] {
-            assert_eq!(FileRange::whole(len).map(FileRange::len), Some(rounded));
+    fn bytes_of_a_file_are_in_whole_granules() {
+        for (bytes, start, len) in [
+            (0..1, 0, GRANULE),
+            (0..GRANULE, 0, GRANULE),
+            (0..GRANULE + 1, 0, 2 * GRANULE),
+            (GRANULE - 1..GRANULE + 1, 0, 2 * GRANULE),
+            (3 * GRANULE + 7..3 * GRANULE + 8, 3 * GRANULE, GRANULE),
+        ] {
+            assert_eq!(FileRange::around(bytes), Some(FileRange { start, len }));
         }
-        assert_eq!([0, i64::MAX as u64, u64::MAX].map(FileRange::whole), [None; 3]);
+        let none = [0..0, 5..5, 0..i64::MAX as u64, 0..u64::MAX, u64::MAX - 1..u64::MAX];
+        assert_eq!(none.map(FileRange::around), [None; 5]);
     }
 
     #[test]

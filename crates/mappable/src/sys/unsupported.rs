@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::ops::Range;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use super::{Access, WriteCount};
 
@@ -17,11 +18,15 @@ impl File {
         Err(unsupported())
     }
 
-    pub(crate) fn of(_file: &std::fs::File) -> io::Result<Self> {
+    pub(crate) fn of(_file: Arc<std::fs::File>) -> io::Result<Self> {
         Err(unsupported())
     }
 
-    pub(crate) fn len(&self) -> u64 {
+    pub(crate) fn is_constant(&self) -> io::Result<bool> {
+        match self.0 {}
+    }
+
+    pub(crate) fn check_pages(&self) -> io::Result<()> {
         match self.0 {}
     }
 
@@ -101,7 +106,11 @@ impl Space {
 pub(crate) struct Guard;
 
 impl Guard {
-    pub(crate) fn new(_range: Range<usize>, _count: Option<WriteCount>) -> Self {
+    pub(crate) fn new(_range: Range<usize>, _of_others: bool, _count: Option<WriteCount>) -> Self {
+        Self
+    }
+
+    pub(crate) fn of_window(_range: Range<usize>) -> Self {
         Self
     }
 

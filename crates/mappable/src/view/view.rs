@@ -12,7 +12,7 @@ use super::Mount;
 use super::allowance::Permit;
 use super::mounts::Mounts;
 use crate::GRANULE;
-use crate::region::Extent;
+use crate::region::{Extent, FileId};
 use crate::sys::{self, Access, File, Guard, Space, WriteCount};
 use crate::tuning::RESERVED_AHEAD;
 
@@ -205,8 +205,9 @@ impl View {
         let (at, len) = (mount.offset() as usize, mount.len() as usize);
         self.attempt(|| heap.extent.backing().show(mount.source(), &self.space, at, mount.access()))?;
         let start = self.base().addr().get() + at;
-        let guard =
-            (mount.access() == Access::Read).then(|| Guard::new(start..start + len, heap.writes.get().cloned()));
+        let of_others = mount.source().file != FileId::OWN;
+        let guard = (mount.access() == Access::Read)
+            .then(|| Guard::new(start..start + len, of_others, heap.writes.get().cloned()));
         self.note(mount, Some(guard));
         Ok(())
     }

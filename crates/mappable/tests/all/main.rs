@@ -6,6 +6,8 @@ mod address_space;
 mod artifacts;
 mod book;
 mod core_modules;
+#[cfg(target_os = "linux")]
+mod file_bytes;
 mod files;
 mod fixed;
 mod frozen;

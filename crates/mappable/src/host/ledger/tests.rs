@@ -269,9 +269,9 @@ fn files_of_others_have_numbers_of_their_own() {
     let whole = |len: u64| {
         let name = std::env::temp_dir().join(format!("mappable-{}-{len}", std::process::id()));
         std::fs::write(&name, vec![1; len as usize]).unwrap();
-        let file = crate::sys::File::of(&std::fs::File::open(&name).unwrap()).unwrap();
+        let file = crate::sys::File::of(std::fs::File::open(&name).unwrap().into()).unwrap();
         std::fs::remove_file(name).unwrap();
-        crate::region::Held::Frozen(crate::region::FrozenRegion::of_file(&backing, file).unwrap())
+        crate::region::Held::Frozen(crate::region::FrozenRegion::of_file(&backing, file, 0..len).unwrap())
     };
     let (one, two) = (whole(GRANULE), whole(2 * GRANULE));
     let region = || crate::Mappable::allocate(&backing, GRANULE).unwrap();

@@ -8,6 +8,8 @@
 //! installed first. Where it was not (an engine was made before the first runtime), guests' stores land here too and
 //! are made private ones, which harms as little; `host/probe.rs` finds out which it is.
 //!
+//! Pages of files of others may go while they are shown: [`lost`](super::lost).
+//!
 //! ```text
 //!   Guard       a range that is shown for reading, and whether it was written to since
 //!    └ Slot     the same as the handler sees it: in memory that is never freed, read without a lock
@@ -19,19 +21,20 @@
 //! which takes a lock or allocates. Slots are leaked, so that it never sees one freed. It changes only pages inside a
 //! range that a [`Guard`] covers, and only to private ones of the same content; who makes a `Guard` owns that range. A
 //! [`WriteCount`] is there as long as its `Guard` is: whoever writes to the range does so in a call of the store that
-//! shows it, and only such calls change what is shown.
+//! shows it, and only such calls change what is shown. A window of the host's is there for as long as somebody reads it.
 
 use std::ffi::c_void;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use libc::{SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGSEGV, sigaction, siginfo_t};
+use libc::{SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGBUS, SIGSEGV, sigaction, siginfo_t};
 use rustix::mm::{MprotectFlags, mprotect};
 
+use super::lost;
 use crate::sys::write_count::advance;
 use crate::sys::{Call, WriteCount, enter};
 
@@ -41,14 +44,28 @@ const SEGV_ACCERR: i32 = 2;
 /// How many slots are leaked at once.
 const SLOTS: usize = 256;
 
+/// What is shown in a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Shown {
+    /// Frozen bytes of our own, in a guest's memory.
+    Own,
+    /// A file of others, in a guest's memory.
+    Foreign,
+    /// A file of others, to the host.
+    ForeignWindow,
+}
+
 /// A range that is shown for reading, as the handler sees it.
-struct Slot {
+pub(super) struct Slot {
     /// Odd while `start` and `end` change, and another number after.
     version: AtomicUsize,
     start: AtomicUsize,
     /// Zero in a slot that is not used.
     end: AtomicUsize,
     dirty: AtomicBool,
+    /// A [`Shown`].
+    shown: AtomicU8,
     /// Advanced when the range gets dirty. May be null. Belongs to the guard.
     count: AtomicPtr<AtomicU64>,
 }
@@ -60,18 +77,20 @@ impl Slot {
             start: AtomicUsize::new(0),
             end: AtomicUsize::new(0),
             dirty: AtomicBool::new(false),
+            shown: AtomicU8::new(Shown::Own as u8),
             count: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
     /// By its owner alone.
-    fn set(&self, range: Range<usize>, count: *mut AtomicU64) {
+    fn set(&self, range: Range<usize>, shown: Shown, count: *mut AtomicU64) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
         self.start.store(range.start, Ordering::Relaxed);
         self.end.store(range.end, Ordering::Relaxed);
         self.dirty.store(false, Ordering::Relaxed);
+        self.shown.store(shown as u8, Ordering::Relaxed);
         self.count.store(count, Ordering::Relaxed);
         self.version.store(version.wrapping_add(2), Ordering::Release);
     }
@@ -83,6 +102,28 @@ impl Slot {
         fence(Ordering::Acquire);
         let same = version.is_multiple_of(2) && version == self.version.load(Ordering::Relaxed);
         (same && range.contains(&address)).then_some(range)
+    }
+}
+
+impl Slot {
+    /// Whether the host may write there.
+    fn is_in_a_memory(&self) -> bool {
+        self.shown.load(Ordering::Relaxed) != Shown::ForeignWindow as u8
+    }
+
+    /// Whether pages there may go.
+    pub(super) fn is_of_others(&self) -> bool {
+        self.shown.load(Ordering::Relaxed) != Shown::Own as u8
+    }
+
+    /// Notes that pages of the range are no longer those that were shown. In a handler, as all of these.
+    pub(super) fn note_private(&self) {
+        self.dirty.store(true, Ordering::Relaxed);
+        FAULTS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: null, or there as long as the slot's guard is, and so now (the module's).
+        if let Some(count) = unsafe { self.count.load(Ordering::Relaxed).as_ref() } {
+            advance(count);
+        }
     }
 }
 
@@ -98,6 +139,8 @@ static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
 static FAULTS: AtomicU64 = AtomicU64::new(0);
 /// Who is asked about faults that are none of ours.
 static PREVIOUS: OnceLock<sigaction> = OnceLock::new();
+/// The same of pages that are gone.
+static PREVIOUS_BUS: OnceLock<sigaction> = OnceLock::new();
 
 /// Says that a range is shown for reading, until this is dropped. The range is the caller's alone.
 pub(crate) struct Guard {
@@ -113,8 +156,18 @@ impl std::fmt::Debug for Guard {
 }
 
 impl Guard {
-    /// `count` is advanced when pages of the range are made private.
-    pub(crate) fn new(range: Range<usize>, count: Option<WriteCount>) -> Self {
+    /// For a guest's memory that shows frozen bytes, or those of a file of others. `count` is advanced when pages of the range
+    /// are made private.
+    pub(crate) fn new(range: Range<usize>, of_others: bool, count: Option<WriteCount>) -> Self {
+        Self::of(range, if of_others { Shown::Foreign } else { Shown::Own }, count)
+    }
+
+    /// For what shows a file of others to the host. A write there is not ours to forgive.
+    pub(crate) fn of_window(range: Range<usize>) -> Self {
+        Self::of(range, Shown::ForeignWindow, None)
+    }
+
+    fn of(range: Range<usize>, shown: Shown, count: Option<WriteCount>) -> Self {
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         if free.is_empty() {
             let next = AtomicPtr::new(CHUNKS.load(Ordering::Relaxed));
@@ -123,7 +176,7 @@ impl Guard {
             free.extend(chunk.slots.iter());
         }
         let slot = free.pop().expect("slots were added where there were none");
-        slot.set(range, count.as_ref().map_or(ptr::null_mut(), WriteCount::as_ptr));
+        slot.set(range, shown, count.as_ref().map_or(ptr::null_mut(), WriteCount::as_ptr));
         Self { slot, _count: count }
     }
 
@@ -135,7 +188,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.slot.set(0..0, ptr::null_mut());
+        self.slot.set(0..0, Shown::Own, ptr::null_mut());
         FREE.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
     }
 }
@@ -146,37 +199,42 @@ pub(crate) fn faults() -> u64 {
     FAULTS.load(Ordering::Relaxed)
 }
 
-/// Installs the handler, once for the process.
+/// Installs the handlers, once for the process.
 pub(crate) fn install() -> io::Result<()> {
     static INSTALLED: Mutex<bool> = Mutex::new(false);
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     if !*installed {
         enter(Call::Sigaction)?;
-        PREVIOUS.get_or_init(current);
-        set(on_fault as *const () as usize, SA_SIGINFO | SA_ONSTACK | SA_NODEFER)?;
+        PREVIOUS.get_or_init(|| current(SIGSEGV));
+        PREVIOUS_BUS.get_or_init(|| current(SIGBUS));
+        set(SIGSEGV, on_fault as *const () as usize, HANDLED)?;
+        set(SIGBUS, lost::on_fault as *const () as usize, HANDLED)?;
         *installed = true;
     }
     Ok(())
 }
 
-/// What is done about a fault now.
-fn current() -> sigaction {
+/// As the engine's.
+const HANDLED: i32 = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+
+/// What is done about a signal now.
+fn current(signal: i32) -> sigaction {
     let mut action = MaybeUninit::<sigaction>::zeroed();
     // SAFETY: asks only, and the kernel writes no more than one `sigaction`.
-    unsafe { libc::sigaction(SIGSEGV, ptr::null(), action.as_mut_ptr()) };
+    unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) };
     // SAFETY: all zeroes is a valid one (the default action, no flags), and so is what the kernel wrote.
     unsafe { action.assume_init() }
 }
 
-fn set(handler: usize, flags: i32) -> io::Result<()> {
-    let mut action = current();
+fn set(signal: i32, handler: usize, flags: i32) -> io::Result<()> {
+    let mut action = current(signal);
     action.sa_sigaction = handler;
     action.sa_flags = flags;
     // SAFETY: the mask is written to, and nothing else.
     unsafe { libc::sigemptyset(&raw mut action.sa_mask) };
     // SAFETY: `handler` is the default action, or a function of the type that `flags` promise, which may run at any
     // time (the module's).
-    let answer = unsafe { libc::sigaction(SIGSEGV, &raw const action, ptr::null_mut()) };
+    let answer = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -185,13 +243,27 @@ extern "C" fn on_fault(signal: i32, info: *mut siginfo_t, context: *mut c_void) 
     let fault = unsafe { &*info };
     // SAFETY: for this signal the address is set.
     let address = unsafe { fault.si_addr() }.addr();
+    if fault.si_signo == SIGBUS {
+        // The engine has been asked, and it is not compiled code's.
+        if !lost::replace(address) {
+            pass_on(SIGBUS, info, context);
+        }
+        return;
+    }
     if fault.si_code == SEGV_ACCERR && find(address).is_some_and(|(slot, range)| make_private(slot, range, address)) {
         return;
     }
     pass_on(signal, info, context);
 }
 
-fn find(address: usize) -> Option<(&'static Slot, Range<usize>)> {
+/// What the engine does about a fault, if its handler is the one that is asked first.
+pub(super) fn engine() -> Option<Handler> {
+    let action = current(SIGSEGV);
+    let is_another = action.sa_sigaction != on_fault as *const () as usize;
+    if is_another { handler(&action) } else { None }
+}
+
+pub(super) fn find(address: usize) -> Option<(&'static Slot, Range<usize>)> {
     let mut next = CHUNKS.load(Ordering::Acquire);
     // SAFETY: a chunk is never freed, and was written before its address was published.
     while let Some(chunk) = unsafe { next.as_ref() } {
@@ -206,12 +278,10 @@ fn find(address: usize) -> Option<(&'static Slot, Range<usize>)> {
 /// Makes the pages of a range, which are mapped privately, writable. All at once: one by one they would each become a
 /// mapping of their own, of which a process has not many.
 fn make_private(slot: &Slot, range: Range<usize>, address: usize) -> bool {
-    slot.dirty.store(true, Ordering::Relaxed);
-    FAULTS.fetch_add(1, Ordering::Relaxed);
-    // SAFETY: null, or there as long as the slot's guard is, and so now (the module's).
-    if let Some(count) = unsafe { slot.count.load(Ordering::Relaxed).as_ref() } {
-        advance(count);
+    if !slot.is_in_a_memory() {
+        return false;
     }
+    slot.note_private();
     // A system that promises no more memory than it has may not promise a copy of the whole range, but of one page.
     let page = rustix::param::page_size();
     let start = address / page * page;
@@ -225,19 +295,24 @@ fn make_private(slot: &Slot, range: Range<usize>, address: usize) -> bool {
     })
 }
 
+/// A handler that is told where the fault was.
+pub(super) type Handler = extern "C" fn(i32, *mut siginfo_t, *mut c_void);
+
+fn handler(action: &sigaction) -> Option<Handler> {
+    let is_one = action.sa_flags & SA_SIGINFO != 0 && ![SIG_DFL, SIG_IGN].contains(&action.sa_sigaction);
+    // SAFETY: with that flag it is a function of this type.
+    is_one.then(|| unsafe { std::mem::transmute::<usize, Handler>(action.sa_sigaction) })
+}
+
 /// Does what would have been done without us.
-fn pass_on(signal: i32, info: *mut siginfo_t, context: *mut c_void) {
-    let previous = PREVIOUS.get().filter(|action| ![SIG_DFL, SIG_IGN].contains(&action.sa_sigaction));
-    match previous {
+pub(super) fn pass_on(signal: i32, info: *mut siginfo_t, context: *mut c_void) {
+    let previous = if signal == SIGBUS { PREVIOUS_BUS.get() } else { PREVIOUS.get() };
+    let previous = previous.filter(|action| ![SIG_DFL, SIG_IGN].contains(&action.sa_sigaction));
+    match previous.map(|action| (action, handler(action))) {
         // The fault comes again when we return, and then ends the process.
-        None => drop(set(SIG_DFL, 0)),
-        Some(action) if action.sa_flags & SA_SIGINFO != 0 => {
-            type Handler = extern "C" fn(i32, *mut siginfo_t, *mut c_void);
-            // SAFETY: with that flag it is a function of this type.
-            let handler = unsafe { std::mem::transmute::<usize, Handler>(action.sa_sigaction) };
-            handler(signal, info, context);
-        }
-        Some(action) => {
+        None => drop(set(signal, SIG_DFL, 0)),
+        Some((_, Some(handler))) => handler(signal, info, context),
+        Some((action, None)) => {
             // SAFETY: without the flag it is a function of this type.
             let handler = unsafe { std::mem::transmute::<usize, extern "C" fn(i32)>(action.sa_sigaction) };
             handler(signal);
@@ -252,7 +327,8 @@ mod tests {
     #[test]
     fn a_slot_is_found_while_it_is_guarded() {
         let far = usize::MAX / 2;
-        let guards: Vec<Guard> = (0..2 * SLOTS).map(|n| Guard::new(far + 10 * n..far + 10 * n + 5, None)).collect();
+        let guards: Vec<Guard> =
+            (0..2 * SLOTS).map(|n| Guard::new(far + 10 * n..far + 10 * n + 5, false, None)).collect();
         for (n, guard) in guards.iter().enumerate() {
             assert!(find(far + 10 * n + 4).is_some_and(|(slot, _)| ptr::eq(slot, guard.slot)));
             assert!(find(far + 10 * n + 5).is_none());

@@ -1,5 +1,5 @@
 //! Linux: `memfd_create`, `ftruncate`, `fallocate`, `lseek`, `pread`, `pwrite`, `mmap`, `munmap`, `mprotect`,
-//! `madvise`, `getrlimit`, and in [`fault`] `sigaction`.
+//! `madvise`, `getrlimit`, `fcntl`, `ioctl`, and in [`fault`] `sigaction`.
 //!
 //! # Safety
 //!
@@ -18,8 +18,12 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, MemfdFlags, SeekFrom, fallocate, ftruncate, memfd_create, seek};
+use rustix::fs::{
+    FallocateFlags, IFlags, MemfdFlags, SealFlags, SeekFrom, fallocate, fcntl_get_seals, ftruncate, ioctl_getflags,
+    memfd_create, seek,
+};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 use rustix::process::{Resource, getrlimit};
@@ -27,6 +31,7 @@ use rustix::process::{Resource, getrlimit};
 use super::{Access, Call, HUGE_PAGE, count, enter};
 
 mod fault;
+mod lost;
 mod spare;
 pub(crate) use fault::{Guard, faults, install as install_fault_handler};
 pub(crate) use spare::with_spare_mappings;
@@ -34,13 +39,16 @@ pub(crate) use spare::with_spare_mappings;
 /// Asks for what is there to be moved into huge pages. Linux 6.1 and later, on every processor.
 const MADV_COLLAPSE: libc::c_int = 25;
 
+/// The flag of a file whose bytes the file system verifies (fs-verity), and nobody can change.
+const FS_VERITY_FL: u32 = 0x0010_0000;
+
 /// A file whose pages are mapped: one of our own, sparse and in memory, in which pages that were never touched, or were
 /// punched out, read as zero and take no memory; or one of others.
 #[derive(Debug)]
 pub(crate) struct File {
-    file: std::fs::File,
-    /// Never less than this, or an access to a mapped page past the end would be a bus error. Our own are set to it
-    /// once; for those of others it is the word of who brought them.
+    file: Arc<std::fs::File>,
+    /// Our own is never shorter, or an access to a mapped page past the end would be a bus error. One of others had that
+    /// length; see [`lost`].
     len: u64,
 }
 
@@ -59,16 +67,39 @@ impl File {
         enter(Call::Truncate)?;
         ftruncate(&file, len)?;
         spare::keep();
-        Ok(Self { file: file.into(), len })
+        Ok(Self { file: Arc::new(file.into()), len })
     }
 
-    /// A file of others, which must stay as it is.
-    pub(crate) fn of(file: &std::fs::File) -> io::Result<Self> {
-        Ok(Self { file: file.try_clone()?, len: file.metadata()?.len() })
+    /// A file of others, as long as it is now.
+    pub(crate) fn of(file: Arc<std::fs::File>) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self { file, len })
     }
 
-    pub(crate) fn len(&self) -> u64 {
-        self.len
+    /// Whether the system says that nobody can change the bytes: the file is sealed, in memory, or immutable, or verified by
+    /// its file system. A seal and verification stay; an administrator can make an immutable file an ordinary one.
+    pub(crate) fn is_constant(&self) -> io::Result<bool> {
+        count();
+        match fcntl_get_seals(&self.file) {
+            Ok(seals) if seals.contains(SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW) => return Ok(true),
+            // Not a file that has seals.
+            Ok(_) | Err(Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+        count();
+        match ioctl_getflags(&self.file) {
+            Ok(flags) => Ok(flags.intersects(IFlags::IMMUTABLE | IFlags::from_bits_retain(FS_VERITY_FL))),
+            // Not a file system that has flags.
+            Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An error where its pages can't be mapped: if they are made up as they are read (`/proc`, `/sys`), or if it may not be
+    /// read.
+    pub(crate) fn check_pages(&self) -> io::Result<()> {
+        let page = rustix::param::page_size();
+        Space::reserve(page, 0)?.map(0, self, 0, page, Access::Read)
     }
 
     /// Copies bytes out. A hole reads as zero, and stays one; so does what is past the end.
@@ -180,7 +211,7 @@ impl Space {
             self.replace(address, mapped, || {
                 // SAFETY: `at + mapped <= self.len`, so only pages of our own range are replaced, and nobody holds a
                 // reference into them without having argued for it (raw only).
-                unsafe { mmap(address, mapped, rights, sharing | MapFlags::FIXED, &file.file, start) }
+                unsafe { mmap(address, mapped, rights, sharing | MapFlags::FIXED, &*file.file, start) }
             })?;
         }
         if mapped < len {
@@ -211,7 +242,7 @@ impl Space {
             let sharing = MapFlags::SHARED | MapFlags::FIXED;
             // SAFETY: `at + len <= self.len`, so only pages of our own range are replaced, and nobody holds a reference
             // into them without having argued for it (raw only).
-            unsafe { mmap(address, len, ProtFlags::empty(), sharing, &file.file, start) }
+            unsafe { mmap(address, len, ProtFlags::empty(), sharing, &*file.file, start) }
         })
     }
 
