@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use mappable::{Limits, MappableCtx, MappableView, Runtime};
+use mappable_wasi::{FilesCtx, FilesView};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -14,6 +15,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use crate::amount::size;
 use crate::failure::{Exit, fail};
 use crate::limiter::Limiter;
+use crate::map_files::MapFiles;
 use crate::progress::Progress;
 
 /// What an application sees of the system.
@@ -30,6 +32,10 @@ pub(crate) struct Given {
     /// A variable of the application's environment; with no value, ours
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     envs: Vec<String>,
+
+    /// How files are held that the application maps, by `mappable:files`
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    map_files: MapFiles,
 }
 
 impl Given {
@@ -55,6 +61,11 @@ impl Given {
         }
         Ok(wasi)
     }
+
+    /// How the store's files are held.
+    pub(crate) fn files(&self, runtime: &Runtime) -> FilesCtx {
+        self.map_files.of(runtime)
+    }
 }
 
 /// How much an application may take.
@@ -73,19 +84,20 @@ pub(crate) struct Bounds {
 /// What the application's store keeps.
 pub(crate) struct State {
     mappable: MappableCtx,
+    files: FilesCtx,
     wasi: WasiCtx,
     pub(crate) table: ResourceTable,
     pub(crate) limiter: Limiter,
 }
 
 impl State {
-    pub(crate) fn new(runtime: &Runtime, bounds: Bounds, mut wasi: WasiCtxBuilder) -> Self {
+    pub(crate) fn new(runtime: &Runtime, bounds: Bounds, files: FilesCtx, mut wasi: WasiCtxBuilder) -> Self {
         let mut mappable = runtime.context();
         if let Some(bytes) = bounds.max_regions {
             mappable.set_limits(Limits::default().region_bytes(bytes));
         }
         let limiter = Limiter::new(bounds.max_memory.unwrap_or(u64::MAX));
-        Self { mappable, wasi: wasi.build(), table: ResourceTable::new(), limiter }
+        Self { mappable, files, wasi: wasi.build(), table: ResourceTable::new(), limiter }
     }
 }
 
@@ -101,6 +113,12 @@ impl WasiView for State {
     }
 }
 
+impl FilesView for State {
+    fn files(&mut self) -> &mut FilesCtx {
+        &mut self.files
+    }
+}
+
 /// Compiles an application, and says so while it takes.
 pub(crate) fn compile(runtime: &Runtime, bytes: &[u8]) -> Result<Component> {
     let progress = Progress::new(1);
@@ -112,11 +130,12 @@ pub(crate) fn compile(runtime: &Runtime, bytes: &[u8]) -> Result<Component> {
 }
 
 /// What an application can import, whichever of the two it is of.
-pub(crate) fn linker<T: WasiView + MappableView>(engine: &Engine) -> wasmtime::Result<Linker<T>> {
+pub(crate) fn linker<T: FilesView>(engine: &Engine) -> wasmtime::Result<Linker<T>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     mappable::add_to_linker(&mut linker)?;
+    mappable_wasi::add_to_linker_async(&mut linker)?;
     Ok(linker)
 }
 

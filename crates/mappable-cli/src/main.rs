@@ -36,6 +36,7 @@ mod failure;
 mod files;
 mod inspect;
 mod limiter;
+mod map_files;
 mod pipe;
 mod pipeline;
 mod progress;

@@ -26,8 +26,8 @@ const OUT_OF_TIME: u8 = 124;
 
 /// Run a WASI command component with mapping available
 ///
-/// The component exports `wasi:cli/run`, of WASI 0.2 or 0.3, and may import `mappable:memory/types` and all of both but
-/// HTTP. It has stdin, stdout and stderr, the arguments, and what is given by --dir, --dir-ro and --env; no network. All
+/// The component exports `wasi:cli/run`, of WASI 0.2 or 0.3, and may import `mappable:memory/types`, `mappable:files` and all
+/// of both but HTTP. It has stdin, stdout and stderr, the arguments, and what is given by --dir, --dir-ro and --env; no network. All
 /// that follows its name is the application's own.
 #[derive(Debug, ClapArgs)]
 #[command(
@@ -38,6 +38,7 @@ const OUT_OF_TIME: u8 = 124;
   mappable run --dir pictures::/data --dir-ro /etc --env LEVEL=3 app.wasm --verbose
   mappable run --timeout 30s --max-memory 512MiB --max-regions 1GiB app.wasm
   mappable run --mapping-mode copy app.wasm        # where no memory can be mapped
+  mappable run --dir-ro index::/index --map-files shared lookup.wasm /index/words.fst
 
 Exits with the application's own code: 0 or 1, or what it gave to `exit`; 134 when it traps,
 124 when its time is up. 1 when an argument can't be had, 2 for wrong usage, 3 when the
@@ -106,7 +107,7 @@ fn application(args: &Args) -> Result<ExitCode> {
     wasi.arg(file_name.to_string_lossy());
     wasi.args(own.unwrap_or_default());
 
-    let mut store = runtime.store(State::new(&runtime, args.bounds, wasi));
+    let mut store = runtime.store(State::new(&runtime, args.bounds, args.given.files(&runtime), wasi));
     store.limiter(|state| &mut state.limiter);
     let Some(timeout) = args.timeout else { return in_tokio(command(&mut store, &component, &linker)) };
     application::count_turns(runtime.engine());

@@ -23,3 +23,20 @@ pub use generated::mappable::memory::types;
 
 #[cfg(not(target_family = "wasm"))]
 pub use crate::sys::native::types;
+
+/// The interface `mappable:files/p2`. Its descriptors and errors are those of the crate `wasip2`.
+#[cfg(all(feature = "fs", target_family = "wasm"))]
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+mod generated_files {
+    wit_bindgen::generate!({
+        path: "wit/files",
+        world: "mappable:files/imports",
+        with: {
+            "mappable:memory/types@0.1.0": crate::bindings::types,
+            "wasi:filesystem/types@0.2.0": wasip2::filesystem::types,
+        },
+    });
+}
+
+#[cfg(all(feature = "fs", target_family = "wasm"))]
+pub use generated_files::mappable::files::p2 as files;

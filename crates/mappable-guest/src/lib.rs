@@ -152,6 +152,11 @@
 //! A [`Handle`] goes through streams and futures as through functions: `StreamReader<Handle>` is a `stream<mappable>`. With the
 //! feature `async`, `Ring` has a few regions that go around between a component that produces and who reads what it makes.
 //!
+//! # Files
+//!
+//! With the feature `fs`, a program of WASI 0.2 maps files as with `memmap2`: `fs::map("/data/index")` is a `[u8]` of which
+//! nothing was read.
+//!
 //! # Native builds
 //!
 //! Off WebAssembly, [`bindings`] is a small implementation in plain memory that maps by copying. So code that uses this
@@ -166,6 +171,8 @@ extern crate std;
 pub mod bindings;
 mod error;
 mod frozen;
+#[cfg(all(feature = "fs", target_family = "wasm"))]
+pub mod fs;
 mod handle;
 mod held;
 mod lock;

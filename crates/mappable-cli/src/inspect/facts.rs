@@ -1,5 +1,6 @@
 //! The facts that are printed: the rewriter's report, and how each memory is mapped into.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use mappable::internals::strategy_for;
@@ -19,6 +20,8 @@ pub(super) struct Facts {
     pub(super) core_modules: usize,
     /// The outermost component's imports of our package.
     pub(super) imports: Vec<String>,
+    /// The interfaces of `mappable:files` by which it asks for bytes of files.
+    pub(super) files: Vec<String>,
     pub(super) tier: Tier,
     /// Those that change what is mapped.
     pub(super) functions: Vec<Function>,
@@ -132,6 +135,7 @@ impl Facts {
             components: report.components.len(),
             core_modules: modules.clone().filter(|module| !module.refresh).count(),
             imports: report.gated_imports.iter().map(|import| import.name.clone()).collect(),
+            files: files(report),
             tier: Tier::from(&report.tier),
             functions: report.lowers().map(|(component, lower)| function(component, lower)).collect(),
             calls: report.components.iter().flat_map(calls).collect(),
@@ -139,6 +143,14 @@ impl Facts {
             preloads: modules.map(|module| module.preloads).sum(),
         }
     }
+}
+
+/// Told by the functions that a component calls: the package has only such.
+fn files(report: &Report) -> Vec<String> {
+    let calls = report.components.iter().flat_map(|component| &component.functions).filter(|function| !function.lift);
+    let interfaces = calls.filter_map(|function| Some(function.function.as_deref()?.split_once('#')?.0.to_owned()));
+    let found: BTreeSet<_> = interfaces.filter(|interface| interface.starts_with("mappable:files/")).collect();
+    found.into_iter().collect()
 }
 
 fn title(component: &ComponentReport) -> String {

@@ -83,6 +83,9 @@ fn describe(name: &str, facts: &Facts) -> String {
     for import in &facts.imports {
         text += &format!("\nImports `{import}`.");
     }
+    for interface in &facts.files {
+        text += &format!("\nMaps files, by `{interface}`.");
+    }
     text += &format!("\n{}", facts.tier);
     if facts.functions.is_empty() {
         return text + "\nNo function in it changes what is mapped: no refresh is needed." + &calls(&facts.calls);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use mappable::{MappableCtx, MappableView, Runtime};
+use mappable_wasi::{FilesCtx, FilesView};
 use tokio::sync::{Semaphore, oneshot};
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
@@ -98,6 +99,12 @@ impl MappableView for Request {
     }
 }
 
+impl FilesView for Request {
+    fn files(&mut self) -> &mut FilesCtx {
+        self.application.files()
+    }
+}
+
 impl WasiHttpView for Request {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.application.table, hooks: &mut self.hooks }
@@ -139,7 +146,7 @@ impl Instances {
     pub(super) fn store(&self) -> Result<Store<Request>> {
         let mut wasi = self.given.context()?;
         wasi.inherit_stdout().inherit_stderr();
-        let application = State::new(&self.runtime, self.bounds, wasi);
+        let application = State::new(&self.runtime, self.bounds, self.given.files(&self.runtime), wasi);
         let (http, shared) = (WasiHttpCtx::new(), Arc::clone(&self.shared));
         let bodies = Bodies::default();
         let mut store = self.runtime.store(Request { application, http, hooks: Hooks, shared, bodies });

@@ -44,13 +44,14 @@ const MEMORIES_EACH: usize = 4;
 /// Serve HTTP by a component, each request by an instance of its own
 ///
 /// The component exports `wasi:http/incoming-handler` of WASI 0.2 or `wasi:http/handler` of 0.3, and may import
-/// `mappable:memory/types`, `mappable:data/shared`, `mappable:data/bodies` and all of both WASIs; requests of its own are
-/// denied. Data sets are held once, in memory, and each instance maps them where it wants them.
+/// `mappable:memory/types`, `mappable:files`, `mappable:data/shared`, `mappable:data/bodies` and all of both WASIs; requests
+/// of its own are denied. Data sets are held once, in memory, and each instance maps them where it wants them.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   mappable serve app.wasm
   mappable serve --addr 0.0.0.0:80 --timeout 5s --max-requests 1000 app.wasm
   mappable serve --frozen table=table.bin --frozen model=weights.bin app.wasm
+  mappable serve --dir-ro index::/index --map-files shared app.wasm
 
 SIGINT or SIGTERM stops it: requests in progress have --grace to finish.
 Exits with 0 then; 1 when the address or a data set can't be had, 2 for wrong usage, 3 when the

@@ -3,6 +3,7 @@
 mod demo;
 mod errors;
 mod inspect;
+mod map_files;
 mod pipe;
 mod run;
 mod serve;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// A folder of its own for each test.
 pub(crate) struct Place(tempfile::TempDir);
@@ -49,12 +49,21 @@ impl Place {
         self.run(Command::new(program).args(args), b"")
     }
 
-    fn run(&self, command: &mut Command, stdin: &[u8]) -> Done {
+    /// Begins the command there.
+    pub(crate) fn begin<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Child {
+        self.spawn(Command::new(env!("CARGO_BIN_EXE_mappable")).args(args))
+    }
+
+    fn spawn(&self, command: &mut Command) -> Child {
         command.current_dir(self.0.path());
         // Not the user's: what tests compile is kept with what they are built from.
         command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        command.spawn().unwrap()
+    }
+
+    fn run(&self, command: &mut Command, stdin: &[u8]) -> Done {
+        let mut child = self.spawn(command);
         // A command that fails before it reads is not the tests' concern.
         let _ = child.stdin.take().unwrap().write_all(stdin);
         Done(child.wait_with_output().unwrap())

@@ -102,7 +102,7 @@ fn what_pages_include_is_there() {
 
 /// The pages of packages, and of the example that is one.
 fn packages() -> impl Iterator<Item = PathBuf> {
-    let crates = ["mappable", "mappable-bench", "mappable-cli", "mappable-guest", "mappable-rewrite"];
+    let crates = ["mappable", "mappable-bench", "mappable-cli", "mappable-guest", "mappable-rewrite", "mappable-wasi"];
     let packages = crates.map(|it| format!("crates/{it}")).into_iter().chain(["examples/guest-rust".to_owned()]);
     packages.map(|it| root().join(it).join("README.md"))
 }
@@ -135,12 +135,14 @@ fn is_included(block: &str, page: &Path) -> bool {
 fn every_block_of_rust_is_compiled() {
     // As documentation tests: the pages that a library includes.
     let mut tested = BTreeSet::new();
-    for library in ["crates/mappable/src", "crates/mappable-guest/src"].map(|it| root().join(it)) {
+    for library in
+        ["crates/mappable/src", "crates/mappable-guest/src", "crates/mappable-wasi/src"].map(|it| root().join(it))
+    {
         for part in read(&library.join("lib.rs")).split("#[doc = include_str!(\"").skip(1) {
             tested.insert(library.join(part.split('"').next().unwrap()).canonicalize().unwrap());
         }
     }
-    assert_eq!(tested.len(), 4, "{tested:?}");
+    assert_eq!(tested.len(), 5, "{tested:?}");
     // What may be quoted where nothing can be included.
     let mut compiled = read(&root().join("examples/guest-rust/src/lib.rs"));
     for page in &tested {

@@ -60,7 +60,8 @@ fn tests_under(directory: &Path) -> BTreeSet<String> {
 #[test]
 fn every_test_that_the_threat_model_names_exists() {
     let of = |directory: &str| tests_under(&crates().join(directory));
-    let places = ["mappable/tests", "mappable/src", "mappable-rewrite/src", "mappable-rewrite/tests"];
+    let places =
+        ["mappable/tests", "mappable/src", "mappable-rewrite/src", "mappable-rewrite/tests", "mappable-wasi/tests"];
     let tests: BTreeSet<String> = places.into_iter().flat_map(of).collect();
     let document = document();
     let named: BTreeSet<&str> = quoted(&document).filter(|word| is_test_name(word)).collect();
@@ -96,7 +97,8 @@ fn every_attack_in_the_threat_model_has_a_test() {
 #[test]
 fn every_file_that_the_threat_model_names_exists() {
     let (document, crates) = (document(), crates());
-    let bases = ["..", "mappable/src", "mappable/tests/all", "mappable", "mappable-rewrite/tests/all"];
+    let bases =
+        ["..", "mappable/src", "mappable/tests/all", "mappable", "mappable-rewrite/tests/all", "mappable-wasi/src"];
     for file in quoted(&document).filter(|word| word.ends_with(".rs")) {
         let exists = |base: &&str| crates.join(base).join(file).exists();
         let in_rewriter = crates.join("mappable-rewrite/src").join(file).exists();

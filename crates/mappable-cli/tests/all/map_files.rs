@@ -1,0 +1,158 @@
+//! `--map-files`: programs that map files, by an index of the crate `fst` that is mapped and not read.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+
+use super::support::{Done, Place, guest};
+
+/// Runs the guest that looks words up and adds bytes up.
+fn lookup(place: &Place, options: &[&str], arguments: &[&str]) -> Done {
+    let app = guest("lookup.wasm");
+    place.mappable([&["run"], options, &[app.to_str().unwrap()], arguments].concat())
+}
+
+const ONLY_READ: [&str; 2] = ["--dir-ro", ".::/data"];
+
+#[test]
+fn an_index_is_looked_up_in_a_mapped_file() {
+    let place = Place::new();
+    let words = (0..10_000_u64).map(|number| (format!("word{number:05}"), number * 7));
+    place.file("words.fst", fst::Map::from_iter(words).unwrap().as_fst().as_bytes());
+    let look = |options: &[&str]| {
+        let options = [&ONLY_READ, options].concat();
+        let done = lookup(&place, &options, &["get", "/data/words.fst", "word00000", "word09999", "nothing"]);
+        assert_eq!(done.succeeds().stdout(), "word00000 0\nword09999 69993\nnothing none\n", "{options:?}");
+    };
+    look(&[]);
+    for how in ["snapshot", "shared"] {
+        for mode in ["auto", "remap", "copy"] {
+            look(&["--map-files", how, "--mapping-mode", mode]);
+        }
+        for tier in ["baseline", "ledger"] {
+            look(&["--map-files", how, "--tier", tier]);
+        }
+    }
+}
+
+#[test]
+fn any_part_of_a_file_is_mapped() {
+    let place = Place::new();
+    let bytes: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
+    place.file("bytes", &bytes);
+    place.file("empty", "");
+    for how in ["snapshot", "shared"] {
+        for (offset, len) in [(0, 200_000), (1, 5), (65_535, 65_538), (199_999, 100), (200_000, 1), (1 << 62, 1)] {
+            let options = [&ONLY_READ[..], &["--map-files", how]].concat();
+            let done = lookup(&place, &options, &["sum", "/data/bytes", &offset.to_string(), &len.to_string()]);
+            let part = &bytes[bytes.len().min(offset)..bytes.len().min(offset + len)];
+            let sum: u64 = part.iter().map(|&byte| u64::from(byte)).sum();
+            assert_eq!(done.succeeds().stdout(), format!("{} {sum}\n", part.len()), "{how}, {offset}, {len}");
+        }
+    }
+    assert_eq!(lookup(&place, &ONLY_READ, &["sum", "/data/empty"]).succeeds().stdout(), "0 0\n");
+}
+
+#[test]
+fn paths_are_of_the_folders_that_were_given() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("inner")).unwrap();
+    place.file("inner/file", [1, 2]);
+    for (given, path) in [
+        (".::/", "/inner/file"),
+        (".::/data", "/data/inner/file"),
+        ("inner", "inner/file"),
+        (".", "inner/file"),
+        ("./inner::in", "./in/file"),
+    ] {
+        let done = lookup(&place, &["--dir-ro", given], &["sum", path]);
+        assert_eq!(done.succeeds().stdout(), "2 3\n", "{given}, {path}");
+    }
+    // The innermost of two.
+    let done = lookup(&place, &["--dir-ro", ".::/a", "--dir-ro", "inner::/a/b"], &["sum", "/a/b/file"]);
+    assert_eq!(done.succeeds().stdout(), "2 3\n");
+    for (path, says) in [
+        ("/other/file", "no folder"),
+        ("/database/inner/file", "no folder"),
+        ("/data/none", "No such file"),
+        ("/data/inner", "directory"),
+    ] {
+        let done = lookup(&place, &ONLY_READ, &["sum", path]);
+        assert_eq!(done.code(), 1, "{path}");
+        assert!(done.stderr().contains(says), "{path}: {}", done.stderr());
+    }
+}
+
+#[test]
+fn quotas_hold_for_mapped_files() {
+    let place = Place::new();
+    place.file("bytes", vec![1; 100_000]);
+    for how in ["snapshot", "shared"] {
+        let options = |more: &[&'static str]| [&ONLY_READ[..], &["--map-files", how], more].concat();
+        // 64 mappings at once, and two granules each.
+        let done = lookup(&place, &options(&[]), &["twice", "/data/bytes", "10000"]);
+        assert_eq!(done.succeeds().stdout(), "64 6400000\n", "{how}");
+        let done = lookup(&place, &options(&["--max-regions", "640KiB"]), &["twice", "/data/bytes", "10000"]);
+        assert_eq!(done.succeeds().stdout(), "5 500000\n", "{how}");
+        let done = lookup(&place, &options(&["--max-regions", "64KiB"]), &["sum", "/data/bytes"]);
+        assert!(done.code() == 1 && done.stderr().contains("was not mapped"), "{how}: {}", done.stderr());
+    }
+}
+
+#[test]
+fn only_files_that_nobody_can_change_are_sealed() {
+    let place = Place::new();
+    place.file("bytes", [1; 10]);
+    let options = [&ONLY_READ[..], &["--map-files", "sealed"]].concat();
+    let done = lookup(&place, &options, &["sum", "/data/bytes"]);
+    assert_eq!(done.code(), 1);
+    assert!(done.stderr().contains("not permitted"), "{}", done.stderr());
+    // An administrator can make it one, on a file system that has the flag.
+    let sealed = place.command("chattr", ["+i", "bytes"]);
+    if sealed.0.status.success() {
+        let done = lookup(&place, &options, &["sum", "/data/bytes"]);
+        place.command("chattr", ["-i", "bytes"]).succeeds();
+        assert_eq!(done.succeeds().stdout(), "10 10\n");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_made_shorter_is_a_trap_where_it_is_shared() {
+    for (how, option, trapped) in
+        [("snapshot", "--dir-ro", false), ("shared", "--dir-ro", true), ("shared", "--dir", false)]
+    {
+        let place = Place::new();
+        place.file("bytes", vec![1; 100_000]);
+        let app = guest("lookup.wasm");
+        let arguments = [app.to_str().unwrap(), "wait", "/data/bytes"];
+        let mut child = place.begin([&["run", option, ".::/data", "--map-files", how][..], &arguments].concat());
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "100000\n", "{how}");
+        File::options().write(true).open(place.path("bytes")).unwrap().set_len(4_096).unwrap();
+        child.stdin.take().unwrap().write_all(b"\n").unwrap();
+        line.clear();
+        output.read_line(&mut line).unwrap();
+        let done = Done(child.wait_with_output().unwrap());
+        if trapped {
+            done.fails(134, &["lookup.wasm", "out of bounds"]);
+        } else {
+            assert_eq!((done.code(), line.as_str()), (0, "100000\n"), "{how} {option}");
+        }
+    }
+}
+
+#[test]
+fn inspect_says_that_a_program_maps_files() {
+    let place = Place::new();
+    let app = guest("lookup.wasm");
+    let text = place.mappable(["inspect", app.to_str().unwrap()]).succeeds().stdout();
+    assert!(text.contains("\nMaps files, by `mappable:files/p2@0.1.0`."), "{text}");
+    let facts = place.mappable(["inspect", "--json", app.to_str().unwrap()]).succeeds().json();
+    assert_eq!(facts["files"][0], "mappable:files/p2@0.1.0");
+    let facts = place.mappable(["inspect", "--json", guest("hello-map.wasm").to_str().unwrap()]).succeeds().json();
+    assert!(facts["files"].as_array().unwrap().is_empty(), "{facts}");
+    let help = place.mappable(["run", "--help"]).succeeds().stdout();
+    assert!(help.contains("--map-files <HOW>") && help.contains("chattr +i"), "{help}");
+}
