@@ -284,9 +284,7 @@ fn by_ledger(
 ) -> Result<Vec<u8>, RewriteError> {
     let emitted = ledger::emit::emit(patched, analysis, renames, gate)?;
     if let Some(module) = emitted.guests.iter().find(|module| emitted.trusted.has(module)) {
-        let component = patched.component_of(module)?;
-        let (component, name) = (component.path.clone(), component.name.map(str::to_owned));
-        let obstacle = Obstacle { component, name, function: None, reason: Reason::TrustedModule };
+        let obstacle = Obstacle::of(patched.component_of(module)?, Reason::TrustedModule);
         return Err(RewriteError::NotClosed { obstacle: Box::new(obstacle) });
     }
     let checked = ledger::check::check(&emitted.bytes, &emitted.guests, &emitted.trusted, gate);

@@ -34,7 +34,7 @@ pub(crate) struct Converted {
 #[derive(Clone, Debug)]
 pub(crate) struct ConvertedValue {
     /// The value, or why there is none.
-    pub(crate) value: Result<Value, &'static str>,
+    pub(crate) value: Result<Rc<Value>, &'static str>,
     /// A kind of handle of ours that is in it, streams and futures too.
     pub(crate) mentions: Kind,
 }
@@ -108,7 +108,7 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
         let converted = self.mentioned(&ty).map(|mentions| {
             self.left = MAX_NODES.min(self.all_left);
             let before = self.left;
-            let value = self.value_of(&ty);
+            let value = self.value_of(&ty).map(Rc::new);
             self.all_left -= before - self.left;
             ConvertedValue { value, mentions }
         });

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::signature::Kind;
 use crate::path::ComponentPath;
+use crate::tree::read::ComponentFacts;
 
 /// What stood in the way of the ledger tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +99,12 @@ pub enum Opening {
 }
 
 impl Obstacle {
+    /// One that is about all of a component.
+    pub(crate) fn of(component: &ComponentFacts<'_>, reason: Reason) -> Self {
+        let (path, name) = (component.path.clone(), component.name.map(str::to_owned));
+        Self { component: path, name, function: None, reason }
+    }
+
     /// One that is met in no component in particular.
     pub(crate) fn of_root(reason: Reason) -> Self {
         Self { component: ComponentPath::default(), name: None, function: None, reason }

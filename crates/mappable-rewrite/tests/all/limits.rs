@@ -1,9 +1,10 @@
-//! Compositions near a limit of the format: what is said of them is what is done to them.
+//! Compositions near a limit, of the format or of ours: what is said of them is what is done to them.
 
 use mappable_rewrite::{Obstacle, Reason, RewriteError, Settings, Tier, TierReport, inspect, rewrite_with};
 
 use crate::support::{gate, wasm};
 use mappable_testing::wat::{TYPES, import_types};
+use wasmparser::{Parser, Payload};
 
 /// `a` calls so many functions of `b`, each of which takes a region; `inside` is put into `a` as well.
 fn composition(functions: usize, param: impl Fn(usize) -> String, inside: &str) -> Vec<u8> {
@@ -92,6 +93,87 @@ fn a_built_in_with_types_of_its_own_stays_at_baseline() {
     let spawn = "(core type $start (shared (func (param i32)))) (core func (canon thread.spawn-ref $start))";
     match tier(&composition(1, plain, spawn)) {
         TierReport::Baseline { obstacle: Some(Obstacle { reason: Reason::TypesOfItsOwn, .. }) } => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `a` calls functions of `b` as often as it says, which have these results; `types` are in both.
+fn calls(types: &str, results: &[String], lowers: usize) -> Vec<u8> {
+    let each = |text: &dyn Fn(usize, &str) -> String| {
+        results.iter().enumerate().map(|(number, result)| text(number, result)).collect::<String>()
+    };
+    let core = r#"(core module $M (memory (export "memory") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "f") (result i32) unreachable))
+        (core instance $m (instantiate $M)) (alias core export $m "f" (core func $f))
+        (alias core export $m "memory" (core memory $memory)) (alias core export $m "realloc" (core func $realloc))"#;
+    wasm(&format!(
+        r#"(component
+          (component $B {types} {core} {lifts})
+          (component $A {types} {core} {imports} {lowers})
+          (instance $b (instantiate $B))
+          (instance $a (instantiate $A {with})))"#,
+        lifts = each(&|number, result| {
+            format!(r#"(func (export "f{number}") (result {result}) (canon lift (core func $f) (memory $memory)))"#)
+        }),
+        imports = each(&|number, result| format!(r#"(import "f{number}" (func $f{number} (result {result})))"#)),
+        lowers = each(&|number, _| {
+            format!("(core func (canon lower (func $f{number}) (memory $memory) (realloc $realloc)))").repeat(lowers)
+        }),
+        with = each(&|number, _| format!(r#"(with "f{number}" (func $b "f{number}"))"#)),
+    ))
+}
+
+/// A type of so many lists, for which a wrapper has some 300 bytes each.
+fn lists(lists: usize) -> (String, String) {
+    let tuple = format!("(tuple {})", "(list u8) ".repeat(100));
+    (format!("(type $hundred {tuple})"), format!("(tuple {})", "$hundred ".repeat(lists / 100)))
+}
+
+/// The lengths of the core modules in a component.
+fn modules(component: &[u8]) -> Vec<usize> {
+    let modules = Parser::new(0).parse_all(component).filter_map(|payload| match payload.unwrap() {
+        Payload::ModuleSection { unchecked_range, .. } => Some(unchecked_range.len()),
+        _ => None,
+    });
+    modules.collect()
+}
+
+#[test]
+fn many_uses_of_a_large_type_have_one_module() {
+    let (types, result) = lists(3000);
+    let input = calls(&types, &[result], 20);
+    let output = rewrite_with(&input, &gate(), Settings::default()).unwrap();
+    assert_eq!(output.report.tier, TierReport::Ledger { wrapped: 21, crossing: 0, builtins: 0 });
+    let large = modules(&output.bytes).into_iter().filter(|bytes| *bytes > 500_000).count();
+    assert_eq!(large, 2, "that of the lift, and that of the lowers");
+    // Those of a small type are a bundle.
+    let (types, result) = lists(300);
+    let input = calls(&types, &[result], 20);
+    let output = rewrite_with(&input, &gate(), Settings::default()).unwrap();
+    let bundles = modules(&output.bytes).into_iter().filter(|bytes| *bytes > 1_000_000).count();
+    assert_eq!(bundles, 1);
+}
+
+#[test]
+fn more_uses_of_a_large_type_than_have_an_instance_each_stay_at_baseline() {
+    let (types, result) = lists(300);
+    match tier(&calls(&types, &[result], 1001)) {
+        TierReport::Baseline { obstacle: Some(Obstacle { component, reason: Reason::NoRoom(_), .. }) } => {
+            assert_eq!(component.to_string(), "root/1");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn more_large_types_than_there_is_code_for_stay_at_baseline() {
+    let (types, result) = lists(3000);
+    let results = |number| (0..number).map(|number| format!("(tuple {result} {})", "u8 ".repeat(number + 1)));
+    let tier = |number| tier(&calls(&types, &results(number).collect::<Vec<_>>(), 1));
+    assert_eq!(tier(4), TierReport::Ledger { wrapped: 8, crossing: 0, builtins: 0 });
+    match tier(12) {
+        TierReport::Baseline { obstacle: Some(Obstacle { reason: Reason::TooLarge, .. }) } => {}
         other => panic!("{other:?}"),
     }
 }

@@ -19,7 +19,7 @@ use crate::ledger::convert::{Conversions, ConvertedValue};
 use crate::ledger::function::FunctionReport;
 use crate::ledger::modules::Crossing;
 use crate::ledger::obstacle::{Obstacle, Opening, Reason};
-use crate::ledger::signature::{Kind, MAX_FLAT_ASYNC_PARAMS, Signature, Value, flat_params};
+use crate::ledger::signature::{Kind, MAX_FLAT_ASYNC_PARAMS, Value, flat_params};
 use crate::tree::read::{ComponentFacts, Facts};
 
 impl Walker<'_> {
@@ -47,8 +47,7 @@ impl Walker<'_> {
             Ok(analysis) => Ok(analysis),
             Err((component, function, reason)) => {
                 let facts = facts.components.get(component).ok_or_else(|| broken!("an obstacle in no component"))?;
-                let (component, name) = (facts.path.clone(), facts.name.map(str::to_owned));
-                Err(Obstacle { component, name, function, reason })
+                Err(Obstacle { function, ..Obstacle::of(facts, reason) })
             }
         };
         Ok(Judgement { outcome, functions })
@@ -262,7 +261,9 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
                 let open = |why| (None, Reason::Open { kind, how: Opening::Unsupported(why) });
                 let value = given.and_then(|id| self.value(id)).map(|given| given.value.clone());
                 let value = value.transpose().map_err(open)?;
-                let Some(value) = value.filter(Value::has_handles) else { return Ok((CanonRole::Untouched, true)) };
+                let Some(value) = value.filter(|value| value.has_handles()) else {
+                    return Ok((CanonRole::Untouched, true));
+                };
                 if let Some(why) = options.unsupported {
                     return Err(open(why));
                 }
@@ -289,10 +290,10 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
                 if let (Some(why), Some(kind)) = (options.opening(), signature.kind()) {
                     return Err((Some(func), Reason::Open { kind, how: Opening::Unsupported(why) }));
                 }
-                CanonRole::Builtin { builtin: *builtin, signature: (**signature).clone() }
+                CanonRole::Builtin { builtin: *builtin, signature: Rc::clone(signature) }
             }
             Some(Fate::Wrapped(signature, lists)) => {
-                let (signature, lists) = ((**signature).clone(), *lists);
+                let (signature, lists) = (Rc::clone(signature), *lists);
                 if lift { CanonRole::Lift { signature, lists } } else { CanonRole::Lower { signature, lists } }
             }
             Some(Fate::Crossing(_)) => {
@@ -332,7 +333,7 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
         if !lift && options.is_async && !spilled && signature.params.iter().any(is_own) {
             return Err(open("is lowered async, with an owned handle in a register"));
         }
-        let signature = Signature::clone(signature);
+        let signature = Rc::clone(signature);
         let is_async = options.is_async;
         let crossing = if lift { Crossing::Lift(signature) } else { Crossing::Lower { signature, is_async } };
         Ok((CanonRole::Crossing(crossing), true))

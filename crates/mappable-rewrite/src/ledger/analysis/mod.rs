@@ -110,17 +110,17 @@ pub(crate) enum CanonRole {
     Builtin {
         /// As [`super::interface::Builtin`] names it.
         builtin: super::interface::Builtin,
-        signature: Signature,
+        signature: Rc<Signature>,
     },
     /// A lower of a closed function with handles or plain lists.
     Lower {
-        signature: Signature,
+        signature: Rc<Signature>,
         /// Whether lists of it go by window.
         lists: bool,
     },
     /// A lift of one.
     Lift {
-        signature: Signature,
+        signature: Rc<Signature>,
         /// Whether lists of it go by window.
         lists: bool,
     },

@@ -28,13 +28,13 @@ fn named<T: Clone>(entries: &[(&str, T)]) -> BTreeMap<String, T> {
 /// The version of what the taker lifts.
 fn windowed(taker: &ComponentRoles) -> Version {
     let [CanonRole::Lift { signature, lists: true }, ..] = &taker.canons[..] else { panic!("{:?}", taker.canons) };
-    Version::Closed(Rc::new(signature.clone()), true)
+    Version::Closed(Rc::clone(signature), true)
 }
 
 /// The same, without lists by window.
 fn unwindowed(taker: &ComponentRoles) -> Version {
     let [CanonRole::Lift { signature, lists: false }, ..] = &taker.canons[..] else { panic!("{:?}", taker.canons) };
-    Version::Closed(Rc::new(signature.clone()), false)
+    Version::Closed(Rc::clone(signature), false)
 }
 
 #[test]

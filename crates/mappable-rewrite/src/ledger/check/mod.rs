@@ -45,6 +45,7 @@ mod types;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use wasmparser::{Encoding, Payload, ValidPayload, Validator};
 
@@ -89,7 +90,7 @@ pub(crate) enum Role {
 /// again, and takes the bytes that it writes from nowhere else.
 #[derive(Debug)]
 pub(crate) struct Trusted {
-    modules: HashMap<Vec<u8>, TrustedModule>,
+    modules: HashMap<Rc<[u8]>, TrustedModule>,
     /// The table's exports that take the place of `resource.drop`.
     drops: Vec<&'static str>,
 }
@@ -98,7 +99,7 @@ pub(crate) struct Trusted {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum MadeFor {
     /// The lower or lift of a closed function of that type, and whether lists of plain data go by window.
-    Closed(Signature, bool),
+    Closed(Rc<Signature>, bool),
     /// What gives the engine handles.
     Crossing(Crossing),
 }
@@ -192,8 +193,8 @@ impl Trusted {
         self.add(&bundle.bytes, TrustedModule { imports, parts, is_bundle: true })
     }
 
-    fn add(&mut self, bytes: &[u8], module: TrustedModule) -> Result<(), RewriteError> {
-        let known = match self.modules.entry(bytes.to_owned()) {
+    fn add(&mut self, bytes: &Rc<[u8]>, module: TrustedModule) -> Result<(), RewriteError> {
+        let known = match self.modules.entry(Rc::clone(bytes)) {
             Entry::Vacant(new) => return Ok(_ = new.insert(module)),
             Entry::Occupied(known) => known.into_mut(),
         };
@@ -227,7 +228,7 @@ pub(crate) fn check(
     let mut tree = scope::Tree::new(output, guests, trusted, gate);
     let (mut in_module, mut all) = (false, None);
     for payload in parser().parse_all(output) {
-        let payload = payload?;
+        let payload = payload.map_err(|error| no_room(error, &tree))?;
         let valid = validator.payload(&payload).map_err(|error| no_room(error, &tree))?;
         match payload {
             Payload::Version { encoding: Encoding::Module, .. } => in_module = true,
@@ -252,7 +253,8 @@ pub(crate) fn check(
 fn no_room(error: wasmparser::Error, tree: &scope::Tree<'_, '_>) -> RewriteError {
     let what = error.message();
     // Errors have no code, and all limits that what is added here can come upon have one of these texts.
-    if !what.contains(" count exceeds limit of ") && !what.contains(" size exceeds the limit of ") {
+    let limits = [" count exceeds limit of ", " size exceeds the limit of ", " section is too large"];
+    if !limits.iter().any(|limit| what.contains(limit)) {
         return ReadError::Invalid(error).into();
     }
     let reason = Reason::NoRoom(what.to_owned());

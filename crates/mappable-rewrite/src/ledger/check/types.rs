@@ -132,6 +132,6 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Compare<'t, K> {
     }
 
     fn is_value(&mut self, ty: ComponentDefinedTypeId, value: &Value) -> bool {
-        self.0.value(ty).and_then(|ty| ty.value.ok()).is_some_and(|ty| ty == *value)
+        self.0.value(ty).and_then(|ty| ty.value.ok()).is_some_and(|ty| *ty == *value)
     }
 }

@@ -1,4 +1,4 @@
-//! Many wrappers by one instance, in a component that has many ([`Generated::has_bundles`]). The format has room for 1,000
+//! Many wrappers by one instance, in a component that has many ([`Plan::has_bundles`]). The format has room for 1,000
 //! core instances in a component, and an engine takes its time to make one.
 //!
 //! - What a guest calls is wrapped when something first names it. Until then such wrappers wait, and then all that wait
@@ -11,19 +11,18 @@
 //! bundle. An instance of its own has the wrapper or guard of a function that a canonical function makes, and that is
 //! lifted or called back: nothing is known of it ahead.
 //!
-//! [`Generated::has_bundles`]: super::generated::Generated::has_bundles
+//! [`Plan::has_bundles`]: super::generated::Plan::has_bundles
 
 use std::collections::{BTreeMap, HashMap};
 
 use wasm_encoder::ExportKind;
 use wasmparser::{CanonicalFunction, CanonicalOption};
 
-use super::generated::{Piece, Wrapper};
+use super::generated::{Piece, Plan};
 use super::scope::{ComponentBody, mapped};
 use super::trusted::Wrapped;
 use super::{EmitResult, Emitter, user};
 use crate::error::broken;
-use crate::ledger::analysis::ComponentRoles;
 use crate::tree::read::{ComponentFacts, Lift, options};
 
 /// The new index of a core function whose wrapper waits.
@@ -48,7 +47,7 @@ enum Ahead {
 }
 
 impl<'a> Bundles<'a> {
-    pub(super) fn new(roles: &ComponentRoles, facts: &ComponentFacts<'a>) -> Self {
+    pub(super) fn new(plan: &Plan, facts: &ComponentFacts<'a>) -> Self {
         let mut ahead: BTreeMap<u32, Vec<Ahead>> = BTreeMap::new();
         let instance_of = |func: u32| Some(facts.core_funcs.get(func as usize)?.as_ref()?.0);
         let mut guarded: Vec<u32> = facts.called_back.keys().copied().collect();
@@ -59,10 +58,9 @@ impl<'a> Bundles<'a> {
             }
         }
         for lift in &facts.lifts {
-            let role = roles.canons.get(lift.canon as usize);
             let memory = lift.memory.map(|memory| facts.memories.get(memory as usize).map(|(instance, _)| *instance));
             let needs = [Some(instance_of(lift.func)), lift.realloc.map(instance_of), memory];
-            if role.is_some_and(|role| Wrapper::of(role, roles).is_some())
+            if plan.wrapper(lift.canon).is_some()
                 && let Some(needs) = needs.into_iter().flatten().collect::<Option<Vec<u32>>>()
                 && let Some(last) = needs.into_iter().max()
             {
@@ -187,12 +185,10 @@ impl<'a> Emitter<'a> {
     }
 
     fn wrap_lifts(&mut self, lifts: &[Lift]) -> EmitResult {
-        let (roles, facts) = (self.roles()?, self.component_facts()?);
+        let facts = self.component_facts()?;
         let mut pieces = Vec::new();
         for lift in lifts {
-            let role = roles.canons.get(lift.canon as usize).and_then(|role| Wrapper::of(role, roles));
-            let Some(wrapper) = role else { continue };
-            let made = self.generated.wrapper(wrapper).map_err(user)?;
+            let Some(made) = self.wrapper(lift.canon)? else { continue };
             let body = self.body()?;
             let func = facts.core_funcs.get(lift.func as usize).copied().flatten();
             let callee = func.and_then(|(instance, name)| body.exported(ExportKind::Func, instance, name));

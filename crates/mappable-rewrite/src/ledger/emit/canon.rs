@@ -1,11 +1,13 @@
 //! Canonical functions, by role: a wrapper behind each lower and before each lift that needs one, a guard around what
 //! the engine calls back, a may-leave check before what that may not call.
 
+use std::rc::Rc;
+
 use wasm_encoder::CanonicalOption as NewOption;
 use wasm_encoder::reencode::{ReencodeComponent, component_utils};
 use wasmparser::{CanonicalFunction, CanonicalOption};
 
-use super::generated::Wrapper;
+use super::generated::Made;
 use super::scope::ComponentBody;
 use super::trusted::Wrapped;
 use super::{EmitResult, Emitter, user};
@@ -22,25 +24,26 @@ impl<'a> Emitter<'a> {
         body.canons = body.canons.saturating_add(1);
         self.named_by(&canon)?;
         self.guard_options(options(&canon))?;
+        let wrapper = self.wrapper(number)?;
         match (role, canon) {
             (
                 CanonRole::Untouched | CanonRole::Lift { .. } | CanonRole::Crossing(_),
                 CanonicalFunction::Lift { core_func_index, type_index, options },
-            ) => self.lift(number, core_func_index, type_index, &options, Wrapper::of(role, roles)),
+            ) => self.lift(number, core_func_index, type_index, &options, wrapper),
             (CanonRole::Lower { .. } | CanonRole::Crossing(_), CanonicalFunction::Lower { func_index, options }) => {
                 let func = self.component_func_index(func_index);
-                self.lower(func, None, &options, Wrapper::of(role, roles))
+                self.lower(func, None, &options, wrapper)
             }
             (CanonRole::Builtin { builtin, .. }, CanonicalFunction::Lower { func_index, options }) => {
                 let engine = (roles.crosses && builtin.borrows()).then(|| self.component_func_index(func_index));
                 let func = self.body()?.interface_func(&builtin.ledger_name()).map_err(user)?;
-                self.lower(func, engine, &options, Wrapper::of(role, roles))
+                self.lower(func, engine, &options, wrapper)
             }
             (CanonRole::Crossing(_), canon) => {
                 let (_, wrapped) = self.options(options(&canon))?;
                 let func = self.written(canon)?;
-                let wrapper = Wrapper::of(role, roles).ok_or_else(|| user(broken!("a crossing has no wrapper")))?;
-                self.wrap(wrapper, Wrapped { callee: Some(func), ..wrapped })
+                let wrapper = wrapper.ok_or_else(|| user(broken!("a crossing has no wrapper")))?;
+                self.wrap(&wrapper, Wrapped { callee: Some(func), ..wrapped })
             }
             (CanonRole::Drop(kind), CanonicalFunction::ResourceDrop { .. }) => {
                 let body = self.body()?;
@@ -106,7 +109,7 @@ impl<'a> Emitter<'a> {
         core_func: u32,
         ty: u32,
         options: &[CanonicalOption],
-        wrapper: Option<Wrapper>,
+        wrapper: Option<Rc<Made>>,
     ) -> EmitResult {
         let depth = self.depth()?;
         let roles = self.roles()?;
@@ -115,7 +118,7 @@ impl<'a> Emitter<'a> {
         let (options, wrapped) = self.options(options)?;
         let mut func = wasm_encoder::reencode::Reencode::function_index(self, core_func)?;
         if let Some(wrapper) = wrapper {
-            func = self.wrap_lifted(canon, wrapper, Wrapped { callee: Some(func), ..wrapped })?;
+            func = self.wrap_lifted(canon, &wrapper, Wrapped { callee: Some(func), ..wrapped })?;
         }
         self.found()?;
         let body = self.body()?;
@@ -131,7 +134,7 @@ impl<'a> Emitter<'a> {
         func: u32,
         engine: Option<u32>,
         options: &[CanonicalOption],
-        wrapper: Option<Wrapper>,
+        wrapper: Option<Rc<Made>>,
     ) -> EmitResult {
         let (options, wrapped) = self.options(options)?;
         self.found()?;
@@ -139,20 +142,19 @@ impl<'a> Emitter<'a> {
         let mut lower = |func| sections.canon(|canons| _ = canons.lower(func, options.iter().copied()));
         let (lowered, engine) = (lower(func), engine.map(&mut lower));
         let wrapper = wrapper.ok_or_else(|| user(broken!("a lower of the ledger's has no wrapper")))?;
-        self.wrap(wrapper, Wrapped { callee: Some(lowered), engine, ..wrapped })
+        self.wrap(&wrapper, Wrapped { callee: Some(lowered), engine, ..wrapped })
     }
 
     /// The next core function: a wrapper.
-    fn wrap(&mut self, wrapper: Wrapper, wrapped: Wrapped) -> EmitResult {
-        let made = self.generated.wrapper(wrapper).map_err(user)?;
+    fn wrap(&mut self, made: &Rc<Made>, wrapped: Wrapped) -> EmitResult {
         let body = self.body()?;
-        let piece = body.piece(&made, wrapped).map_err(user)?;
+        let piece = body.piece(made, wrapped).map_err(user)?;
         body.push_wrapper(piece);
         Ok(())
     }
 
     /// What takes the place of a function that is lifted.
-    fn wrap_lifted(&mut self, canon: u32, wrapper: Wrapper, wrapped: Wrapped) -> EmitResult<u32> {
+    fn wrap_lifted(&mut self, canon: u32, made: &Rc<Made>, wrapped: Wrapped) -> EmitResult<u32> {
         let ahead = |body: &ComponentBody<'_>| body.bundles.as_ref().and_then(|bundles| bundles.lift(canon));
         if ahead(self.body()?).is_none() {
             self.wrap_ahead()?;
@@ -160,9 +162,8 @@ impl<'a> Emitter<'a> {
         if let Some(func) = ahead(self.body()?) {
             return Ok(func);
         }
-        let made = self.generated.wrapper(wrapper).map_err(user)?;
         let body = self.body()?;
-        let piece = body.piece(&made, wrapped).map_err(user)?;
+        let piece = body.piece(made, wrapped).map_err(user)?;
         Ok(body.wrap(&piece))
     }
 

@@ -11,12 +11,13 @@ use wasmparser::{
 
 use super::bundles::Bundles;
 use super::scope::{Body, ComponentBody, Maps, Scope, Type, What};
-use super::sections::Sections;
+use super::sections::{MAX_SECTION, Sections};
 use super::trusted::Trusted;
-use super::{EmitResult, Emitter, host, user};
-use crate::error::broken;
+use super::{EmitResult, Emitter, host, not_closed, user};
+use crate::error::{RewriteError, broken};
 use crate::ledger::analysis::Version;
-use crate::tree::read::Facts;
+use crate::ledger::obstacle::{Obstacle, Reason};
+use crate::tree::read::{ComponentFacts, Facts};
 
 impl<'a> Emitter<'a> {
     pub(super) fn component(&mut self, mut parser: Parser, data: &'a [u8], whole: &'a [u8]) -> EmitResult<Component> {
@@ -44,13 +45,13 @@ impl<'a> Emitter<'a> {
         let roles = self.roles_of(number)?;
         let facts: &'a Facts<'a> = self.facts;
         let facts = facts.components.get(number).ok_or_else(|| user(broken!("a component was not read")))?;
-        let has_bundles = self.generated.has_bundles(roles, facts).map_err(user)?;
+        let plan = self.plans.get(number).ok_or_else(|| user(broken!("a component has no plan")))?;
         let mut body = ComponentBody {
             number,
             sections: Sections::default(),
             maps: Maps::default(),
-            trusted: Trusted::new(roles.name.clone(), self.scopes.len(), &self.shared),
-            bundles: has_bundles.then(|| Bundles::new(roles, facts)),
+            trusted: Trusted::new(roles.name.clone(), self.scopes.len(), &self.shared, plan.calls_back),
+            bundles: plan.has_bundles.then(|| Bundles::new(plan, facts)),
             canons: 0,
             instantiations: 0,
             handles: BTreeMap::new(),
@@ -84,7 +85,6 @@ impl<'a> Emitter<'a> {
         if roles.has_table() {
             body.begin_table(roles.crosses).map_err(user)?;
             self.generated.ledger_memory(&roles.name).map_err(user)?;
-            self.body()?.trusted.may_leave = self.generated.calls_back(roles).map_err(user)?;
         }
         Ok(())
     }
@@ -133,7 +133,11 @@ impl<'a> Emitter<'a> {
                 body.maps.modules.push(module);
             }
             Payload::ComponentSection { parser, unchecked_range } => {
+                let facts: &'a Facts<'a> = self.facts;
+                let facts = facts.components.get(self.begun);
                 let nested = self.component(parser, whole.get(unchecked_range).unwrap_or_default(), whole)?;
+                let facts = facts.ok_or_else(|| user(broken!("a component was not read")))?;
+                takes(facts, nested.as_slice().len()).map_err(user)?;
                 let body = self.body()?;
                 let component = body.sections.component(&nested);
                 body.maps.components.push(component);
@@ -365,4 +369,13 @@ impl<'a> Emitter<'a> {
         self.body()?.maps.core_instances.push(new);
         Ok(())
     }
+}
+
+/// Refuses a component that has become too long to be nested in another.
+pub(super) fn takes(component: &ComponentFacts<'_>, bytes: usize) -> Result<(), RewriteError> {
+    if bytes <= MAX_SECTION {
+        return Ok(());
+    }
+    let reason = Reason::NoRoom(format!("it has {bytes} bytes, and there is room for {MAX_SECTION}"));
+    Err(not_closed(Obstacle::of(component, reason)))
 }

@@ -1,17 +1,19 @@
 //! The trusted modules of a tree: each is generated once, whoever needs it, and all are noted for the check.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use wasm_encoder::ValType;
 use wasmparser::FuncType;
 
+use super::not_closed;
 use crate::error::{RewriteError, broken};
 use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles};
 use crate::ledger::check::{self, MadeFor, Role};
 use crate::ledger::interface::Builtin;
 use crate::ledger::modules::{self, Bundle, Bundler, Crossing, Item, Module, Need};
+use crate::ledger::obstacle::{Obstacle, Reason};
 use crate::ledger::signature::{Kind, Signature};
 use crate::tree::read::{ComponentFacts, Facts};
 
@@ -24,6 +26,14 @@ type FuncTypes = (Vec<ValType>, Vec<ValType>);
 /// An instance takes 1.9 µs to make, and a wrapper in a bundle 0.2. But forty small components, of six wrappers each, take
 /// twice as long to compile with bundles, which nobody shares. `docs/src/measurements.md` has the figures.
 const MAX_SINGLE: usize = 16;
+/// How many wrappers of a component can have an instance each: the format has room for as many core instances.
+const MAX_INSTANCES: usize = 1000;
+/// How many bytes the modules of a tree may have, each counted once, and those in bundles as often as they are there. A
+/// function takes some 200; but a few bytes of a guest's can be another use of a type that takes a megabyte.
+const MAX_CODE: usize = 16 << 20;
+
+/// The modules that the root has for all components, by their bytes: their indices there.
+pub(super) type Shared = BTreeMap<Rc<[u8]>, u32>;
 
 /// A wrapper, and what it is given for each of its needs.
 pub(super) struct Piece {
@@ -31,8 +41,27 @@ pub(super) struct Piece {
     pub(super) items: Vec<Item>,
 }
 
+/// Which wrappers a component has, and how.
+pub(super) struct Plan {
+    /// By the numbers of its canonical functions.
+    wrappers: Vec<Option<Rc<Made>>>,
+    /// Whether one of them calls `realloc`, unknown to the engine.
+    pub(super) calls_back: bool,
+    /// Whether there are so many wrappers that one instance serves many of them.
+    pub(super) has_bundles: bool,
+}
+
+impl Plan {
+    /// The wrapper at a canonical function.
+    pub(super) fn wrapper(&self, canon: u32) -> Option<&Rc<Made>> {
+        self.wrappers.get(canon as usize)?.as_ref()
+    }
+}
+
 /// The modules that have been generated, for all components of a tree.
 pub(super) struct Generated {
+    /// How many more bytes of modules there may be.
+    left: usize,
     wrappers: HashMap<Wrapper, Rc<Made>>,
     /// By the context slots that they keep, too.
     guards: HashMap<Vec<u32>, HashMap<FuncTypes, Rc<Made>>>,
@@ -51,32 +80,38 @@ pub(super) struct Made {
 }
 
 impl Made {
-    fn note(self, all: &mut check::Trusted) -> Result<Rc<Self>, RewriteError> {
+    fn note(self, all: &mut check::Trusted, left: &mut usize) -> Result<Rc<Self>, RewriteError> {
+        let rest = left.checked_sub(self.module.bytes.len());
+        *left = rest.ok_or_else(|| not_closed(Obstacle::of_root(Reason::TooLarge)))?;
         all.insert(self.role, self.made_for.clone(), &self.module)?;
         Ok(Rc::new(self))
+    }
+
+    fn needs(&self, need: Need) -> bool {
+        self.module.needs.iter().any(|(_, other)| *other == need)
     }
 }
 
 /// A wrapper's module, by what decides its bytes.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) enum Wrapper {
+#[derive(PartialEq, Eq, Hash)]
+enum Wrapper {
     /// Whether its component has handles of the engine's.
-    Builtin(Builtin, Signature, bool),
-    Lower(Signature, bool),
-    Lift(Signature, bool),
+    Builtin(Builtin, Rc<Signature>, bool),
+    Lower(Rc<Signature>, bool),
+    Lift(Rc<Signature>, bool),
     Crossing(Crossing),
 }
 
 impl Wrapper {
     /// The wrapper that a role asks for, in a component that has such roles.
-    pub(super) fn of(role: &CanonRole, roles: &ComponentRoles) -> Option<Wrapper> {
+    fn of(role: &CanonRole, roles: &ComponentRoles) -> Option<Wrapper> {
         match role {
             CanonRole::Untouched | CanonRole::Drop(_) => None,
             CanonRole::Builtin { builtin, signature } => {
-                Some(Wrapper::Builtin(*builtin, signature.clone(), roles.crosses))
+                Some(Wrapper::Builtin(*builtin, Rc::clone(signature), roles.crosses))
             }
-            CanonRole::Lower { signature, lists } => Some(Wrapper::Lower(signature.clone(), *lists)),
-            CanonRole::Lift { signature, lists } => Some(Wrapper::Lift(signature.clone(), *lists)),
+            CanonRole::Lower { signature, lists } => Some(Wrapper::Lower(Rc::clone(signature), *lists)),
+            CanonRole::Lift { signature, lists } => Some(Wrapper::Lift(Rc::clone(signature), *lists)),
             CanonRole::Crossing(crossing) => Some(Wrapper::Crossing(crossing.clone())),
         }
     }
@@ -91,7 +126,8 @@ impl Generated {
         }
         all.insert(Role::WindowMemory, None, &modules::window_memory())?;
         all.insert(Role::WindowStart, None, &modules::window_start())?;
-        Ok(Generated { wrappers: HashMap::new(), guards: HashMap::new(), may_leave: HashMap::new(), throws, all })
+        let (wrappers, guards, may_leave) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Generated { left: MAX_CODE, wrappers, guards, may_leave, throws, all })
     }
 
     /// All that may be in the output.
@@ -99,78 +135,103 @@ impl Generated {
         self.all
     }
 
-    /// The modules that more than one component will need, by the indices that they are to have in the root: an engine
-    /// compiles each module of a tree.
-    pub(super) fn shared(
-        &mut self,
-        analysis: &Analysis,
-        facts: &Facts<'_>,
-    ) -> Result<BTreeMap<Vec<u8>, u32>, RewriteError> {
-        let mut users: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    /// Which wrappers each component has, and the modules that more than one will need, by the indices that they are to have
+    /// in the root: an engine compiles each module of a tree.
+    pub(super) fn plan(&mut self, analysis: &Analysis, facts: &Facts<'_>) -> Result<(Vec<Plan>, Shared), RewriteError> {
+        let mut planned = Vec::with_capacity(facts.components.len());
         for (roles, facts) in analysis.components.iter().zip(&facts.components) {
-            let mut needed: BTreeSet<Vec<u8>> = BTreeSet::new();
-            let made = self.needed_by(roles, facts)?;
-            if made.iter().any(|made| made.module.needs.iter().any(|(_, need)| *need == Need::Window)) {
+            planned.push(self.needed_by(roles, facts)?);
+        }
+        let mut users: BTreeMap<Rc<[u8]>, usize> = BTreeMap::new();
+        let mut plans = Vec::with_capacity(planned.len());
+        let components = analysis.components.iter().zip(&facts.components);
+        for ((mut plan, made), (roles, facts)) in planned.into_iter().zip(components) {
+            plan.has_bundles = self.has_bundles(&made, facts)?;
+            let mut needed: BTreeSet<Rc<[u8]>> = BTreeSet::new();
+            if made.iter().any(|made| made.needs(Need::Window)) {
                 needed.extend([modules::window_memory().bytes, modules::window_start().bytes]);
             }
             if roles.has_table() {
                 needed.insert(modules::table(roles.crosses).bytes);
             }
             // A bundle is of its component alone.
-            if made.len() <= MAX_SINGLE {
-                needed.extend(made.iter().map(|made| made.module.bytes.clone()));
+            if !plan.has_bundles {
+                // Many functions may have one, and it may be long.
+                let mut seen = HashSet::new();
+                let made = made.iter().filter(|made| seen.insert(Rc::as_ptr(made)));
+                needed.extend(made.map(|made| Rc::clone(&made.module.bytes)));
             }
             needed.into_iter().for_each(|module| *users.entry(module).or_default() += 1);
+            plans.push(plan);
         }
         let shared = users.into_iter().filter(|(_, users)| *users > 1);
-        Ok(shared.map(|(module, _)| module).zip(0..).collect())
+        Ok((plans, shared.map(|(module, _)| module).zip(0..).collect()))
     }
 
-    /// Whether a component has so many wrappers that one instance serves many of them.
-    pub(super) fn has_bundles(
+    /// Whether one instance serves many of a component's wrappers.
+    fn has_bundles(&mut self, made: &[Rc<Made>], facts: &ComponentFacts<'_>) -> Result<bool, RewriteError> {
+        if made.len() <= MAX_SINGLE {
+            return Ok(false);
+        }
+        let code = made.iter().fold(0, |code: usize, made| code.saturating_add(made.module.bytes.len()));
+        match self.left.checked_sub(code) {
+            Some(left) => {
+                self.left = left;
+                Ok(true)
+            }
+            None if made.len() <= MAX_INSTANCES => Ok(false),
+            None => {
+                let reason = Reason::NoRoom(format!(
+                    "its wrappers take {code} bytes of code, and there is room for {}",
+                    self.left
+                ));
+                Err(not_closed(Obstacle::of(facts, reason)))
+            }
+        }
+    }
+
+    /// The wrappers of a component by its canonical functions, and those, guards and may-leave checks one by one.
+    fn needed_by(
         &mut self,
         roles: &ComponentRoles,
         facts: &ComponentFacts<'_>,
-    ) -> Result<bool, RewriteError> {
-        Ok(self.needed_by(roles, facts)?.len() > MAX_SINGLE)
-    }
-
-    /// The wrappers, guards and may-leave checks of a component, one by one.
-    fn needed_by(&mut self, roles: &ComponentRoles, facts: &ComponentFacts<'_>) -> Result<Vec<Rc<Made>>, RewriteError> {
-        let mut needed = Vec::new();
-        for wrapper in roles.canons.iter().filter_map(|role| Wrapper::of(role, roles)) {
-            needed.push(self.wrapper(wrapper)?);
+    ) -> Result<(Plan, Vec<Rc<Made>>), RewriteError> {
+        let mut wrappers = Vec::with_capacity(roles.canons.len());
+        for role in &roles.canons {
+            wrappers.push(Wrapper::of(role, roles).map(|wrapper| self.wrapper(wrapper)).transpose()?);
         }
+        let mut needed: Vec<_> = wrappers.iter().flatten().cloned().collect();
+        let calls_back = needed.iter().any(|made| made.needs(Need::Realloc));
         if roles.has_table() {
             for ty in facts.called_back.values() {
                 needed.push(self.guard_of(ty, &facts.slots)?);
             }
         }
-        if self.calls_back(roles)? {
+        if calls_back {
             for ty in facts.leaving.values() {
                 needed.push(self.may_leave_of(ty)?);
             }
         }
-        Ok(needed)
+        Ok((Plan { wrappers, calls_back, has_bundles: false }, needed))
     }
 
     /// The guard around a core function of that type, in a component with such context slots: a `realloc` has its own.
     /// (A `post-return` has those of the function that has returned.)
     pub(super) fn guard_of(&mut self, ty: &FuncType, slots: &BTreeSet<u32>) -> Result<Rc<Made>, RewriteError> {
         let slots: Vec<u32> = slots.iter().copied().filter(|_| !ty.results().is_empty()).collect();
-        let (all, throws) = (&mut self.all, self.throws);
+        let (all, left, throws) = (&mut self.all, &mut self.left, self.throws);
         known(self.guards.entry(slots.clone()).or_default(), ty, |params, results| {
             let module = modules::guard(params, results, &slots, throws);
-            Made { module, role: Role::Guard, made_for: None }.note(all)
+            Made { module, role: Role::Guard, made_for: None }.note(all, left)
         })
     }
 
     /// The may-leave check in front of one.
     pub(super) fn may_leave_of(&mut self, ty: &FuncType) -> Result<Rc<Made>, RewriteError> {
-        let all = &mut self.all;
+        let (all, left) = (&mut self.all, &mut self.left);
         known(&mut self.may_leave, ty, |params, results| {
             let module = modules::may_leave(params, results);
-            Made { module, role: Role::MayLeave, made_for: None }.note(all)
+            Made { module, role: Role::MayLeave, made_for: None }.note(all, left)
         })
     }
 
@@ -189,22 +250,12 @@ impl Generated {
         Ok(bundle)
     }
 
-    /// Whether a wrapper of the component calls `realloc`, unknown to the engine.
-    pub(super) fn calls_back(&mut self, roles: &ComponentRoles) -> Result<bool, RewriteError> {
-        for wrapper in roles.canons.iter().filter_map(|role| Wrapper::of(role, roles)) {
-            if self.wrapper(wrapper)?.module.needs.iter().any(|(_, need)| *need == Need::Realloc) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Notes the ledger's memory of a component of that name.
     pub(super) fn ledger_memory(&mut self, name: &str) -> Result<(), RewriteError> {
         self.all.insert(Role::LedgerMemory, None, &modules::ledger_memory(name))
     }
 
-    pub(super) fn wrapper(&mut self, wrapper: Wrapper) -> Result<Rc<Made>, RewriteError> {
+    fn wrapper(&mut self, wrapper: Wrapper) -> Result<Rc<Made>, RewriteError> {
         match self.wrappers.entry(wrapper) {
             Entry::Occupied(known) => Ok(Rc::clone(known.get())),
             Entry::Vacant(new) => {
@@ -213,11 +264,11 @@ impl Generated {
                         (Role::Builtin(*builtin), None, modules::builtin(*builtin, signature, *crossing))
                     }
                     Wrapper::Lower(signature, lists) => {
-                        let made_for = MadeFor::Closed(signature.clone(), *lists);
+                        let made_for = MadeFor::Closed(Rc::clone(signature), *lists);
                         (Role::Lower, Some(made_for), modules::lower(signature, *lists))
                     }
                     Wrapper::Lift(signature, lists) => {
-                        let made_for = MadeFor::Closed(signature.clone(), *lists);
+                        let made_for = MadeFor::Closed(Rc::clone(signature), *lists);
                         (Role::Lift, Some(made_for), modules::lift(signature, *lists))
                     }
                     Wrapper::Crossing(crossing) => {
@@ -228,7 +279,7 @@ impl Generated {
                         (role, Some(MadeFor::Crossing(crossing.clone())), modules::crossing(crossing))
                     }
                 };
-                let made = Made { module, role, made_for }.note(&mut self.all)?;
+                let made = Made { module, role, made_for }.note(&mut self.all, &mut self.left)?;
                 Ok(Rc::clone(new.insert(made)))
             }
         }

@@ -15,7 +15,7 @@
 //!   sections    what is written, counted
 //! ```
 //!
-//! New indices are counted as items go by: nothing is planned ahead. Core modules are copied byte for byte.
+//! New indices are counted as items go by. Core modules are copied byte for byte.
 
 mod bundles;
 mod canon;
@@ -29,14 +29,16 @@ mod sections;
 mod trusted;
 mod types;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
-use self::generated::Generated;
+use self::generated::{Generated, Made, Plan, Shared};
 use self::scope::{Body, ComponentBody, Scope};
+use self::sections::MAX_SECTION;
 use super::analysis::{Analysis, CanonRole, ComponentRoles};
 use super::check::Trusted;
 use super::interface::{Builtin, INTERFACE};
+use super::obstacle::{Obstacle, Reason};
 use crate::core_modules::patch::Patched;
 use crate::error::{RewriteError, broken};
 use crate::gate::{Gate, Renames};
@@ -61,7 +63,12 @@ pub(crate) fn emit<'a>(
     gate: &Gate,
 ) -> Result<Emitted<'a>, RewriteError> {
     let (component, facts) = (patched.bytes(), patched.facts());
+    // Then no section that is written has as much as can't be.
+    if component.len() > MAX_SECTION {
+        return Err(not_closed(Obstacle::of_root(Reason::TooLarge)));
+    }
     let mut generated = Generated::new(facts.throws)?;
+    let (plans, shared) = generated.plan(analysis, facts)?;
     let mut emitter = Emitter {
         facts,
         analysis,
@@ -71,7 +78,8 @@ pub(crate) fn emit<'a>(
         begun: 0,
         scopes: Vec::new(),
         guests: HashSet::new(),
-        shared: Rc::new(generated.shared(analysis, facts)?),
+        shared: Rc::new(shared),
+        plans,
         generated,
         lost: None,
     };
@@ -80,6 +88,10 @@ pub(crate) fn emit<'a>(
         return Err(broken!("not each component was written"));
     }
     Ok(Emitted { bytes: root.finish(), guests: emitter.guests, trusted: emitter.generated.into_all() })
+}
+
+fn not_closed(obstacle: Obstacle) -> RewriteError {
+    RewriteError::NotClosed { obstacle: Box::new(obstacle) }
 }
 
 /// The package's functions that a tree lowers.
@@ -109,8 +121,10 @@ struct Emitter<'a> {
     /// The core modules that were copied.
     guests: HashSet<&'a [u8]>,
     generated: Generated,
-    /// The trusted modules that the root has for all, by their bytes: their indices there.
-    shared: Rc<BTreeMap<Vec<u8>, u32>>,
+    /// The trusted modules that the root has for all.
+    shared: Rc<Shared>,
+    /// Which wrappers each component has.
+    plans: Vec<Plan>,
     /// The first index that nothing is known of, where that could not be said at once.
     lost: Option<&'static str>,
 }
@@ -138,6 +152,12 @@ impl<'a> Emitter<'a> {
     fn roles(&mut self) -> EmitResult<&'a ComponentRoles> {
         let number = self.body()?.number;
         self.roles_of(number)
+    }
+
+    /// The wrapper at a canonical function of the component that is the innermost scope.
+    fn wrapper(&mut self, canon: u32) -> EmitResult<Option<Rc<Made>>> {
+        let number = self.body()?.number;
+        Ok(self.plans.get(number).and_then(|plan| plan.wrapper(canon)).cloned())
     }
 
     /// The facts of the component that is the innermost scope.

@@ -7,6 +7,10 @@ use wasm_encoder::{
     InstanceSection, ModuleArg, NestedComponentSection, RawSection,
 };
 
+/// How long a component that is nested in another, or a core module, may be at the most, in bytes: the format's validator
+/// takes no more, and `wasm-encoder` panics where a section has four times that.
+pub(super) const MAX_SECTION: usize = 1 << 30;
+
 /// A component being written.
 #[derive(Default)]
 pub(super) struct Sections {

@@ -1,9 +1,11 @@
 //! The walk alone, under an analysis that is made by hand.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
+use super::component::takes;
 use super::*;
 use crate::core_modules::patch::Patched;
 use crate::gate::Renames;
@@ -100,13 +102,13 @@ fn pairs_analysis() -> Analysis {
     use crate::ledger::analysis::Version::{Closed, Original};
     let bytes = || Value::List(Box::new(Value::U8));
     let case = Value::Record(vec![Value::Own(Kind::Mappable)]);
-    let take = Signature { params: vec![case, bytes()], result: Some(bytes()) };
-    let closed = Closed(Rc::new(take.clone()), true);
+    let take = Rc::new(Signature { params: vec![case, bytes()], result: Some(bytes()) });
+    let closed = Closed(Rc::clone(&take), true);
     let ours = || ComponentRoles { needs_ledger: true, ..ComponentRoles::default() };
     let root = ComponentRoles { instantiates: vec![Some(1), Some(2)], ..ours() };
     let taker = ComponentRoles {
         name: "taker".to_owned(),
-        canons: vec![CanonRole::Lift { signature: take.clone(), lists: true }, CanonRole::Drop(Kind::Mappable)],
+        canons: vec![CanonRole::Lift { signature: Rc::clone(&take), lists: true }, CanonRole::Drop(Kind::Mappable)],
         closed_funcs: vec![closed.clone(); 2],
         ..ours()
     };
@@ -116,7 +118,7 @@ fn pairs_analysis() -> Analysis {
             CanonRole::Lower { signature: take, lists: true },
             CanonRole::Builtin {
                 builtin: Builtin::MappableMap,
-                signature: Signature { params: vec![Value::Own(Kind::Mappable), bytes()], result: None },
+                signature: Rc::new(Signature { params: vec![Value::Own(Kind::Mappable), bytes()], result: None }),
             },
         ],
         closed_funcs: vec![closed.clone(), Original],
@@ -140,4 +142,16 @@ fn a_closed_pair_validates_with_u32_for_its_handles_and_lists() {
         panic!("{error}:\n{text}");
     }
     crate::ledger::check::check(&output, &emitted.guests, &emitted.trusted, &gate).unwrap();
+}
+
+#[test]
+fn a_component_is_nested_as_long_as_a_section_may_be() {
+    let input = wat::parse_str("(component (component $inner))").unwrap();
+    let (facts, _) = read_with(&input, Bodies::Validate, &mut Walker::default()).unwrap();
+    takes(&facts.components[1], MAX_SECTION).unwrap();
+    let refused = takes(&facts.components[1], MAX_SECTION + 1);
+    assert!(
+        matches!(&refused, Err(RewriteError::NotClosed { obstacle }) if matches!(obstacle.reason, Reason::NoRoom(_))),
+        "{refused:?}"
+    );
 }

@@ -9,7 +9,7 @@ use wasm_encoder::{
 };
 use wasmparser::{ExternalKind, Parser, Payload};
 
-use super::generated::{Made, Piece};
+use super::generated::{Made, Piece, Shared};
 use super::scope::ComponentBody;
 use crate::error::{RewriteError, broken};
 use crate::ledger::modules::{self, Bundle, CALL, Item, MEMORY, Module, Need};
@@ -25,9 +25,11 @@ pub(super) struct Trusted {
     /// Component functions, by their names in the interface.
     funcs: HashMap<String, u32>,
     /// Core modules, by their bytes.
-    modules: HashMap<Vec<u8>, u32>,
+    modules: HashMap<Rc<[u8]>, u32>,
+    /// Those of wrappers, where they are: many functions may have one, and it may be long.
+    wrappers: HashMap<*const Made, u32>,
     /// Those that the root has for all, by their indices there, and how many components this one is within.
-    shared: Rc<BTreeMap<Vec<u8>, u32>>,
+    shared: Rc<Shared>,
     depth: u32,
     /// The ledger's core memory.
     ledger: Option<u32>,
@@ -65,8 +67,8 @@ pub(super) struct Wrapped {
 
 impl Trusted {
     /// Of a component of that name, within `depth` others.
-    pub(super) fn new(name: String, depth: usize, shared: &Rc<BTreeMap<Vec<u8>, u32>>) -> Self {
-        Trusted { name, depth: depth as u32, shared: Rc::clone(shared), ..Trusted::default() }
+    pub(super) fn new(name: String, depth: usize, shared: &Rc<Shared>, may_leave: bool) -> Self {
+        Trusted { name, depth: depth as u32, shared: Rc::clone(shared), may_leave, ..Trusted::default() }
     }
 }
 
@@ -120,7 +122,16 @@ impl ComponentBody<'_> {
 
     /// Instantiates a wrapper, and aliases the function that takes its callee's place.
     pub(super) fn wrap(&mut self, piece: &Piece) -> u32 {
-        let instance = self.instantiate(&piece.made.module, &piece.items);
+        let Piece { made, items } = piece;
+        let module = match self.trusted.wrappers.get(&Rc::as_ptr(made)) {
+            Some(module) => *module,
+            None => {
+                let module = self.module(&made.module.bytes);
+                self.trusted.wrappers.insert(Rc::as_ptr(made), module);
+                module
+            }
+        };
+        let instance = self.instantiate(module, &made.module, items);
         self.sections.core_export(instance, ExportKind::Func, CALL)
     }
 
@@ -128,7 +139,8 @@ impl ComponentBody<'_> {
     pub(super) fn wrap_all(&mut self, bundle: &Bundle) -> Vec<u32> {
         let items: Vec<_> =
             bundle.imports.iter().map(|import| (import.field.as_str(), import.item.0, import.item.1)).collect();
-        let instance = self.instance_of(&bundle.bytes, &items);
+        let module = self.module(&bundle.bytes);
+        let instance = self.instance_of(module, &items);
         let numbers = 0..bundle.wrappers.len();
         numbers.map(|number| self.sections.core_export(instance, ExportKind::Func, &number.to_string())).collect()
     }
@@ -141,30 +153,30 @@ impl ComponentBody<'_> {
     /// Puts in a trusted module that is no wrapper.
     fn put(&mut self, module: &Module) -> Result<u32, RewriteError> {
         let items = self.items(module, Wrapped::default())?;
-        Ok(self.instantiate(module, &items))
+        let index = self.module(&module.bytes);
+        Ok(self.instantiate(index, module, &items))
     }
 
     fn items(&mut self, module: &Module, wrapped: Wrapped) -> Result<Vec<Item>, RewriteError> {
         module.needs.iter().map(|(_, need)| self.item(*need, wrapped)).collect()
     }
 
-    fn instantiate(&mut self, module: &Module, items: &[Item]) -> u32 {
+    fn instantiate(&mut self, index: u32, module: &Module, items: &[Item]) -> u32 {
         let items: Vec<_> =
             module.needs.iter().zip(items).map(|((field, _), (kind, index))| (*field, *kind, *index)).collect();
-        self.instance_of(&module.bytes, &items)
+        self.instance_of(index, &items)
     }
 
-    fn instance_of(&mut self, module: &[u8], items: &[(&str, ExportKind, u32)]) -> u32 {
-        let index = self.module(module);
+    fn instance_of(&mut self, module: u32, items: &[(&str, ExportKind, u32)]) -> u32 {
         if items.is_empty() {
-            return self.sections.instantiate(index, &[]);
+            return self.sections.instantiate(module, &[]);
         }
         let argument = self.sections.core_exports(items);
-        self.sections.instantiate(index, &[("", argument)])
+        self.sections.instantiate(module, &[("", argument)])
     }
 
     /// A module of ours: the root's, or the component's own.
-    pub(super) fn module(&mut self, bytes: &[u8]) -> u32 {
+    fn module(&mut self, bytes: &Rc<[u8]>) -> u32 {
         if let Some(index) = self.trusted.modules.get(bytes) {
             return *index;
         }
@@ -174,7 +186,7 @@ impl ComponentBody<'_> {
             Some(&index) => self.sections.alias(Alias::Outer { kind, count, index }),
             None => self.sections.module(bytes),
         };
-        self.trusted.modules.insert(bytes.to_owned(), index);
+        self.trusted.modules.insert(Rc::clone(bytes), index);
         index
     }
 

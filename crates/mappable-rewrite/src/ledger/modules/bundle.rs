@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::rc::Rc;
 
 use wasm_encoder::reencode::{self, Reencode, RoundtripReencoder};
 use wasm_encoder::{
@@ -27,7 +28,7 @@ const MAX_GUEST_MEMORIES: usize = 64;
 /// A module of many wrappers. Each wrapper's function is exported by its number: `0`, `1`, ...
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bundle {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Rc<[u8]>,
     pub(crate) imports: Vec<Import>,
     /// For each wrapper, which of the imports it uses.
     pub(crate) wrappers: Vec<Vec<usize>>,
@@ -200,7 +201,7 @@ impl<'m> Bundler<'m> {
         names.functions(&sections.names);
         module.section(&names);
         Ok(Bundle {
-            bytes: module.finish(),
+            bytes: module.finish().into(),
             imports: self.imports.into_iter().map(|(import, _)| import).collect(),
             wrappers: self.wrappers.into_iter().map(|wrapper| wrapper.imports).collect(),
         })

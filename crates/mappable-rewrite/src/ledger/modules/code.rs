@@ -262,7 +262,7 @@ impl Code {
         module.section(&names);
 
         Module {
-            bytes: module.finish(),
+            bytes: module.finish().into(),
             needs: self.imports.into_iter().map(|(field, need, _)| (field, need)).collect(),
         }
     }

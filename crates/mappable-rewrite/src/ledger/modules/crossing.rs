@@ -1,6 +1,8 @@
 //! In front of a function that goes the engine's way with handles of ours: each that the component gives becomes one of the
 //! engine's, where it is. What comes in stays the engine's until it is used (`table.wat`).
 
+use std::rc::Rc;
+
 use wasm_encoder::ValType;
 
 use super::Module;
@@ -15,18 +17,18 @@ pub(crate) enum Crossing {
     /// A lower: its parameters.
     Lower {
         /// The function's type.
-        signature: Signature,
+        signature: Rc<Signature>,
         /// Whether it is lowered async.
         is_async: bool,
     },
     /// A lift that is not async: its result.
-    Lift(Signature),
+    Lift(Rc<Signature>),
     /// `task.return` of a value of that type.
-    TaskReturn(Value),
+    TaskReturn(Rc<Value>),
     /// `stream.write` of elements of that type.
-    StreamWrite(Value),
+    StreamWrite(Rc<Value>),
     /// `future.write` of a value of that type.
-    FutureWrite(Value),
+    FutureWrite(Rc<Value>),
 }
 
 /// The wrapper: its callee is the lower, the built-in, or what is lifted.
@@ -35,9 +37,10 @@ pub(super) fn crossing(crossing: &Crossing) -> Module {
         Crossing::Lower { signature, is_async } => lower(signature, *is_async),
         Crossing::Lift(signature) => lift(signature),
         Crossing::TaskReturn(value) => {
-            let (params, spilled) = flat_params(std::slice::from_ref(value), MAX_FLAT_PARAMS);
+            let value = std::slice::from_ref(&**value);
+            let (params, spilled) = flat_params(value, MAX_FLAT_PARAMS);
             let place = if spilled { Place::Memory { base: 0, offset: 0 } } else { Place::Locals(0) };
-            before("mappable-task-return", &params, &[], |code| code.leave(std::slice::from_ref(value), place))
+            before("mappable-task-return", &params, &[], |code| code.leave(value, place))
         }
         Crossing::StreamWrite(element) => {
             let walk = |code: &mut Code| {
@@ -49,7 +52,7 @@ pub(super) fn crossing(crossing: &Crossing) -> Module {
         }
         Crossing::FutureWrite(value) => {
             let place = Place::Memory { base: 1, offset: 0 };
-            let walk = |code: &mut Code| code.leave(std::slice::from_ref(value), place);
+            let walk = |code: &mut Code| code.leave(std::slice::from_ref(&**value), place);
             before("mappable-future-write", &[ValType::I32; 2], &[ValType::I32], walk)
         }
     }

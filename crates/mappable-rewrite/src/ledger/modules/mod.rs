@@ -25,6 +25,8 @@ mod wrapper;
 #[cfg(test)]
 mod tests;
 
+use std::rc::Rc;
+
 use wasm_encoder::{ConstExpr, DataSection, ExportKind, ExportSection, MemorySection, MemoryType, NameSection};
 
 pub(crate) use self::bundle::{Bundle, Bundler, Import, Item};
@@ -63,7 +65,7 @@ pub(crate) enum Need {
 /// A trusted module, and what to give its instances: import field by import field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Module {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Rc<[u8]>,
     pub(crate) needs: Vec<(&'static str, Need)>,
 }
 
@@ -103,13 +105,13 @@ fn memory(name: &str, data: Option<&DataSection>) -> Module {
     let mut names = NameSection::new();
     names.module(name);
     module.section(&names);
-    Module { bytes: module.finish(), needs: Vec::new() }
+    Module { bytes: module.finish().into(), needs: Vec::new() }
 }
 
 /// The module that has the window shown: a start function, no exports.
 pub(crate) fn window_start() -> Module {
     let needs = vec![("window", Need::Window), ("show", Need::Helper("window")), ("number", Need::Table("number"))];
-    Module { bytes: assembled!("window-start").to_vec(), needs }
+    Module { bytes: assembled!("window-start").into(), needs }
 }
 
 /// The handle table of a component instance. Exports what [`Need::Table`] names, and a function for each
@@ -118,13 +120,13 @@ pub(crate) fn table(crossing: bool) -> Module {
     let mut needs = vec![("ledger", Need::Ledger)];
     needs.extend(["join", "more", "drop", "fail"].map(|name| (name, Need::Helper(name))));
     if !crossing {
-        return Module { bytes: assembled!("table").to_vec(), needs };
+        return Module { bytes: assembled!("table").into(), needs };
     }
     for kind in Kind::ALL {
         needs.extend([interface::enter(kind), interface::leave(kind)].map(|name| (name, Need::Helper(name))));
         needs.push((discard_name(kind), Need::Discard(kind)));
     }
-    Module { bytes: assembled!("crossing-table").to_vec(), needs }
+    Module { bytes: assembled!("crossing-table").into(), needs }
 }
 
 fn discard_name(kind: Kind) -> &'static str {
@@ -162,15 +164,15 @@ pub(crate) fn may_leave(params: &[wasm_encoder::ValType], results: &[wasm_encode
 /// which handles of the engine's come: where it borrows one it goes to the engine's function.
 pub(crate) fn builtin(builtin: Builtin, signature: &Signature, crossing: bool) -> Module {
     let bytes = match builtin {
-        Builtin::MappableMap => assembled!("map").to_vec(),
-        Builtin::MappingUnmap => assembled!("unmap").to_vec(),
-        Builtin::FrozenMap => assembled!("frozen-map").to_vec(),
-        Builtin::FrozenMappingUnmap => assembled!("frozen-unmap").to_vec(),
+        Builtin::MappableMap => assembled!("map"),
+        Builtin::MappingUnmap => assembled!("unmap"),
+        Builtin::FrozenMap => assembled!("frozen-map"),
+        Builtin::FrozenMappingUnmap => assembled!("frozen-unmap"),
         _ => return wrapper::lower(builtin.package_name(), signature, false, crossing && builtin.borrows()),
     };
     let mut needs = vec![("callee", Need::Callee), ("memory", Need::GuestMemory), ("ledger", Need::Ledger)];
     needs.extend(["record", "forbidden", "take", "adopt", "claim", "fail"].map(|name| (name, Need::Table(name))));
-    Module { bytes, needs }
+    Module { bytes: bytes.into(), needs }
 }
 
 /// In front of what goes the engine's way and gives it handles of ours.

@@ -5,8 +5,8 @@ use crate::ledger::modules::{Bundle, Crossing, Import, Item};
 
 const TEXT: &str = include_str!("crossing.wat");
 
-fn takes(value: Value) -> Signature {
-    Signature { params: vec![value], result: None }
+fn takes(value: Value) -> Rc<Signature> {
+    Rc::new(Signature { params: vec![value], result: None })
 }
 
 fn lower(value: Value) -> MadeFor {
@@ -19,7 +19,7 @@ fn stand_ins(modules: &HashMap<String, &[u8]>) -> Trusted {
     const OWN: Value = Value::Own(Kind::Mappable);
     let mut trusted = Trusted::new([]);
     let mut insert = |name: &str, role, made_for: Option<MadeFor>, needs: &[(&'static str, Need)]| {
-        let module = Module { bytes: modules[name].to_vec(), needs: needs.to_vec() };
+        let module = Module { bytes: modules[name].into(), needs: needs.to_vec() };
         trusted.insert(role, made_for, &module).unwrap();
     };
     let (callee, ledger, forbidden) = (("callee", Callee), ("ledger", Ledger), ("forbidden", Table("forbidden")));
@@ -30,15 +30,15 @@ fn stand_ins(modules: &HashMap<String, &[u8]>) -> Trusted {
     insert("size-module", Role::Builtin(Builtin::MappableSize), None, &[callee, ("engine", Engine), ledger]);
     insert("give-module", Role::Crossing, Some(lower(OWN)), &[callee, forbidden]);
     let crossing = |crossing| Some(MadeFor::Crossing(crossing));
-    let take = Signature { params: Vec::new(), result: Some(OWN) };
+    let take = Rc::new(Signature { params: Vec::new(), result: Some(OWN) });
     insert("take-module", Role::CrossingBack, crossing(Crossing::Lift(take)), &[callee]);
-    insert("return-module", Role::Crossing, crossing(Crossing::TaskReturn(OWN)), &[callee]);
-    insert("stream-module", Role::Crossing, crossing(Crossing::StreamWrite(OWN)), &[callee]);
-    insert("future-module", Role::Crossing, crossing(Crossing::FutureWrite(OWN)), &[callee]);
+    insert("return-module", Role::Crossing, crossing(Crossing::TaskReturn(Rc::new(OWN))), &[callee]);
+    insert("stream-module", Role::Crossing, crossing(Crossing::StreamWrite(Rc::new(OWN))), &[callee]);
+    insert("future-module", Role::Crossing, crossing(Crossing::FutureWrite(Rc::new(OWN))), &[callee]);
     let item: Item = (wasm_encoder::ExportKind::Func, 0);
     let import = |field: &str, name, need| Import { field: field.to_owned(), name, need, item };
     let bundle = Bundle {
-        bytes: modules["bundle"].to_vec(),
+        bytes: modules["bundle"].into(),
         imports: vec![
             import("callee", "callee", Callee),
             import("forbidden", "forbidden", Table("forbidden")),

@@ -48,10 +48,10 @@ fn stand_ins(modules: &HashMap<String, &[u8]>) -> Trusted {
     use Need::*;
     let mut trusted = Trusted::new(["drop-mappable"]);
     let list = Value::List(Box::new(Value::U8));
-    let take = Signature { params: vec![Value::Own(Kind::Mappable), list.clone()], result: Some(list) };
+    let take = Rc::new(Signature { params: vec![Value::Own(Kind::Mappable), list.clone()], result: Some(list) });
     let mut insert = |name: &str, role, needs: &[(&'static str, Need)]| {
-        let module = Module { bytes: modules[name].to_vec(), needs: needs.to_vec() };
-        let made_for = matches!(role, Role::Lower | Role::Lift).then(|| MadeFor::Closed(take.clone(), true));
+        let module = Module { bytes: modules[name].into(), needs: needs.to_vec() };
+        let made_for = matches!(role, Role::Lower | Role::Lift).then(|| MadeFor::Closed(Rc::clone(&take), true));
         trusted.insert(role, made_for, &module).unwrap();
     };
     insert("ledger-memory", Role::LedgerMemory, &[]);
@@ -91,4 +91,12 @@ fn verdict(output: &[u8]) -> Result<(), RewriteError> {
 #[test]
 fn the_sound_output_passes() {
     verdict(&wat::parse_str(sound()).unwrap()).unwrap();
+}
+
+#[test]
+fn a_component_that_has_become_too_long_to_be_nested_has_no_room() {
+    // The section's header: that of a component of more than a gibibyte.
+    let output = [&b"\0asm\x0d\0\x01\0\x04"[..], &[0x81, 0x80, 0x80, 0x80, 0x04]].concat();
+    let Err(RewriteError::NotClosed { obstacle }) = verdict(&output) else { panic!() };
+    assert!(matches!(&obstacle.reason, Reason::NoRoom(what) if what.ends_with("section is too large")), "{obstacle}");
 }

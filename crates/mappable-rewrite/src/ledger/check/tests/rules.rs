@@ -541,7 +541,7 @@ fn wrappers_for_different_types_are_found() {
     // The same type, but its lists go another way.
     let list = Value::List(Box::new(Value::U8));
     let take = Signature { params: vec![Value::Own(Kind::Mappable), list.clone()], result: Some(list) };
-    let other = MadeFor::Closed(take, false);
+    let other = MadeFor::Closed(Rc::new(take), false);
     // One module may be made for several types, if there is one that all are made for.
     trusted.modules.get_mut(modules["lift"]).unwrap().parts[0].made_for.insert(other.clone());
     check(&output, &guests, &trusted, &gate).unwrap();

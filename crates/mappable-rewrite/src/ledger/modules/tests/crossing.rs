@@ -1,5 +1,7 @@
 //! Handles of the engine's in a component, and handles that go to the engine.
 
+use std::rc::Rc;
+
 use super::super::{self as modules, CALL, Crossing};
 use super::failures::own;
 use super::world::{World, failed, failure};
@@ -37,7 +39,7 @@ fn cross(world: &mut World, crossing: &Crossing, params: &[u32]) -> wasmtime::Re
 }
 
 fn lower(params: impl IntoIterator<Item = Value>) -> Crossing {
-    let signature = Signature { params: params.into_iter().collect(), result: None };
+    let signature = Rc::new(Signature { params: params.into_iter().collect(), result: None });
     Crossing::Lower { signature, is_async: false }
 }
 
@@ -114,9 +116,9 @@ fn a_handle_of_the_engines_is_its_own_until_it_is_taken_for_the_ledger() {
 fn handles_in_memory_are_written_over_wherever_they_are() {
     let element = Value::Record(vec![Value::U8, Value::Variant(vec![None, Some(own(Kind::Mappable))])]);
     for (crossing, at) in [
-        (Crossing::StreamWrite(element.clone()), 1),
+        (Crossing::StreamWrite(Rc::new(element.clone())), 1),
         (lower([Value::List(Box::new(element.clone()))]), 0),
-        (Crossing::TaskReturn(Value::List(Box::new(element.clone()))), 0),
+        (Crossing::TaskReturn(Rc::new(Value::List(Box::new(element.clone())))), 0),
     ] {
         let mut world = World::crossing();
         let a = world.a.clone();
@@ -147,7 +149,7 @@ fn nothing_goes_to_the_engine_where_leaving_is_forbidden() {
     let it = world.give(&a, Kind::Mappable, 9);
     let forbidden = a.table.get_global(&mut world.store, "forbidden").unwrap();
     forbidden.set(&mut world.store, 1.into()).unwrap();
-    for crossing in [lower([own(Kind::Mappable)]), Crossing::TaskReturn(own(Kind::Mappable))] {
+    for crossing in [lower([own(Kind::Mappable)]), Crossing::TaskReturn(Rc::new(own(Kind::Mappable)))] {
         assert_eq!(failed(cross(&mut world, &crossing, &[it]).map(drop)), failure(Failure::CannotLeave, 0, 0));
     }
     assert_eq!(engines(&world), []);

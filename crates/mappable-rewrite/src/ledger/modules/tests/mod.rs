@@ -90,10 +90,13 @@ fn signature() -> impl Strategy<Value = Signature> {
 }
 
 fn crossings(signature: &Signature) -> Vec<Crossing> {
-    let lower = |is_async| Crossing::Lower { signature: signature.clone(), is_async };
-    let mut all = vec![lower(false), lower(true), Crossing::Lift(signature.clone())];
+    let signature = Rc::new(signature.clone());
+    let lower = |is_async| Crossing::Lower { signature: Rc::clone(&signature), is_async };
+    let mut all = vec![lower(false), lower(true), Crossing::Lift(Rc::clone(&signature))];
     for value in signature.result.iter().chain(&signature.params) {
-        all.extend([Crossing::TaskReturn, Crossing::StreamWrite, Crossing::FutureWrite].map(|of| of(value.clone())));
+        all.extend(
+            [Crossing::TaskReturn, Crossing::StreamWrite, Crossing::FutureWrite].map(|of| of(Rc::new(value.clone()))),
+        );
     }
     all
 }
