@@ -60,32 +60,21 @@ impl Requested {
     /// Waits for the next bytes. `None` at the end, and where only trailers are left.
     pub(super) async fn next(&self) -> Result<Option<Bytes>, Error> {
         poll_fn(|cx| {
-            let body = &mut self.lock().body;
-            loop {
-                return Poll::Ready(match ready!(Pin::new(&mut *body).poll_frame(cx)).transpose()? {
-                    None => Ok(None),
-                    Some(frame) => match frame.into_data() {
-                        Ok(bytes) if bytes.is_empty() => continue,
-                        Ok(bytes) => Ok(Some(bytes)),
-                        Err(trailers) => {
-                            body.ahead.push_front(trailers);
-                            Ok(None)
-                        }
-                    },
-                });
+            let mut reading = self.lock();
+            let next = ready!(reading.body.poll_bytes(cx));
+            // The connection wakes who looked last alone: who waits by `wasi:http` looks again.
+            if let Some(reader) = reading.reader.take() {
+                reader.wake();
             }
+            Poll::Ready(next)
         })
         .await
     }
 
-    /// Bytes that [`next`](Self::next) gave are the next again. Who waits for some by `wasi:http` looks again.
+    /// Bytes that [`next`](Self::next) gave are the next again.
     pub(super) fn put_back(&self, bytes: Bytes) {
-        let mut reading = self.lock();
         if !bytes.is_empty() {
-            reading.body.ahead.push_front(Frame::data(bytes));
-        }
-        if let Some(reader) = reading.reader.take() {
-            reader.wake();
+            self.lock().body.ahead.push_front(Frame::data(bytes));
         }
     }
 
@@ -127,6 +116,23 @@ struct Bounded {
 }
 
 impl Bounded {
+    /// The next bytes; `None` at the end, and where only trailers are left.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        loop {
+            let Some(frame) = ready!(Pin::new(&mut *self).poll_frame(cx)).transpose()? else {
+                return Poll::Ready(Ok(None));
+            };
+            match frame.into_data() {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Poll::Ready(Ok(Some(bytes))),
+                Err(trailers) => {
+                    self.ahead.push_front(trailers);
+                    return Poll::Ready(Ok(None));
+                }
+            }
+        }
+    }
+
     fn ahead_bytes(&self) -> u64 {
         self.ahead.iter().filter_map(Frame::data_ref).map(|bytes| bytes.len() as u64).sum()
     }

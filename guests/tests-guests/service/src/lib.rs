@@ -9,11 +9,17 @@
 //! | `/whole` | takes the body as one region, and tells its length and the sum of its bytes |
 //! | `/return` | takes the body as one region, and gives it back as the response |
 //! | `/regions?LEN` | takes the body as regions of so many bytes, and gives each back before it takes the next |
+//! | `/both-ways?LEN` | reads the body by `wasi:http`, takes a region of so many bytes when that waits, and tells both lengths |
 //! | `/table` | gives the data set `table` as the response |
 //! | `/error` | returns an error in place of a response |
 
+use core::future::{Future as _, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
+
 use bindings::mappable::data::{bodies, shared};
 use mappable_guest::Mappable;
+use wasip3::clocks::monotonic_clock;
 use wasip3::http::types::{ErrorCode, Fields, Request, Response};
 use wasip3::wit_bindgen::{StreamReader, StreamResult, spawn_local};
 use wasip3::{wit_future, wit_stream};
@@ -78,6 +84,10 @@ impl wasip3::exports::http::handler::Guest for Service {
                 });
                 Ok(respond(200, body))
             }
+            "/both-ways" => {
+                let (region, bytes) = both_ways(open(request), query.parse().unwrap_or(1)).await;
+                Ok(text(200, format!("{region} {bytes}")))
+            }
             "/table" => {
                 if let Some(table) = shared::get("table") {
                     let _ = bodies::write(table);
@@ -114,6 +124,31 @@ fn lookup(key: u64) -> Option<u64> {
 fn open(request: Request) -> StreamReader<u8> {
     let (_, done) = wit_future::new(|| Ok(()));
     Request::consume_body(request, done).0
+}
+
+/// How many bytes come as a region, and how many by the stream.
+async fn both_ways(mut input: StreamReader<u8>, len: u64) -> (u64, usize) {
+    let (mut region, mut bytes) = (0, 0);
+    loop {
+        let mut reading = pin!(input.read(Vec::with_capacity(64 << 10)));
+        let mut waits = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await;
+        if waits.is_pending() && region == 0 {
+            // Long enough for what is there to come.
+            monotonic_clock::wait_for(100_000_000).await;
+            waits = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await;
+            if waits.is_pending() {
+                region = bodies::read(len).ok().flatten().map_or(0, |taken| Mappable::from(taken).len());
+            }
+        }
+        let (result, piece) = match waits {
+            Poll::Ready(read) => read,
+            Poll::Pending => reading.await,
+        };
+        bytes += piece.len();
+        if !matches!(result, StreamResult::Complete(_)) {
+            return (region, bytes);
+        }
+    }
 }
 
 fn looked_at(region: Mappable) -> String {

@@ -76,6 +76,25 @@ fn each_byte_is_given_once_by_either_way() {
 }
 
 #[test]
+fn who_waits_for_bytes_by_wasi_gets_those_that_come_after_a_region() {
+    use std::io::Write as _;
+
+    let place = Place::new();
+    let server = Server::new(&place, &[], "service.wasm");
+    for _ in 0..3 {
+        let mut client = server.connect();
+        let head =
+            "POST /both-ways?50000 HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n";
+        client.write_all(head.as_bytes()).unwrap();
+        for length in [100_000, 50_000, 50_000] {
+            client.write_all(&noise(length)).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        Response::read(client).is(200, "50000 150000");
+    }
+}
+
+#[test]
 fn a_body_over_the_limit_is_an_error_of_the_read() {
     let place = Place::new();
     let body = noise((1 << 20) + 1);
