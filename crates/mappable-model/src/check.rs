@@ -54,6 +54,8 @@ impl World {
         let mut values = vec![];
         if store.is_none() {
             values.extend(self.host.iter().map(|(_, value)| (*value, At::Reached)));
+            let produced = self.streams.iter().filter_map(|(_, stream)| stream.host.as_ref()).flatten();
+            values.extend(produced.map(|value| (*value, At::Reached)));
         }
         for guest in self.instances.iter().filter(|guest| Some(guest.store) == store) {
             values.extend(guest.handles.iter().filter_map(|(_, handle)| match handle {
@@ -193,8 +195,11 @@ fn hands_over(before: &World, op: &Op, outcome: &Outcome, after: &World) -> bool
             | Op::Cancel { .. }
             | Op::Close { .. }
     );
-    let Outcome::HandedOver(arrived) = outcome else {
-        return !is_of_streams || held(before) == held(after);
+    let (Outcome::HandedOver(arrived) | Outcome::Last(arrived)) = outcome else {
+        // What the host had for a stream goes with it.
+        let frees =
+            matches!(op, Op::Close { stream, .. } if before.streams.get(*stream).is_some_and(|it| it.host.is_some()));
+        return !is_of_streams || frees || held(before) == held(after);
     };
     let (Op::Send { stream, .. } | Op::Receive { stream, .. }) = *op else { return false };
     let (Some(sent), Some(holder)) = (sent(before, op, arrived.len()), holder(before, stream, End::Readable)) else {
@@ -207,6 +212,11 @@ fn hands_over(before: &World, op: &Op, outcome: &Outcome, after: &World) -> bool
 
 /// The first elements of what a write names, in progress or about to begin.
 fn sent(before: &World, op: &Op, count: usize) -> Option<Vec<Option<Value>>> {
+    if let Op::Receive { stream, .. } = op
+        && let Some(host) = &before.streams.get(*stream)?.host
+    {
+        return Some(host.iter().take(count).copied().map(Some).collect());
+    }
     let (by, names): (usize, Vec<_>) = match op {
         Op::Send { by, handles, .. } => (*by, handles.iter().copied().map(Some).collect()),
         Op::Receive { stream, .. } => match before.streams.get(*stream)?.writer.as_ref()? {

@@ -34,6 +34,10 @@ impl Small {
     /// What may happen to streams. There is one at a time, of regions.
     fn on_streams(&self, world: &World, by: usize, wanted: &mut Vec<(&str, Op)>) {
         if world.streams.iter().next().is_none() {
+            let all: Vec<usize> = world.host.iter().map(|(handle, _)| handle).collect();
+            for future in [false, true] {
+                wanted.push(("produce", Op::Produce { handles: all.clone(), future, to: by }));
+            }
             wanted.push(("stream", Op::Open { by, future: false, frozen: false }));
             wanted.push(("future", Op::Open { by, future: true, frozen: false }));
         }
@@ -173,6 +177,7 @@ impl Model for Small {
     fn within_boundary(&self, State { world, .. }: &State) -> bool {
         let granules: usize = world.allocations.iter().map(|(_, it)| it.granules.len()).sum();
         let values: usize = world.host.iter().count()
+            + world.streams.iter().filter_map(|(_, it)| it.host.as_ref()).map(Vec::len).sum::<usize>()
             + world.instances.iter().map(|it| it.handles.iter().count() + it.memory.retired.len()).sum::<usize>()
             + world.instances.iter().flat_map(|it| &it.memory.mounts).filter(|it| it.lingers).count();
         granules <= self.granules && values <= self.values
@@ -254,6 +259,9 @@ const STREAMS: &[&str] =
 const FUTURES: &[&str] =
     &["allocate", "map", "drop", "future", "pass-end", "send", "receive", "poll", "cancel", "close", "trap", "end"];
 
+const PRODUCED: &[&str] =
+    &["allocate", "write", "pass", "host", "map", "drop", "produce", "pass-end", "receive", "close", "trap", "end"];
+
 fn two(stores: [usize; 2], ops: &'static [&'static str]) -> Small {
     Small::new(&stores, &[Way::Pages, Way::Copies], ops)
 }
@@ -314,7 +322,15 @@ fn futures_hand_over_what_is_read() {
 }
 
 #[test]
+fn the_host_hands_over_what_is_read() {
+    let mut small = two([0, 0], PRODUCED);
+    small.values = 2;
+    small.check(10_000);
+}
+
+#[test]
 fn every_mistake_with_streams_is_found() {
+    two([0, 0], PRODUCED).finds(Mistake::KeepsWhatIsNotRead, "conservation");
     let streams = || two([0, 0], STREAMS);
     streams().finds(Mistake::LiftsBeforeMeeting, "hand-over");
     streams().finds(Mistake::LiftsBeforeMeeting, "conservation");

@@ -47,6 +47,8 @@
 //! it names. When a read and a write meet, elements go from the writer's table into the reader's, all or none, and nobody
 //! has to be told first. A write or a read that is over tells how many it moved, and whether the other end is closed.
 //!
+//! The host's end holds what it has not handed over; that is freed when its stream is closed.
+//!
 //! - **Hand-over.** Nothing but a meeting moves an element, and there it arrives as it was, in order.
 //!
 //! # Traps
@@ -57,7 +59,7 @@
 //! # Not modelled
 //!
 //! Limits of the operating system (`mappings-exhausted`, `regions-exhausted`), the quota of views (it is never seen),
-//! `borrow`ed handles, tasks, and streams with the host at an end. A handle's number is the model's own: the lowest that is free in its table. A handle that
+//! `borrow`ed handles, tasks, and streams that the host reads. A handle's number is the model's own: the lowest that is free in its table. A handle that
 //! comes back with an error keeps its number here.
 
 #![forbid(unsafe_code)]

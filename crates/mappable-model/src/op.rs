@@ -137,6 +137,12 @@ pub enum Op {
         future: bool,
         frozen: bool,
     },
+    /// The host makes a stream of what it has, or a future, and passes the readable end to an instance.
+    Produce {
+        handles: Vec<usize>,
+        future: bool,
+        to: usize,
+    },
     /// Passes the readable end on, to an instance of the same store.
     PassEnd {
         from: usize,
@@ -201,6 +207,8 @@ pub enum Outcome {
     Stream(usize),
     /// A read and a write met. The handles are the reader's.
     HandedOver(Vec<usize>),
+    /// The same, and the other end is closed: these were the host's last.
+    Last(Vec<usize>),
     /// A read or a write is in progress, and has moved nothing that it could tell of.
     Waits,
     /// A read or a write is over, has moved so many elements in all, and ended so.

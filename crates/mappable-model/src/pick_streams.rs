@@ -14,6 +14,9 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
             return Some(self.misuse(by));
         }
         let numbers: Vec<usize> = self.world.streams.iter().map(|(number, _)| number).collect();
+        if numbers.len() < MOST && (self.choose)(12) == 0 {
+            return self.produce();
+        }
         if numbers.len() < MOST && (self.choose)(8) == 0 {
             let by = self.instance().filter(|&by| self.neighbour(by).is_some())?;
             return Some(Op::Open { by, future: (self.choose)(4) == 0, frozen: (self.choose)(3) == 0 });
@@ -49,6 +52,21 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
     fn close(&self, by: usize, stream: usize, end: End) -> Option<Op> {
         let it = self.world.streams.get(stream)?;
         (end == End::Readable || !it.future || it.over).then_some(Op::Close { by, stream, end })
+    }
+
+    /// Of what the host has: all of one type.
+    fn produce(&mut self) -> Option<Op> {
+        let to = self.instance()?;
+        let kind = if (self.choose)(2) == 0 { Kind::Region } else { Kind::Frozen };
+        let future = (self.choose)(4) == 0;
+        let mut handles = vec![];
+        for _ in 0..if future { 1 } else { 1 + (self.choose)(3) } {
+            let handle = self.handle(Holder::Host, kind)?;
+            if !handles.contains(&handle) {
+                handles.push(handle);
+            }
+        }
+        Some(Op::Produce { handles, future, to })
     }
 
     /// Any stream, in use or not, or none.

@@ -213,3 +213,23 @@ fn a_reference_keeps_its_block_and_a_store_that_ends_frees_all_r57() {
     );
     assert_eq!(world.usage(0), Default::default());
 }
+
+#[test]
+fn the_host_inserts_what_is_read_and_frees_the_rest_r58() {
+    let host = crate::Holder::Host;
+    let produce = |future| Op::Produce { handles: if future { vec![2] } else { vec![2, 0, 1] }, future, to: 0 };
+    let mut world = plain();
+    for number in 0..3 {
+        run(&mut world, [(allocate(host, 1), Handle(number))]);
+    }
+    let mut other = world.clone();
+    run(&mut world, [(Op::SetLen { by: host, handle: 2, len: 9 }, Done), (produce(false), Stream(0))]);
+    assert_eq!(world.usage(0).regions, 0);
+    run(&mut world, [(receive(0, 2), HandedOver(vec![0, 1])), (Op::Len { by: A, handle: 0 }, Outcome::Length(9))]);
+    assert_eq!(world.usage(0).regions, 2);
+    let mut closed = world.clone();
+    run(&mut closed, [(close(0, Readable), Done), (allocate(host, 1), Handle(0))]);
+    run(&mut world, [(receive(0, 2), Outcome::Last(vec![2])), (receive(0, 1), Trap)]);
+    run(&mut other, [(produce(true), Stream(0)), (Op::PassEnd { from: 0, stream: 0, to: 1 }, Done)]);
+    run(&mut other, [(receive(1, 1), HandedOver(vec![0])), (close(1, Readable), Done)]);
+}

@@ -18,6 +18,8 @@ pub(crate) struct Stream {
     pub(crate) writer: Option<Side<Vec<Option<usize>>>>,
     /// What is left of a read in progress is its room.
     pub(crate) reader: Option<Side<usize>>,
+    /// What the host has not handed over, if it is the host that writes.
+    pub(crate) host: Option<Vec<Value>>,
     /// Of a future: its element was handed over, or its writer knows that nobody will read it.
     pub(crate) over: bool,
 }
@@ -89,7 +91,7 @@ impl Stream {
     }
 
     fn is_closed(&self, end: End) -> bool {
-        self.side(end).is_none()
+        self.side(end).is_none() && (end == End::Readable || self.host.is_none())
     }
 
     fn end(&mut self, end: End, how: Ended) {
@@ -140,11 +142,18 @@ impl World {
         self.elements(stream, by, &names).is_some()
     }
 
+    /// Whether a read is in progress in a store.
+    pub fn is_read_from(&self, store: usize) -> bool {
+        let read =
+            |it: &Stream| it.side(End::Readable).is_some_and(|(by, moved)| self.store(by) == store && moved.is_some());
+        self.streams.iter().any(|(_, it)| read(it))
+    }
+
     pub(crate) fn in_streams(&mut self, op: &Op) -> Outcome {
         match *op {
             Op::Open { by, future, frozen } => {
                 let (writer, reader) = (Side::new(by), Side::new(by));
-                Outcome::Stream(self.streams.insert(Stream { future, frozen, writer, reader, over: false }))
+                Outcome::Stream(self.streams.insert(Stream { future, frozen, writer, reader, host: None, over: false }))
             }
             Op::PassEnd { from, stream, to } => self.pass_end(from, stream, to),
             Op::Send { by, stream, ref handles } => self.send(by, stream, handles),
@@ -154,6 +163,23 @@ impl World {
             Op::Close { by, stream, end } => self.close(by, stream, end),
             _ => Outcome::Trap,
         }
+    }
+
+    pub(crate) fn produce(&mut self, handles: &[usize], future: bool, to: usize) -> Outcome {
+        let values: Option<Vec<_>> = handles.iter().map(|&handle| self.value(Holder::Host, handle)).collect();
+        let Some(values) = values else { return Outcome::Impossible };
+        let Some(frozen) = values.first().map(|value| value.is_frozen()) else { return Outcome::Impossible };
+        let twice = handles.iter().enumerate().any(|(nth, handle)| handles[..nth].contains(handle));
+        let mixed = values.iter().any(|value| value.is_frozen() != frozen);
+        if twice || mixed || (future && values.len() > 1) {
+            return Outcome::Impossible;
+        }
+        if !self.acts(Holder::Instance(to)) {
+            return Outcome::Refused;
+        }
+        handles.iter().for_each(|&handle| self.take(Holder::Host, handle));
+        let (host, reader) = (Some(values), Side::new(to));
+        Outcome::Stream(self.streams.insert(Stream { future, frozen, writer: None, reader, host, over: false }))
     }
 
     /// Takes a handle out of a table. No write names it any more.
@@ -238,6 +264,20 @@ impl World {
         if stream.is_closed(End::Writable) {
             stream.end(End::Readable, Ended::Dropped);
             return Outcome::Ended(0, Ended::Dropped);
+        }
+        if let Some(left) = &mut stream.host {
+            let last = !stream.future && room > left.len();
+            let values: Vec<_> = left.drain(..room.min(left.len())).collect();
+            stream.over = stream.future;
+            if last {
+                stream.end(End::Readable, Ended::Dropped);
+            }
+            let arrived: Vec<_> = values.into_iter().map(|value| self.give(Holder::Instance(by), value)).collect();
+            return match last {
+                false => Outcome::HandedOver(arrived),
+                true if arrived.is_empty() => Outcome::Ended(0, Ended::Dropped),
+                true => Outcome::Last(arrived),
+            };
         }
         match &stream.writer {
             Some(Side { holder, progress: Progress::Busy { moved, left } }) if !left.is_empty() => {
@@ -334,10 +374,18 @@ impl World {
             End::Writable => stream.writer = None,
             End::Readable => stream.reader = None,
         }
-        if stream.is_closed(end.other()) {
-            self.streams.remove(number);
+        if stream.side(end.other()).is_none() {
+            self.remove_stream(number);
         }
         Outcome::Done
+    }
+
+    /// What the host has not handed over is freed.
+    fn remove_stream(&mut self, number: usize) {
+        let left = self.streams.remove(number).and_then(|stream| stream.host);
+        if !self.errs(Mistake::KeepsWhatIsNotRead) {
+            left.into_iter().flatten().for_each(|value| self.free(value));
+        }
     }
 
     /// The streams of a store go with it.
@@ -346,7 +394,7 @@ impl World {
         for number in numbers {
             let holds = |end| self.streams.get(number)?.side(end).map(|(holder, _)| self.instances[holder].store);
             if [End::Writable, End::Readable].into_iter().any(|end| holds(end) == Some(store)) {
-                self.streams.remove(number);
+                self.remove_stream(number);
             }
         }
     }

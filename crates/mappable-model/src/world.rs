@@ -144,6 +144,7 @@ pub(crate) enum Mistake {
     LiftsBeforeMeeting,
     HandsOverMapped,
     ReadsWithoutTaking,
+    KeepsWhatIsNotRead,
 }
 
 /// All that there is. Two worlds in which the same can happen, numbers included, are equal.
@@ -225,6 +226,7 @@ impl World {
     fn perform(&mut self, op: &Op) -> Outcome {
         match *op {
             Op::DropStore { store } => self.drop_store(store),
+            Op::Produce { ref handles, future, to } => self.produce(handles, future, to),
             Op::Pass { from, handle, to } => self.pass(from, handle, to),
             Op::Open { by, .. }
             | Op::PassEnd { from: by, .. }

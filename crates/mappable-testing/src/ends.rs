@@ -70,25 +70,29 @@ impl BuiltIns {
 /// The names of a sort's functions in the guests of [`pair`].
 pub struct Names {
     pub future: bool,
+    pub frozen: bool,
     pub new: &'static str,
     pub read: &'static str,
     pub write: &'static str,
     pub cancel: [&'static str; 2],
     pub close: [&'static str; 2],
-    /// By which `a` passes a readable end to `b`, and fetches one.
+    /// By which a guest takes one of the host's; by which `a` passes a readable end to `b`, and fetches one.
+    pub take: &'static str,
     pub pass: &'static str,
     pub fetch: &'static str,
 }
 
 macro_rules! names {
-    ($name:literal, $future:literal) => {
+    ($name:literal, $future:literal, $frozen:literal) => {
         Names {
             future: $future,
+            frozen: $frozen,
             new: concat!($name, "-new"),
             read: concat!($name, "-read"),
             write: concat!($name, "-write"),
             cancel: [concat!($name, "-cancel-write"), concat!($name, "-cancel-read")],
             close: [concat!($name, "-drop-writable"), concat!($name, "-drop-readable")],
+            take: concat!("take-", $name),
             pass: concat!("pass-", $name),
             fetch: concat!("fetch-", $name),
         }
@@ -103,8 +107,12 @@ const SORTS: [(Sort<'static>, &str); 4] = [
     (("frozen-future", "future", "(own $frozen)"), "$t"),
 ];
 
-static NAMES: [Names; 4] =
-    [names!("stream", false), names!("future", true), names!("frozen-stream", false), names!("frozen-future", true)];
+static NAMES: [Names; 4] = [
+    names!("stream", false, false),
+    names!("future", true, false),
+    names!("frozen-stream", false, true),
+    names!("frozen-future", true, true),
+];
 
 impl Names {
     pub fn of(future: bool, frozen: bool) -> &'static Self {
@@ -151,7 +159,8 @@ fn extended(text: &str) -> String {
         }
         let _ = write!(
             lifts,
-            r#"(func $accept-{name} (param "end" ${name}) (result u32) (canon lift (core func $ends "identity")))
+            r#"(func (export "take-{name}") (param "end" ${name}) (result u32) (canon lift (core func $ends "identity")))
+            (func $accept-{name} (param "end" ${name}) (result u32) (canon lift (core func $ends "identity")))
             (func $give-back-{name} (param "end" u32) (result ${name}) (canon lift (core func $ends "identity")))"#
         );
         for theirs in ["accept", "give-back"] {

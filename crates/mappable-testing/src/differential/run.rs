@@ -179,6 +179,12 @@ impl Run {
             // There a write traps at once for what is no element, and not when it is read.
             return Ok(());
         }
+        if let Op::Produce { to, .. } = op
+            && shared.model.is_read_from(shared.model.store(to))
+        {
+            // The engine loses a read that its function left in progress when the host makes a stream.
+            return Ok(());
+        }
         let mut _alone = None;
         if matches!(op, Op::Thaw { .. }) {
             drop(shared);
@@ -280,6 +286,10 @@ impl Run {
                     Item::Frozen(frozen) => Passed::Frozen(ctx.insert_frozen(frozen).unwrap()),
                 };
                 actor.accept(passed, expected).unwrap_or_else(|error| trap(&error))
+            }
+            Op::Produce { ref handles, future, to } => {
+                let items = handles.iter().map(|handle| host.items.remove(handle).unwrap()).collect();
+                self.produce(items, future, to, expected).unwrap_or_else(|error| trap(&error))
             }
             _ => host.perform(op, expected),
         }
@@ -455,7 +465,7 @@ fn caller(op: &Op) -> Option<usize> {
         | Op::Write { by, .. }
         | Op::Drop { by, .. } => by,
         Op::Pass { from, .. } => from,
-        Op::DropStore { .. } => return None,
+        Op::DropStore { .. } | Op::Produce { .. } => return None,
     };
     match by {
         Holder::Instance(instance) => Some(instance),

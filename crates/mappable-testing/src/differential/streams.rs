@@ -6,9 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use mappable::{FrozenHandle, Handle};
 use mappable_model::{End, Ended, Op, Outcome};
+use wasmtime::component::{FutureReader, StreamReader};
 
 use super::guest::{Actor, Index, Kind};
+use super::host::Item;
 use super::run::Run;
 use crate::ends::Names;
 
@@ -116,6 +119,52 @@ impl Run {
         }
     }
 
+    /// The host makes a stream of what it has, or a future.
+    pub(super) fn produce(
+        &mut self,
+        items: Vec<Item>,
+        future: bool,
+        to: usize,
+        expected: &Outcome,
+    ) -> wasmtime::Result<Outcome> {
+        let (mut regions, mut references) = (vec![], vec![]);
+        for item in items {
+            match item {
+                Item::Region(region) => regions.push(region),
+                Item::Frozen(frozen) => references.push(frozen),
+            }
+        }
+        let names = Names::of(future, regions.is_empty());
+        let mut actor = self.at(to);
+        let store = &mut actor.world.store;
+        let index: u32 = match (regions.pop(), references.pop()) {
+            (Some(one), None) if future => {
+                let end: FutureReader<Handle> = FutureReader::new(store, mappable::future(one))?;
+                actor.call(names.take, (end,))?
+            }
+            (None, Some(one)) if future => {
+                let end: FutureReader<FrozenHandle> = FutureReader::new(store, mappable::future(one))?;
+                actor.call(names.take, (end,))?
+            }
+            (Some(last), None) => {
+                let all = regions.into_iter().chain([last]).collect::<Vec<_>>();
+                let end: StreamReader<Handle> = StreamReader::new(store, mappable::stream(all))?;
+                actor.call(names.take, (end,))?
+            }
+            (None, Some(last)) => {
+                let all = references.into_iter().chain([last]).collect::<Vec<_>>();
+                let end: StreamReader<FrozenHandle> = StreamReader::new(store, mappable::stream(all))?;
+                actor.call(names.take, (end,))?
+            }
+            _ => panic!("a stream is of one type"),
+        };
+        let Outcome::Stream(number) = *expected else { return Ok(Outcome::Stream(usize::MAX)) };
+        let kind = if names.frozen { Kind::Frozen } else { Kind::Region };
+        let stream = Stream { names, kind, ends: [None, Some((to, index))], named: vec![], moved: 0, got: 0 };
+        self.streams(to).insert(number, stream);
+        Ok(Outcome::Stream(number))
+    }
+
     fn at(&mut self, instance: usize) -> Actor<'_> {
         self.actor(instance).expect("its store is there")
     }
@@ -177,11 +226,13 @@ impl Run {
             return Ok(Outcome::Waits);
         }
         match stream.ended(returned) {
-            Outcome::Ended(moved, Ended::Completed) => {
+            Outcome::Ended(moved, how) if moved > 0 => {
                 let names: Vec<_> = stream.named.drain(..moved.min(stream.named.len())).map(|(name, _)| name).collect();
                 stream.moved += moved;
-                let Some((writer, _)) = stream.ends[End::Writable as usize] else { return Ok(Outcome::Waits) };
-                self.hand_over(writer, number, &names, 0, expected)
+                match stream.ends[End::Writable as usize] {
+                    Some((writer, _)) => self.hand_over(writer, number, &names, 0, expected),
+                    None => self.arrive(by, number, moved, 0, how, expected),
+                }
             }
             ended => Ok(ended),
         }
@@ -196,14 +247,28 @@ impl Run {
         from: usize,
         expected: &Outcome,
     ) -> wasmtime::Result<Outcome> {
-        let stream = &self.streams(writer)[&number];
-        let (kind, at) = (stream.kind, place(number, End::Readable, from));
-        let Some((reader, _)) = stream.ends[End::Readable as usize] else { return Ok(Outcome::Waits) };
-        let Outcome::HandedOver(numbers) = expected else { return Ok(Outcome::HandedOver(vec![])) };
+        let reader = self.streams(writer)[&number].ends[End::Readable as usize];
         names.iter().for_each(|name| _ = self.at(writer).instance.take(*name));
-        if names.len() != numbers.len() {
-            return Ok(Outcome::HandedOver(vec![usize::MAX; names.len()]));
-        }
+        let Some((reader, _)) = reader else { return Ok(Outcome::Waits) };
+        self.arrive(reader, number, names.len(), from, Ended::Completed, expected)
+    }
+
+    /// So many elements are in the reader's buffer, from that place on.
+    fn arrive(
+        &mut self,
+        reader: usize,
+        number: usize,
+        count: usize,
+        from: usize,
+        how: Ended,
+        expected: &Outcome,
+    ) -> wasmtime::Result<Outcome> {
+        let (kind, at) = (self.streams(reader)[&number].kind, place(number, End::Readable, from));
+        let numbers = match expected {
+            Outcome::HandedOver(numbers) if how == Ended::Completed && numbers.len() == count => numbers,
+            Outcome::Last(numbers) if how == Ended::Dropped && numbers.len() == count => numbers,
+            _ => return Ok(Outcome::HandedOver(vec![usize::MAX; count])),
+        };
         for (&number, at) in numbers.iter().zip((at..).step_by(4)) {
             let mut actor = self.at(reader);
             let at = actor.call::<_, u64>("load64", (at,))? as u32;
