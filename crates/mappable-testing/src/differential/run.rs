@@ -92,7 +92,7 @@ impl Common {
         Arc::new(Self { gate: RwLock::new(()), shared: Mutex::new(Shared { model: plan.model(), host }) })
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -106,13 +106,13 @@ impl fmt::Display for Disagreement {
     }
 }
 
-fn disagree(text: impl fmt::Display) -> Result<(), Disagreement> {
+pub(super) fn disagree(text: impl fmt::Display) -> Result<(), Disagreement> {
     Err(Disagreement(text.to_string()))
 }
 
 /// A store of the library's.
-struct Side {
-    world: World,
+pub(super) struct Side {
+    pub(super) world: World,
     instances: BTreeMap<usize, Instance>,
     streams: Streams,
 }
@@ -135,10 +135,10 @@ impl Side {
 
 /// One thread's stores of a program, and the program's model.
 pub struct Run {
-    plan: Plan,
-    common: Arc<Common>,
+    pub(super) plan: Plan,
+    pub(super) common: Arc<Common>,
     /// The stores that are not dropped.
-    sides: BTreeMap<usize, Side>,
+    pub(super) sides: BTreeMap<usize, Side>,
     instances: Vec<usize>,
     /// How many operations were done on both.
     pub done: u64,
@@ -322,100 +322,6 @@ impl Run {
         self.actor(to).unwrap().accept(passed, expected)
     }
 
-    /// After a trap nobody in the store can be called.
-    fn expect_refusal(&mut self, op: &Op) -> Result<(), Disagreement> {
-        let store = self.common.shared().model.store(caller(op).unwrap());
-        for instance in self.plan.instances(store) {
-            let mut actor = self.actor(instance).unwrap();
-            if actor.call::<_, u32>("load8", (0u32,)).is_ok() {
-                return disagree(format_args!("{instance} can be entered after {op:?} has trapped"));
-            }
-        }
-        Ok(())
-    }
-
-    fn compare_touched(&mut self, op: &Op) -> Result<(), Disagreement> {
-        match *op {
-            Op::Map { by, .. }
-            | Op::Unmap { by, .. }
-            | Op::Store { by, .. }
-            | Op::Deliver { by, .. }
-            | Op::Grow { by, .. } => self.compare_shown(by)?,
-            _ => {}
-        }
-        self.sides.keys().copied().collect::<Vec<_>>().into_iter().try_for_each(|store| self.compare_usage(store))
-    }
-
-    fn compare_usage(&self, store: usize) -> Result<(), Disagreement> {
-        let usage = self.common.shared().model.usage(store);
-        let (expected, found) = ((usage.regions, usage.region_bytes), self.sides[&store].world.held());
-        if found == expected {
-            return Ok(());
-        }
-        disagree(format_args!("store {store} is charged {found:?}, where the model has {expected:?}"))
-    }
-
-    fn is_alive(&self, instance: usize) -> bool {
-        let shared = self.common.shared();
-        shared.model.is_alive(shared.model.store(instance))
-    }
-
-    fn compare_shown(&mut self, instance: usize) -> Result<(), Disagreement> {
-        if !self.is_alive(instance) {
-            return Ok(());
-        }
-        let expected: Vec<u8> = self.common.shared().model.shown(instance).collect();
-        let found = self.actor(instance).unwrap().shown(expected.len());
-        if found == expected {
-            return Ok(());
-        }
-        disagree(format_args!("{instance}'s memory shows {found:?}, where the model has {expected:?}"))
-    }
-
-    /// Compares all that is held and shown. `memories`: all their bytes too.
-    fn compare(&mut self, memories: bool) -> Result<(), Disagreement> {
-        for store in self.sides.keys().copied().collect::<Vec<_>>() {
-            self.compare_usage(store)?;
-            for instance in self.plan.instances(store) {
-                self.compare_instance(instance, memories)?;
-            }
-        }
-        let shared = self.common.shared();
-        for (&number, item) in &shared.host.items {
-            let expected = shared.model.contents(Holder::Host, number).unwrap();
-            let length = shared.model.length(Holder::Host, number).unwrap();
-            if !item.holds(&expected, length, self.plan.whole) {
-                return disagree(format_args!("the host's {number} is not {length} bytes of {expected:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn compare_instance(&mut self, instance: usize, memory: bool) -> Result<(), Disagreement> {
-        if !self.is_alive(instance) {
-            return Ok(());
-        }
-        self.compare_shown(instance)?;
-        let common = Arc::clone(&self.common);
-        let contents = |number: usize| {
-            let (by, shared) = (Holder::Instance(instance), common.shared());
-            shared.model.contents(by, number).zip(shared.model.length(by, number))
-        };
-        let shown: Vec<u8> = common.shared().model.shown(instance).collect();
-        let mut actor = self.actor(instance).unwrap();
-        for number in actor.instance.handles.keys().copied().collect::<Vec<_>>() {
-            if let Some((expected, length)) = contents(number)
-                && !actor.holds(number, &expected, length)
-            {
-                return disagree(format_args!("{instance}'s {number} is not {length} bytes of {expected:?}"));
-            }
-        }
-        if memory && !actor.shows(&shown) {
-            return disagree(format_args!("{instance}'s memory is not {shown:?} in every byte"));
-        }
-        Ok(())
-    }
-
     /// Compares every byte, lets the host take what the guests hold (if it can), compares that, and ends the stores.
     pub fn finish(&mut self) -> Result<(), Disagreement> {
         self.compare(true)?;
@@ -435,7 +341,7 @@ impl Run {
     }
 }
 
-fn caller(op: &Op) -> Option<usize> {
+pub(super) fn caller(op: &Op) -> Option<usize> {
     let by = match *op {
         Op::Map { by, .. }
         | Op::Unmap { by, .. }
