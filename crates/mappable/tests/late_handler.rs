@@ -1,7 +1,9 @@
 //! A program that made an engine before the first runtime: the engine's handler for faults is then asked after ours. In
 //! a process of its own, since there is one handler for a process.
 
-use mappable::Runtime;
+#![allow(unsafe_code)]
+
+use mappable::{FileBytes, GRANULE, Runtime};
 use mappable_testing::support;
 use support::{Fixture, G, Setup};
 use wasmtime::{Engine, Instance, Module, Store, Trap};
@@ -32,6 +34,22 @@ fn a_store_into_a_frozen_mapping_is_the_mappings_own_and_other_faults_are_traps(
         guest.store(&mut world, 4 * G, 0x22);
         assert_eq!(guest.load(&mut world, 4 * G), 0x22);
         assert_eq!(frozen[0], 0x10);
+        handle = guest.unmap_frozen(&mut world, mapping, 4 * G, 2 * G).unwrap();
+        guest.expect(&mut world, 4 * G, 2 * G, 0x33);
+    }
+    // So is what a guest reads where a file was made shorter: zeroes, which the next mapping shows, too.
+    let file = std::sync::Arc::new(tempfile::tempfile().unwrap());
+    file.set_len(2 * GRANULE).unwrap();
+    // SAFETY: nobody writes to it.
+    let bytes = unsafe { FileBytes::shared(&fixture.runtime, &file, 0..2 * GRANULE, u64::MAX) }.unwrap();
+    file.set_len(GRANULE).unwrap();
+    let handle = world.store.data_mut().mappable.try_insert_file_bytes(bytes).unwrap();
+    let mut handle = guest.take_frozen(&mut world, handle).unwrap();
+    for _ in 0..3 {
+        let mapping = guest.map_frozen(&mut world, handle, 4 * G, 2 * G).unwrap();
+        guest.expect(&mut world, 4 * G, 2 * G, 0);
+        guest.store(&mut world, 5 * G, 0x22);
+        assert_eq!(guest.load(&mut world, 5 * G), 0x22);
         handle = guest.unmap_frozen(&mut world, mapping, 4 * G, 2 * G).unwrap();
         guest.expect(&mut world, 4 * G, 2 * G, 0x33);
     }

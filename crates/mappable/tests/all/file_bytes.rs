@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
@@ -198,6 +199,47 @@ fn a_file_is_charged_for_as_other_frozen_bytes_are() {
         let stranger = way.bytes(&Setup::Swap.runtime(), &file, 0..1).unwrap();
         assert_eq!(context.try_insert_file_bytes(stranger).unwrap_err(), HandleError::AnotherRuntime, "{way:?}");
     }
+}
+
+/// In KiB, of all mappings of a file in this process: what is resident, by each and by their shares, and what is their own.
+fn resident(path: &Path) -> [u64; 3] {
+    let all = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut is_of_file = false;
+    let mut found = [0; 3];
+    for line in all.lines() {
+        match line.split_once(':').filter(|(name, _)| name.starts_with(char::is_uppercase)) {
+            Some((name, value)) if is_of_file => {
+                let kind = ["Rss", "Pss", "Anonymous"].iter().position(|kind| *kind == name);
+                let value = value.trim().trim_end_matches(" kB");
+                kind.into_iter().for_each(|kind| found[kind] += value.parse::<u64>().unwrap());
+            }
+            Some(_) => {}
+            None => is_of_file = line.ends_with(path.to_str().unwrap()),
+        }
+    }
+    found
+}
+
+#[test]
+fn what_many_instances_share_is_in_memory_once() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, [7; 8 * GRANULE as usize]).unwrap();
+    let opened = Arc::new(File::open(&file).unwrap());
+    let worlds: Vec<_> = (0..20)
+        .map(|_| {
+            let (mut world, guest) = World::with_guest(Setup::Swap);
+            let bytes = Way::Shared.bytes(world.runtime(), &opened, 0..u64::MAX).unwrap();
+            let handle = give(&mut world, &guest, bytes);
+            guest.map_frozen(&mut world, handle, 4 * G, 8 * G).unwrap();
+            guest.expect(&mut world, 4 * G, 8 * G, 7);
+            world
+        })
+        .collect();
+    let size = 8 * GRANULE / 1024;
+    let [each, shares, own] = resident(file.path());
+    assert_eq!((each, own), (20 * size, 0));
+    assert!(shares <= size, "{shares} KiB of {size}");
+    drop(worlds);
 }
 
 /// Gives a guest bytes of a file.
