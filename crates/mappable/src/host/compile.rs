@@ -86,8 +86,13 @@ impl Runtime {
     ///         (func (export "size") (param "region" (borrow $mappable)) (result u64)
     ///             (canon lift (core func $i "size"))))"#,
     /// )?;
-    /// let TierReport::Baseline { obstacle: Some(obstacle) } = report.tier else { panic!("a borrow stays at baseline") };
-    /// println!("not for the ledger: {obstacle}");
+    /// match &report.tier {
+    ///     TierReport::Ledger { crossing, .. } => println!("for the ledger, but for {crossing} functions"),
+    ///     TierReport::Baseline { obstacle: Some(obstacle) } => println!("not for the ledger: {obstacle}"),
+    ///     TierReport::Baseline { obstacle: None } => println!("nothing for the ledger to do"),
+    /// }
+    /// // The engine lends by itself.
+    /// assert!(matches!(report.tier, TierReport::Baseline { obstacle: None }));
     /// # Ok(())
     /// # }
     /// ```

@@ -24,6 +24,7 @@ mod limits;
 mod mapping;
 mod misuse;
 mod moved;
+mod next_engine;
 mod parts;
 mod private;
 mod settings;
