@@ -172,7 +172,11 @@ fn whole(misuse: Misuse, one: &Record, other: &Record) -> Option<Allowed> {
             let sooner = one.trap.is_some() && other.trap.is_some() && one.shown.starts_with(&other.shown);
             (sooner && one.shown.len() > other.shown.len()).then_some(Allowed::AreaSooner)
         }
-        _ if misuse.reuses() => one.crosses.then_some(Allowed::Reused),
+        _ if misuse.reuses() => {
+            let [one_all, other_all] = [one, other].map(|record| [&record.shown[..], &record.later.0].concat());
+            let until = one_all.iter().position(|(what, _)| *what == misuse.look())?;
+            (one.crosses && other_all.get(..=until) == one_all.get(..=until)).then_some(Allowed::Reused)
+        }
         Misuse::ReallocMisaligned => {
             let noticed = |record: &Record| record.trap.as_deref().and_then(Wrong::of) == Some(Wrong::Misaligned);
             let went_on = |one: &Record, other: &Record| noticed(one) && other.shown.starts_with(&one.shown);

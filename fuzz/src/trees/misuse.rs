@@ -106,6 +106,11 @@ impl Misuse {
         self as u32 + 1
     }
 
+    /// What a guest shows when it commits it (`mis` in `lib.wat`).
+    pub fn look(self) -> u32 {
+        1000 + self.number()
+    }
+
     /// Whether it changes what has arrived.
     pub fn tampers(self) -> bool {
         self >= Misuse::TamperForged

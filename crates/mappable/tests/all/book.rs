@@ -164,6 +164,16 @@ fn every_block_of_rust_is_compiled() {
     assert!(found > 15, "{found}");
 }
 
+/// Tests and pages cite them by number.
+#[test]
+fn rules_are_numbered_one_after_the_other() {
+    let spec = read(&root().join("docs/src/spec.md"));
+    let numbers = spec.lines().filter_map(|line| line.strip_prefix("- R")?.split(' ').next()?.parse::<usize>().ok());
+    let numbers: Vec<_> = numbers.collect();
+    assert!(numbers.len() > 60);
+    assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
+}
+
 #[test]
 fn pages_name_the_versions_that_are_built() {
     let manifests = ["Cargo.toml", "crates/mappable-guest/Cargo.toml"].map(|it| read(&root().join(it))).concat();
