@@ -1,6 +1,7 @@
 //! The validator's types as signatures, and whether they mention ours.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::rc::Rc;
 
 use wasmparser::component_types::{
@@ -9,7 +10,7 @@ use wasmparser::component_types::{
 use wasmparser::types::TypesRef;
 
 use crate::ledger::signature::{Kind, Signature, Value};
-use crate::tree::shape::for_each_part;
+use crate::tree::shape::Occurrences;
 
 /// How many types within types are looked at for one function, and for all.
 pub(crate) const MAX_NODES: usize = 10_000;
@@ -22,7 +23,7 @@ const TOO_LARGE: &str = "is of a type that is too large";
 /// What a function's type is to the ledger.
 #[derive(Clone, Debug)]
 pub(crate) struct Converted {
-    /// The signature, or why there is none.
+    /// The signature, or why there is none. Equal ones of a converter are one.
     pub(crate) signature: Result<Rc<Signature>, &'static str>,
     /// Whether calls of it may be async.
     pub(crate) is_async: bool,
@@ -33,7 +34,7 @@ pub(crate) struct Converted {
 /// What the type of a value with a handle of ours is to the ledger.
 #[derive(Clone, Debug)]
 pub(crate) struct ConvertedValue {
-    /// The value, or why there is none.
+    /// The value, or why there is none. Equal ones of a converter are one.
     pub(crate) value: Result<Rc<Value>, &'static str>,
     /// A kind of handle of ours that is in it, streams and futures too.
     pub(crate) mentions: Kind,
@@ -53,8 +54,10 @@ pub(crate) struct Converter<'t, K> {
     /// Which resources are ours.
     kind: K,
     converted: Conversions,
-    /// Types in which ours don't occur.
-    unmentioned: HashSet<ComponentDefinedTypeId>,
+    /// A kind of handle of ours that is in a type.
+    mentions: Occurrences<Kind>,
+    signatures: HashSet<Rc<Signature>>,
+    values: HashSet<Rc<Value>>,
     /// How many more types are looked at, for this function and for all.
     left: usize,
     depth: usize,
@@ -63,8 +66,9 @@ pub(crate) struct Converter<'t, K> {
 
 impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
     pub(crate) fn new(types: TypesRef<'t>, kind: K) -> Self {
-        let (converted, unmentioned) = (Conversions::default(), HashSet::new());
-        Converter { types, kind, converted, unmentioned, left: 0, depth: 0, all_left: MAX_ALL_NODES }
+        let (converted, mentions) = (Conversions::default(), Occurrences::default());
+        let (signatures, values) = (HashSet::new(), HashSet::new());
+        Converter { types, kind, converted, mentions, signatures, values, left: 0, depth: 0, all_left: MAX_ALL_NODES }
     }
 
     /// What was converted. `None` if that was too much.
@@ -88,7 +92,7 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
                 let result = ty.result.as_ref().map(|ty| self.value_of(ty)).transpose();
                 self.all_left -= before - self.left;
                 let signature = match (params, result) {
-                    (Ok(params), Ok(result)) => Ok(Rc::new(Signature { params, result })),
+                    (Ok(params), Ok(result)) => Ok(Self::one(&mut self.signatures, Signature { params, result })),
                     (Err(why), _) | (_, Err(why)) => Err(why),
                 };
                 Converted { signature, is_async: ty.async_, mentions }
@@ -108,7 +112,7 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
         let converted = self.mentioned(&ty).map(|mentions| {
             self.left = MAX_NODES.min(self.all_left);
             let before = self.left;
-            let value = self.value_of(&ty).map(Rc::new);
+            let value = self.value_of(&ty).map(|value| Self::one(&mut self.values, value));
             self.all_left -= before - self.left;
             ConvertedValue { value, mentions }
         });
@@ -176,33 +180,22 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
         Ok(cases)
     }
 
-    /// A kind of handle of ours anywhere in a type, futures, streams and all. Without recursion: types may be nested as
-    /// deep as there are types.
+    /// A kind of handle of ours anywhere in a type.
     fn mentioned(&mut self, ty: &ComponentValType) -> Option<Kind> {
-        let ComponentValType::Type(root) = *ty else {
-            return None;
-        };
-        let types = self.types;
-        let (mut searched, mut todo) = (HashSet::new(), vec![root]);
-        while let Some(id) = todo.pop() {
-            if self.unmentioned.contains(&id) || !searched.insert(id) {
-                continue;
-            }
-            match types.get(id) {
-                Some(Defined::Own(id) | Defined::Borrow(id)) => {
-                    if let Some(kind) = (self.kind)(id.resource()) {
-                        return Some(kind);
-                    }
-                }
-                Some(other) => for_each_part(other, |part| {
-                    if let ComponentValType::Type(id) = part {
-                        todo.push(*id);
-                    }
-                }),
-                None => {}
-            }
+        let Self { types, kind, mentions, .. } = self;
+        mentions.within(*types, ty, |ty| match ty {
+            Some(Defined::Own(id) | Defined::Borrow(id)) => kind(id.resource()),
+            _ => None,
+        })
+    }
+
+    /// One of all that are equal.
+    fn one<T: Eq + Hash>(all: &mut HashSet<Rc<T>>, new: T) -> Rc<T> {
+        if let Some(known) = all.get(&new) {
+            return Rc::clone(known);
         }
-        self.unmentioned.extend(searched);
-        None
+        let new = Rc::new(new);
+        all.insert(Rc::clone(&new));
+        new
     }
 }

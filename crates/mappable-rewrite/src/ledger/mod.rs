@@ -19,12 +19,16 @@ pub(crate) mod emit;
 pub(crate) mod function;
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, reason = "the host alone uses some of it"))]
 pub mod interface;
+mod kind;
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, reason = "the host alone uses some of it"))]
 pub mod layout;
 pub(crate) mod modules;
 pub(crate) mod obstacle;
 pub(crate) mod signature;
 pub(crate) mod unsound;
+
+#[cfg(test)]
+mod tests;
 
 #[cfg(feature = "internals")]
 pub use signature::Kind;

@@ -2,45 +2,13 @@
 //!
 //! Source: *Canonical ABI*, `alignment`, `elem_size`, `flatten_functype`.
 
+use std::hash::{Hash, Hasher};
+
 use wasm_encoder::ValType;
 use wasmparser::PrimitiveValType as Primitive;
 
-/// What a handle of ours stands for. The numbers are those of table entries and flight items.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Kind {
-    /// `mappable`.
-    Mappable = 1,
-    /// `mapping`.
-    Mapping = 2,
-    /// `frozen`.
-    Frozen = 3,
-    /// `frozen-mapping`.
-    FrozenMapping = 4,
-}
-
-/// What there is one of for each kind is called: `drop-frozen`, with `"drop-"` for the verb.
-macro_rules! name_of_each {
-    ($verb:literal, $kind:expr) => {{
-        use $crate::ledger::signature::Kind;
-        match $kind {
-            Kind::Mappable => concat!($verb, "mappable"),
-            Kind::Mapping => concat!($verb, "mapping"),
-            Kind::Frozen => concat!($verb, "frozen"),
-            Kind::FrozenMapping => concat!($verb, "frozen-mapping"),
-        }
-    }};
-}
-pub(crate) use name_of_each;
-
-impl Kind {
-    pub(crate) const ALL: [Kind; 4] = [Kind::Mappable, Kind::Mapping, Kind::Frozen, Kind::FrozenMapping];
-
-    /// What the package calls the resource type.
-    pub(crate) fn package_name(self) -> &'static str {
-        name_of_each!("", self)
-    }
-}
+pub use super::kind::Kind;
+pub(crate) use super::kind::name_of_each;
 
 /// A value's type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,10 +42,36 @@ pub(crate) enum Value {
 }
 
 /// A function's type, names left out.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Eq)]
 pub(crate) struct Signature {
     pub(crate) params: Vec<Value>,
     pub(crate) result: Option<Value>,
+}
+
+#[cfg(test)]
+std::thread_local! {
+    /// How often all of a signature was looked at, to compare, hash or erase it.
+    pub(crate) static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// It is large where a guest wants that, and at as many functions.
+fn looked_at() {
+    #[cfg(test)]
+    LOOKS.set(LOOKS.get() + 1);
+}
+
+impl PartialEq for Signature {
+    fn eq(&self, other: &Self) -> bool {
+        looked_at();
+        self.params == other.params && self.result == other.result
+    }
+}
+
+impl Hash for Signature {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        looked_at();
+        (&self.params, &self.result).hash(state);
+    }
 }
 
 /// As in the canonical ABI.
@@ -342,6 +336,7 @@ impl Signature {
 
     /// What the function's type is in the output, with or without lists by window.
     pub(crate) fn erased(&self, lists: bool) -> Signature {
+        looked_at();
         let params =
             self.params.iter().map(|param| erased(param, lists && self.sends_by_window()).unwrap_or(param.clone()));
         let result = self.result.as_ref().map(|result| erased(result, lists).unwrap_or(result.clone()));

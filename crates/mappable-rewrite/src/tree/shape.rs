@@ -8,7 +8,7 @@
 //! The validator compares labels without regard to ASCII case, so a nested component may spell the enum's cases in
 //! capitals and still be given the host's function. They are compared likewise here.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use wasmparser::PrimitiveValType;
 use wasmparser::component_types::{
@@ -19,42 +19,64 @@ use wasmparser::types::TypesRef;
 use crate::error::ShapeFault;
 use crate::package::MARK;
 
-/// Looks for the mark, and remembers types that were searched in vain.
+/// Looks for the mark.
 #[derive(Default)]
-pub(crate) struct Marks {
-    /// Types in which the mark does not occur, of one validator's.
-    unmarked: HashSet<ComponentDefinedTypeId>,
-}
+pub(crate) struct Marks(Occurrences<()>);
 
 impl Marks {
     /// Whether the mark occurs anywhere in `func`'s parameters or result.
     pub(crate) fn is_marked(&mut self, types: TypesRef<'_>, func: &ComponentFuncType) -> bool {
-        let mut searched = HashSet::new();
-        let mut todo: Vec<ComponentDefinedTypeId> = Vec::new();
-        let mut found = false;
-        let push = |todo: &mut Vec<_>, ty: &ComponentValType| match ty {
-            ComponentValType::Type(id) => todo.push(*id),
-            ComponentValType::Primitive(_) => {}
-        };
-        for ty in func.params.iter().map(|(_, ty)| ty).chain(&func.result) {
-            push(&mut todo, ty);
-        }
-        while let Some(id) = todo.pop() {
-            if self.unmarked.contains(&id) || !searched.insert(id) {
+        // A type that the validator doesn't know can't be vouched for.
+        let mark = |ty: Option<&Defined>| ty.is_none_or(is_mark).then_some(());
+        let mut values = func.params.iter().map(|(_, ty)| ty).chain(&func.result);
+        values.any(|ty| self.0.within(types, ty, mark).is_some())
+    }
+}
+
+/// What occurs in types, of one validator's. Each is looked at once, however many are made of it.
+pub(crate) struct Occurrences<V>(HashMap<ComponentDefinedTypeId, Option<V>>);
+
+impl<V> Default for Occurrences<V> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<V: Copy> Occurrences<V> {
+    /// What is found in a type, or in what it is made of, futures, streams and all. Without recursion: types may be nested as
+    /// deep as there are types.
+    pub(crate) fn within(
+        &mut self,
+        types: TypesRef<'_>,
+        ty: &ComponentValType,
+        mut find: impl FnMut(Option<&Defined>) -> Option<V>,
+    ) -> Option<V> {
+        let ComponentValType::Type(root) = *ty else { return None };
+        let Self(known) = self;
+        let mut todo = vec![root];
+        while let Some(&id) = todo.last() {
+            if known.contains_key(&id) {
+                todo.pop();
                 continue;
             }
-            // A type that the validator doesn't know can't be vouched for.
-            let Some(ty) = types.get(id) else { return true };
-            if is_mark(ty) {
-                found = true;
-                break;
+            let (ty, begun) = (types.get(id), todo.len());
+            let mut within = None;
+            if let Some(ty) = ty {
+                for_each_part(ty, |part| {
+                    let ComponentValType::Type(part) = part else { return };
+                    match known.get(part) {
+                        Some(found) => within = within.or(*found),
+                        None => todo.push(*part),
+                    }
+                });
             }
-            for_each_part(ty, |part| push(&mut todo, part));
+            // What it is made of comes first.
+            if todo.len() == begun {
+                known.insert(id, find(ty).or(within));
+                todo.pop();
+            }
         }
-        if !found {
-            self.unmarked.extend(searched);
-        }
-        found
+        known.get(&root).copied().flatten()
     }
 }
 
@@ -151,5 +173,36 @@ fn defined<'a>(types: TypesRef<'a>, ty: &ComponentValType) -> Option<&'a Defined
     match ty {
         ComponentValType::Type(id) => types.get(*id),
         ComponentValType::Primitive(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::component_types::ComponentAnyTypeId;
+
+    use super::*;
+    use crate::tree::binary::FEATURES;
+
+    #[test]
+    fn each_type_is_looked_at_once_for_all_that_are_made_of_it() {
+        // A type that is made of a thousand, and a thousand that are made of it and of what is found.
+        let types: String = (0..1000).map(|n| format!("(type $t{n} (tuple u8))")).collect();
+        let parts: String = (0..1000).map(|n| format!("$t{n} ")).collect();
+        let roots = "(type (tuple $wide $found $wide))".repeat(1000);
+        let found = r#"(type $found (enum "found"))"#;
+        let text = format!("(component {types} (type $wide (tuple {parts})) {found} {roots})");
+        let types = wasmparser::Validator::new_with_features(FEATURES).validate_all(&wat::parse_str(text).unwrap());
+        let types = types.unwrap();
+        let types = types.as_ref();
+        let (mut occurrences, mut looks, mut found) = (Occurrences::default(), 0, 0);
+        for index in 0..types.component_type_count() {
+            let ComponentAnyTypeId::Defined(id) = types.component_any_type_at(index) else { panic!() };
+            let is_found = |ty: Option<&Defined>| {
+                looks += 1;
+                matches!(ty, Some(Defined::Enum(_))).then_some(())
+            };
+            found += usize::from(occurrences.within(types, &ComponentValType::Type(id), is_found).is_some());
+        }
+        assert_eq!((looks, found), (2002, 1001));
     }
 }

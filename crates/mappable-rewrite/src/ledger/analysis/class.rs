@@ -94,7 +94,7 @@ impl Walker<'_> {
             class.is_async |= converted.is_async;
             match (converted.signature, &class.signature) {
                 (Ok(new), None) => class.signature = Some(new),
-                (Ok(new), Some(old)) => class.disagree |= !Rc::ptr_eq(&new, old) && new != *old,
+                (Ok(new), Some(old)) => class.disagree |= !Rc::ptr_eq(&new, old),
                 (Err(why), _) => {
                     class.opened.get_or_insert(Opening::Unsupported(why));
                     class.disagree = true;

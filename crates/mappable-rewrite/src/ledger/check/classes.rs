@@ -6,7 +6,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::MadeFor;
 use crate::error::{Bug, RewriteError, broken};
 use crate::ledger::unsound::Unsound;
 use crate::path::ComponentPath;
@@ -23,7 +22,8 @@ struct Class<'a, 't> {
     open: bool,
     /// A lift or lower of it that has no wrapper, or that has one.
     bare: bool,
-    wrappers: Vec<&'t HashSet<MadeFor>>,
+    /// What each of those was made for.
+    wrappers: Vec<&'t HashSet<u32>>,
     site: Option<(ComponentPath, u32)>,
 }
 
@@ -99,14 +99,14 @@ impl<'a, 't> Classes<'a, 't> {
     pub(super) fn used(
         &mut self,
         node: Node,
-        wrapper: Option<&'t HashSet<MadeFor>>,
+        wrapper: Option<&'t HashSet<u32>>,
         component: &ComponentPath,
         canon: u32,
     ) {
         let class = self.find(node);
         let class = &mut self.classes[class];
         match wrapper {
-            Some(signatures) => class.wrappers.push(signatures),
+            Some(made_for) => class.wrappers.push(made_for),
             None => class.bare = true,
         }
         if class.site.is_none() || wrapper.is_some() {
@@ -126,9 +126,12 @@ impl<'a, 't> Classes<'a, 't> {
                 }
             }
         }
-        for class in self.classes {
-            let Some((first, rest)) = class.wrappers.split_first() else { continue };
-            let one_type = first.iter().any(|signature| rest.iter().all(|wrapper| wrapper.contains(signature)));
+        for mut class in self.classes {
+            // Many functions may have a wrapper that was made for many types: each of those is looked at once.
+            class.wrappers.sort_unstable_by_key(|made_for| (made_for.len(), std::ptr::from_ref(*made_for)));
+            class.wrappers.dedup_by(|a, b| std::ptr::eq(*a, *b));
+            let Some((fewest, rest)) = class.wrappers.split_first() else { continue };
+            let one_type = fewest.iter().any(|number| rest.iter().all(|made_for| made_for.contains(number)));
             if class.open || class.bare || !one_type {
                 let (component, canon) = class.site.ok_or_else(|| broken!("a wrapper is nowhere"))?;
                 return Err(Bug::Unsound { component, what: Unsound::OneSided(canon) }.into());

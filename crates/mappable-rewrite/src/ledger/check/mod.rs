@@ -91,6 +91,8 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct Trusted {
     modules: HashMap<Rc<[u8]>, TrustedModule>,
+    /// The numbers of what wrappers were made for, and of what is in the output: that is closed without lists by window.
+    numbers: HashMap<MadeFor, u32>,
     /// The table's exports that take the place of `resource.drop`.
     drops: Vec<&'static str>,
 }
@@ -102,6 +104,14 @@ pub(crate) enum MadeFor {
     Closed(Rc<Signature>, bool),
     /// What gives the engine handles.
     Crossing(Crossing),
+}
+
+/// What a wrapper was made for, and what of that is in the output, where handles and lists by window are numbers. Both by the
+/// numbers that a [`Trusted`] has for them: a type may be large, and at many functions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purpose {
+    made_for: u32,
+    written: u32,
 }
 
 /// One of them.
@@ -127,9 +137,10 @@ struct Part {
     role: Role,
     /// Which of the module's imports it uses.
     imports: Vec<usize>,
-    /// What it was made for, if it is a wrapper in front of what is not the ledger's. More than one may have led to the same
-    /// module.
-    made_for: HashSet<MadeFor>,
+    /// What it was made for, if it is a wrapper in front of what is not the ledger's, and the types that what it stands at may
+    /// have in the output. More than one may have led to the same module.
+    made_for: HashSet<u32>,
+    written: HashSet<u32>,
 }
 
 impl TrustedModule {
@@ -156,7 +167,7 @@ impl TrustedModule {
 impl Trusted {
     /// None yet; `drops` is what [`drop_name`](super::modules::drop_name) gives for each kind.
     pub(crate) fn new(drops: impl IntoIterator<Item = &'static str>) -> Self {
-        Trusted { modules: HashMap::new(), drops: drops.into_iter().collect() }
+        Trusted { modules: HashMap::new(), numbers: HashMap::new(), drops: drops.into_iter().collect() }
     }
 
     /// Whether a module of these bytes is one of them.
@@ -164,23 +175,31 @@ impl Trusted {
         self.modules.contains_key(module)
     }
 
-    /// Adds a module; of a wrapper in front of what is not the ledger's, with what it was made for.
-    pub(crate) fn insert(
-        &mut self,
-        role: Role,
-        made_for: Option<MadeFor>,
-        module: &Module,
-    ) -> Result<(), RewriteError> {
+    /// What a wrapper is for.
+    pub(crate) fn purpose(&mut self, made_for: MadeFor) -> Purpose {
+        let written = match &made_for {
+            MadeFor::Closed(signature, lists) => MadeFor::Closed(Rc::new(signature.erased(*lists)), false),
+            crossing => crossing.clone(),
+        };
+        let mut number = |of| {
+            let next = self.numbers.len() as u32;
+            *self.numbers.entry(of).or_insert(next)
+        };
+        Purpose { made_for: number(made_for), written: number(written) }
+    }
+
+    /// Adds a module; of a wrapper in front of what is not the ledger's, with its purpose.
+    pub(crate) fn insert(&mut self, role: Role, purpose: Option<Purpose>, module: &Module) -> Result<(), RewriteError> {
         let import = |&(name, need): &(&'static str, Need)| Import { field: name.to_owned(), name, need };
         let imports: Vec<Import> = module.needs.iter().map(import).collect();
-        let part = Part::new(role, made_for, (0..imports.len()).collect());
+        let part = Part::new(role, purpose, (0..imports.len()).collect());
         self.add(&module.bytes, TrustedModule { imports, parts: vec![part], is_bundle: false })
     }
 
     /// Adds a module of many wrappers; of each, what [`Self::insert`] is told.
     pub(crate) fn insert_bundle(
         &mut self,
-        wrappers: impl IntoIterator<Item = (Role, Option<MadeFor>)>,
+        wrappers: impl IntoIterator<Item = (Role, Option<Purpose>)>,
         bundle: &Bundle,
     ) -> Result<(), RewriteError> {
         let import = |import: &modules::Import| {
@@ -189,7 +208,7 @@ impl Trusted {
         };
         let imports = bundle.imports.iter().map(import).collect();
         let parts = wrappers.into_iter().zip(&bundle.wrappers);
-        let parts = parts.map(|((role, made_for), imports)| Part::new(role, made_for, imports.clone())).collect();
+        let parts = parts.map(|((role, purpose), imports)| Part::new(role, purpose, imports.clone())).collect();
         self.add(&bundle.bytes, TrustedModule { imports, parts, is_bundle: true })
     }
 
@@ -206,14 +225,16 @@ impl Trusted {
                 return Err(broken!("a trusted module is for both {:?} and {:?}", known.role, part.role));
             }
             known.made_for.extend(part.made_for);
+            known.written.extend(part.written);
         }
         Ok(())
     }
 }
 
 impl Part {
-    fn new(role: Role, made_for: Option<MadeFor>, imports: Vec<usize>) -> Self {
-        Part { role, imports, made_for: made_for.into_iter().collect() }
+    fn new(role: Role, purpose: Option<Purpose>, imports: Vec<usize>) -> Self {
+        let made_for = purpose.iter().map(|purpose| purpose.made_for).collect();
+        Part { role, imports, made_for, written: purpose.iter().map(|purpose| purpose.written).collect() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rules 8 and 9: whether canonical functions have the types that the wrappers at them were made for.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use wasmparser::component_types::{
     ComponentAnyTypeId, ComponentDefinedType as Defined, ComponentDefinedTypeId, ComponentEntityType,
@@ -9,8 +10,8 @@ use wasmparser::component_types::{
 use wasmparser::types::TypesRef;
 use wasmparser::{CanonicalFunction, CanonicalOption};
 
-use super::MadeFor;
 use super::core::Wrapper;
+use super::{MadeFor, Trusted};
 use crate::ledger::convert::Converter;
 use crate::ledger::modules::Crossing;
 use crate::ledger::signature::{Kind, Signature, Value};
@@ -40,7 +41,7 @@ pub(super) fn dropped(types: TypesRef<'_>, kinds: &Kinds, canon: &CanonicalFunct
 }
 
 /// The type of a canonical function that a wrapper may stand at.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Typed {
     Lift(ComponentFuncTypeId),
     Lower(ComponentFuncTypeId, bool),
@@ -89,49 +90,68 @@ impl Typed {
 }
 
 /// Compares types with what wrappers were made for.
-pub(super) struct Compare<'t, K>(Converter<'t, K>);
+pub(super) struct Compare<'t, K> {
+    converter: Converter<'t, K>,
+    trusted: &'t Trusted,
+    /// The numbers of types, at closed functions and at others: a look at each type.
+    numbers: HashMap<(Typed, bool), Option<u32>>,
+}
 
 impl<'t> Compare<'t, ()> {
     /// `types` are those of the whole output.
-    pub(super) fn new(types: TypesRef<'t>, kinds: &Kinds) -> Compare<'t, impl FnMut(ResourceId) -> Option<Kind>> {
-        Compare(Converter::new(types, |id| kinds.get(&id).copied()))
+    pub(super) fn new(
+        types: TypesRef<'t>,
+        kinds: &Kinds,
+        trusted: &'t Trusted,
+    ) -> Compare<'t, impl FnMut(ResourceId) -> Option<Kind>> {
+        let converter = Converter::new(types, |id| kinds.get(&id).copied());
+        Compare { converter, trusted, numbers: HashMap::new() }
     }
 }
 
 impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Compare<'t, K> {
     /// Whether a wrapper was made for a canonical function of that type.
     pub(super) fn is_for(&mut self, typed: Typed, wrapper: Wrapper<'_>) -> bool {
-        match wrapper {
-            Wrapper::Closed(made_for) | Wrapper::Crossing(made_for) => {
-                made_for.iter().any(|made_for| self.is_made_for(typed, made_for))
-            }
+        let (part, closed) = match wrapper {
+            Wrapper::Closed(part) => (part, true),
+            Wrapper::Crossing(part) => (part, false),
             Wrapper::Builtin(builtin) => {
-                matches!(typed, Typed::Lower(ty, false) if self.is_func(ty, &builtin.signature()))
+                let Typed::Lower(ty, false) = typed else { return false };
+                return self.func(ty).is_some_and(|ty| *ty == builtin.signature());
             }
-        }
+        };
+        let number = match self.numbers.get(&(typed, closed)) {
+            Some(known) => *known,
+            None => {
+                let written = self.written(typed, closed);
+                let number = written.and_then(|written| self.trusted.numbers.get(&written).copied());
+                self.numbers.insert((typed, closed), number);
+                number
+            }
+        };
+        number.is_some_and(|number| part.written.contains(&number))
     }
 
-    fn is_made_for(&mut self, typed: Typed, made_for: &MadeFor) -> bool {
-        match (typed, made_for) {
-            (Typed::Lift(ty) | Typed::Lower(ty, _), MadeFor::Closed(signature, lists)) => {
-                self.is_func(ty, &signature.erased(*lists))
-            }
-            (Typed::Lift(ty), MadeFor::Crossing(Crossing::Lift(signature))) => self.is_func(ty, signature),
-            (Typed::Lower(ty, lowered), MadeFor::Crossing(Crossing::Lower { signature, is_async })) => {
-                lowered == *is_async && self.is_func(ty, signature)
-            }
-            (Typed::TaskReturn(ty), MadeFor::Crossing(Crossing::TaskReturn(value)))
-            | (Typed::StreamWrite(ty), MadeFor::Crossing(Crossing::StreamWrite(value)))
-            | (Typed::FutureWrite(ty), MadeFor::Crossing(Crossing::FutureWrite(value))) => self.is_value(ty, value),
-            _ => false,
-        }
+    /// What a wrapper at a function of that type has in the output.
+    fn written(&mut self, typed: Typed, closed: bool) -> Option<MadeFor> {
+        let crossing = match typed {
+            Typed::Lift(ty) | Typed::Lower(ty, _) if closed => return Some(MadeFor::Closed(self.func(ty)?, false)),
+            _ if closed => return None,
+            Typed::Lift(ty) => Crossing::Lift(self.func(ty)?),
+            Typed::Lower(ty, is_async) => Crossing::Lower { signature: self.func(ty)?, is_async },
+            Typed::TaskReturn(ty) => Crossing::TaskReturn(self.value(ty)?),
+            Typed::StreamWrite(ty) => Crossing::StreamWrite(self.value(ty)?),
+            Typed::FutureWrite(ty) => Crossing::FutureWrite(self.value(ty)?),
+            Typed::Other => return None,
+        };
+        Some(MadeFor::Crossing(crossing))
     }
 
-    fn is_func(&mut self, ty: ComponentFuncTypeId, signature: &Signature) -> bool {
-        self.0.func(ty).signature.is_ok_and(|ty| *ty == *signature)
+    fn func(&mut self, ty: ComponentFuncTypeId) -> Option<Rc<Signature>> {
+        self.converter.func(ty).signature.ok()
     }
 
-    fn is_value(&mut self, ty: ComponentDefinedTypeId, value: &Value) -> bool {
-        self.0.value(ty).and_then(|ty| ty.value.ok()).is_some_and(|ty| *ty == *value)
+    fn value(&mut self, ty: ComponentDefinedTypeId) -> Option<Rc<Value>> {
+        self.converter.value(ty)?.value.ok()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::mem::{self, Discriminant};
 use std::rc::Rc;
 
 use wasm_encoder::ValType;
@@ -10,7 +11,7 @@ use wasmparser::FuncType;
 use super::not_closed;
 use crate::error::{RewriteError, broken};
 use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles};
-use crate::ledger::check::{self, MadeFor, Role};
+use crate::ledger::check::{self, MadeFor, Purpose, Role};
 use crate::ledger::interface::Builtin;
 use crate::ledger::modules::{self, Bundle, Bundler, Crossing, Item, Module, Need};
 use crate::ledger::obstacle::{Obstacle, Reason};
@@ -62,7 +63,7 @@ impl Plan {
 pub(super) struct Generated {
     /// How many more bytes of modules there may be.
     left: usize,
-    wrappers: HashMap<Wrapper, Rc<Made>>,
+    wrappers: HashMap<Key, Rc<Made>>,
     /// By the context slots that they keep, too.
     guards: HashMap<Vec<u32>, HashMap<FuncTypes, Rc<Made>>>,
     may_leave: HashMap<FuncTypes, Rc<Made>>,
@@ -76,14 +77,14 @@ pub(super) struct Generated {
 pub(super) struct Made {
     pub(super) module: Module,
     role: Role,
-    made_for: Option<MadeFor>,
+    purpose: Option<Purpose>,
 }
 
 impl Made {
     fn note(self, all: &mut check::Trusted, left: &mut usize) -> Result<Rc<Self>, RewriteError> {
         let rest = left.checked_sub(self.module.bytes.len());
         *left = rest.ok_or_else(|| not_closed(Obstacle::of_root(Reason::TooLarge)))?;
-        all.insert(self.role, self.made_for.clone(), &self.module)?;
+        all.insert(self.role, self.purpose, &self.module)?;
         Ok(Rc::new(self))
     }
 
@@ -92,28 +93,42 @@ impl Made {
     }
 }
 
-/// A wrapper's module, by what decides its bytes.
+/// What decides the bytes of a wrapper's module: its type, by where that is, since equal ones are one, and what it is for.
 #[derive(PartialEq, Eq, Hash)]
-enum Wrapper {
-    /// Whether its component has handles of the engine's.
-    Builtin(Builtin, Rc<Signature>, bool),
-    Lower(Rc<Signature>, bool),
-    Lift(Rc<Signature>, bool),
-    Crossing(Crossing),
+struct Key {
+    ty: *const (),
+    role: Discriminant<CanonRole>,
+    crossing: Option<Discriminant<Crossing>>,
+    builtin: Option<Builtin>,
+    /// Whether lists of it go by window, it is async, or its component has handles of the engine's.
+    otherwise: bool,
 }
 
-impl Wrapper {
-    /// The wrapper that a role asks for, in a component that has such roles.
-    fn of(role: &CanonRole, roles: &ComponentRoles) -> Option<Wrapper> {
-        match role {
-            CanonRole::Untouched | CanonRole::Drop(_) => None,
-            CanonRole::Builtin { builtin, signature } => {
-                Some(Wrapper::Builtin(*builtin, Rc::clone(signature), roles.crosses))
+impl Key {
+    /// That of a role's wrapper, in a component with these. `None` if the role asks for none.
+    fn of(role: &CanonRole, roles: &ComponentRoles) -> Option<Key> {
+        let (mut crossing, mut builtin) = (None, None);
+        let (ty, otherwise) = match role {
+            CanonRole::Untouched | CanonRole::Drop(_) => return None,
+            CanonRole::Builtin { builtin: which, signature } => {
+                builtin = Some(*which);
+                (Rc::as_ptr(signature).cast(), roles.crosses)
             }
-            CanonRole::Lower { signature, lists } => Some(Wrapper::Lower(Rc::clone(signature), *lists)),
-            CanonRole::Lift { signature, lists } => Some(Wrapper::Lift(Rc::clone(signature), *lists)),
-            CanonRole::Crossing(crossing) => Some(Wrapper::Crossing(crossing.clone())),
-        }
+            CanonRole::Lower { signature, lists } | CanonRole::Lift { signature, lists } => {
+                (Rc::as_ptr(signature).cast(), *lists)
+            }
+            CanonRole::Crossing(which) => {
+                crossing = Some(mem::discriminant(which));
+                match which {
+                    Crossing::Lower { signature, is_async } => (Rc::as_ptr(signature).cast(), *is_async),
+                    Crossing::Lift(signature) => (Rc::as_ptr(signature).cast(), false),
+                    Crossing::TaskReturn(value) | Crossing::StreamWrite(value) | Crossing::FutureWrite(value) => {
+                        (Rc::as_ptr(value).cast(), false)
+                    }
+                }
+            }
+        };
+        Some(Key { ty, role: mem::discriminant(role), crossing, builtin, otherwise })
     }
 }
 
@@ -198,7 +213,7 @@ impl Generated {
     ) -> Result<(Plan, Vec<Rc<Made>>), RewriteError> {
         let mut wrappers = Vec::with_capacity(roles.canons.len());
         for role in &roles.canons {
-            wrappers.push(Wrapper::of(role, roles).map(|wrapper| self.wrapper(wrapper)).transpose()?);
+            wrappers.push(self.wrapper(role, roles)?);
         }
         let mut needed: Vec<_> = wrappers.iter().flatten().cloned().collect();
         let calls_back = needed.iter().any(|made| made.needs(Need::Realloc));
@@ -222,7 +237,7 @@ impl Generated {
         let (all, left, throws) = (&mut self.all, &mut self.left, self.throws);
         known(self.guards.entry(slots.clone()).or_default(), ty, |params, results| {
             let module = modules::guard(params, results, &slots, throws);
-            Made { module, role: Role::Guard, made_for: None }.note(all, left)
+            Made { module, role: Role::Guard, purpose: None }.note(all, left)
         })
     }
 
@@ -231,7 +246,7 @@ impl Generated {
         let (all, left) = (&mut self.all, &mut self.left);
         known(&mut self.may_leave, ty, |params, results| {
             let module = modules::may_leave(params, results);
-            Made { module, role: Role::MayLeave, made_for: None }.note(all, left)
+            Made { module, role: Role::MayLeave, purpose: None }.note(all, left)
         })
     }
 
@@ -245,7 +260,7 @@ impl Generated {
             bundler.add(&piece.made.module, &piece.items)?;
         }
         let bundle = bundler.finish()?;
-        let made = pieces.iter().map(|piece| (piece.made.role, piece.made.made_for.clone()));
+        let made = pieces.iter().map(|piece| (piece.made.role, piece.made.purpose));
         self.all.insert_bundle(made, &bundle)?;
         Ok(bundle)
     }
@@ -255,34 +270,36 @@ impl Generated {
         self.all.insert(Role::LedgerMemory, None, &modules::ledger_memory(name))
     }
 
-    fn wrapper(&mut self, wrapper: Wrapper) -> Result<Rc<Made>, RewriteError> {
-        match self.wrappers.entry(wrapper) {
-            Entry::Occupied(known) => Ok(Rc::clone(known.get())),
-            Entry::Vacant(new) => {
-                let (role, made_for, module) = match new.key() {
-                    Wrapper::Builtin(builtin, signature, crossing) => {
-                        (Role::Builtin(*builtin), None, modules::builtin(*builtin, signature, *crossing))
-                    }
-                    Wrapper::Lower(signature, lists) => {
-                        let made_for = MadeFor::Closed(Rc::clone(signature), *lists);
-                        (Role::Lower, Some(made_for), modules::lower(signature, *lists))
-                    }
-                    Wrapper::Lift(signature, lists) => {
-                        let made_for = MadeFor::Closed(Rc::clone(signature), *lists);
-                        (Role::Lift, Some(made_for), modules::lift(signature, *lists))
-                    }
-                    Wrapper::Crossing(crossing) => {
-                        let role = match crossing {
-                            Crossing::Lift(_) => Role::CrossingBack,
-                            _ => Role::Crossing,
-                        };
-                        (role, Some(MadeFor::Crossing(crossing.clone())), modules::crossing(crossing))
-                    }
-                };
-                let made = Made { module, role, made_for }.note(&mut self.all, &mut self.left)?;
-                Ok(Rc::clone(new.insert(made)))
+    /// The wrapper that a role asks for, in a component with these.
+    fn wrapper(&mut self, role: &CanonRole, roles: &ComponentRoles) -> Result<Option<Rc<Made>>, RewriteError> {
+        let Some(key) = Key::of(role, roles) else { return Ok(None) };
+        let new = match self.wrappers.entry(key) {
+            Entry::Occupied(known) => return Ok(Some(Rc::clone(known.get()))),
+            Entry::Vacant(new) => new,
+        };
+        let closed = |signature: &Rc<Signature>, lists: bool| Some(MadeFor::Closed(Rc::clone(signature), lists));
+        let (role, made_for, module) = match role {
+            CanonRole::Untouched | CanonRole::Drop(_) => return Ok(None),
+            CanonRole::Builtin { builtin, signature } => {
+                (Role::Builtin(*builtin), None, modules::builtin(*builtin, signature, roles.crosses))
             }
-        }
+            CanonRole::Lower { signature, lists } => {
+                (Role::Lower, closed(signature, *lists), modules::lower(signature, *lists))
+            }
+            CanonRole::Lift { signature, lists } => {
+                (Role::Lift, closed(signature, *lists), modules::lift(signature, *lists))
+            }
+            CanonRole::Crossing(crossing) => {
+                let role = match crossing {
+                    Crossing::Lift(_) => Role::CrossingBack,
+                    _ => Role::Crossing,
+                };
+                (role, Some(MadeFor::Crossing(crossing.clone())), modules::crossing(crossing))
+            }
+        };
+        let purpose = made_for.map(|made_for| self.all.purpose(made_for));
+        let made = Made { module, role, purpose }.note(&mut self.all, &mut self.left)?;
+        Ok(Some(Rc::clone(new.insert(made))))
     }
 }
 

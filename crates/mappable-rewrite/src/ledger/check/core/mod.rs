@@ -3,12 +3,12 @@
 mod end;
 mod wrapper;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use wasmparser::{CanonicalFunction, CanonicalOption, Export, ExternalKind, Instance};
 
 use super::scope::Module;
-use super::{MadeFor, Role, Trusted, TrustedModule};
+use super::{Part, Role, Trusted, TrustedModule};
 use crate::ledger::interface::{Builtin, HELPERS, enter, leave};
 use crate::ledger::modules::{MEMORY, Need, SLOTS};
 use crate::ledger::signature::Kind;
@@ -66,10 +66,10 @@ struct Options<'a> {
 /// The wrapper that stands at a canonical function.
 #[derive(Clone, Copy)]
 pub(super) enum Wrapper<'t> {
-    /// In front of a closed function: what it was made for.
-    Closed(&'t HashSet<MadeFor>),
+    /// In front of a closed function.
+    Closed(&'t Part),
     /// In front of what goes the engine's way.
-    Crossing(&'t HashSet<MadeFor>),
+    Crossing(&'t Part),
     /// In front of the ledger's function of that name. This is the package's own.
     Builtin(Builtin),
 }
@@ -361,8 +361,8 @@ impl<'a, 't> Core<'a, 't> {
         {
             given.agree(options, wrapper, index)?;
             return Ok(Some(match part.role {
-                Role::Lift => Wrapper::Closed(&part.made_for),
-                _ => Wrapper::Crossing(&part.made_for),
+                Role::Lift => Wrapper::Closed(part),
+                _ => Wrapper::Crossing(part),
             }));
         }
         self.reach(entity).map_err(|item| Unsound::Named { by: Place::Lifted(index), item })?;

@@ -136,7 +136,7 @@ impl<'a, 't> Core<'a, 't> {
         match (part.role, entity, self.item(entity)) {
             (Role::Builtin(builtin), _, Item::Host(name)) => name == builtin.ledger_name(),
             (Role::Lower, Entity::Canon(index), Item::Open) => match self.canons.get_mut(index as usize) {
-                Some(canon) if canon.lower => canon.is_behind(Wrapper::Closed(&part.made_for)),
+                Some(canon) if canon.lower => canon.is_behind(Wrapper::Closed(part)),
                 _ => false,
             },
             (Role::MayLeave, Entity::Canon(index), Item::Open) => {
@@ -146,7 +146,7 @@ impl<'a, 't> Core<'a, 't> {
                 })
             }
             (Role::Crossing, Entity::Canon(index), Item::Open) => match self.canons.get_mut(index as usize) {
-                Some(canon) if canon.leaves => canon.is_behind(Wrapper::Crossing(&part.made_for)),
+                Some(canon) if canon.leaves => canon.is_behind(Wrapper::Crossing(part)),
                 _ => false,
             },
             (Role::Lift | Role::CrossingBack | Role::Guard, ..) => self.reach(entity).is_ok(),

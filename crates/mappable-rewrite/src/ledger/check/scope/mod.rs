@@ -145,7 +145,7 @@ impl<'a, 't> Tree<'a, 't> {
         scope.core.finish().map_err(|what| Bug::Unsound { component: scope.path.clone(), what })?;
         for (canon, node) in &scope.uses {
             let closed = match scope.core.wrapper(*canon) {
-                Some(Wrapper::Closed(made_for)) => Some(made_for),
+                Some(Wrapper::Closed(part)) => Some(&part.made_for),
                 _ => None,
             };
             self.classes.used(*node, closed, &scope.path, *canon);
@@ -171,7 +171,7 @@ impl<'a, 't> Tree<'a, 't> {
             return Err(broken!("a component has not ended"));
         }
         self.classes.finish()?;
-        let mut compare = Compare::new(types, &self.kinds);
+        let mut compare = Compare::new(types, &self.kinds, self.trusted);
         for Wrapped { path, canon, typed, wrapper } in self.wrapped {
             if !compare.is_for(typed, wrapper) {
                 return Err(Bug::Unsound { component: path, what: Unsound::OtherType(canon) }.into());

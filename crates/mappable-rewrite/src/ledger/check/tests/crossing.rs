@@ -20,7 +20,8 @@ fn stand_ins(modules: &HashMap<String, &[u8]>) -> Trusted {
     let mut trusted = Trusted::new([]);
     let mut insert = |name: &str, role, made_for: Option<MadeFor>, needs: &[(&'static str, Need)]| {
         let module = Module { bytes: modules[name].into(), needs: needs.to_vec() };
-        trusted.insert(role, made_for, &module).unwrap();
+        let purpose = made_for.map(|made_for| trusted.purpose(made_for));
+        trusted.insert(role, purpose, &module).unwrap();
     };
     let (callee, ledger, forbidden) = (("callee", Callee), ("ledger", Ledger), ("forbidden", Table("forbidden")));
     insert("ledger-memory", Role::LedgerMemory, None, &[]);
@@ -46,7 +47,8 @@ fn stand_ins(modules: &HashMap<String, &[u8]>) -> Trusted {
         ],
         wrappers: vec![vec![0, 1], vec![2, 1]],
     };
-    let wrappers = [OWN, Value::Borrow(Kind::Mappable)].map(|value| (Role::Crossing, Some(lower(value))));
+    let values = [OWN, Value::Borrow(Kind::Mappable)];
+    let wrappers = values.map(|value| (Role::Crossing, Some(trusted.purpose(lower(value)))));
     trusted.insert_bundle(wrappers, &bundle).unwrap();
     trusted
 }
@@ -124,7 +126,8 @@ fn a_crossing_of_a_lower_that_is_async_otherwise_than_it_is_found() {
     let verdict = verdict_with(&output, |modules, trusted| {
         let signature = takes(Value::Own(Kind::Mappable));
         let made_for = MadeFor::Crossing(Crossing::Lower { signature, is_async: true });
-        trusted.modules.get_mut(modules["give-module"]).unwrap().parts[0].made_for = HashSet::from([made_for]);
+        let purpose = trusted.purpose(made_for);
+        trusted.modules.get_mut(modules["give-module"]).unwrap().parts[0].written = HashSet::from([purpose.written]);
     });
     assert!(matches!(verdict, Err(RewriteError::Bug(Bug::Unsound { what: Unsound::OtherType(_), .. }))), "{verdict:?}");
 }

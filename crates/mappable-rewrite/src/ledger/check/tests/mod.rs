@@ -52,7 +52,8 @@ fn stand_ins(modules: &HashMap<String, &[u8]>) -> Trusted {
     let mut insert = |name: &str, role, needs: &[(&'static str, Need)]| {
         let module = Module { bytes: modules[name].into(), needs: needs.to_vec() };
         let made_for = matches!(role, Role::Lower | Role::Lift).then(|| MadeFor::Closed(Rc::clone(&take), true));
-        trusted.insert(role, made_for, &module).unwrap();
+        let purpose = made_for.map(|made_for| trusted.purpose(made_for));
+        trusted.insert(role, purpose, &module).unwrap();
     };
     insert("ledger-memory", Role::LedgerMemory, &[]);
     insert("window-memory", Role::WindowMemory, &[]);

@@ -541,11 +541,11 @@ fn wrappers_for_different_types_are_found() {
     // The same type, but its lists go another way.
     let list = Value::List(Box::new(Value::U8));
     let take = Signature { params: vec![Value::Own(Kind::Mappable), list.clone()], result: Some(list) };
-    let other = MadeFor::Closed(Rc::new(take), false);
+    let other = trusted.purpose(MadeFor::Closed(Rc::new(take), false));
     // One module may be made for several types, if there is one that all are made for.
-    trusted.modules.get_mut(modules["lift"]).unwrap().parts[0].made_for.insert(other.clone());
+    trusted.modules.get_mut(modules["lift"]).unwrap().parts[0].made_for.insert(other.made_for);
     check(&output, &guests, &trusted, &gate).unwrap();
-    trusted.modules.get_mut(modules["lift"]).unwrap().parts[0].made_for = HashSet::from([other]);
+    trusted.modules.get_mut(modules["lift"]).unwrap().parts[0].made_for = HashSet::from([other.made_for]);
     let verdict = check(&output, &guests, &trusted, &gate);
     assert!(matches!(verdict, Err(RewriteError::Bug(Bug::Unsound { what: Unsound::OneSided(_), .. }))), "{verdict:?}");
 }
