@@ -58,7 +58,8 @@ pub(crate) struct Converter<'t, K> {
     mentions: Occurrences<Kind>,
     signatures: HashSet<Rc<Signature>>,
     values: HashSet<Rc<Value>>,
-    /// How many more types are looked at, for this function and for all.
+    /// How many types are looked at for a function at the most, and how many more for this one and for all.
+    max: usize,
     left: usize,
     depth: usize,
     all_left: usize,
@@ -66,9 +67,18 @@ pub(crate) struct Converter<'t, K> {
 
 impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
     pub(crate) fn new(types: TypesRef<'t>, kind: K) -> Self {
+        Self::up_to(MAX_NODES, MAX_ALL_NODES, types, kind)
+    }
+
+    /// Of the types in the output: a list that goes by window, of two types or more, is three there.
+    pub(crate) fn of_output(types: TypesRef<'t>, kind: K) -> Self {
+        Self::up_to(MAX_NODES / 2 * 3, MAX_ALL_NODES / 2 * 3, types, kind)
+    }
+
+    fn up_to(max: usize, all_left: usize, types: TypesRef<'t>, kind: K) -> Self {
         let (converted, mentions) = (Conversions::default(), Occurrences::default());
         let (signatures, values) = (HashSet::new(), HashSet::new());
-        Converter { types, kind, converted, mentions, signatures, values, left: 0, depth: 0, all_left: MAX_ALL_NODES }
+        Converter { types, kind, converted, mentions, signatures, values, max, left: 0, depth: 0, all_left }
     }
 
     /// What was converted. `None` if that was too much.
@@ -86,7 +96,7 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
                 for ty in ty.params.iter().map(|(_, ty)| ty).chain(&ty.result) {
                     mentions = mentions.or_else(|| self.mentioned(ty));
                 }
-                self.left = MAX_NODES.min(self.all_left);
+                self.left = self.max.min(self.all_left);
                 let before = self.left;
                 let params = ty.params.iter().map(|(_, ty)| self.value_of(ty)).collect();
                 let result = ty.result.as_ref().map(|ty| self.value_of(ty)).transpose();
@@ -110,7 +120,7 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
         }
         let ty = ComponentValType::Type(id);
         let converted = self.mentioned(&ty).map(|mentions| {
-            self.left = MAX_NODES.min(self.all_left);
+            self.left = self.max.min(self.all_left);
             let before = self.left;
             let value = self.value_of(&ty).map(|value| Self::one(&mut self.values, value));
             self.all_left -= before - self.left;

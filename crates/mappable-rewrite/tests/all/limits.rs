@@ -140,6 +140,14 @@ fn modules(component: &[u8]) -> Vec<usize> {
 }
 
 #[test]
+fn a_type_that_becomes_larger_is_as_large_as_it_may_be() {
+    // 9,850 types, lists and what is in them: and half as many more when each list is two numbers.
+    let (types, result) = lists(4900);
+    let tier = tier(&calls(&types, &[result], 1));
+    assert_eq!(tier, TierReport::Ledger { wrapped: 2, crossing: 0, builtins: 0 });
+}
+
+#[test]
 fn many_uses_of_a_large_type_have_one_module() {
     let (types, result) = lists(3000);
     let input = calls(&types, &[result], 20);

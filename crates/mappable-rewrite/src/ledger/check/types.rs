@@ -104,7 +104,7 @@ impl<'t> Compare<'t, ()> {
         kinds: &Kinds,
         trusted: &'t Trusted,
     ) -> Compare<'t, impl FnMut(ResourceId) -> Option<Kind>> {
-        let converter = Converter::new(types, |id| kinds.get(&id).copied());
+        let converter = Converter::of_output(types, |id| kinds.get(&id).copied());
         Compare { converter, trusted, numbers: HashMap::new() }
     }
 }
