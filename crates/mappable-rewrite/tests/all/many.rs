@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mappable_rewrite::{Settings, Tier, TierReport, rewrite_with};
 use mappable_testing::many::component;
-use wasmparser::{Instance, Parser, Payload};
+use wasmparser::{ComponentName, Instance, KnownCustom, Parser, Payload};
 
 use crate::support::{gate, wasm};
 
@@ -53,6 +53,39 @@ fn a_component_has_an_instance_for_each_thousand_wrappers() {
     let of = |functions| counts(&written(&wasm(&component(functions, "16")), functions)).1;
     // `docs/src/measurements.md` has these. In the first there are few enough for an instance each.
     assert_eq!([1, 10, 100, 1000].map(of), [8, 7, 7, 8]);
+}
+
+#[test]
+fn names_are_in_the_order_of_what_they_name() {
+    let memory = r#"(alias core export $libc "memory" (core memory $memory))"#;
+    // The same items by other names, which are no items of their own where wrappers have instances together.
+    let again = [("memory", "memory", "again"), ("realloc", "func", "realloc"), ("realloc", "func", "realloc-again")];
+    let again =
+        again.map(|(export, kind, name)| format!(r#"(alias core export $libc "{export}" (core {kind} ${name}))"#));
+    let text = component(20, "16");
+    assert!(text.contains(memory));
+    let output = written(&wasm(&text.replacen(memory, &format!("{memory} {}", again.concat()), 1)), 20);
+    let (mut funcs, mut memories) = (Vec::new(), Vec::new());
+    let read = |map: wasmparser::NameMap<'_>| -> Vec<(u32, String)> {
+        map.into_iter().map(|naming| naming.unwrap()).map(|naming| (naming.index, naming.name.to_owned())).collect()
+    };
+    for payload in Parser::new(0).parse_all(&output) {
+        let Payload::CustomSection(section) = payload.unwrap() else { continue };
+        let KnownCustom::ComponentName(names) = section.as_known() else { continue };
+        for name in names {
+            match name.unwrap() {
+                ComponentName::CoreFuncs(map) => funcs.extend(read(map)),
+                ComponentName::CoreMemories(map) => memories.extend(read(map)),
+                _ => {}
+            }
+        }
+    }
+    assert!(
+        [&funcs, &memories].into_iter().all(|names| names.is_sorted_by(|a, b| a.0 < b.0)),
+        "{funcs:?} {memories:?}"
+    );
+    // `map`, `unmap` and what is lowered; `realloc` has one of its two names.
+    assert_eq!((funcs.len(), memories.len()), (2 + 20 + 1, 1), "{funcs:?} {memories:?}");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 //!
 //! Hooks that can't fail note what was lost; whoever made the pass asks [`Emitter::found`].
 
-use wasm_encoder::CanonicalOption as NewOption;
-use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent};
-use wasmparser::CanonicalOption;
+use std::collections::BTreeMap;
+
+use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent, component_utils};
+use wasm_encoder::{CanonicalOption as NewOption, ComponentNameSection, NameMap};
+use wasmparser::{CanonicalOption, ComponentName};
 
 use super::bundles::WAITS;
 use super::scope::{Body, ComponentBody, Maps, Scope, mapped};
@@ -127,7 +129,33 @@ impl ReencodeComponent for Emitter<'_> {
         match (option, guard) {
             (CanonicalOption::Realloc(_), Some(guard)) => Ok(NewOption::Realloc(guard)),
             (CanonicalOption::PostReturn(_), Some(guard)) => Ok(NewOption::PostReturn(guard)),
-            _ => wasm_encoder::reencode::component_utils::canonical_option(self, option),
+            _ => component_utils::canonical_option(self, option),
         }
     }
+
+    fn parse_custom_component_name_subsection(
+        &mut self,
+        names: &mut ComponentNameSection,
+        subsection: ComponentName<'_>,
+    ) -> EmitResult {
+        match subsection {
+            ComponentName::CoreFuncs(map) => names.core_funcs(&in_order(map, |old| self.function_index(old))?),
+            ComponentName::CoreMemories(map) => names.core_memories(&in_order(map, |old| self.memory_index(old))?),
+            other => component_utils::parse_custom_component_name_subsection(self, names, other)?,
+        }
+        Ok(())
+    }
+}
+
+/// Names by new indices, each once and the least first, as the format has them. Items that come together later, and one that
+/// takes the place of several, have others than the old order.
+fn in_order(names: wasmparser::NameMap<'_>, mut new: impl FnMut(u32) -> EmitResult<u32>) -> EmitResult<NameMap> {
+    let mut known = BTreeMap::new();
+    for naming in names {
+        let naming = naming?;
+        known.entry(new(naming.index)?).or_insert(naming.name);
+    }
+    let mut names = NameMap::new();
+    known.into_iter().for_each(|(index, name)| names.append(index, name));
+    Ok(names)
 }
