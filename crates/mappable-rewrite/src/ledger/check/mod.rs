@@ -146,8 +146,12 @@ struct Part {
 impl TrustedModule {
     /// The number of the part that an export is of.
     fn part_of(&self, export: &str) -> Option<usize> {
-        let number = if self.is_bundle { export.parse().ok()? } else { 0 };
-        (number < self.parts.len()).then_some(number)
+        if !self.is_bundle {
+            return Some(0);
+        }
+        // A number has one name: `01` is not one.
+        let number: usize = export.parse().ok()?;
+        (number < self.parts.len() && number.to_string() == export).then_some(number)
     }
 
     /// Whether an export is the function that takes the place of a wrapper's callee.
