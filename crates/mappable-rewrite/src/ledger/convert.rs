@@ -36,6 +36,8 @@ pub(crate) struct Converted {
 pub(crate) struct ConvertedValue {
     /// The value, or why there is none. Equal ones of a converter are one.
     pub(crate) value: Result<Rc<Value>, &'static str>,
+    /// Whether a handle of ours is in that.
+    pub(crate) has_handles: bool,
     /// A kind of handle of ours that is in it, streams and futures too.
     pub(crate) mentions: Kind,
 }
@@ -124,7 +126,8 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
             let before = self.left;
             let value = self.value_of(&ty).map(|value| Self::one(&mut self.values, value));
             self.all_left -= before - self.left;
-            ConvertedValue { value, mentions }
+            let has_handles = value.as_ref().is_ok_and(|value| value.has_handles());
+            ConvertedValue { value, has_handles, mentions }
         });
         self.converted.values.insert(id, converted.clone());
         converted

@@ -50,7 +50,7 @@ pub(crate) struct Signature {
 
 #[cfg(test)]
 std::thread_local! {
-    /// How often all of a signature was looked at, to compare, hash or erase it.
+    /// How often all of a signature was looked at, to compare, hash, erase or go through it.
     pub(crate) static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -294,6 +294,13 @@ impl Signature {
         self.any(|value| matches!(value, Value::Own(_) | Value::Borrow(_)))
     }
 
+    /// Whether a handle of ours may be in what its lift gives, or else its lower.
+    pub(crate) fn gives_handles(&self, lift: bool) -> bool {
+        looked_at();
+        let mut given = if lift { self.result.as_slice() } else { &self.params }.iter();
+        given.any(Value::has_handles)
+    }
+
     /// A kind of handle of ours that is in it.
     pub(crate) fn kind(&self) -> Option<Kind> {
         Kind::ALL
@@ -303,6 +310,7 @@ impl Signature {
 
     /// Whether a value in it, however deep, is such a one.
     pub(crate) fn any(&self, is: impl Fn(&Value) -> bool) -> bool {
+        looked_at();
         self.params.iter().chain(&self.result).any(|value| value.any(&is))
     }
 

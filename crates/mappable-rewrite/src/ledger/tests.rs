@@ -6,12 +6,12 @@ use mappable_testing::wat::{TYPES, import_types};
 
 /// How often all of a signature is looked at while a component is rewritten for the ledger, with so many wrappers. A hash leads
 /// to a type that is not equal now and then: what is looked at twice is not exact.
-fn looks(text: &str, wrapped: usize) -> usize {
+fn looks(text: &str, wrapped: usize, crossing: usize) -> usize {
     let component = wat::parse_str(text).unwrap();
     let before = LOOKS.get();
     let rewritten = rewrite_with(&component, &Gate::new("k0").unwrap(), Settings::default()).unwrap();
     let looks = LOOKS.get() - before;
-    assert_eq!(rewritten.report.tier, TierReport::Ledger { wrapped, crossing: 0, builtins: 0 });
+    assert_eq!(rewritten.report.tier, TierReport::Ledger { wrapped, crossing, builtins: 0 });
     looks
 }
 
@@ -57,14 +57,40 @@ fn ty(number: usize) -> String {
 
 #[test]
 fn each_of_many_types_is_looked_at_as_often_as_each_of_few() {
-    let looks = |of: usize| looks(&pairs(of, 1), 16 * of);
+    let looks = |of: usize| looks(&pairs(of, 1), 16 * of, 0);
     let (few, many) = (looks(2), looks(16));
     assert!(many < few * 8 * 5 / 4, "{few} for 2, {many} for 16");
 }
 
 #[test]
 fn more_uses_of_a_function_take_no_more_looks_at_its_type() {
-    let looks = |lowers: usize| looks(&pairs(1, lowers), 8 + 8 * lowers);
+    let looks = |lowers: usize| looks(&pairs(1, lowers), 8 + 8 * lowers, 0);
     let (few, many) = (looks(4), looks(100));
     assert!(many < few * 5 / 4, "{few} for 4, {many} for 100");
+}
+
+#[test]
+fn more_functions_of_a_type_take_no_more_looks_at_it() {
+    let (import, ty) = (import_types(TYPES), format!("(type $t (func {}))", ty(0)));
+    let looks = |functions: usize| {
+        let each = |text: &dyn Fn(usize) -> String| (0..functions).map(text).collect::<String>();
+        let lifts = each(&|n| {
+            format!(
+                r#"(func (export "f{n}") (type $t) (canon lift (core func $f) (memory $memory) (realloc $realloc)))"#
+            )
+        });
+        let imports = each(&|n| format!(r#"(import "f{n}" (func $f{n} (type $t)))"#));
+        let lowers = each(&|n| format!("(core func (canon lower (func $f{n}) (memory $memory)))"));
+        let with = each(&|n| format!(r#"(with "f{n}" (func $b "f{n}"))"#));
+        let types = format!(r#"(with "{TYPES}" (instance $types))"#);
+        let closed = format!(
+            r#"(component {import} (component $B {import} {ty} {CORE} {lifts}) (component $A {import} {ty} {CORE} {imports} {lowers})
+            (instance $b (instantiate $B {types})) (instance (instantiate $A {types} {with})))"#
+        );
+        let crossing = format!("(component {import} {ty} {CORE} {imports} {lowers})");
+        [looks(&closed, 2 * functions, 0), looks(&crossing, 0, functions)]
+    };
+    for (few, many) in looks(20).into_iter().zip(looks(200)) {
+        assert!(many < few * 5 / 4, "{few} for 20, {many} for 200");
+    }
 }

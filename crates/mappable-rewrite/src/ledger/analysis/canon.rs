@@ -34,7 +34,7 @@ pub(super) enum Give {
 }
 
 /// The options of a canonical function.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct Options {
     pub(super) is_async: bool,
     /// What of them no wrapper is for, other than that.

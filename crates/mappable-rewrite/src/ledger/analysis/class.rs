@@ -111,13 +111,38 @@ impl Walker<'_> {
     }
 }
 
+/// What decides the fate of a class, of all of its signature.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    has_handles: bool,
+    has_windows: bool,
+    cannot_be_closed: Option<&'static str>,
+}
+
+/// What becomes of each class. Many may be of one type, which is gone through once.
+pub(super) fn fates(classes: HashMap<Node, Class>, settings: Settings) -> HashMap<Node, Fate> {
+    let mut known: HashMap<*const Signature, Told> = HashMap::new();
+    let mut told = |signature: &Rc<Signature>| {
+        *known.entry(Rc::as_ptr(signature)).or_insert_with(|| Told {
+            has_handles: signature.has_handles(),
+            has_windows: signature.has_windows(),
+            cannot_be_closed: signature.cannot_be_closed(),
+        })
+    };
+    // The pointers are of what the conversions have, too.
+    let fates = classes.into_iter().map(|(node, class)| {
+        let told = class.signature.as_ref().map(&mut told).unwrap_or_default();
+        (node, class.fate(told, settings))
+    });
+    fates.collect()
+}
+
 impl Class {
-    pub(super) fn fate(self, settings: Settings) -> Fate {
+    fn fate(self, told: Told, settings: Settings) -> Fate {
         let is_async = self.is_async.then_some(Opening::Unsupported("is of an async type"));
         let opened = self.opened.or(is_async);
-        let handles = self.signature.as_ref().is_some_and(|signature| signature.has_handles());
-        let Some(kind) = self.mentions.filter(|_| handles || self.disagree || self.builtin.is_some()) else {
-            let Some(signature) = self.signature.filter(|signature| settings.lists && signature.has_windows()) else {
+        let Some(kind) = self.mentions.filter(|_| told.has_handles || self.disagree || self.builtin.is_some()) else {
+            let Some(signature) = self.signature.filter(|_| settings.lists && told.has_windows) else {
                 return Fate::Untouched(None);
             };
             return match opened {
@@ -144,13 +169,10 @@ impl Class {
         let Some(signature) = self.signature.filter(|_| !self.disagree) else {
             return Fate::Crossing(Reason::TypesDisagree);
         };
-        match signature.cannot_be_closed() {
+        match told.cannot_be_closed {
             Some(why) => Fate::Crossing(Reason::Open { kind, how: Opening::Unsupported(why) }),
             // Even if nobody calls it, or nobody is called.
-            None => {
-                let lists = settings.lists && signature.has_windows();
-                Fate::Wrapped(signature, lists)
-            }
+            None => Fate::Wrapped(signature, settings.lists && told.has_windows),
         }
     }
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use wasmparser::FuncType;
-use wasmparser::component_types::{ComponentAnyTypeId, ComponentDefinedTypeId, ResourceId};
+use wasmparser::component_types::{ComponentAnyTypeId, ComponentDefinedTypeId, ComponentFuncTypeId, ResourceId};
 use wasmparser::types::TypesRef;
 
 use super::canon::{Canon, Give, Options};
-use super::class::Fate;
+use super::class::{Fate, fates};
 use super::component::{Component, Func, Use};
 use super::graph::{Graph, Node};
 use super::resources::{Kinds, kinds};
@@ -102,9 +102,9 @@ impl Walker<'_> {
             return Err((index, None, Reason::Escapes { kind }));
         }
         let (classes, converted) = self.classes(types, &kind).ok_or((0, None, Reason::TooLarge))?;
-        let fates = classes.into_iter().map(|(node, class)| (node, class.fate(settings))).collect();
+        let fates = fates(classes, settings);
         let (graph, components) = (&mut self.graph, &self.components);
-        let mut judge = Judge { graph, components, fates, converted, firsts, types, kind };
+        let mut judge = Judge { graph, components, fates, converted, crossings: HashMap::new(), firsts, types, kind };
         *functions = judge.functions();
         let components = facts.components.iter().enumerate();
         let components = components.map(|(index, facts)| judge.component(index, facts)).collect::<Result<_, _>>()?;
@@ -138,6 +138,8 @@ pub(super) struct Judge<'j, 'a, K> {
     pub(super) fates: HashMap<Node, Fate>,
     /// The types of all canonical functions.
     converted: Conversions,
+    /// What becomes of the lifts and lowers of a type that go the engine's way: there may be many of one.
+    crossings: HashMap<(ComponentFuncTypeId, Options, bool), Result<Crosses, Reason>>,
     firsts: &'j Firsts,
     pub(super) types: TypesRef<'j>,
     /// Which resources are ours.
@@ -242,7 +244,7 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
         &mut self,
         component: &'c Component<'a>,
         canon: &Canon,
-    ) -> Result<(CanonRole, bool), (Option<&'c Func<'a>>, Reason)> {
+    ) -> Result<Crosses, (Option<&'c Func<'a>>, Reason)> {
         let (func, options, lift) = match canon {
             Canon::Lower(func, options) => (*func, *options, false),
             Canon::Lift(func, options) => (*func, *options, true),
@@ -259,9 +261,9 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
                     return Ok((CanonRole::Untouched, false));
                 };
                 let open = |why| (None, Reason::Open { kind, how: Opening::Unsupported(why) });
-                let value = given.and_then(|id| self.value(id)).map(|given| given.value.clone());
-                let value = value.transpose().map_err(open)?;
-                let Some(value) = value.filter(|value| value.has_handles()) else {
+                let given = given.and_then(|id| self.value(id));
+                let value = given.map(|given| given.value.clone()).transpose().map_err(open)?;
+                let Some(value) = value.filter(|_| given.is_some_and(|given| given.has_handles)) else {
                     return Ok((CanonRole::Untouched, true));
                 };
                 if let Some(why) = options.unsupported {
@@ -297,7 +299,11 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
                 if lift { CanonRole::Lift { signature, lists } } else { CanonRole::Lower { signature, lists } }
             }
             Some(Fate::Crossing(_)) => {
-                return self.crossing(func, options, lift).map_err(|reason| (Some(func), reason));
+                let key = (func.ty, options, lift);
+                let known = self.crossings.get(&key).cloned();
+                let crossing = known.unwrap_or_else(|| self.crossing(func, options, lift));
+                self.crossings.entry(key).or_insert_with(|| crossing.clone());
+                return crossing.map_err(|reason| (Some(func), reason));
             }
             _ => CanonRole::Untouched,
         };
@@ -310,7 +316,7 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
     }
 
     /// What becomes of the lift or lower of a function that goes the engine's way.
-    fn crossing(&self, func: &Func<'_>, options: Options, lift: bool) -> Result<(CanonRole, bool), Reason> {
+    fn crossing(&self, func: &Func<'_>, options: Options, lift: bool) -> Result<Crosses, Reason> {
         let unknown = || Reason::Broken("a function's type was not looked at".to_owned());
         let converted = self.converted.funcs.get(&func.ty).ok_or_else(unknown)?;
         let Some(kind) = converted.mentions else { return Ok((CanonRole::Untouched, false)) };
@@ -318,8 +324,8 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
         let signature = converted.signature.as_ref().map_err(|&why| open(why))?;
         let gives = match lift {
             // What is lifted async gives by `task.return`.
-            true => !options.is_async && signature.result.as_ref().is_some_and(Value::has_handles),
-            false => signature.params.iter().any(Value::has_handles),
+            true => !options.is_async && signature.gives_handles(true),
+            false => signature.gives_handles(false),
         };
         if !gives {
             return Ok((CanonRole::Untouched, true));
@@ -339,6 +345,9 @@ impl<'j, 'a, K: Fn(&Graph, ResourceId) -> Option<Kind>> Judge<'j, 'a, K> {
         Ok((CanonRole::Crossing(crossing), true))
     }
 }
+
+/// What becomes of a canonical function, and whether by it handles of the engine's come or go.
+type Crosses = (CanonRole, bool);
 
 /// By the component and index of an instance's type: the component and the number there of its first use.
 type Firsts = HashMap<(usize, u32), (usize, usize)>;
