@@ -1,6 +1,6 @@
 //! Many functions in one component: wrappers have instances together, so that there is room for any number of them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mappable_rewrite::{Settings, Tier, TierReport, rewrite_with};
 use mappable_testing::many::component;
@@ -90,15 +90,17 @@ fn names_are_in_the_order_of_what_they_name() {
 
 #[test]
 fn the_time_is_linear_in_the_number_of_functions() {
-    let inputs = [2500, 10_000].map(|functions| (functions, wasm(&component(functions, "16"))));
-    let least = |functions: usize, input: &[u8]| {
-        let once = || {
+    let inputs = [1250, 5000].map(|functions| (functions, wasm(&component(functions, "16"))));
+    let mut seen = vec![];
+    // Others take their share of the machine: one pair that nobody disturbed will do. A square would be 16 in each.
+    let is_linear = (0..5).any(|_| {
+        let [few, many] = inputs.each_ref().map(|(functions, input)| {
             let begun = Instant::now();
-            written(input, functions);
+            written(input, *functions);
             begun.elapsed()
-        };
-        (0..2).map(|_| once()).min().unwrap_or(Duration::MAX)
-    };
-    let [few, many] = inputs.map(|(functions, input)| least(functions, &input));
-    assert!(many < few * 8, "{few:?} for 2,500, {many:?} for 10,000");
+        });
+        seen.push((few, many));
+        many < few * 8
+    });
+    assert!(is_linear, "for 1,250 and for 5,000: {seen:?}");
 }
