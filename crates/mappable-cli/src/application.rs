@@ -1,6 +1,7 @@
 //! An application of WASI 0.2 or 0.3: what it is given of the system, how much it may take, and the store that it runs in.
 //! [`run`](crate::run) has one that runs to its end, [`serve`](crate::serve) one for each request.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -51,6 +52,9 @@ impl Given {
                 },
             };
         }
+        if self.map_files == MapFiles::Shared {
+            self.check_shared()?;
+        }
         let given = [("--dir", &self.dirs, FsPerms::ReadWrite), ("--dir-ro", &self.read_only_dirs, FsPerms::ReadOnly)];
         for (option, dirs, permissions) in given {
             for dir in dirs {
@@ -60,6 +64,24 @@ impl Given {
             }
         }
         Ok(wasi)
+    }
+
+    /// What is shared must not be the application's to write by another folder.
+    fn check_shared(&self) -> Result<()> {
+        let of_host = |dir: &String| {
+            let host = dir.split_once("::").map_or(&**dir, |(host, _)| host);
+            // Whoever opens it says what is wrong.
+            fs::canonicalize(host).ok()
+        };
+        let read_only: Vec<_> = self.read_only_dirs.iter().filter_map(of_host).collect();
+        for written in self.dirs.iter().filter_map(of_host) {
+            if let Some(read) = read_only.iter().find(|read| read.starts_with(&written) || written.starts_with(read)) {
+                let (read, written) = (read.display(), written.display());
+                let text = format!("--map-files shared: --dir {written} would write to files of --dir-ro {read}");
+                return Err(fail(Exit::Usage, text));
+            }
+        }
+        Ok(())
     }
 
     /// How the store's files are held.

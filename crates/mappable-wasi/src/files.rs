@@ -2,8 +2,8 @@
 //!
 //! # Safety
 //!
-//! [`FilesCtx::shared`] passes on what [`FileBytes::shared`] asks of its caller, and adds what the caller can't know: which files
-//! a component can write to itself. Those are not shared.
+//! [`FilesCtx::shared`] passes on what [`FileBytes::shared`] asks of its caller, for the folders that a component may only read.
+//! What is in folders that it may write to is not shared.
 
 #![allow(unsafe_code)]
 
@@ -55,7 +55,8 @@ impl FilesCtx {
     /// # Safety
     ///
     /// As long as components have them, nobody writes to the files of the folders that are given with
-    /// [`FsPerms::ReadOnly`], by another folder or another process. They may be made shorter: components trap then.
+    /// [`FsPerms::ReadOnly`], or makes them shorter: no other process, and no component by another folder that has the same files
+    /// with [`FsPerms::ReadWrite`], be it within the first, around it, or by a hard link.
     #[must_use]
     pub unsafe fn shared(self) -> Self {
         Self { holding: Holding::Shared, ..self }

@@ -8,7 +8,7 @@ use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem::{Descriptor, File, WasiFilesystemView as _};
 use wasmtime_wasi::p2::FsError;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorFlags, ErrorCode, HostDescriptor as _, OpenFlags, PathFlags,
+    DescriptorFlags, DescriptorType, ErrorCode, HostDescriptor as _, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::p3::bindings::filesystem::types::{ErrorCode as LaterCode, PathFlags as LaterFlags};
 use wasmtime_wasi::runtime::{in_tokio, spawn_blocking};
@@ -87,6 +87,14 @@ async fn freeze<T: FilesView>(store: &mut StoreContextMut<'_, T>, (file, offset,
 async fn freeze_at<T: FilesView>(store: &mut StoreContextMut<'_, T>, at: At<PathFlags>) -> Answer {
     let (directory, path_flags, path, offset, len) = at;
     let mut filesystem = store.data_mut().filesystem();
+    // To open a pipe waits until somebody writes to it, and nothing ends that.
+    let folder = Resource::new_borrow(directory.rep());
+    match filesystem.stat_at(folder, path_flags, path.clone()).await?.type_ {
+        DescriptorType::RegularFile => {}
+        DescriptorType::Directory => return Err(ErrorCode::IsDirectory.into()),
+        DescriptorType::SymbolicLink => return Err(ErrorCode::Loop.into()),
+        _ => return Err(ErrorCode::NoDevice.into()),
+    }
     let opened = filesystem.open_at(directory, path_flags, path, OpenFlags::empty(), DescriptorFlags::READ).await?;
     // The guest has no handle of it.
     match filesystem.table.delete(opened)? {

@@ -1,6 +1,6 @@
 //! `--map-files`: programs that map files, by an index of the crate `fst` that is mapped and not read.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 
 use super::support::{Done, Place, guest};
@@ -106,12 +106,34 @@ fn only_files_that_nobody_can_change_are_sealed() {
     let done = lookup(&place, &options, &["sum", "/data/bytes"]);
     assert_eq!(done.code(), 1);
     assert!(done.stderr().contains("not permitted"), "{}", done.stderr());
-    // An administrator can make it one, on a file system that has the flag.
+    // An administrator can make it one, on a file system that keeps to the flag.
     let sealed = place.command("chattr", ["+i", "bytes"]);
     if sealed.0.status.success() {
         let done = lookup(&place, &options, &["sum", "/data/bytes"]);
         place.command("chattr", ["-i", "bytes"]).succeeds();
-        assert_eq!(done.succeeds().stdout(), "10 10\n");
+        let is_ext = place.command("stat", ["-f", "-c", "%T", "bytes"]).succeeds().stdout().starts_with("ext");
+        if is_ext {
+            assert_eq!(done.succeeds().stdout(), "10 10\n");
+        } else {
+            assert!(done.stderr().contains("not permitted"), "{}", done.stderr());
+        }
+    }
+}
+
+#[test]
+fn what_is_shared_is_not_written_by_another_folder() {
+    let place = Place::new();
+    fs::create_dir(place.path("within")).unwrap();
+    place.file("bytes", [1; 10]);
+    for [read, written] in [[".", "within"], ["within", "."], [".", "."]] {
+        let folders = ["--dir-ro".into(), format!("{read}::/data"), "--dir".into(), format!("{written}::/written")];
+        let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+        let shared = [&folders[..], &["--map-files", "shared"]].concat();
+        let done = lookup(&place, &shared, &["sum", "/data/bytes"]);
+        assert!(done.code() == 2 && done.stderr().contains("would write to files of"), "{}", done.stderr());
+        if read == "." {
+            lookup(&place, &folders, &["sum", "/data/bytes"]).succeeds();
+        }
     }
 }
 

@@ -58,6 +58,8 @@ fn a_path_is_opened_as_wasi_opens_it() {
     fs::write(folder.path().join("empty"), b"").unwrap();
     std::os::unix::fs::symlink("inner/file", folder.path().join("link")).unwrap();
     std::os::unix::fs::symlink("/etc/hostname", folder.path().join("out")).unwrap();
+    // Nobody writes to it: who opens it waits.
+    rustix::fs::mkfifoat(rustix::fs::CWD, folder.path().join("pipe"), rustix::fs::Mode::RUSR).unwrap();
     for version in VERSIONS {
         let mut world = World::new(version);
         let directory = world.directory(folder.path(), FsPerms::ReadOnly);
@@ -78,6 +80,7 @@ fn a_path_is_opened_as_wasi_opens_it() {
             ("/etc/hostname", false, "not-permitted"),
             ("out", true, "not-permitted"),
             ("inner", false, "is-directory"),
+            ("pipe", false, "no-device"),
             ("inner/file/more", false, "not-directory"),
         ] {
             let refused = world.freeze_at(directory, follow, path, 0, 100).unwrap().err();

@@ -97,6 +97,22 @@ fn what_a_guest_can_write_itself_is_not_shared_with_it() {
     }
 }
 
+/// The kernel maps whole huge pages, over what is beside a smaller range.
+#[test]
+fn files_of_huge_pages_have_none_to_map() {
+    for version in VERSIONS {
+        for hold in [FilesCtx::sealed, shared] {
+            let mut world = World::with(version, hold);
+            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
+            let file = File::from(memfd_create("test", flags).unwrap());
+            file.set_len(64 << 20).unwrap();
+            fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW).unwrap();
+            let descriptor = world.file(file);
+            assert!(world.refused(descriptor, 0, 10).contains("no-device"), "{version:?}");
+        }
+    }
+}
+
 #[test]
 fn where_nothing_is_mapped_all_are_copied() {
     for (version, hold) in VERSIONS.into_iter().flat_map(|version| {

@@ -38,7 +38,7 @@ pub enum FileError {
     },
     /// The file can be changed.
     #[error(
-        "the file can be changed: it is not sealed (F_SEAL_WRITE, F_SEAL_SHRINK, F_SEAL_GROW), immutable or under fs-verity"
+        "the file can be changed: it is not sealed (F_SEAL_WRITE, F_SEAL_SHRINK, F_SEAL_GROW), immutable on ext4, or under fs-verity"
     )]
     NotSealed,
     /// The operating system's.
@@ -110,9 +110,9 @@ impl FileBytes {
     }
 
     /// The bytes in `range` without a copy, of a file that nobody can change: a memory file with the seals `F_SEAL_WRITE`,
-    /// `F_SEAL_SHRINK` and `F_SEAL_GROW`, an immutable file or one verified by its file system (fs-verity). The operating system is
-    /// asked; an administrator can make an immutable file an ordinary one, and is trusted not to while it is shown. Takes at
-    /// most `limit` bytes, in whole granules.
+    /// `F_SEAL_SHRINK` and `F_SEAL_GROW`, an immutable file of ext4, or one verified by its file system (fs-verity of ext4, f2fs and
+    /// btrfs). The operating system is asked; an administrator can make an immutable file an ordinary one, and is trusted not to
+    /// while it is shown. Takes at most `limit` bytes, in whole granules.
     ///
     /// Where regions are mapped by copying, the same as [`FileBytes::snapshot`], of any file.
     ///
@@ -121,7 +121,7 @@ impl FileBytes {
     /// [`FileError`].
     pub fn sealed(runtime: &Runtime, file: &Arc<fs::File>, range: Range<u64>, limit: u64) -> Result<Self, FileError> {
         said_len(file)?;
-        if runtime.backing().is_in_file() && !File::of(Arc::clone(file))?.is_constant()? {
+        if runtime.backing().is_in_file() && !pages_of(file)?.is_constant()? {
             return Err(FileError::NotSealed);
         }
         Self::mapped(runtime, file, range, limit)
@@ -134,15 +134,12 @@ impl FileBytes {
     ///
     /// # Safety
     ///
-    /// Until the last reference is gone, and the stores that mapped one, nobody writes to the file, in this process or another:
-    /// a write would change bytes that are taken for constant, by Rust code and by components. Nobody has to promise that it
-    /// keeps its length. If it is made shorter, or its disk can't be read, a component that accesses a page which is gone traps,
-    /// or reads zeroes in its place where stores into frozen bytes don't trap
+    /// Until the last reference is gone, and the stores that mapped one, nobody writes to the file or makes it shorter, in this
+    /// process or another: that would change bytes that are taken for constant, by Rust code and by components.
+    ///
+    /// If it is made shorter all the same, or its disk can't be read, the damage is bounded: a component that accesses a page
+    /// which is gone traps, or reads zeroes in its place where stores into frozen bytes don't trap
     /// ([`Runtime::frozen_stores_trap`]); the host reads zeroes there, from the first such page on.
-    ///
-    /// # Errors
-    ///
-    /// [`FileError`].
     pub unsafe fn shared(
         runtime: &Runtime,
         file: &Arc<fs::File>,
@@ -163,7 +160,7 @@ impl FileBytes {
         }
         let needed = FileRange::around(bytes.clone()).map_or(u64::MAX, FileRange::len);
         check_limit(needed, limit)?;
-        let file = File::of(Arc::clone(file))?;
+        let file = pages_of(file)?;
         file.check_pages().map_err(|error| match error.kind() {
             io::ErrorKind::OutOfMemory | io::ErrorKind::PermissionDenied => FileError::Io(error),
             _ => FileError::NoPages(error.to_string()),
@@ -207,6 +204,13 @@ impl MappableCtx {
     pub fn try_insert_file_bytes(&mut self, bytes: FileBytes) -> Result<crate::FrozenHandle, HandleError> {
         self.try_insert_frozen_region(bytes.region)
     }
+}
+
+fn pages_of(file: &Arc<fs::File>) -> Result<File, FileError> {
+    File::of(Arc::clone(file)).map_err(|error| match error.kind() {
+        io::ErrorKind::Unsupported => FileError::NoPages(error.to_string()),
+        _ => FileError::Io(error),
+    })
 }
 
 /// The length that a regular file says it has.

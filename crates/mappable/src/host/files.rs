@@ -117,8 +117,9 @@ impl Frozen {
     /// # Safety
     ///
     /// As of [`FileBytes::shared`](crate::FileBytes::shared): until the last reference is gone, and the stores that mapped one,
-    /// nobody writes to the file, in this process or another. A write would change bytes that are taken for constant, by Rust
-    /// code and by components. If the file is made shorter, components trap where a page is gone, and the host reads zeroes.
+    /// nobody writes to the file or makes it shorter, in this process or another. That would change bytes that are taken for
+    /// constant, by Rust code and by components. If it is made shorter all the same, components trap where a page is gone, and
+    /// the host reads zeroes.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
 //! Linux: `memfd_create`, `ftruncate`, `fallocate`, `lseek`, `pread`, `pwrite`, `mmap`, `munmap`, `mprotect`,
-//! `madvise`, `getrlimit`, `fcntl`, `ioctl`, and in [`fault`] `sigaction`.
+//! `madvise`, `getrlimit`, `fcntl`, `fstatfs`, `ioctl`, and in [`fault`] `sigaction`.
 //!
 //! # Safety
 //!
@@ -21,8 +21,8 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use rustix::fs::{
-    FallocateFlags, IFlags, MemfdFlags, SealFlags, SeekFrom, fallocate, fcntl_get_seals, ftruncate, ioctl_getflags,
-    memfd_create, seek,
+    FallocateFlags, IFlags, MemfdFlags, SealFlags, SeekFrom, fallocate, fcntl_get_seals, fstatfs, ftruncate,
+    ioctl_getflags, memfd_create, seek,
 };
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
@@ -42,6 +42,12 @@ const MADV_COLLAPSE: libc::c_int = 25;
 /// The flag of a file whose bytes the file system verifies (fs-verity), and nobody can change.
 const FS_VERITY_FL: u32 = 0x0010_0000;
 
+/// File systems, by `statfs`.
+const EXT4: i64 = 0xef53;
+const F2FS: i64 = 0xf2f5_2010;
+const BTRFS: i64 = 0x9123_683e;
+const HUGETLBFS: i64 = 0x9584_58f6;
+
 /// A file whose pages are mapped: one of our own, sparse and in memory, in which pages that were never touched, or were
 /// punched out, read as zero and take no memory; or one of others.
 #[derive(Debug)]
@@ -50,6 +56,14 @@ pub(crate) struct File {
     /// Our own is never shorter, or an access to a mapped page past the end would be a bus error. One of others had that
     /// length; see [`lost`].
     len: u64,
+}
+
+/// Which file system a file is in.
+fn file_system(file: &std::fs::File) -> io::Result<i64> {
+    count();
+    // The type's width depends on the platform.
+    #[allow(clippy::unnecessary_cast, trivial_numeric_casts)]
+    Ok(fstatfs(file)?.f_type as i64)
 }
 
 impl File {
@@ -71,13 +85,21 @@ impl File {
     }
 
     /// A file of others, as long as it is now.
+    ///
+    /// One of huge pages is [`io::ErrorKind::Unsupported`]: the kernel maps whole ones, over what is beside the range.
     pub(crate) fn of(file: Arc<std::fs::File>) -> io::Result<Self> {
+        if file_system(&file)? == HUGETLBFS {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "a file of huge pages"));
+        }
         let len = file.metadata()?.len();
         Ok(Self { file, len })
     }
 
     /// Whether the system says that nobody can change the bytes: the file is sealed, in memory, or immutable, or verified by
     /// its file system. A seal and verification stay; an administrator can make an immutable file an ordinary one.
+    ///
+    /// A flag is believed of file systems that are known to keep to it. What a FUSE server says is its own affair, and on
+    /// tmpfs who opened a file before it became immutable goes on writing.
     pub(crate) fn is_constant(&self) -> io::Result<bool> {
         count();
         match fcntl_get_seals(&self.file) {
@@ -86,9 +108,14 @@ impl File {
             Ok(_) | Err(Errno::INVAL) => {}
             Err(error) => return Err(error.into()),
         }
+        let believed = match file_system(&self.file)? {
+            EXT4 => IFlags::IMMUTABLE | IFlags::from_bits_retain(FS_VERITY_FL),
+            F2FS | BTRFS => IFlags::from_bits_retain(FS_VERITY_FL),
+            _ => return Ok(false),
+        };
         count();
         match ioctl_getflags(&self.file) {
-            Ok(flags) => Ok(flags.intersects(IFlags::IMMUTABLE | IFlags::from_bits_retain(FS_VERITY_FL))),
+            Ok(flags) => Ok(flags.intersects(believed)),
             // Not a file system that has flags.
             Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => Ok(false),
             Err(error) => Err(error.into()),
