@@ -47,7 +47,7 @@ const WARM_UP: usize = 3;
 /// Rounds in which frames are passed on, and nobody works on them.
 const IDLE_ROUNDS: usize = 3;
 
-/// Stream 4K frames through five light stages, each a component: by regions, by list<u8> and by stream<u8>
+/// Stream 4K frames through five light stages, each a component: by regions, by `list<u8>` and by `stream<u8>`
 ///
 /// Exposure, threshold, letterbox, the overlay of a bitmap and a histogram each go over a frame once. The
 /// same stages, compiled from the same Rust, are passed frames by mappable and by stock Wasmtime with its default
