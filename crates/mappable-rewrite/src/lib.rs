@@ -68,6 +68,8 @@ mod core_modules;
 mod error;
 mod gate;
 mod ledger;
+#[cfg(test)]
+mod looks;
 mod package;
 mod path;
 mod refresh;
@@ -284,7 +286,8 @@ fn by_ledger(
 ) -> Result<Vec<u8>, RewriteError> {
     let emitted = ledger::emit::emit(patched, analysis, renames, gate)?;
     if let Some(module) = emitted.guests.iter().find(|module| emitted.trusted.has(module)) {
-        let obstacle = Obstacle::of(patched.component_of(module)?, Reason::TrustedModule);
+        let component = patched.component_of(module)?;
+        let obstacle = Obstacle::of(&component.path, component.name, Reason::TrustedModule);
         return Err(RewriteError::NotClosed { obstacle: Box::new(obstacle) });
     }
     let checked = ledger::check::check(&emitted.bytes, &emitted.guests, &emitted.trusted, gate);

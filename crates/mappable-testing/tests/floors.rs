@@ -43,6 +43,7 @@ const REWRITER: House = House {
         "package",
         "refresh",
         // The words of the ledger in which errors and gates are told.
+        "ledger::kind",
         "ledger::signature",
         "ledger::interface",
         "ledger::obstacle",
@@ -55,6 +56,8 @@ const REWRITER: House = House {
         "ledger",
         "report",
         "lib",
+        // A test of all of it.
+        "looks",
     ],
     allowed: &[],
 };

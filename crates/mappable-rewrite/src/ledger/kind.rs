@@ -17,7 +17,7 @@ pub enum Kind {
 /// What there is one of for each kind is called: `drop-frozen`, with `"drop-"` for the verb.
 macro_rules! name_of_each {
     ($verb:literal, $kind:expr) => {{
-        use $crate::ledger::signature::Kind;
+        use $crate::ledger::kind::Kind;
         match $kind {
             Kind::Mappable => concat!($verb, "mappable"),
             Kind::Mapping => concat!($verb, "mapping"),

@@ -27,8 +27,5 @@ pub(crate) mod obstacle;
 pub(crate) mod signature;
 pub(crate) mod unsound;
 
-#[cfg(test)]
-mod tests;
-
 #[cfg(feature = "internals")]
 pub use signature::Kind;

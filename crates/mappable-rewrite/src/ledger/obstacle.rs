@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::signature::Kind;
 use crate::path::ComponentPath;
-use crate::tree::read::ComponentFacts;
 
 /// What stood in the way of the ledger tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,9 +99,8 @@ pub enum Opening {
 
 impl Obstacle {
     /// One that is about all of a component.
-    pub(crate) fn of(component: &ComponentFacts<'_>, reason: Reason) -> Self {
-        let (path, name) = (component.path.clone(), component.name.map(str::to_owned));
-        Self { component: path, name, function: None, reason }
+    pub(crate) fn of(component: &ComponentPath, name: Option<&str>, reason: Reason) -> Self {
+        Self { component: component.clone(), name: name.map(str::to_owned), function: None, reason }
     }
 
     /// One that is met in no component in particular.

@@ -11,6 +11,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
+use wasmtime::component::Resource;
+
 use super::context::MappableCtx;
 use super::handle::HandleError;
 use super::runtime::Runtime;
@@ -201,7 +203,7 @@ impl MappableCtx {
     /// # Errors
     ///
     /// As [`MappableCtx::try_insert`].
-    pub fn try_insert_file_bytes(&mut self, bytes: FileBytes) -> Result<crate::FrozenHandle, HandleError> {
+    pub fn try_insert_file_bytes(&mut self, bytes: FileBytes) -> Result<Resource<Frozen>, HandleError> {
         self.try_insert_frozen_region(bytes.region)
     }
 }

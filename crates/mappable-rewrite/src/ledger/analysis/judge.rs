@@ -47,7 +47,7 @@ impl Walker<'_> {
             Ok(analysis) => Ok(analysis),
             Err((component, function, reason)) => {
                 let facts = facts.components.get(component).ok_or_else(|| broken!("an obstacle in no component"))?;
-                Err(Obstacle { function, ..Obstacle::of(facts, reason) })
+                Err(Obstacle { function, ..Obstacle::of(&facts.path, facts.name, reason) })
             }
         };
         Ok(Judgement { outcome, functions })

@@ -377,5 +377,5 @@ pub(super) fn takes(component: &ComponentFacts<'_>, bytes: usize) -> Result<(), 
         return Ok(());
     }
     let reason = Reason::NoRoom(format!("it has {bytes} bytes, and there is room for {MAX_SECTION}"));
-    Err(not_closed(Obstacle::of(component, reason)))
+    Err(not_closed(Obstacle::of(&component.path, component.name, reason)))
 }

@@ -200,7 +200,7 @@ impl Generated {
                     "its wrappers take {code} bytes of code, and there is room for {}",
                     self.left
                 ));
-                Err(not_closed(Obstacle::of(facts, reason)))
+                Err(not_closed(Obstacle::of(&facts.path, facts.name, reason)))
             }
         }
     }

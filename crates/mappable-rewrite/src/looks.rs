@@ -1,6 +1,6 @@
 //! How often types are looked at: a guest's may be large, and it may have them at any number of functions.
 
-use super::signature::LOOKS;
+use crate::ledger::signature::LOOKS;
 use crate::{Gate, Settings, TierReport, rewrite_with};
 use mappable_testing::wat::{TYPES, import_types};
 
