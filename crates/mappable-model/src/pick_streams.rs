@@ -54,7 +54,7 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
         (end == End::Readable || !it.future || it.over).then_some(Op::Close { by, stream, end })
     }
 
-    /// Of what the host has: all of one type.
+    /// The host writes some of the values that it has, all of one type.
     fn produce(&mut self) -> Option<Op> {
         let to = self.instance()?;
         let kind = if (self.choose)(2) == 0 { Kind::Region } else { Kind::Frozen };

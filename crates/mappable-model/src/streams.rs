@@ -20,7 +20,7 @@ pub(crate) struct Stream {
     pub(crate) reader: Option<Side<usize>>,
     /// What the host has not handed over, if it is the host that writes.
     pub(crate) host: Option<Vec<Value>>,
-    /// Of a future: its element was handed over, or its writer knows that nobody will read it.
+    /// Whether a future is done: its element was handed over, or its writer knows that nobody will read it.
     pub(crate) over: bool,
 }
 

@@ -76,9 +76,11 @@ pub struct Names {
     pub write: &'static str,
     pub cancel: [&'static str; 2],
     pub close: [&'static str; 2],
-    /// By which a guest takes one of the host's; by which `a` passes a readable end to `b`, and fetches one.
+    /// Takes a readable end that is the host's.
     pub take: &'static str,
+    /// Passes a readable end from `a` to `b`.
     pub pass: &'static str,
+    /// Fetches a readable end of `b`'s for `a`.
     pub fetch: &'static str,
 }
 

@@ -187,7 +187,7 @@ impl Machine {
         let mut config = Config::new();
         self.code().set(&mut config);
         config.parallel_compilation(false).cranelift_debug_verifier(false);
-        // Of the others, one strategy with concurrent components.
+        // Besides machines for concurrent components, those of one strategy have them.
         let concurrent = matches!(self, Machine::Ours(_, Strategy::Remap, _) | Machine::Concurrent(..));
         config.concurrency_support(concurrent);
         if matches!(self, Machine::Concurrent(..)) {

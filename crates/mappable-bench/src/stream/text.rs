@@ -7,7 +7,7 @@ use mappable::GRANULE;
 pub(super) enum Element {
     Region,
     Frozen,
-    /// As many as an element has.
+    /// The bytes of an element, one by one: a `stream<u8>`.
     Bytes,
     Number,
 }

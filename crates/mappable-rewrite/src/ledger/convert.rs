@@ -72,7 +72,7 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
         Self::up_to(MAX_NODES, MAX_ALL_NODES, types, kind)
     }
 
-    /// Of the types in the output: a list that goes by window, of two types or more, is three there.
+    /// A converter of the output's types. A list that goes by window is three types there, and may be two in the input.
     pub(crate) fn of_output(types: TypesRef<'t>, kind: K) -> Self {
         Self::up_to(MAX_NODES / 2 * 3, MAX_ALL_NODES / 2 * 3, types, kind)
     }

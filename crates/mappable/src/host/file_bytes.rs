@@ -94,8 +94,8 @@ pub struct FileBytes {
 impl FileBytes {
     /// A copy of the bytes in `range`. What becomes of the file later is of no consequence.
     ///
-    /// Reads until the range or the file ends, whatever the file's length is said to be (`/proc`). Of a file that is written to
-    /// meanwhile these may be some bytes from before and some from after. Takes at most `limit` bytes, in whole granules.
+    /// Reads until the range or the file ends, whatever the file's length is said to be (`/proc`). If somebody
+    /// writes to the file meanwhile, the copy may have some bytes from before and some from after. Takes at most `limit` bytes, in whole granules.
     ///
     /// # Errors
     ///

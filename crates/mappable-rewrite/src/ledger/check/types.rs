@@ -53,7 +53,7 @@ pub(super) enum Typed {
 }
 
 impl Typed {
-    /// Of a canonical function, which makes component function `next` if it is a lift.
+    /// What type a canonical function has. A lift makes the component function `next`.
     pub(super) fn of(types: TypesRef<'_>, canon: &CanonicalFunction, next: u32) -> Self {
         Self::given(types, canon, next).unwrap_or(Self::Other)
     }

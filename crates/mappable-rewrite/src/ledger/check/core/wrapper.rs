@@ -178,7 +178,7 @@ impl<'a, 't> Core<'a, 't> {
 }
 
 impl<'t> Canon<'_, 't> {
-    /// Notes the wrapper in front of it. Of these it may have one.
+    /// Notes the wrapper in front of this function. Returns whether it is the only one.
     fn is_behind(&mut self, wrapper: Wrapper<'t>) -> bool {
         self.wrapper.replace(wrapper).is_none()
     }
