@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arbitrary::{Result, Unstructured};
-use mappable::Limits;
 use mappable_fuzz::cases::{Case, long_run};
 use mappable_fuzz::code::Code;
 use mappable_fuzz::tiers::{Allowed, MEANT, Machine, Script, Strategy, Tier};
@@ -15,16 +14,7 @@ use mappable_testing::support::Wrong;
 fn scripts(u: &mut Unstructured<'_>, handles: bool) -> Result<Vec<Script>> {
     let misuses: Vec<_> =
         Misuse::ALL.iter().filter(|it| !it.needs_streams() && (handles || !it.needs_handles())).collect();
-    let script = |nth| {
-        let seeds = (0..u.int_in_range(1..=3)?).map(|_| u.int_in_range(0..=0xffff)).collect::<Result<_>>()?;
-        let limits = match u.int_in_range(0..=3)? {
-            0 => Limits::default().regions(40).mappings(4).frozen_mapped_bytes(0x3_0000),
-            _ => Limits::default().region_bytes(256 << 20),
-        };
-        let misuse = (u.int_in_range(0..=4)?, **u.choose(&misuses)?, *u.choose(&[1, 1, 2, 4])?);
-        Ok(Script { seeds, limits, misuse: (nth > 0).then_some(misuse), lapse: None })
-    };
-    (0..8).map(script).collect()
+    (0..8).map(|nth| Script::of_guests(u, 1..=3, &misuses, nth > 0)).collect()
 }
 
 /// What an input stands for.
@@ -55,15 +45,8 @@ fn closed_trees() {
 /// Each sort of handle and list is in each place that the Component Model has for it, and trees have many shapes.
 #[test]
 fn trees_reach_every_position() {
-    let mut counts = coverage::Counts::new();
-    for seed in 0..400 {
-        let bytes = mappable_fuzz::noise(seed, 3000);
-        let sort = if seed % 4 != 0 { Sort::Closed } else { Sort::Plain };
-        let tree = trees::tree(&mut Unstructured::new(&bytes), sort).unwrap();
-        for (what, count) in coverage::counts(&tree.plan) {
-            *counts.entry(what).or_default() += count;
-        }
-    }
+    let sort = |seed| if seed % 4 != 0 { Sort::Closed } else { Sort::Plain };
+    let counts = coverage::of_trees(400, sort, coverage::counts);
     let within = ["list", "record", "tuple", "variant", "option", "result"];
     let mut expected: Vec<String> =
         ["nested", "renamed", "utf-16", "latin-1", "two memories", "fixed memory", "post-return", "instance again"]

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arbitrary::{Result, Unstructured};
-use mappable::Limits;
 use mappable_fuzz::cases::{Case, long_run};
 use mappable_fuzz::code::Code;
 use mappable_fuzz::embedder::Lapse;
@@ -16,15 +15,9 @@ use mappable_testing::support::Wrong;
 fn scripts(u: &mut Unstructured<'_>) -> Result<Vec<Script>> {
     let misuses: Vec<_> = Misuse::ALL.iter().filter(|it| !it.needs_streams()).collect();
     let script = |nth| {
-        let seeds = (0..u.int_in_range(2..=6)?).map(|_| u.int_in_range(0..=0xffff)).collect::<Result<_>>()?;
-        let limits = match u.int_in_range(0..=3)? {
-            0 => Limits::default().regions(40).mappings(4).frozen_mapped_bytes(0x3_0000),
-            _ => Limits::default().region_bytes(256 << 20),
-        };
-        let misuse = (u.int_in_range(0..=4)?, **u.choose(&misuses)?, *u.choose(&[1, 1, 2, 4])?);
+        let script = Script::of_guests(u, 2..=6, &misuses, nth % 3 == 1)?;
         let lapse = (*u.choose(&Lapse::ALL)?, *u.choose(&[1, 1, 2, 4])?);
-        let (misuse, lapse) = ((nth % 3 == 1).then_some(misuse), (nth % 3 == 2).then_some(lapse));
-        Ok(Script { seeds, limits, misuse, lapse })
+        Ok(Script { lapse: (nth % 3 == 2).then_some(lapse), ..script })
     };
     (0..9).map(script).collect()
 }
@@ -56,14 +49,7 @@ fn open_trees() {
 /// Functions with each sort of handle go each way, alone and in instances.
 #[test]
 fn ports_have_every_form() {
-    let mut counts = coverage::Counts::new();
-    for seed in 0..200 {
-        let bytes = mappable_fuzz::noise(seed, 3000);
-        let tree = trees::tree(&mut Unstructured::new(&bytes), Sort::Open).unwrap();
-        for (what, count) in coverage::counts_of_ports(&tree.plan) {
-            *counts.entry(what).or_default() += count;
-        }
-    }
+    let counts = coverage::of_trees(200, |_| Sort::Open, coverage::counts_of_ports);
     let mut expected = vec!["exported twice".to_owned()];
     for (side, forms) in
         [("import", &["Functions", "Instance"][..]), ("export", &["Functions", "Instance", "Whole"][..])]

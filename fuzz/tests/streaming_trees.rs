@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arbitrary::{Result, Unstructured};
-use mappable::Limits;
 use mappable_fuzz::cases::{Case, long_run};
 use mappable_fuzz::code::Code;
 use mappable_fuzz::tiers::{Allowed, Machine, Script, Strategy, Tier};
@@ -16,17 +15,7 @@ use mappable_testing::support::Wrong;
 fn scripts(u: &mut Unstructured<'_>) -> Result<Vec<Script>> {
     let of_handles: Vec<_> = Misuse::ALL.iter().filter(|it| it.needs_handles()).collect();
     let all: Vec<_> = Misuse::ALL.iter().collect();
-    let script = |nth| {
-        let seeds = (0..u.int_in_range(1..=3)?).map(|_| u.int_in_range(0..=0xffff)).collect::<Result<_>>()?;
-        let limits = match u.int_in_range(0..=3)? {
-            0 => Limits::default().regions(40).mappings(4).frozen_mapped_bytes(0x3_0000),
-            _ => Limits::default().region_bytes(256 << 20),
-        };
-        let misuses = if nth % 2 == 0 { &all } else { &of_handles };
-        let misuse = (u.int_in_range(0..=4)?, **u.choose(misuses)?, *u.choose(&[1, 1, 2, 4])?);
-        Ok(Script { seeds, limits, misuse: (nth > 0).then_some(misuse), lapse: None })
-    };
-    (0..8).map(script).collect()
+    (0..8).map(|nth| Script::of_guests(u, 1..=3, if nth % 2 == 0 { &all } else { &of_handles }, nth > 0)).collect()
 }
 
 /// What an input stands for.
@@ -55,14 +44,7 @@ fn streaming_trees() {
 /// Each sort of streams and futures is in each place that the Component Model has for it.
 #[test]
 fn ends_are_in_every_position() {
-    let mut counts = coverage::Counts::new();
-    for seed in 0..400 {
-        let bytes = mappable_fuzz::noise(seed, 3000);
-        let tree = trees::tree(&mut Unstructured::new(&bytes), Sort::Streaming).unwrap();
-        for (what, count) in coverage::counts(&tree.plan) {
-            *counts.entry(what).or_default() += count;
-        }
-    }
+    let counts = coverage::of_trees(400, |_| Sort::Streaming, coverage::counts);
     let places = ["flat", "spilled", "area", "flat result", "list", "record", "tuple", "variant", "option", "result"];
     let expected = Elements::ALL.into_iter().flat_map(|it| places.map(|place| format!("{} in {place}", it.name())));
     let missing: Vec<_> = expected.filter(|what| !counts.contains_key(what)).collect();

@@ -3,8 +3,10 @@
 
 mod compare;
 
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
+use arbitrary::{Result, Unstructured};
 use mappable::{Limits, MappableCtx, MappableView, MappingMode, Runtime, RuntimeBuilder};
 use wasmtime::component::{Component, Instance, Linker};
 use wasmtime::{AsContextMut, Config, Engine, Store, StoreContextMut};
@@ -74,6 +76,28 @@ pub struct Script {
     pub misuse: Option<(usize, Misuse, u32)>,
     /// What the embedder does wrong, and how many chances it lets go by.
     pub lapse: Option<(Lapse, u32)>,
+}
+
+impl Script {
+    /// One with so many calls, with limits, and if some guest errs with one of these misuses.
+    ///
+    /// # Errors
+    ///
+    /// Those of `u`.
+    pub fn of_guests(
+        u: &mut Unstructured<'_>,
+        calls: RangeInclusive<usize>,
+        misuses: &[&Misuse],
+        errs: bool,
+    ) -> Result<Self> {
+        let seeds = (0..u.int_in_range(calls)?).map(|_| u.int_in_range(0..=0xffff)).collect::<Result<_>>()?;
+        let limits = match u.int_in_range(0..=3)? {
+            0 => Limits::default().regions(40).mappings(4).frozen_mapped_bytes(0x3_0000),
+            _ => Limits::default().region_bytes(256 << 20),
+        };
+        let misuse = (u.int_in_range(0..=4)?, **u.choose(misuses)?, *u.choose(&[1, 1, 2, 4])?);
+        Ok(Self { seeds, limits, misuse: errs.then_some(misuse), lapse: None })
+    }
 }
 
 /// What was seen of a run.

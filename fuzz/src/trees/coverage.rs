@@ -2,11 +2,30 @@
 
 use std::collections::BTreeMap;
 
+use arbitrary::Unstructured;
+
 use super::types::{Function, Type};
-use super::{Encoding, Plan, Way};
+use super::{Encoding, Plan, Sort, Way};
 
 /// How often something is in a tree.
 pub type Counts = BTreeMap<String, usize>;
+
+/// What is in so many trees together, each of the sort that goes with its seed.
+///
+/// # Panics
+///
+/// If one can't be made.
+pub fn of_trees(seeds: u64, sort: impl Fn(u64) -> Sort, counts: fn(&Plan) -> Counts) -> Counts {
+    let mut all = Counts::new();
+    for seed in 0..seeds {
+        let bytes = crate::noise(seed, 3000);
+        let tree = super::tree(&mut Unstructured::new(&bytes), sort(seed)).expect("what is exhausted gives zeros");
+        for (what, count) in counts(&tree.plan) {
+            *all.entry(what).or_default() += count;
+        }
+    }
+    all
+}
 
 /// Where in functions each sort of handle and list is, and what shapes the tree has.
 pub fn counts(plan: &Plan) -> Counts {
