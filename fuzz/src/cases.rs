@@ -62,14 +62,14 @@ impl Case {
 ///
 /// In the end, if there was one.
 pub fn long_run(case: fn(&[u8]) -> Result<Case>) {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("it is a number"));
+    let only_first = std::env::var_os("MAPPABLE_FUZZ_FIRST").is_some();
     let begun = Instant::now();
     let (mut trees, mut runs, mut shown) = (0, 0, 0);
     let (mut named, mut meant) = (BTreeMap::<_, usize>::new(), BTreeMap::<_, (usize, u64)>::new());
-    let mut seed = number("MAPPABLE_FUZZ_SEED").unwrap_or(1_000_000);
+    let mut seed = crate::seed().unwrap_or(1_000_000);
     let mut bad = vec![];
     while begun.elapsed() < crate::time() {
-        let bytes = crate::noise(seed, 2048);
+        let bytes = crate::input(seed, 2048);
         let checked = std::panic::catch_unwind(|| {
             let case = case(&bytes).expect("what is exhausted gives zeros");
             (case.check(), case)
@@ -91,7 +91,7 @@ pub fn long_run(case: fn(&[u8]) -> Result<Case>) {
             Err(_) => {
                 println!("DISAGREEMENT at seed {seed}");
                 bad.push(seed);
-                if number("MAPPABLE_FUZZ_FIRST").is_some() {
+                if only_first {
                     break;
                 }
             }

@@ -25,9 +25,60 @@ pub mod soundness;
 pub mod tiers;
 pub mod trees;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bolero::ValueGenerator;
+
+/// Checks inputs of up to `$most` bytes by `$check`, a `fn(&[u8])` that panics where something does not hold: files that
+/// failed once, and inputs that bolero draws; or, if `MAPPABLE_FUZZ_SEED` is set, those that the seed stands for
+/// ([`input`]), so that the next run checks the same.
+#[macro_export]
+macro_rules! check {
+    ($most:expr, $check:expr) => {{
+        let check: fn(&[u8]) = $check;
+        let mut drawn = usize::MAX;
+        if let Some(seed) = $crate::seed() {
+            $crate::check_from(seed, $most, check);
+            drawn = 0;
+        }
+        bolero::check!()
+            .with_test_time($crate::time())
+            .with_shrink_time($crate::SHRINK)
+            .with_iterations(drawn)
+            .with_generator($crate::inputs($most))
+            .for_each(|bytes: &Vec<u8>| check(bytes));
+    }};
+}
+
+/// Checks the inputs that `seed` and the numbers after it stand for, as many as fit into [`time`].
+///
+/// # Panics
+///
+/// If `check` does, which is told with the seed.
+pub fn check_from(seed: u64, most: usize, check: fn(&[u8])) {
+    let begun = Instant::now();
+    for seed in (seed..).take_while(|_| begun.elapsed() < time()) {
+        let checked = std::panic::catch_unwind(|| check(&input(seed, most)));
+        checked.unwrap_or_else(|_| panic!("the input of MAPPABLE_FUZZ_SEED={seed}"));
+    }
+}
+
+/// Where to begin: `MAPPABLE_FUZZ_SEED`, if it is set.
+///
+/// # Panics
+///
+/// If the variable is not a number.
+pub fn seed() -> Option<u64> {
+    let seed = std::env::var("MAPPABLE_FUZZ_SEED").ok();
+    seed.map(|text| text.parse().expect("MAPPABLE_FUZZ_SEED is a number"))
+}
+
+/// The input that a number stands for: of `most` bytes, or every other time of fewer. What a target draws after an
+/// input's end is zeros.
+pub fn input(seed: u64, most: usize) -> Vec<u8> {
+    let fewer = usize::try_from(seed.wrapping_mul(331) % most as u64).expect("it is below a usize");
+    noise(seed, if seed.is_multiple_of(2) { most } else { fewer })
+}
 
 /// Inputs of up to `most` bytes. (bolero's own for a slice have 64 at most under `cargo test`.)
 pub fn inputs(most: usize) -> impl ValueGenerator<Output = Vec<u8>> {

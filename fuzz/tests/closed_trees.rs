@@ -34,8 +34,7 @@ fn case(bytes: &[u8]) -> Result<Case> {
 
 #[test]
 fn closed_trees() {
-    let target = bolero::check!().with_test_time(mappable_fuzz::time()).with_shrink_time(mappable_fuzz::SHRINK);
-    target.with_generator(mappable_fuzz::inputs(2048)).for_each(|bytes: &Vec<u8>| {
+    mappable_fuzz::check!(2048, |bytes| {
         if let Ok(case) = case(bytes) {
             case.check();
         }

@@ -50,8 +50,7 @@ fn program(bytes: &[u8]) -> Result<u64, Disagreement> {
 
 #[test]
 fn operations() {
-    let target = bolero::check!().with_test_time(mappable_fuzz::time()).with_shrink_time(mappable_fuzz::SHRINK);
-    target.with_generator(mappable_fuzz::inputs(2048)).for_each(|bytes: &Vec<u8>| {
+    mappable_fuzz::check!(2048, |bytes| {
         if let Err(disagreement) = program(bytes) {
             panic!("{disagreement}");
         }

@@ -157,8 +157,7 @@ fn runs_alike(text: &str) -> usize {
 
 #[test]
 fn preloaded_modules() {
-    let target = bolero::check!().with_test_time(mappable_fuzz::time()).with_shrink_time(mappable_fuzz::SHRINK);
-    target.with_generator(mappable_fuzz::inputs(4096)).for_each(|bytes: &Vec<u8>| {
+    mappable_fuzz::check!(4096, |bytes| {
         let mut u = Unstructured::new(bytes);
         match u.ratio(1, 2) {
             Ok(true) => drop(any(&mut u).map(|module| check_module(&module))),

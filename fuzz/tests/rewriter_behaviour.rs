@@ -53,8 +53,7 @@ fn compare(made: &Made, before: &Record, after: &Record) {
 
 #[test]
 fn rewriter_behaviour() {
-    let target = bolero::check!().with_test_time(mappable_fuzz::time()).with_shrink_time(mappable_fuzz::SHRINK);
-    target.with_generator(mappable_fuzz::inputs(1024)).for_each(|bytes: &Vec<u8>| {
+    mappable_fuzz::check!(1024, |bytes| {
         if let Ok((made, before, after)) = both(bytes) {
             compare(&made, &before, &after);
         }

@@ -20,8 +20,7 @@ fn input(bytes: &[u8]) -> Result<Vec<u8>> {
 
 #[test]
 fn rewriter_bytes() {
-    let target = bolero::check!().with_test_time(mappable_fuzz::time()).with_shrink_time(mappable_fuzz::SHRINK);
-    target.with_generator(mappable_fuzz::inputs(2048)).for_each(|bytes: &Vec<u8>| {
+    mappable_fuzz::check!(2048, |bytes| {
         if let Ok(input) = input(bytes) {
             let _ = mappable_rewrite::verify(&input);
             let _ = check(&input, Form::Any);

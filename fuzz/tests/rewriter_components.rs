@@ -44,8 +44,7 @@ fn tree(u: &mut Unstructured<'_>) -> Result<Chosen> {
 
 #[test]
 fn rewriter_components() {
-    let target = bolero::check!().with_test_time(mappable_fuzz::time()).with_shrink_time(mappable_fuzz::SHRINK);
-    target.with_generator(mappable_fuzz::inputs(2048)).for_each(|bytes: &Vec<u8>| {
+    mappable_fuzz::check!(2048, |bytes| {
         let mut u = Unstructured::new(bytes);
         let _ = match u.int_in_range(0..=3) {
             Ok(0) => foreign(u),
