@@ -346,7 +346,7 @@ impl MappableCtx {
     pub(super) fn region_mut(&mut self, rep: u32) -> Option<&mut Mappable> {
         self.unmapped(rep)?;
         let entry = self.entries.get_mut(rep)?;
-        match &mut *entry.held {
+        match entry.held.held_mut() {
             Held::Mappable(region) => Some(region),
             Held::Frozen(_) => None,
         }

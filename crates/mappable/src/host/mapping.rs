@@ -39,7 +39,7 @@ impl MappableCtx {
             Err(PlacementError::Misaligned) => return Ok(Err(WitMapError::PlacementMisaligned)),
             Err(PlacementError::TooSmall) => return Ok(Err(WitMapError::PlacementTooSmall)),
         };
-        match self.memories.mount(location.memory, &mount, &mut entry.held) {
+        match self.memories.mount(location.memory, &mount, entry.held.held_mut()) {
             Ok(()) => {
                 entry.mapped = Some((location.memory, mount));
                 self.set_mapped(mapped + 1);
@@ -66,7 +66,7 @@ impl MappableCtx {
         if offset != mount.offset() {
             return Ok(Err(WitMapError::PlacementMismatch));
         }
-        match self.memories.unmount(memory, &mount, &mut entry.held) {
+        match self.memories.unmount(memory, &mount, entry.held.held_mut()) {
             Ok(()) => {
                 entry.mapped = None;
                 let frozen_bytes = frozen_bytes(&entry.held);

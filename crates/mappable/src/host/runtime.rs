@@ -88,8 +88,7 @@ impl Runtime {
     pub fn strategy_for(&self, shape: &MemoryShape) -> Result<Strategy, Unmappable> {
         strategy_for(shape).map(|able| match able {
             _ if !self.backing.is_in_file() => Strategy::Copy,
-            Strategy::Swap if self.mapping == MappingMode::Remap => Strategy::Remap,
-            able => able,
+            able => self.driving.strategy(able),
         })
     }
 

@@ -5,7 +5,7 @@
 //! mapping was dropped.
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::frozen::{AllocationKey, FrozenRegion};
@@ -186,6 +186,12 @@ pub(crate) struct Charged {
 }
 
 impl Charged {
+    /// What is held, to write to its bytes. It stays what it is: another in its place would not be what is charged for.
+    #[inline]
+    pub(crate) fn held_mut(&mut self) -> &mut Held {
+        &mut self.held
+    }
+
     /// What was held, no longer charged for.
     pub(crate) fn release(self) -> Held {
         let Self { charge, held } = self;
@@ -200,13 +206,6 @@ impl Deref for Charged {
     #[inline]
     fn deref(&self) -> &Held {
         &self.held
-    }
-}
-
-impl DerefMut for Charged {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Held {
-        &mut self.held
     }
 }
 

@@ -96,7 +96,7 @@ pub(super) fn leaving<'a>(
     lingering: &'a mut Mounts<Charged>,
     goes: Option<(Mount, &'a mut Held)>,
 ) -> impl Iterator<Item = (Mount, &'a mut Held)> {
-    lingering.iter_mut().map(|(mount, region)| (mount, &mut **region)).chain(goes)
+    lingering.iter_mut().map(|(mount, region)| (mount, region.held_mut())).chain(goes)
 }
 
 fn swap_in(memory: &Memory, mount: &Mount, held: &mut Held) -> io::Result<()> {

@@ -61,6 +61,16 @@ pub(crate) struct DriverConfig {
     pub(crate) views: Arc<Allowance>,
 }
 
+impl DriverConfig {
+    /// How regions get into a memory that is able to have them mapped so.
+    pub(crate) fn strategy(&self, able: Strategy) -> Strategy {
+        match able {
+            Strategy::Swap if self.remap_only => Strategy::Remap,
+            able => able,
+        }
+    }
+}
+
 /// What is shown in a memory though nobody owns it any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lingering {
@@ -107,10 +117,7 @@ pub(crate) struct MappedMemory {
 impl MappedMemory {
     /// Adopts a memory. `None` if another context drives it.
     pub(crate) fn adopt(memory: Arc<Memory>, driving: &DriverConfig) -> Option<Self> {
-        let strategy = memory.strategy().map(|able| match able {
-            Strategy::Swap if driving.remap_only => Strategy::Remap,
-            able => able,
-        });
+        let strategy = memory.strategy().map(|able| driving.strategy(able));
         let views = memory.first_view().map(|first| Views::new(first, driving.views_per_memory));
         memory.adopt().then_some(Self {
             memory,
