@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, inspect, pipe, run, serve};
+use crate::{component, demo, inspect, pipe, run, serve};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -36,6 +36,7 @@ enum Command {
     Pipe(pipe::Args),
     Run(run::Args),
     Serve(serve::Args),
+    Component(component::Args),
     Inspect(inspect::Args),
 }
 
@@ -47,6 +48,7 @@ impl Cli {
             Command::Demo(args) => demo::run(&args),
             Command::Pipe(args) => pipe::run(&args),
             Command::Serve(args) => serve::run(&args),
+            Command::Component(args) => component::run(&args),
             Command::Inspect(args) => inspect::run(&args),
         }?;
         Ok(ExitCode::SUCCESS)

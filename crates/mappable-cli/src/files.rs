@@ -93,6 +93,11 @@ impl Output {
         Self::with_suffix(path, "svg", "charts are written as SVG: the name must end in .svg")
     }
 
+    /// The same of a component.
+    pub(crate) fn component(path: &Path) -> Result<Self> {
+        Self::with_suffix(path, "wasm", "components are written in binary: the name must end in .wasm")
+    }
+
     fn with_suffix(path: &Path, suffix: &str, otherwise: &str) -> Result<Self> {
         if is_standard(path) {
             return Ok(Self::Stdout);

@@ -6,10 +6,12 @@
 //!    ├ pipe      a picture through stages, from file to file
 //!    ├ run       a WASI command, with mapping     ── application   what it is given, and how much it may take
 //!    ├ serve     HTTP, by an instance a request   ─┘
+//!    ├ component a program of preview 1 as a component
 //!    └ inspect   what mapping a component does, and how
 //!   pipeline     a payload through steps, timed   ── stage   a component as a step: loaded, in a sandbox of its own
 //!   files        pictures in and out              ── failure what went wrong, as one line and an exit code
 //!   runtime      options of a runtime             ── limiter what a guest's memories may have
+//!   preview1     core modules as components
 //!   amount       sizes and times, as written      ── table   tables and figures, for people
 //! ```
 //!
@@ -31,6 +33,7 @@
 mod amount;
 mod application;
 mod cli;
+mod component;
 mod demo;
 mod failure;
 mod files;
@@ -39,6 +42,7 @@ mod limiter;
 mod map_files;
 mod pipe;
 mod pipeline;
+mod preview1;
 mod progress;
 mod run;
 mod runtime;

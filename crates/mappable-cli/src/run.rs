@@ -16,6 +16,7 @@ use crate::amount::span;
 use crate::application::{self, Bounds, Given, State};
 use crate::failure::{self, Exit, fail, one_line, trap_reason};
 use crate::files;
+use crate::preview1;
 use crate::runtime::Options;
 
 /// What a shell says of a process that aborted, and `wasmtime run` of a trap.
@@ -24,9 +25,10 @@ const TRAPPED: u8 = 134;
 /// What `timeout` says of a command that it stopped.
 const OUT_OF_TIME: u8 = 124;
 
-/// Run a WASI command component with mapping available
+/// Run a WASI command with mapping available
 ///
-/// The component exports `wasi:cli/run`, of WASI 0.2 or 0.3, and may import `mappable:memory/types`, `mappable:files` and all
+/// The component exports `wasi:cli/run`, of WASI 0.2 or 0.3; or it is a core module of preview 1, as compilers of C make them, and is
+/// made a component. It may import `mappable:memory/types`, `mappable:files` and all
 /// of both but HTTP. It has stdin, stdout and stderr, the arguments, and what is given by --dir, --dir-ro and --env; no network. All
 /// that follows its name is the application's own.
 #[derive(Debug, ClapArgs)]
@@ -91,7 +93,7 @@ struct Ended {
 }
 
 fn application(args: &Args) -> Result<ExitCode> {
-    let bytes = files::component(args.app())?;
+    let bytes = preview1::component(files::component(args.app())?)?;
     let mut config = Config::new();
     if args.timeout.is_some() {
         application::stoppable(&mut config);

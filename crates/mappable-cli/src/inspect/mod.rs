@@ -11,7 +11,7 @@ use mappable::rewrite;
 
 use self::facts::{Call, Facts, Memory, Tier};
 use crate::failure::{Exit, fail};
-use crate::{files, table};
+use crate::{files, preview1, table};
 
 /// Say what mapping a component does, where its refreshes are, and how its memories can be mapped into
 ///
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn inspect(args: &Args) -> Result<Facts> {
-    let bytes = files::component(&args.file)?;
+    let bytes = preview1::component(files::component(&args.file)?)?;
     // What is neither binary nor text is told to be no component rather than a bad text.
     let text = !bytes.starts_with(b"\0asm");
     if text && std::str::from_utf8(&bytes).is_err() {

@@ -5,6 +5,7 @@ mod errors;
 mod inspect;
 mod map_files;
 mod pipe;
+mod preview1;
 mod run;
 mod serve;
 mod support;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -58,4 +59,18 @@ fn every_item_is_documented() {
             assert!(function.docs.contents.is_some(), "{}", function.name);
         }
     }
+}
+
+/// The world that the library for C has in a section of its own. `BLESS=1` writes it anew.
+#[test]
+fn the_library_for_c_has_the_types_of_the_package() {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/wit")).unwrap();
+    let world = resolve.select_world(&[package], Some("imports")).unwrap();
+    let types = wit_component::metadata::encode(&resolve, world, StringEncoding::UTF8, None).unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/c/src/component-type.bin");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&file, &types).unwrap();
+    }
+    assert!(std::fs::read(&file).unwrap() == types, "BLESS=1 cargo test -p mappable-wasi -- the_library_for_c");
 }

@@ -60,8 +60,14 @@ fn tests_under(directory: &Path) -> BTreeSet<String> {
 #[test]
 fn every_test_that_the_threat_model_names_exists() {
     let of = |directory: &str| tests_under(&crates().join(directory));
-    let places =
-        ["mappable/tests", "mappable/src", "mappable-rewrite/src", "mappable-rewrite/tests", "mappable-wasi/tests"];
+    let places = [
+        "mappable/tests",
+        "mappable/src",
+        "mappable-rewrite/src",
+        "mappable-rewrite/tests",
+        "mappable-wasi/tests",
+        "mappable-cli/tests",
+    ];
     let tests: BTreeSet<String> = places.into_iter().flat_map(of).collect();
     let document = document();
     let named: BTreeSet<&str> = quoted(&document).filter(|word| is_test_name(word)).collect();
