@@ -17,7 +17,15 @@ fn pages() -> Vec<PathBuf> {
     let mut pages: Vec<_> = fs::read_dir(root().join("docs/src")).unwrap().map(|it| it.unwrap().path()).collect();
     pages.retain(|it| it.extension().is_some_and(|extension| extension == "md"));
     assert!(pages.len() > 10, "{pages:?}");
-    let beside = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "guests/README.md", "fuzz/README.md"];
+    let beside = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "guests/README.md",
+        "fuzz/README.md",
+        "sdk/c/README.md",
+    ];
     pages.into_iter().chain(beside.map(|it| root().join(it))).collect()
 }
 

@@ -1,0 +1,1 @@
+//! Nothing: what is used of the crates is their C.

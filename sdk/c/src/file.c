@@ -1,0 +1,103 @@
+#include "file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <wasi/api.h>
+
+int file_check(int fd, bool *readable, bool *writable) {
+    __wasi_fdstat_t stat;
+    __wasi_errno_t error = __wasi_fd_fdstat_get((__wasi_fd_t)fd, &stat);
+    // wasi-libc's errno are these.
+    if (error != __WASI_ERRNO_SUCCESS) return error;
+    if (stat.fs_filetype != __WASI_FILETYPE_REGULAR_FILE) return ENODEV;
+    *readable = (stat.fs_rights_base & __WASI_RIGHTS_FD_READ) != 0;
+    *writable = (stat.fs_rights_base & __WASI_RIGHTS_FD_WRITE) != 0;
+    return 0;
+}
+
+// The error codes of wasi:filesystem, in their order.
+static const uint8_t errnos[] = {
+    EACCES, EAGAIN, EALREADY, EBADF, EBUSY, EDEADLK, EDQUOT, EEXIST, EFBIG, EILSEQ, EINPROGRESS, EINTR, EINVAL, EIO, EISDIR, ELOOP,
+    EMLINK, EMSGSIZE, ENAMETOOLONG, ENODEV, ENOENT, ENOLCK, ENOMEM, ENOSPC, ENOTDIR, ENOTEMPTY, ENOTRECOVERABLE, ENOTSUP, ENOTTY,
+    ENXIO, EOVERFLOW, EPERM, EPIPE, EROFS, ESPIPE, ETXTBSY, EXDEV,
+};
+
+int file_freeze(int fd, uint64_t offset, uint32_t count, struct file_bytes *bytes) {
+    mappable_descriptor_t descriptor;
+    int error = mappable_descriptor_of(fd, &descriptor);
+    if (error != 0) return error;
+    mappable_file_bytes_t answer;
+    mappable_files_freeze(descriptor, offset, (uint64_t)count << GRANULE_SHIFT, &answer);
+    if (answer.is_err) return answer.error < sizeof errnos ? errnos[answer.error] : EIO;
+    // By the rules of mappable:files: an offset that is a granule's is the first byte, and the size is the range's, rounded up.
+    bytes->frozen = answer.ok.bytes;
+    bytes->count = (uint32_t)(mappable_frozen_size(answer.ok.bytes) >> GRANULE_SHIFT);
+    if (answer.ok.start != 0 || bytes->count > count) abort();
+    if (answer.ok.len == 0) {
+        mappable_frozen_drop(answer.ok.bytes);
+        bytes->count = 0;
+    }
+    return 0;
+}
+
+bool file_show(struct area *area, mappable_frozen_t *frozen) {
+    mappable_mapped_t answer;
+    mappable_frozen_map(*frozen, granule_address(area->start), area->count << GRANULE_SHIFT, &answer);
+    if (!answer.is_err) {
+        area->kind = AREA_FILE;
+        area->mapping = answer.handle;
+        return true;
+    }
+    *frozen = answer.handle;
+    // The granules are nobody else's, and enough, unless the list of areas is wrong.
+    if (answer.error < MAPPABLE_PLACEMENT_UNMAPPABLE) abort();
+    return false;
+}
+
+mappable_frozen_t file_hide(struct area *area) {
+    mappable_mapped_t answer;
+    mappable_frozen_unmap(area->mapping, granule_address(area->start), area->count << GRANULE_SHIFT, &answer);
+    // As above; and there is no other reason by which bytes could stay.
+    if (answer.is_err) abort();
+    area->kind = AREA_MEMORY;
+    return answer.handle;
+}
+
+void file_drop(struct area *area) { mappable_frozen_drop(file_hide(area)); }
+
+// Drops a slice, which is shown or not.
+static void undo(struct area *area, mappable_frozen_t slice) {
+    if (area->kind == AREA_FILE) {
+        file_drop(area);
+    } else {
+        mappable_frozen_drop(slice);
+    }
+}
+
+bool file_split(struct area *area, uint32_t at) {
+    struct area *rest = area_split(area, at);
+    // The mapping is that of both.
+    struct area whole = *area;
+    whole.count += rest->count;
+    mappable_frozen_t frozen = file_hide(&whole);
+    area->kind = rest->kind = AREA_MEMORY;
+    mappable_slice_t low, high;
+    mappable_frozen_slice(frozen, 0, (uint64_t)area->count << GRANULE_SHIFT, &low);
+    if (!low.is_err) {
+        mappable_frozen_slice(frozen, (uint64_t)area->count << GRANULE_SHIFT, (uint64_t)rest->count << GRANULE_SHIFT, &high);
+        if (!high.is_err) {
+            if (file_show(area, &low.ok) && file_show(rest, &high.ok)) {
+                mappable_frozen_drop(frozen);
+                return true;
+            }
+            undo(rest, high.ok);
+        }
+        undo(area, low.ok);
+    }
+    // There was room for it a moment ago.
+    if (!file_show(&whole, &frozen)) abort();
+    area_join(area);
+    area->kind = AREA_FILE;
+    area->mapping = whole.mapping;
+    return false;
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Runs mman.c natively and in components: in every mode and tier, with files that are copied and files that are shared.
+# Usage: MAPPABLE=target/debug/mappable sdk/c/tests/run.sh   (after build.sh)
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+mappable=$(realpath "${MAPPABLE:-mappable}") clang=${CLANG:-clang-19}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+
+flags=(-D_GNU_SOURCE -O1 -Wall -Wextra -Werror)
+"$clang" "${flags[@]}" "$here/mman.c" -o native
+"$clang" --target=wasm32-wasi --config="$here/../mappable.cfg" "${flags[@]}" "$here/mman.c" -o mman.wasm
+"$clang" --target=wasm32-wasi --config="$here/../mappable.cfg" -Werror -fsyntax-only -x c++ - <<'END'
+#include <sys/mman.h>
+#include <unistd.h>
+int main() { return mmap(nullptr, getpagesize(), PROT_READ, MAP_PRIVATE, 3, 0) == MAP_FAILED; }
+END
+# Flags for linking are no mistake where nothing is linked.
+"$clang" --target=wasm32-wasi --config="$here/../mappable.cfg" "${flags[@]}" -c "$here/mman.c" -o mman.o
+"$mappable" component mman.wasm -o component.wasm
+
+run() { # run NAME COMMAND…
+  local name=$1
+  shift
+  mkdir -p files
+  (cd files && "$@") >out 2>&1 || { cat out; echo "sdk/c/tests: $name failed" >&2; exit 1; }
+}
+
+run native ../native
+# What it leaves is only read then.
+for mode in auto remap copy off; do
+  for tier in baseline ledger; do
+    options=(--mapping-mode "$mode" --tier "$tier")
+    run "${options[*]}" "$mappable" run "${options[@]}" --dir . ../component.wasm
+    # Of a folder that may not be written to, files are shown as they are.
+    run "${options[*]}, shared" "$mappable" run "${options[@]}" --map-files shared --dir-ro . ../component.wasm read-only
+  done
+done
+# Many more mappings than the host allows at once, and less memory for files than they have: the rest is read, or an error.
+run "few regions" "$mappable" run --max-regions 64MiB --dir . ../component.wasm
+echo "sdk/c/tests: all passed"
