@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Builds the library: sdk/c/lib/libmappable.a.   Usage: sdk/c/build.sh   (from anywhere)
+# Builds the library: sdk/c/lib/libmappable.a, and the same as one object, lib/mappable.o.   Usage: sdk/c/build.sh   (from anywhere)
 #
-# Needs clang and llvm-ar of version 16 or newer, and wasi-libc:
+# Needs clang, llvm-ar and wasm-ld of version 16 or newer, and wasi-libc:
 #   apt-get install clang-19 llvm-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32
-# CLANG and AR name others, and CFLAGS what they are told besides: --sysroot=… for the libc of wasi-sdk, say.
+# CLANG, AR and LD name others, and CFLAGS what they are told besides: --sysroot=… for the libc of wasi-sdk, say.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-clang=${CLANG:-clang-19} ar=${AR:-llvm-ar-19}
+clang=${CLANG:-clang-19} ar=${AR:-llvm-ar-19} ld=${LD:-wasm-ld-19}
 objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
 for source in src/*.c; do
@@ -18,3 +18,4 @@ done
 mkdir -p lib
 rm -f lib/libmappable.a
 "$ar" rcs lib/libmappable.a "$objects"/*.o
+"$ld" -r "$objects"/*.o -o lib/mappable.o

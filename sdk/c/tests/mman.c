@@ -1,6 +1,6 @@
 // What <sys/mman.h> does, natively and here: all of this but what is said to differ holds on Linux, too, where run.sh builds it with
 // the system's own header. The program makes its files in the current folder. With an argument it only reads those that it made, and
-// does what that allows.
+// does what that allows; with two, what a host with little room allows.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -269,6 +269,73 @@ static void malloc_and_mmap_have_memory_of_their_own(void) {
     close(fd);
 }
 
+// Any parts of a range, one over the other, against a list of what each page has.
+static void parts_come_and_go_in_any_order(void) {
+    enum { PAGES = 24, NONE = -1000 };
+    // The file's page that it shows, the byte that it is full of as a negative number, or nothing.
+    int has[PAGES];
+    int writable[PAGES];
+    unsigned char *range = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int fd = file_of("eight", 8 * page, O_RDONLY);
+    uint32_t random = 99;
+    for (int at = 0; at < PAGES; at++) has[at] = 0, writable[at] = 2;
+    for (int step = 0; step < 1500; step++) {
+        random = random * 1664525 + 1013904223;
+        int start = (int)(random >> 24) % PAGES, count = 1 + (int)(random >> 16) % 6, what = (int)(random >> 8) % 6;
+        if (start + count > PAGES) count = PAGES - start;
+        unsigned char *at = range + (size_t)start * page;
+        size_t len = (size_t)count * page - (step % 2 == 0 ? 0 : 5);
+        int all = 1, none = 1, first = (int)(random >> 4) % 3, byte = 1 + step % 200;
+        for (int one = start; one < start + count; one++) all &= has[one] != NONE, none &= has[one] == NONE;
+        int flags = MAP_PRIVATE | (all ? MAP_FIXED : MAP_FIXED_NOREPLACE), shows = 0;
+        void *got = at;
+        if (what == 0) {
+            CHECK(munmap(at, len) == 0);
+            for (int one = start; one < start + count; one++) has[one] = NONE;
+            continue;
+        } else if (what == 1 && all) {
+            // What was read may be written to.
+            CHECK(mprotect(at, len, PROT_READ | PROT_WRITE) == 0);
+            for (int one = start; one < start + count; one++) {
+                if (writable[one] == 0) writable[one] = 1;
+            }
+            continue;
+        } else if (what == 2) {
+            // Writes to what may be written to, a page at a time.
+            for (int one = start; one < start + count; one++) {
+                if (has[one] == NONE || writable[one] == 0) continue;
+                memset(range + (size_t)one * page, byte, page);
+                has[one] = -byte;
+            }
+            continue;
+        } else if (what == 3) {
+            got = mmap(at, len, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+        } else {
+            got = mmap(at, len, PROT_READ | (what == 4 ? PROT_WRITE : 0), flags, fd, (off_t)((size_t)first * page));
+            shows = 1;
+        }
+        if (!all && !none) {
+            CHECK(got == MAP_FAILED && errno == EEXIST);
+            continue;
+        }
+        CHECK(got == at);
+        for (int one = start; one < start + count; one++) {
+            has[one] = shows ? 1 + first + one - start : 0;
+            writable[one] = !shows ? 2 : what == 4;
+        }
+        for (int one = 0; one < PAGES; one++) {
+            const unsigned char *bytes = range + (size_t)one * page;
+            if (has[one] == NONE) continue;
+            int right = has[one] > 0 ? is_file(bytes, (size_t)(has[one] - 1) * page, page) : is_all(bytes, -has[one], page);
+            if (!right) printf("step %d: page %d\n", step, one);
+            CHECK(right);
+            if (!right) return;
+        }
+    }
+    CHECK(munmap(range, PAGES * page) == 0);
+    close(fd);
+}
+
 // More mappings than a host allows at once.
 static void many_files_are_mapped(void) {
     enum { MANY = 300 };
@@ -284,12 +351,37 @@ static void many_files_are_mapped(void) {
     close(fd);
 }
 
+// Of a host that gives a program 16 MiB of memory and one page of files.
+static void what_there_is_no_room_for_is_an_error(void) {
+    int fd = file_of("eight", 8 * page, O_RDONLY);
+    for (int round = 0; round < 100; round++) {
+        FAILS(mmap(NULL, 8 * page, PROT_READ, MAP_PRIVATE, fd, 0), ENOMEM);
+        FAILS(mmap(NULL, 64 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), ENOMEM);
+        FAILS(mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0), ENOMEM);
+        unsigned char *bytes = mmap(NULL, page, PROT_READ, MAP_PRIVATE, fd, (off_t)(3 * page));
+        unsigned char *memory = mmap(NULL, 32 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        unsigned char *copy = mmap(NULL, 8 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+        CHECK(bytes != MAP_FAILED && is_file(bytes, 3 * page, page));
+        CHECK(memory != MAP_FAILED && is_all(memory, 0, 32 * page));
+        CHECK(copy != MAP_FAILED && is_file(copy, 0, 8 * page));
+        memset(memory, 1, 32 * page);
+        CHECK(munmap(bytes, page) == 0 && munmap(memory, 32 * page) == 0 && munmap(copy, 8 * page) == 0);
+    }
+    close(fd);
+}
+
 int main(int argc, char **argv) {
     (void)argv;
     only_reads = argc > 1;
     pages_are_those_of_the_system();
+    if (argc > 2) {
+        what_there_is_no_room_for_is_an_error();
+        printf("%d failures\n", failures);
+        return failures != 0;
+    }
     a_file_is_mapped();
     parts_are_unmapped();
+    parts_come_and_go_in_any_order();
     malloc_and_mmap_have_memory_of_their_own();
     many_files_are_mapped();
     if (!only_reads) {

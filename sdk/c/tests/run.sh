@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs mman.c natively and in components: in every mode and tier, with files that are copied and files that are shared.
-# Usage: MAPPABLE=target/debug/mappable sdk/c/tests/run.sh   (after build.sh)
+# Usage: MAPPABLE=target/debug/mappable [ZIG=zig] sdk/c/tests/run.sh   (after build.sh; with ZIG, that compiler's programs, too)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mappable=$(realpath "${MAPPABLE:-mappable}") clang=${CLANG:-clang-19}
@@ -19,6 +19,8 @@ END
 # Flags for linking are no mistake where nothing is linked.
 "$clang" --target=wasm32-wasi --config="$here/../mappable.cfg" "${flags[@]}" -c "$here/mman.c" -o mman.o
 "$mappable" component mman.wasm -o component.wasm
+"$clang" --target=wasm32-wasi --config="$here/../mappable.cfg" "${flags[@]}" "$here/heap.c" -o heap.wasm
+"$clang" --target=wasm32-wasi -isystem "$here/../include" "${flags[@]}" "$here/mman.c" "$here/../lib/mappable.o" -o object.wasm
 
 run() { # run NAME COMMAND…
   local name=$1
@@ -28,6 +30,7 @@ run() { # run NAME COMMAND…
 }
 
 run native ../native
+run heap "$mappable" run --env VALUE=value ../heap.wasm argument
 # What it leaves is only read then.
 for mode in auto remap copy off; do
   for tier in baseline ledger; do
@@ -37,6 +40,15 @@ for mode in auto remap copy off; do
     run "${options[*]}, shared" "$mappable" run "${options[@]}" --map-files shared --dir-ro . ../component.wasm read-only
   done
 done
-# Many more mappings than the host allows at once, and less memory for files than they have: the rest is read, or an error.
-run "few regions" "$mappable" run --max-regions 64MiB --dir . ../component.wasm
+run "linked as an object" "$mappable" run --dir . ../object.wasm
+if [ -n "${ZIG-}" ]; then
+  for program in mman heap; do
+    "$ZIG" cc --target=wasm32-wasi -I "$here/../include" "${flags[@]}" "$here/$program.c" "$here/../lib/mappable.o" -o "zig-$program.wasm"
+  done
+  run "by Zig" "$mappable" run --dir . ../zig-mman.wasm
+  run "heap by Zig" "$mappable" run --env VALUE=value ../zig-heap.wasm argument
+fi
+for mode in auto copy; do
+  run "little room, $mode" "$mappable" run --mapping-mode "$mode" --max-memory 16MiB --max-regions 64KiB --dir . ../component.wasm little room
+done
 echo "sdk/c/tests: all passed"
