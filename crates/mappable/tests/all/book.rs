@@ -299,7 +299,8 @@ fn pieces(message: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn errors_are_quoted_as_the_code_has_them() {
     let mut code = String::new();
-    ["crates/mappable/src", "crates/mappable-rewrite/src"].iter().for_each(|it| sources(&root().join(it), &mut code));
+    let crates = ["crates/mappable/src", "crates/mappable-rewrite/src", "crates/mappable-cli/src"];
+    crates.iter().for_each(|it| sources(&root().join(it), &mut code));
     let code = code.replace('`', "");
     let wit = read(&root().join("wit/mappable.wit"));
     let page = read(&root().join("docs/src/trouble.md"));
