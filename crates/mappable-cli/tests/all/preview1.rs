@@ -177,3 +177,23 @@ fn a_number_that_is_no_descriptors_traps() {
         run(main, &["--tier", tier]).fails(134, &["app.wat", "handle"]);
     }
 }
+
+#[test]
+fn a_damaged_description_of_the_imports_is_refused_with_one_line() {
+    let place = Place::new();
+    let module = wat::parse_str(program("(call $freeze-all (call $find))")).unwrap();
+    let name = b"component-type:test";
+    let begin = module.windows(name.len()).position(|bytes| bytes == name).unwrap() + name.len();
+    let mut refused = 0;
+    for at in (begin..module.len()).step_by(29) {
+        let mut damaged = module.clone();
+        damaged[at] ^= 0x55;
+        place.file("app.wasm", damaged);
+        let done = place.mappable(["component", "app.wasm", "-o", "out.wasm"]);
+        if done.code() != 0 {
+            done.fails(3, &["app.wasm", "no WASI program"]);
+            refused += 1;
+        }
+    }
+    assert!(refused > 10, "{refused}");
+}
