@@ -11,10 +11,15 @@ cd "$scratch"
 flags=(-D_GNU_SOURCE -O1 -Wall -Wextra -Werror)
 "$clang" "${flags[@]}" "$here/mman.c" -o native
 "$clang" --target=wasm32-wasi --config="$here/../mappable.cfg" "${flags[@]}" "$here/mman.c" -o mman.wasm
-"$clang" --target=wasm32-wasi --config="$here/../mappable.cfg" -Werror -fsyntax-only -x c++ - <<'END'
+"$clang" --target=wasm32-wasi --config="$here/../mappable.cfg" -Werror -x c++ - -o cpp.wasm <<'END'
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-int main() { return mmap(nullptr, getpagesize(), PROT_READ, MAP_PRIVATE, 3, 0) == MAP_FAILED; }
+int main() {
+    int fd = open("five", O_RDONLY);
+    void *bytes = mmap(nullptr, getpagesize(), PROT_READ, MAP_PRIVATE, fd, 0);
+    return bytes == MAP_FAILED || static_cast<char *>(bytes)[2] != 2 || munmap(bytes, 1) != 0;
+}
 END
 # Flags for linking are no mistake where nothing is linked.
 "$clang" --target=wasm32-wasi --config="$here/../mappable.cfg" "${flags[@]}" -c "$here/mman.c" -o mman.o
@@ -40,6 +45,7 @@ for mode in auto remap copy off; do
     run "${options[*]}, shared" "$mappable" run "${options[@]}" --map-files shared --dir-ro . ../component.wasm read-only
   done
 done
+run "C++" "$mappable" run --dir-ro . ../cpp.wasm
 run "linked as an object" "$mappable" run --dir . ../object.wasm
 if [ -n "${ZIG-}" ]; then
   for program in mman heap; do
