@@ -2,6 +2,7 @@
 # Builds programs from elsewhere, unchanged, natively and with the library, and compares what they print and write:
 #   SQLite          the crate libsqlite3-sys; sqlite.c is what calls it
 #   gzip            that of libdeflate, which maps its input: Debian's source package
+#   look            finds the lines of a sorted file that begin with a word, in the file as it maps it: Debian's util-linux
 #   cdb             a database of constant keys, which it maps, with its own tests: Debian's source package tinycdb
 #
 # Usage: MAPPABLE=target/debug/mappable sdk/c/programs/run.sh [--quick]   (after build.sh; --quick tries one mode instead of all)
@@ -114,6 +115,31 @@ gzip_of_libdeflate() {
   done
 }
 
+look() {
+  local source
+  source=$(debian util-linux)
+  local flags=(-O2 -I "$source/include" -D_GNU_SOURCE '-DPACKAGE_STRING="look"' -DHAVE_NANOSLEEP -DHAVE_FSYNC)
+  mkdir -p headers
+  : >headers/grp.h
+  # It asks whether stdout can be closed, by a copy.
+  "${wasm[@]}" "${flags[@]}" -I headers '-Dsetgid(id)=0' '-Dgetgid()=0' '-Dsetuid(id)=0' '-Dgetuid()=0' '-Ddup(file)=open(".", O_RDONLY)' \
+    "$source/misc-utils/look.c" -o look.wasm
+  "${native[@]}" "${flags[@]}" -DHAVE_ERR_H -DHAVE_PROGRAM_INVOCATION_SHORT_NAME "$source/misc-utils/look.c" -o look
+  seq -f 'word%07g' 1 200000 >words
+  for setting in "${settings[@]}"; do
+    for held in snapshot shared; do
+      for word in word0012 word0000001 word0200000 nothing zebra ""; do
+        local status=0 expected_status=0
+        ./look "$word" words >look.expected || expected_status=$?
+        # shellcheck disable=SC2086
+        "$mappable" run $setting --map-files "$held" --dir-ro . look.wasm "$word" words >look.found || status=$?
+        same "what look finds for '$word' ($setting, $held)" look.expected look.found
+        [ "$status" = "$expected_status" ] || fail "look exits with $status and not with $expected_status ($word, $setting, $held)"
+      done
+    done
+  done
+}
+
 cdb() {
   local source
   source=$(debian tinycdb)
@@ -133,7 +159,7 @@ cdb() {
 }
 
 cd "$scratch"
-for program in cdb gzip_of_libdeflate sqlite; do
+for program in cdb look gzip_of_libdeflate sqlite; do
   begin=$SECONDS
   "$program"
   echo "sdk/c/programs: $program does what it does natively ($((SECONDS - begin)) s)"
