@@ -4,9 +4,9 @@ use core::ops::Range;
 
 use crate::bindings::types;
 use crate::error::{AllocateError, MapFailed, PartError, RangeError, ThawFailed};
-use crate::handle::{Known, Owned};
+use crate::handle::{Known, Owned, Private};
 use crate::held::Held;
-use crate::mapped::MappedFrozen;
+use crate::mapped::{MappedFrozen, MappedPrivate};
 use crate::region::Mappable;
 
 /// A reference to bytes that never change, and that are not mapped through this reference. The bytes are freed with the
@@ -130,6 +130,33 @@ impl Frozen {
         match Held::map(self.0) {
             Ok(held) => Ok(MappedFrozen::new(held)),
             Err((region, reason)) => Err(MapFailed { region: Frozen(region), reason }),
+        }
+    }
+
+    /// Maps the bytes into this component's memory, for reading and writing. What is written is this mapping's own: nobody else
+    /// sees it, and it is lost when the mapping is dropped or unmapped.
+    ///
+    /// The host copies the pages that are written to, and counts them against the quota on regions: a granule
+    /// ([`GRANULE`](crate::GRANULE)) when its first byte is written. A write for which there is no room there ends this
+    /// component with a trap. Each call takes the host some system calls. On a host that can't map, this copies everything.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let frozen = Mappable::allocate_from(b"hello")?.freeze();
+    /// let mut bytes = frozen.try_clone()?.map_private()?;
+    /// bytes[0] = b'j';
+    /// assert_eq!(bytes[..], *b"jello");
+    /// assert_eq!(frozen.map()?[..], *b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Frozen::map).
+    pub fn map_private(self) -> Result<MappedPrivate, MapFailed<Frozen>> {
+        match Held::map(self.0.with(Private)) {
+            Ok(held) => Ok(MappedPrivate::new(held)),
+            Err((region, reason)) => Err(MapFailed { region: Frozen(region.with(|raw| raw.0)), reason }),
         }
     }
 

@@ -13,10 +13,11 @@
 //! | `unsafe { Mmap::map(&file) }` | [`map(path)`](map), [`MappedFile::map(&descriptor)`](MappedFile::map) |
 //! | `MmapOptions::new().offset(4096).len(100)` | [`MapOptions::new().offset(4096).len(100)`](MapOptions) |
 //! | `unsafe { options.map(&file) }` | [`options.map(&descriptor)`](MapOptions::map), [`options.open(path)`](MapOptions::open) |
-//! | `MmapMut`, `map_copy`, `flush` | none: nothing is written back, and nothing can be written |
+//! | `unsafe { options.map_copy(&file) }` | [`options.map_copy(&descriptor)`](MapOptions::map_copy), [`options.open_copy(path)`](MapOptions::open_copy) |
+//! | `MmapMut`, `flush` | none: nothing is written back |
 
 use core::fmt;
-use core::ops::Deref;
+use core::ops::{Deref, DerefMut};
 
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{Descriptor, ErrorCode, PathFlags};
@@ -24,7 +25,7 @@ use wasip2::filesystem::types::{Descriptor, ErrorCode, PathFlags};
 use crate::bindings::files;
 use crate::error::{MapFailed, MapReason};
 use crate::frozen::Frozen;
-use crate::mapped::MappedFrozen;
+use crate::mapped::{MappedFrozen, MappedPrivate};
 
 /// Maps the whole file at `path`, below one of the folders that the program was given. As [`MapOptions::open`].
 ///
@@ -79,6 +80,46 @@ impl AsRef<[u8]> for MappedFile {
     }
 }
 
+/// A file, or a part of one, that is mapped into this component's memory, for reading and writing. What is written is this
+/// mapping's own, and never the file's: [`Frozen::map_private`]. Dropping it takes the bytes out, and they are lost.
+#[derive(Debug)]
+pub struct MappedCopy {
+    /// `None` if there are no bytes.
+    bytes: Option<MappedPrivate>,
+    start: usize,
+}
+
+impl MappedCopy {
+    fn new(file: files::FileBytes) -> Result<MappedCopy, Error> {
+        let map = || Frozen::from(file.bytes).map_private();
+        let bytes = match file.len {
+            0 => None,
+            _ => Some(map().map_err(|MapFailed { reason, .. }| Error::NotMapped(reason))?),
+        };
+        Ok(MappedCopy { bytes, start: file.start as usize })
+    }
+}
+
+impl Deref for MappedCopy {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.as_ref().map_or(&[], |bytes| &bytes[self.start..])
+    }
+}
+
+impl DerefMut for MappedCopy {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.bytes.as_mut().map_or(&mut [], |bytes| &mut bytes[self.start..])
+    }
+}
+
+impl AsRef<[u8]> for MappedCopy {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 /// What of a file is mapped: all of it, unless told. Any offset and length will do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MapOptions {
@@ -110,7 +151,20 @@ impl MapOptions {
     ///
     /// The host's, and those of mapping.
     pub fn map(self, file: &Descriptor) -> Result<MappedFile, Error> {
-        MappedFile::new(files::freeze(file, self.offset, self.len.unwrap_or(u64::MAX))?)
+        MappedFile::new(self.freeze(file)?)
+    }
+
+    /// Maps these bytes of an open file, to be written to. The file stays as it is, and needs no right but that to be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`MapOptions::map`].
+    pub fn map_copy(self, file: &Descriptor) -> Result<MappedCopy, Error> {
+        MappedCopy::new(self.freeze(file)?)
+    }
+
+    fn freeze(self, file: &Descriptor) -> Result<files::FileBytes, Error> {
+        Ok(files::freeze(file, self.offset, self.len.unwrap_or(u64::MAX))?)
     }
 
     /// Maps these bytes of the file at `path`, below one of the folders that the program was given, by the name that it was
@@ -120,12 +174,25 @@ impl MapOptions {
     ///
     /// As [`MapOptions::map`], and those of opening the file.
     pub fn open(self, path: &str) -> Result<MappedFile, Error> {
+        MappedFile::new(self.freeze_at(path)?)
+    }
+
+    /// Maps these bytes of the file at `path` as [`MapOptions::open`] does, to be written to.
+    ///
+    /// # Errors
+    ///
+    /// As [`MapOptions::open`].
+    pub fn open_copy(self, path: &str) -> Result<MappedCopy, Error> {
+        MappedCopy::new(self.freeze_at(path)?)
+    }
+
+    fn freeze_at(self, path: &str) -> Result<files::FileBytes, Error> {
         let given = get_directories();
         let found = given.iter().filter_map(|(folder, name)| Some((folder, below(name, path)?)));
         // The innermost folder leaves the shortest path.
         let (folder, rest) = found.min_by_key(|(_, rest)| rest.len()).ok_or(Error::NotGiven)?;
         let len = self.len.unwrap_or(u64::MAX);
-        MappedFile::new(files::freeze_at(folder, PathFlags::SYMLINK_FOLLOW, rest, self.offset, len)?)
+        Ok(files::freeze_at(folder, PathFlags::SYMLINK_FOLLOW, rest, self.offset, len)?)
     }
 }
 

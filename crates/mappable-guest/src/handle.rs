@@ -91,6 +91,40 @@ impl Handle for types::Frozen {
     fn write_back(&self, _copy: &[u8]) {}
 }
 
+/// A handle to a frozen region, of which what is mapped can be written to.
+#[derive(Debug)]
+pub(crate) struct Private(pub(crate) types::Frozen);
+
+impl Handle for Private {
+    type Mapping = types::FrozenMapping;
+
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, len: u32) -> Result<Vec<u8>, types::AccessError> {
+        self.0.read(offset, len)
+    }
+
+    fn map(self, at: &Placement, size: usize) -> Result<types::FrozenMapping, (Self, types::MapError)> {
+        sys::map_private(self.0, at, size).map_err(|(frozen, error)| (Self(frozen), error))
+    }
+
+    fn unmap(
+        mapping: types::FrozenMapping,
+        at: &Placement,
+        size: usize,
+    ) -> Result<Self, (types::FrozenMapping, types::MapError)> {
+        sys::unmap_frozen(mapping, at, size).map(Self)
+    }
+
+    fn write_back(&self, _copy: &[u8]) {}
+}
+
 /// What is known of a region's size and length, in bytes. The owner alone changes them, and asking for one costs a call to
 /// the host.
 #[derive(Clone, Copy, Debug, Default)]
@@ -136,6 +170,11 @@ pub(crate) struct Owned<H> {
 }
 
 impl<H: Handle> Owned<H> {
+    /// The same of another kind of handle.
+    pub(crate) fn with<T: Handle>(self, kind: impl FnOnce(H) -> T) -> Owned<T> {
+        Owned { raw: kind(self.raw), known: self.known }
+    }
+
     pub(crate) fn new(raw: H, known: Known) -> Owned<H> {
         Owned { raw, known: Cell::new(known) }
     }

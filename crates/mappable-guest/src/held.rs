@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use crate::GRANULE;
 use crate::bindings::types::MapError;
 use crate::error::MapReason;
-use crate::handle::{Handle, Known, Owned, read};
+use crate::handle::{Handle, Known, Owned, Private, read};
 use crate::pool::Placement;
 
 /// Whether the host has said that it can't map into this memory at all. It is not asked again then, because a host that
@@ -145,8 +145,14 @@ impl<H: Handle> Held<H> {
     }
 }
 
-impl Held<crate::bindings::types::Mappable> {
-    /// Returns the bytes for writing. Only a region that is not frozen has this.
+/// A handle of which what is mapped can be written to: that of a region that is not frozen, or that is mapped privately.
+pub(crate) trait Writable: Handle {}
+
+impl Writable for crate::bindings::types::Mappable {}
+impl Writable for Private {}
+
+impl<H: Writable> Held<H> {
+    /// Returns the bytes for writing.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: the module's: `len` initialised bytes that `self` has the sole use of, mutably borrowed as `self` is.
         unsafe { core::slice::from_raw_parts_mut(pointer(&self.placement), self.len) }

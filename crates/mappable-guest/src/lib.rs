@@ -10,6 +10,7 @@
 //! | [`Mapped`] | a mapped region: a `[u8]` | takes the region out of the memory and frees it |
 //! | [`Frozen`] | a reference to bytes that never change | drops the reference; the last one frees the bytes |
 //! | [`MappedFrozen`] | a mapped reference: a `[u8]` that can't be changed | takes it out of the memory and drops it |
+//! | [`MappedPrivate`] | a mapped reference: a `[u8]` whose changes are this mapping's own | the same, and what was written is lost |
 //!
 //! ```
 //! use mappable_guest::Mappable;
@@ -121,7 +122,7 @@
 //!
 //! # Hosts that can't map
 //!
-//! On a host that can't map regions into this memory, or has no mapping left, [`Mappable::map`] and [`Frozen::map`]
+//! On a host that can't map regions into this memory, or has no mapping left, [`Mappable::map`] and those of [`Frozen`]
 //! copy the region's bytes into the placement, and [`Mapped::unmap`] copies them back, in pieces of at most 1 MiB. Your
 //! code stays the same; [`Mapped::is_by_copy`] tells whether bytes are copied. A host that can't map into this memory
 //! at all is asked only once.
@@ -189,7 +190,7 @@ pub use error::{
     AllocateError, JoinFailed, MapFailed, MapReason, PartError, RangeError, SplitFailed, ThawFailed, UnmapFailed,
 };
 pub use frozen::Frozen;
-pub use mapped::{Mapped, MappedFrozen};
+pub use mapped::{Mapped, MappedFrozen, MappedPrivate};
 pub use pod::PodError;
 pub use region::Mappable;
 #[cfg(all(feature = "async", target_family = "wasm"))]

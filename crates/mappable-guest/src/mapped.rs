@@ -1,4 +1,4 @@
-//! [`Mapped`] and [`MappedFrozen`]: guards that give access to the bytes of a mapped region.
+//! [`Mapped`], [`MappedFrozen`] and [`MappedPrivate`]: guards that give access to the bytes of a mapped region.
 
 use alloc::boxed::Box;
 use core::ops::{Bound, Deref, DerefMut, RangeBounds};
@@ -8,7 +8,7 @@ use bytemuck::Pod;
 use crate::bindings::types;
 use crate::error::UnmapFailed;
 use crate::frozen::Frozen;
-use crate::handle::Handle;
+use crate::handle::{Handle, Private};
 use crate::held::Held;
 use crate::region::Mappable;
 
@@ -46,6 +46,14 @@ pub struct Mapped(Guard<types::Mappable>);
 /// ```
 #[derive(Debug)]
 pub struct MappedFrozen(Guard<types::Frozen>);
+
+/// A frozen region that is mapped into this component's memory to be written to. It dereferences to a `[u8]` that is as long as
+/// the [length](Frozen::len). What is written is this mapping's own: [`Frozen::map_private`].
+///
+/// Dropping it takes the region out of the memory and drops the reference; [`unmap`](MappedPrivate::unmap) keeps the
+/// reference. What was written is lost either way.
+#[derive(Debug)]
+pub struct MappedPrivate(Guard<Private>);
 
 /// Unmaps on drop. If the mapping's handle were merely dropped, the region would stay at its placement until the next
 /// map or unmap, and the placement could not be used again.
@@ -258,6 +266,74 @@ impl MappedFrozen {
     /// In the same cases as [`Mapped::as_pod_at`].
     pub fn as_pod_at<T: Pod>(&self, range: impl RangeBounds<usize>) -> &[T] {
         bytemuck::cast_slice(&self[bounds(&range)])
+    }
+}
+
+impl MappedPrivate {
+    pub(crate) fn new(held: Held<Private>) -> MappedPrivate {
+        MappedPrivate(Guard(Some(held)))
+    }
+
+    /// Takes the bytes out of this component's memory, and returns the reference. What was written is lost.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// let mut bytes = Mappable::allocate_from(b"hello")?.freeze().map_private()?;
+    /// bytes.fill(0);
+    /// assert_eq!(bytes.unmap().map()?[..], *b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// In the same case as [`Mapped::unmap`].
+    pub fn unmap(self) -> Frozen {
+        match self.try_unmap() {
+            Ok(frozen) => frozen,
+            Err(failed) => panic!("{failed}"),
+        }
+    }
+
+    /// Does the same as [`unmap`](MappedPrivate::unmap), without a panic.
+    ///
+    /// # Errors
+    ///
+    /// The host refused. The error returns the reference, which is still mapped.
+    pub fn try_unmap(self) -> Result<Frozen, UnmapFailed<MappedPrivate>> {
+        match self.0.take().unmap() {
+            Ok(region) => Ok(Frozen::from_owned(region.with(|raw| raw.0))),
+            Err((held, reason)) => Err(UnmapFailed { mapped: Box::new(MappedPrivate::new(held)), reason }),
+        }
+    }
+
+    /// Returns whether all of the bytes are a copy, which [`Frozen::map_private`] has made because the host can't map them.
+    pub fn is_by_copy(&self) -> bool {
+        self.0.held().is_by_copy()
+    }
+
+    /// Returns the bytes as values of `T`: as many as fit, from the first byte. Costs nothing.
+    pub fn as_pod<T: Pod>(&self) -> &[T] {
+        values(self)
+    }
+
+    /// Does the same as [`as_pod`](MappedPrivate::as_pod), with values that can be changed.
+    pub fn as_pod_mut<T: Pod>(&mut self) -> &mut [T] {
+        let whole = pod_bytes::<T>(self.len());
+        bytemuck::cast_slice_mut(&mut self[..whole])
+    }
+}
+
+impl Deref for MappedPrivate {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.held().bytes()
+    }
+}
+
+impl DerefMut for MappedPrivate {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.0.held_mut().bytes_mut()
     }
 }
 

@@ -145,10 +145,12 @@ impl World {
             }
         }
         usage.region_bytes += blocks.values().sum::<u64>();
-        let guests = self.instances.iter().filter(|guest| guest.store == store);
-        for mount in guests.flat_map(|guest| &guest.memory.mounts).filter(|mount| !mount.lingers) {
-            usage.mappings += 1;
-            usage.frozen_mapped_bytes += mount.value.frozen_bytes();
+        for memory in self.instances.iter().filter(|guest| guest.store == store).map(|guest| &guest.memory) {
+            usage.region_bytes += memory.mounts.iter().map(|mount| mount.charged(memory.way)).sum::<u64>();
+            for mount in memory.mounts.iter().filter(|mount| !mount.lingers) {
+                usage.mappings += 1;
+                usage.frozen_mapped_bytes += mount.value.frozen_bytes();
+            }
         }
         usage
     }
@@ -236,6 +238,7 @@ fn holder(world: &World, stream: usize, end: End) -> Option<usize> {
 fn acts_in(op: &Op, instance: usize) -> bool {
     match *op {
         Op::Map { by, .. }
+        | Op::MapPrivate { by, .. }
         | Op::Unmap { by, .. }
         | Op::Store { by, .. }
         | Op::Deliver { by, .. }

@@ -155,7 +155,10 @@ impl Model for Small {
                 wanted.push(("deliver", Op::Deliver { by, granule, byte: 1 }));
                 for (handle, value) in handles(world, Holder::Instance(by)) {
                     match value {
-                        Some(_) => wanted.push(("map", Op::Map { by, handle, offset, len })),
+                        Some(_) => {
+                            wanted.push(("map", Op::Map { by, handle, offset, len }));
+                            wanted.push(("map-private", Op::MapPrivate { by, handle, offset, len }));
+                        }
                         None => wanted.push(("unmap", Op::Unmap { by, handle, offset, len })),
                     }
                 }
@@ -208,6 +211,13 @@ impl Model for Small {
                 mounts.filter(|mount| mount.value.is_frozen()).count() == 2 && state.world.blocks.iter().count() == 1
             }));
         }
+        if self.has("map-private") && self.has("clone") {
+            properties.push(Property::sometimes("a block is written to privately and read", |_, state: &State| {
+                let mounts = || state.world.instances.iter().flat_map(|it| &it.memory.mounts);
+                let written = mounts().any(|mount| mount.is_private && !mount.private.is_empty());
+                written && mounts().any(|mount| mount.value.is_frozen() && mount.private.is_empty())
+            }));
+        }
         if self.has("drop") {
             properties.push(Property::sometimes("a dropped mapping lingers", |_, state: &State| {
                 state.world.instances.iter().any(|it| it.memory.mounts.iter().any(|mount| mount.lingers))
@@ -251,6 +261,8 @@ impl Model for Small {
 
 const HANDING: &[&str] = &["allocate", "map", "unmap", "store", "pass", "drop", "trap", "end"];
 const FROZEN: &[&str] = &["allocate", "map", "unmap", "store", "deliver", "freeze", "clone", "thaw", "pass", "drop"];
+const PRIVATE: &[&str] =
+    &["allocate", "map", "map-private", "unmap", "store", "deliver", "freeze", "clone", "thaw", "drop", "end"];
 const PARTS: &[&str] = &["allocate", "write", "freeze", "slice", "thaw", "split", "join", "map", "unmap", "drop"];
 const LENGTHS: &[&str] = &["allocate", "set-len", "freeze", "slice", "thaw", "copy", "split", "join", "map", "unmap"];
 
@@ -293,6 +305,34 @@ fn frozen_ones_are_shared() {
     small.granules = 1;
     small.values = 2;
     small.check(1_000);
+}
+
+fn private() -> Small {
+    let mut small = two([0, 1], PRIVATE);
+    (small.granules, small.values) = (1, 2);
+    small
+}
+
+#[test]
+fn private_mappings_are_written_to() {
+    let mut small = two([0, 0], PRIVATE);
+    (small.granules, small.values) = (1, 2);
+    small.check(1_000);
+}
+
+#[test]
+fn private_mappings_are_bounded_by_the_quota() {
+    let mut small = private();
+    // A region, and no byte of it written.
+    small.setup.stores[0].region_bytes = GRANULE;
+    small.ops = &["allocate", "map-private", "unmap", "store", "deliver", "freeze", "drop", "end"];
+    small.check(50);
+}
+
+#[test]
+fn every_mistake_with_private_ones_is_found() {
+    private().finds(Mistake::StoresIntoFrozen, "I2");
+    private().finds(Mistake::PrivateWritesAreFree, "quotas");
 }
 
 #[test]

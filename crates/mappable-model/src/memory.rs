@@ -13,11 +13,23 @@ pub(crate) struct Mount {
     pub(crate) lingers: bool,
     /// What was written over frozen bytes, by granule.
     pub(crate) private: Vec<(usize, u8)>,
+    /// It is mapped privately: that is the mapping's own until it goes, and charged for.
+    pub(crate) is_private: bool,
 }
 
 impl Mount {
     pub(crate) fn covers(&self, granule: usize) -> bool {
         (self.at..self.end()).contains(&granule)
+    }
+
+    /// The bytes that are charged for what was, or may be, written to a private one.
+    pub(crate) fn charged(&self, way: Way) -> u64 {
+        let granules = match way {
+            _ if !self.is_private => 0,
+            Way::Copies => self.value.extent().len,
+            _ => self.private.len(),
+        };
+        granules as u64 * GRANULE
     }
 
     pub(crate) fn end(&self) -> usize {
@@ -58,7 +70,8 @@ impl Memory {
 impl World {
     pub(crate) fn in_memory(&mut self, op: &Op) -> Outcome {
         match *op {
-            Op::Map { by, handle, offset, len } => self.map(by, handle, offset, len),
+            Op::Map { by, handle, offset, len } => self.map(by, handle, offset, len, false),
+            Op::MapPrivate { by, handle, offset, len } => self.map(by, handle, offset, len, true),
             Op::Unmap { by, handle, offset, len } => self.unmap(by, handle, offset, len),
             Op::Load { by, granule } => self.shows(by, granule).map_or(Outcome::Trap, Outcome::Byte),
             Op::Store { by, granule, byte } => self.write_memory(by, granule, byte, false),
@@ -88,6 +101,9 @@ impl World {
 
     fn write_memory(&mut self, by: usize, granule: usize, byte: u8, by_host: bool) -> Outcome {
         let through = self.errs(Mistake::StoresIntoFrozen);
+        let free = self.errs(Mistake::PrivateWritesAreFree);
+        let store = self.instances[by].store;
+        let has_room = self.has_room_for_bytes(store, GRANULE);
         let memory = &mut self.instances[by].memory;
         let Some(heap) = memory.heap.get_mut(granule) else { return Outcome::Trap };
         let Some(mount) = memory.mounts.iter_mut().find(|mount| mount.covers(granule)) else {
@@ -97,26 +113,39 @@ impl World {
         let inside = granule - mount.at;
         match mount.value {
             // Until the host has written there: pages that are private to the mapping are made so all at once.
-            Value::Frozen { .. } if !by_host && memory.way == Way::Pages && mount.private.is_empty() && !through => {
+            Value::Frozen { .. }
+                if !by_host
+                    && !mount.is_private
+                    && memory.way == Way::Pages
+                    && mount.private.is_empty()
+                    && !through =>
+            {
                 return Outcome::Trap;
             }
             Value::Frozen { .. } if !through => {
+                let before = mount.charged(memory.way);
+                let is_new = mount.private.iter().all(|(granule, _)| *granule != inside);
+                if mount.is_private && memory.way == Way::Pages && is_new && !by_host && !has_room {
+                    return Outcome::Trap;
+                }
                 mount.private.retain(|(granule, _)| *granule != inside);
                 mount.private.push((inside, byte));
                 mount.private.sort_unstable();
+                let charged = mount.charged(memory.way) - before;
+                self.stores[store].usage.region_bytes += if free { 0 } else { charged };
             }
             value => self.set_byte(value.extent(), inside, byte),
         }
         Outcome::Done
     }
 
-    fn map(&mut self, by: usize, handle: usize, offset: u64, len: u64) -> Outcome {
+    fn map(&mut self, by: usize, handle: usize, offset: u64, len: u64, is_private: bool) -> Outcome {
         let me = Holder::Instance(by);
         let Some(value) = self.value(me, handle) else { return Outcome::Trap };
-        if !self.instances[by].memory.holds(offset, len) {
+        if !self.instances[by].memory.holds(offset, len) || (is_private && !value.is_frozen()) {
             return Outcome::Trap;
         }
-        if let Err(error) = self.check_map(by, value, offset, len) {
+        if let Err(error) = self.check_map(by, value, offset, len, is_private) {
             if self.errs(Mistake::FailureLosesHandle) {
                 self.take(me, handle);
                 self.free(value);
@@ -130,15 +159,18 @@ impl World {
         let mapped = guest.handles.insert(Handle::Mapped { memory: by, at });
         let mounts = &mut guest.memory.mounts;
         let index = mounts.partition_point(|mount| mount.at < at);
-        mounts.insert(index, Mount { at, value, lingers: false, private: vec![] });
+        let mount = Mount { at, value, lingers: false, private: vec![], is_private };
+        let charged = mount.charged(guest.memory.way);
+        mounts.insert(index, mount);
         let usage = &mut self.stores[guest.store].usage;
         usage.mappings += 1;
         usage.frozen_mapped_bytes += value.frozen_bytes();
+        usage.region_bytes += charged;
         Outcome::Handle(mapped)
     }
 
     /// Why a value can't be mapped there, in the order in which it is looked for.
-    fn check_map(&self, by: usize, value: Value, offset: u64, len: u64) -> Result<(), MapError> {
+    fn check_map(&self, by: usize, value: Value, offset: u64, len: u64, is_private: bool) -> Result<(), MapError> {
         let memory = &self.instances[by].memory;
         if len == 0 {
             return Err(MapError::PlacementMisaligned);
@@ -146,7 +178,9 @@ impl World {
         if memory.way == Way::Never {
             return Err(MapError::PlacementUnmappable);
         }
-        if !self.may_map(by, value) {
+        // What is copied is charged at once.
+        let copied = if is_private && memory.way == Way::Copies { value.bytes() } else { 0 };
+        if !self.may_map(by, value) || !self.has_room_for_bytes(self.instances[by].store, copied) {
             return Err(MapError::MappingOverQuota);
         }
         if !offset.is_multiple_of(GRANULE) || !len.is_multiple_of(GRANULE) {
@@ -182,6 +216,10 @@ impl World {
         let keeps = self.errs(Mistake::UnmapDoesNotHide);
         let value = self.end_mapping(by, at);
         let guest = &mut self.instances[by];
+        let (memory, way) = (&guest.memory, guest.memory.way);
+        let charged = memory.mount(at).map_or(0, |mount| mount.charged(way));
+        let usage = &mut self.stores[guest.store].usage;
+        usage.region_bytes = usage.region_bytes.saturating_sub(charged);
         if !keeps {
             guest.memory.mounts.retain(|mount| mount.at != at || mount.lingers);
         }
@@ -222,11 +260,14 @@ impl World {
         }
         let memory = &mut self.instances[instance].memory;
         if memory.way == Way::Pages {
-            memory.mounts.iter_mut().for_each(|mount| mount.private.clear());
+            memory.mounts.iter_mut().filter(|mount| !mount.is_private).for_each(|mount| mount.private.clear());
         }
         while let Some(index) = self.instances[instance].memory.mounts.iter().position(|mount| mount.lingers) {
             let memory = &mut self.instances[instance].memory;
-            match memory.mounts.remove(index).value {
+            let mount = memory.mounts.remove(index);
+            let usage = &mut self.stores[store].usage;
+            usage.region_bytes = usage.region_bytes.saturating_sub(mount.charged(memory.way));
+            match mount.value {
                 Value::Region(extent) => memory.retired.push(extent),
                 frozen => {
                     self.discharge(store, frozen);

@@ -50,6 +50,13 @@ pub enum Op {
         offset: u64,
         len: u64,
     },
+    /// `frozen.map-private`.
+    MapPrivate {
+        by: usize,
+        handle: usize,
+        offset: u64,
+        len: u64,
+    },
     Unmap {
         by: usize,
         handle: usize,

@@ -141,7 +141,10 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
         let beyond = usize::from(self.is_odd());
         let offset = (self.choose)(last + 1 + beyond * 3) as u64 * GRANULE;
         let unaligned = u64::from((self.choose)(40) == 0 && offset + len < granules * GRANULE);
-        Some(Op::Map { by, handle, offset: offset + unaligned, len })
+        let offset = offset + unaligned;
+        let is_frozen = self.world.value(Holder::Instance(by), handle).is_some_and(Value::is_frozen);
+        let privately = if is_frozen { (self.choose)(2) == 0 } else { self.is_odd() };
+        Some(if privately { Op::MapPrivate { by, handle, offset, len } } else { Op::Map { by, handle, offset, len } })
     }
 
     fn unmap(&mut self) -> Option<Op> {
@@ -235,10 +238,18 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
         let beyond = usize::from(self.is_odd());
         let granule = (self.choose)(memory.heap.len() + beyond * 4);
         let byte = (self.choose)(256) as u8;
-        let would_trap = |it: &Mount| it.covers(granule) && it.value.is_frozen() && it.private.is_empty();
+        let would_trap =
+            |it: &Mount| it.covers(granule) && it.value.is_frozen() && it.private.is_empty() && !it.is_private;
         let would_trap = memory.way == Way::Pages && memory.mounts.iter().any(would_trap);
+        let is_unwritten = |it: &Mount| {
+            it.covers(granule) && it.is_private && it.private.iter().all(|&(written, _)| it.at + written != granule)
+        };
+        let is_over_quota = memory.way == Way::Pages
+            && memory.mounts.iter().any(is_unwritten)
+            && !self.world.has_room_for_bytes(self.world.store(by), GRANULE);
         Some(match (self.choose)(24) {
             0..14 if would_trap && !self.is_odd() => return None,
+            0..14 if is_over_quota && (self.choose)(16) > 0 => return None,
             0..14 => Op::Store { by, granule, byte },
             14..18 => Op::Deliver { by, granule, byte },
             18..22 => Op::Load { by, granule },

@@ -6,7 +6,8 @@ use crate::world::{Value, World};
 /// What the guests of one store may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
-    /// Bytes of all regions, and of each frozen block that is referred to, once and in full.
+    /// Bytes of all regions, of each frozen block that is referred to, once and in full, and of what was written to private
+    /// mappings.
     pub region_bytes: u64,
     /// Regions and references.
     pub regions: usize,
@@ -60,13 +61,19 @@ impl World {
         if before == 0 || block.in_stores[store] == 0 { block.extent.len as u64 * GRANULE } else { 0 }
     }
 
+    /// Whether a store may have so many bytes more. What adds none takes nobody over a limit on them, even if the host has
+    /// put in more than that.
+    pub(crate) fn has_room_for_bytes(&self, store: usize, bytes: u64) -> bool {
+        let store = &self.stores[store];
+        let total = store.usage.region_bytes.checked_add(bytes);
+        bytes == 0 || total.is_some_and(|total| total <= store.limits.region_bytes)
+    }
+
     /// Whether a store may hold one region more, of `bytes` that are not charged yet.
     pub(crate) fn has_room(&self, store: Option<usize>, bytes: u64) -> bool {
-        let Some(store) = store.map(|store| &self.stores[store]) else { return true };
-        // What adds no bytes takes nobody over a limit on them, even if the host has put in more than that.
-        let total = store.usage.region_bytes.checked_add(bytes);
-        let fits = bytes == 0 || total.is_some_and(|total| total <= store.limits.region_bytes);
-        store.usage.regions < store.limits.regions && fits
+        let Some(number) = store else { return true };
+        let store = &self.stores[number];
+        store.usage.regions < store.limits.regions && self.has_room_for_bytes(number, bytes)
     }
 
     /// Whether a store may map a value in an instance's memory. What lingers there does not count: it goes.

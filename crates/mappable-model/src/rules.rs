@@ -90,6 +90,40 @@ fn map_looks_for_errors_in_order() {
     run(&mut world, [(map(0, 1, 2, 1), Outcome::Map(PlacementOverlaps)), (map(0, 1, 3, 1), Handle(1))]);
 }
 
+fn map_private(by: usize, handle: usize, at: u64, len: u64) -> Op {
+    Op::MapPrivate { by, handle, offset: at * G, len: len * G }
+}
+
+#[test]
+fn what_is_written_privately_is_charged_until_it_goes() {
+    let limits = Limits { region_bytes: 3 * G, ..Limits::default() };
+    let mut world = world([Way::Pages, Way::Copies, Way::Pages], limits);
+    run(&mut world, [(allocate(A, 2), Handle(0)), (map_private(0, 0, 1, 2), Outcome::Trap)]);
+    let mut world = self::world([Way::Pages, Way::Copies, Way::Pages], limits);
+    run(
+        &mut world,
+        [
+            (allocate(A, 2), Handle(0)),
+            (Op::Freeze { by: A, handle: 0 }, Handle(0)),
+            (map_private(0, 0, 1, 2), Handle(0)),
+            (load(0, 1), Byte(0)),
+            (store(0, 1, 7), Done),
+            (store(0, 1, 8), Done),
+            (allocate(A, 1), Outcome::Allocate(AllocateError::RegionOverQuota)),
+            (Op::Deliver { by: 0, granule: 2, byte: 9 }, Done),
+            (load(0, 2), Byte(9)),
+            (unmap(0, 0, 1), Handle(0)),
+            (Op::Clone { by: A, handle: 0 }, Handle(1)),
+            (Op::Pass { from: A, handle: 1, to: B }, Handle(0)),
+            (map_private(1, 0, 1, 2), Outcome::Map(MapError::MappingOverQuota)),
+            (map_private(0, 0, 1, 2), Handle(0)),
+            (load(0, 1), Byte(0)),
+            (store(0, 2, 1), Done),
+            (store(0, 1, 1), Outcome::Trap),
+        ],
+    );
+}
+
 #[test]
 fn a_mapping_acts_on_the_memory_that_made_it() {
     let mut world = plain();

@@ -192,7 +192,9 @@ impl World {
     /// What an operation took and gave back with an error is not what a write named.
     pub(crate) fn given_back(&mut self, op: &Op) {
         let (by, handles) = match *op {
-            Op::Map { by, handle, .. } | Op::Unmap { by, handle, .. } => (Holder::Instance(by), vec![handle]),
+            Op::Map { by, handle, .. } | Op::MapPrivate { by, handle, .. } | Op::Unmap { by, handle, .. } => {
+                (Holder::Instance(by), vec![handle])
+            }
             Op::Thaw { by, handle } | Op::Split { by, handle, .. } => (by, vec![handle]),
             Op::Join { by, low, high } => (by, vec![low, high]),
             _ => return,

@@ -138,6 +138,7 @@ pub(crate) enum Mistake {
     PassesMapped,
     DropOfMappingFreesAtOnce,
     StoresIntoFrozen,
+    PrivateWritesAreFree,
     MapsOverOthers,
     FailureLosesHandle,
     ForgetsToDischarge,
@@ -239,6 +240,7 @@ impl World {
                 self.ended(Holder::Instance(by), outcome)
             }
             Op::Map { by, .. }
+            | Op::MapPrivate { by, .. }
             | Op::Unmap { by, .. }
             | Op::Load { by, .. }
             | Op::Store { by, .. }
@@ -427,8 +429,11 @@ impl World {
             }
             let guest = &mut self.instances[instance];
             let handles = std::mem::take(&mut guest.handles);
-            let Memory { mounts, retired, heap, .. } = &mut guest.memory;
+            let Memory { mounts, retired, heap, way, .. } = &mut guest.memory;
             heap.clear();
+            let charged: u64 = mounts.iter().map(|mount| mount.charged(*way)).sum();
+            let usage = &mut self.stores[store].usage;
+            usage.region_bytes = usage.region_bytes.saturating_sub(charged);
             let shown = std::mem::take(mounts).into_iter().map(|Mount { value, .. }| value);
             let retired = std::mem::take(retired).into_iter().map(Value::Region);
             let mut values: Vec<Value> = shown.chain(retired).collect();

@@ -37,6 +37,20 @@ fn a_store_into_a_frozen_mapping_is_the_mappings_own_and_other_faults_are_traps(
         handle = guest.unmap_frozen(&mut world, mapping, 4 * G, 2 * G).unwrap();
         guest.expect(&mut world, 4 * G, 2 * G, 0x33);
     }
+    // What it stores into a private mapping is that one's own, as ever: charged, but never refused.
+    world.store.data_mut().mappable.set_limits(mappable::Limits::default().region_bytes(4 * GRANULE));
+    for _ in 0..3 {
+        let before = world.held().1;
+        let mapping = guest.map_private(&mut world, handle, 4 * G, 2 * G).unwrap();
+        guest.store(&mut world, 4 * G, 0x44);
+        guest.fill(&mut world, 5 * G, 0x45, G);
+        assert_eq!((guest.load(&mut world, 4 * G), guest.load(&mut world, 4 * G + 1)), (0x44, 0x11));
+        assert_eq!((frozen[0], world.held().1 - before), (0x10, 2 * GRANULE));
+        handle = guest.unmap_frozen(&mut world, mapping, 4 * G, 2 * G).unwrap();
+        guest.expect(&mut world, 4 * G, 2 * G, 0x33);
+        assert_eq!(world.held().1, before);
+    }
+    world.store.data_mut().mappable.set_limits(mappable::Limits::default());
     // So is what a guest reads where a file was made shorter: zeroes, which the next mapping shows, too.
     let file = std::sync::Arc::new(tempfile::tempfile().unwrap());
     file.set_len(2 * GRANULE).unwrap();

@@ -1,9 +1,9 @@
 //! `mappable:memory/types` in plain WebAssembly: regions in this component's own memory, reached by copying.
 //!
 //! Composed with components that import regions, it lets them run on any host of components. It can't map, since no
-//! component reaches another's memory: `map` returns `placement-unmappable` and the handle. (The SDK for guests then
-//! copies. It asks once only, because asking copies the whole placement to this component.) All else is as the
-//! interface says.
+//! component reaches another's memory: `map` and `map-private` return `placement-unmappable` and the handle. (The SDK
+//! for guests then copies. It asks once only, because asking copies the whole placement to this component.) All else is as
+//! the interface says.
 //!
 //! Its quota is its memory, 4 GiB: beyond that, `allocate` returns `regions-exhausted`.
 
@@ -125,6 +125,10 @@ impl GuestFrozen for Reference {
     }
 
     fn map(this: Frozen, at: Vec<u8>) -> Result<FrozenMapping, (Frozen, MapError)> {
+        Err((this, refusal(&at)))
+    }
+
+    fn map_private(this: Frozen, at: Vec<u8>) -> Result<FrozenMapping, (Frozen, MapError)> {
         Err((this, refusal(&at)))
     }
 

@@ -53,6 +53,26 @@ fn any_part_of_a_file_is_mapped() {
 }
 
 #[test]
+fn a_private_copy_of_a_file_is_written_to_and_the_file_stays() {
+    let place = Place::new();
+    let bytes: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
+    place.file("bytes", &bytes);
+    let sum: u64 = bytes.iter().map(|&byte| u64::from(byte)).sum();
+    let inverted: u64 = bytes.iter().map(|&byte| u64::from(!byte)).sum();
+    for how in ["snapshot", "shared"] {
+        for mode in ["auto", "remap", "copy"] {
+            let options = [&ONLY_READ[..], &["--map-files", how, "--mapping-mode", mode]].concat();
+            let done = lookup(&place, &options, &["invert", "/data/bytes"]);
+            assert_eq!(done.succeeds().stdout(), format!("{inverted} {sum}\n"), "{how}, {mode}");
+        }
+    }
+    // Four granules of the file, as many written, and as many of the file again.
+    let done = lookup(&place, &[&ONLY_READ[..], &["--max-regions", "448KiB"]].concat(), &["invert", "/data/bytes"]);
+    assert_ne!(done.code(), 0);
+    assert_eq!(std::fs::read(place.path("bytes")).unwrap(), bytes);
+}
+
+#[test]
 fn paths_are_of_the_folders_that_were_given() {
     let place = Place::new();
     std::fs::create_dir(place.path("inner")).unwrap();

@@ -60,6 +60,15 @@ pub(crate) fn map_frozen(
     }
 }
 
+/// Does the same as [`map_frozen`]: what is written to a copy is its own anyway.
+pub(crate) fn map_private(
+    frozen: Frozen,
+    placement: &Placement,
+    size_bytes: usize,
+) -> Result<FrozenMapping, (Frozen, MapError)> {
+    map_frozen(frozen, placement, size_bytes)
+}
+
 /// Takes `mapping` out of `placement` by copying it back.
 pub(crate) fn unmap(
     mapping: Mapping,

@@ -1,12 +1,12 @@
-//! Grows the memory, and calls the four imports that change mappings.
+//! Grows the memory, and calls the imports that change mappings.
 //!
-//! The four are imported by hand and not through the generated bindings. The bindings take the placement as a `&[u8]`,
+//! They are imported by hand and not through the generated bindings. The bindings take the placement as a `&[u8]`,
 //! and bytes that a shared reference covers may not change while it lives, but these calls change them. Here the
 //! placement is a raw pointer. The component's type still comes from the generated bindings.
 //!
 //! # Safety
 //!
-//! The signatures are the canonical ABI's lowering of `mappable.map`, `mapping.unmap` and the two of `frozen`, all
+//! The signatures are the canonical ABI's lowering of `mappable.map`, `mapping.unmap` and those of `frozen`, all
 //! `(own<r>, list<u8>) -> result<own<s>, tuple<own<r>, map-error>>`: handle, address, length, return area. A handle
 //! that is passed is consumed; the one in the result is this component's. The host reads the placement's address and
 //! length, not its bytes, and writes only [`Answer`]. Mapping changes the bytes at the placement, which is sound
@@ -27,6 +27,8 @@ unsafe extern "C" {
     fn import_unmap(this: u32, at: *mut u8, at_bytes: usize, answer: *mut Answer);
     #[link_name = "[static]frozen.map"]
     fn import_map_frozen(this: u32, at: *mut u8, at_bytes: usize, answer: *mut Answer);
+    #[link_name = "[static]frozen.map-private"]
+    fn import_map_private(this: u32, at: *mut u8, at_bytes: usize, answer: *mut Answer);
     #[link_name = "[static]frozen-mapping.unmap"]
     fn import_unmap_frozen(this: u32, at: *mut u8, at_bytes: usize, answer: *mut Answer);
 }
@@ -115,6 +117,10 @@ swapping!(
 swapping!(
     /// Maps a frozen reference of `size_bytes` at `at`, for reading.
     map_frozen: import_map_frozen, Frozen -> FrozenMapping
+);
+swapping!(
+    /// Maps a frozen reference of `size_bytes` at `at`, to be written to.
+    map_private: import_map_private, Frozen -> FrozenMapping
 );
 swapping!(
     /// Takes a frozen reference out of `at`, where it was mapped with `size_bytes`.

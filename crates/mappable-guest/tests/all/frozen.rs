@@ -23,6 +23,34 @@ fn frozen_bytes_are_mapped_by_many_at_once() {
 }
 
 #[test]
+fn what_is_written_privately_is_the_mappings_own() {
+    for refusal in HOSTS {
+        let _host = host(refusal);
+        let frozen = region(&[1, 2, 3]).freeze();
+        let mut mine = frozen.try_clone().unwrap().map_private().unwrap();
+        assert_eq!((mine.is_by_copy(), granules(&mine)), (refusal.is_some(), vec![1, 2, 3]));
+        let other = frozen.try_clone().unwrap().map().unwrap();
+        let mut slice = frozen.slice(GRANULE..2 * GRANULE).unwrap().map_private().unwrap();
+        mine[..GRANULE_BYTES].fill(7);
+        mine.as_pod_mut::<u32>()[0] = 0x0707_0707;
+        slice.fill(8);
+        assert_eq!((granules(&mine), granules(&slice)), (vec![7, 2, 3], vec![8]));
+        assert_eq!((mine.as_pod::<u16>()[0], granules(&other)), (0x0707, vec![1, 2, 3]));
+        let mine = mine.unmap();
+        assert_eq!((mine.size(), granules(&mine.map_private().unwrap())), (3 * GRANULE, vec![1, 2, 3]));
+        drop((slice, other));
+        assert_eq!(granules(&frozen.thaw().unwrap().map().unwrap()), [1, 2, 3]);
+    }
+}
+
+#[test]
+fn a_private_mapping_that_is_refused_gives_the_reference_back() {
+    let _host = host(Some(MapError::MappingOverQuota));
+    let failed = region(&[1, 2]).freeze().map_private().unwrap_err();
+    assert_eq!((failed.reason, failed.region.size()), (MapReason::MappingOverQuota { size: 2 * GRANULE }, 2 * GRANULE));
+}
+
+#[test]
 fn a_reference_survives_the_raw_handle() {
     let _host = host(None);
     let raw: types::Frozen = region(&[1, 2]).freeze().slice(GRANULE..2 * GRANULE).unwrap().into();

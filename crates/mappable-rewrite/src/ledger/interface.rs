@@ -37,6 +37,7 @@ pub(crate) enum Builtin {
     FrozenClone,
     FrozenSlice,
     FrozenMap,
+    FrozenMapPrivate,
     FrozenThaw,
     FrozenCopy,
     FrozenRead,
@@ -45,7 +46,7 @@ pub(crate) enum Builtin {
 
 impl Builtin {
     /// All of them.
-    pub(crate) const ALL: [Builtin; 20] = [
+    pub(crate) const ALL: [Builtin; 21] = [
         Builtin::MappableAllocate,
         Builtin::MappableSize,
         Builtin::MappableLen,
@@ -62,6 +63,7 @@ impl Builtin {
         Builtin::FrozenClone,
         Builtin::FrozenSlice,
         Builtin::FrozenMap,
+        Builtin::FrozenMapPrivate,
         Builtin::FrozenThaw,
         Builtin::FrozenCopy,
         Builtin::FrozenRead,
@@ -87,6 +89,7 @@ impl Builtin {
             Builtin::FrozenClone => "[method]frozen.clone",
             Builtin::FrozenSlice => "[method]frozen.slice",
             Builtin::FrozenMap => "[static]frozen.map",
+            Builtin::FrozenMapPrivate => "[static]frozen.map-private",
             Builtin::FrozenThaw => "[static]frozen.thaw",
             Builtin::FrozenCopy => "[method]frozen.copy",
             Builtin::FrozenRead => "[method]frozen.read",
@@ -116,7 +119,7 @@ impl Builtin {
             Builtin::MappableSetLen => (vec![Borrow(Mappable), U64], result(None, Some(error(ACCESS_ERRORS)))),
             Builtin::MappableMap => swap(Mappable, Mapping),
             Builtin::MappingUnmap => swap(Mapping, Mappable),
-            Builtin::FrozenMap => swap(Frozen, FrozenMapping),
+            Builtin::FrozenMap | Builtin::FrozenMapPrivate => swap(Frozen, FrozenMapping),
             Builtin::FrozenMappingUnmap => swap(FrozenMapping, Frozen),
             Builtin::MappableRead => {
                 (vec![Borrow(Mappable), U64, U32], result(Some(bytes()), Some(error(ACCESS_ERRORS))))

@@ -22,6 +22,7 @@ impl Run {
     pub(super) fn compare_touched(&mut self, op: &Op) -> Result<(), Disagreement> {
         match *op {
             Op::Map { by, .. }
+            | Op::MapPrivate { by, .. }
             | Op::Unmap { by, .. }
             | Op::Store { by, .. }
             | Op::Deliver { by, .. }

@@ -118,6 +118,11 @@ impl Actor<'_> {
                 let answer = self.call(name, (index.at, address(offset), len as u32))?;
                 self.swapped(answer, handle, index.kind.unmapped(), index.kind.mapped(), expected)
             }
+            Op::MapPrivate { handle, offset, len, .. } => {
+                let index = self.instance.take(handle);
+                let answer = self.call("map-private", (index.at, address(offset), len as u32))?;
+                self.swapped(answer, handle, index.kind.unmapped(), index.kind.mapped(), expected)
+            }
             Op::Unmap { handle, offset, len, .. } => {
                 let index = self.instance.take(handle);
                 let name = if index.kind.is_frozen() { "unmap-frozen" } else { "unmap" };

@@ -344,6 +344,7 @@ impl Run {
 pub(super) fn caller(op: &Op) -> Option<usize> {
     let by = match *op {
         Op::Map { by, .. }
+        | Op::MapPrivate { by, .. }
         | Op::Unmap { by, .. }
         | Op::Load { by, .. }
         | Op::Store { by, .. }

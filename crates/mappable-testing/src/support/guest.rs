@@ -322,6 +322,10 @@ impl Guest {
         self.call(store, "map-frozen", (handle, at, len)).map(swapped).unwrap()
     }
 
+    pub fn map_private(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
+        self.call(store, "map-private", (handle, at, len)).map(swapped).unwrap()
+    }
+
     pub fn unmap_frozen(&self, store: &mut Store<State>, handle: u32, at: u32, len: u32) -> Swapped {
         self.call(store, "unmap-frozen", (handle, at, len)).map(swapped).unwrap()
     }

@@ -11,7 +11,7 @@ use super::artifact::CompileCache;
 use super::probe::{self, ProbeError};
 use super::runtime::Runtime;
 use crate::region::{Backing, GUARD, HugePages, RESERVATION};
-use crate::sys::{Space, address_space_limit, may_refuse_pages};
+use crate::sys::{Budget, Space, address_space_limit, install_first_fault_handler, may_refuse_pages};
 use crate::tuning;
 use crate::view::{Allowance, Creator, DriverConfig, Memories};
 
@@ -209,9 +209,13 @@ impl RuntimeBuilder {
         let memories = Memories::new(self.max_views, self.idle_memories);
         let creator = Creator { backing: Arc::clone(&backing), memories: Arc::clone(&memories) };
         let engine = Engine::new(&fit(self.config, creator)).map_err(not_made)?;
+        if backing.is_in_file() {
+            install_first_fault_handler().map_err(RuntimeError::FaultHandler)?;
+        }
         let remap_only = self.mapping == MappingMode::Remap;
         let (views_per_memory, views) = (self.views_per_memory, Allowance::new(usize::MAX));
-        let driving = DriverConfig { memories, remap_only, views_per_memory, views };
+        let budget = Arc::new(Budget::new(u64::MAX));
+        let driving = DriverConfig { memories, remap_only, views_per_memory, views, budget };
         let frozen_stores_trap = probe::run(&engine, &backing, &driving)?;
         let (mapping, tier, cache) = (self.mapping, self.tier, self.cache);
         Ok(Runtime { engine, backing, driving, mapping, tier, cache, frozen_stores_trap })
@@ -277,7 +281,10 @@ fn fit(mut config: Config, creator: Creator) -> Config {
 /// it is not, a guest's store into a frozen mapping does not trap, but goes to a copy of the mapping's own
 /// ([`Runtime::frozen_stores_trap`]). [`RuntimeBuilder::build`] calls it.
 ///
-/// The handler is for `SIGSEGV`, and leaves every fault outside of frozen mappings to the handler that was there before.
+/// When a runtime is made, a second handler is installed, which is asked before the engine's and takes the faults of guests in
+/// private mappings. So `Engine::unload_process_handlers` can't be used.
+///
+/// The handlers are for `SIGSEGV`, and leave every fault outside of frozen mappings to the handlers that were there before.
 /// Who installs another one later must pass on what is not theirs, as Wasmtime does.
 ///
 /// # Errors

@@ -97,11 +97,13 @@ impl MappableCtx {
     pub(super) fn new(engine: &Engine, backing: Arc<Backing>, driving: DriverConfig, mapping: bool) -> Self {
         let limits = Limits::default();
         driving.views.set_max(limits.views);
+        let entries = Entries::default();
+        let driving = DriverConfig { budget: Arc::clone(entries.budget()), ..driving };
         Self {
             engine: engine.clone(),
             backing,
             limits,
-            entries: Entries::default(),
+            entries,
             mapped: 0,
             frozen_mapped_bytes: 0,
             memories: MappedMemories::new(driving, mapping),
@@ -114,6 +116,7 @@ impl MappableCtx {
     /// Sets what the store's components may hold. What they hold already stays.
     pub fn set_limits(&mut self, limits: Limits) {
         self.memories.set_max_views(limits.views);
+        self.entries.set_limits(&limits);
         self.limits = limits;
         self.publish_quota();
     }

@@ -4,11 +4,14 @@
 //! unmap changes one field, and neither allocates nor frees. Whether a region may be mapped is left to `mapping`, whether
 //! it may be made or cut to `values`.
 
+use std::sync::Arc;
+
 use slab::Slab;
 
 use super::addresses::MemoryId;
 use crate::ledger::Kind;
 use crate::region::{Account, Charged, Held, Limits};
+use crate::sys::Budget;
 use crate::view::Mount;
 
 /// What stands behind one representation.
@@ -84,9 +87,24 @@ impl Entries {
         self.account.charged()
     }
 
+    /// Sets what may be charged.
+    pub(super) fn set_limits(&self, limits: &Limits) {
+        self.account.set_limits(limits);
+    }
+
+    /// What is charged for bytes that are written to private mappings.
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        self.account.budget()
+    }
+
     /// Whether the limits have room for one region more, of `bytes` that are not charged yet.
     pub(super) fn has_room(&self, bytes: u64, limits: &Limits) -> bool {
         self.account.has_room(bytes, limits)
+    }
+
+    /// Whether the limits have room for so many bytes more.
+    pub(super) fn has_room_for_bytes(&self, bytes: u64) -> bool {
+        self.account.budget().has_room(bytes)
     }
 
     /// Whether the limits have room for this one more.

@@ -3,10 +3,11 @@
 //!
 //! ```text
 //! (import "mappable" "map"   (func (param $region externref) (param $at i32) (param $len i32) (result i32)))
+//! (import "mappable" "map_private" (func (param $region externref) (param $at i32) (param $len i32) (result i32)))
 //! (import "mappable" "unmap" (func (param $region externref) (param $at i32) (result i32)))
 //! ```
 //!
-//! Both act on the memory that the calling instance exports as `memory`, with the placement from `at`. They answer 0, or
+//! `map_private` is for frozen bytes, and traps for a region that is not frozen. All act on the memory that the calling instance exports as `memory`, with the placement from `at`. They answer 0, or
 //! 1 and the number of the WIT package's `map-error` (1 is `placement-misaligned`). The rules are those of components,
 //! but for what an `externref` is: it can be kept after it was passed on, so that a region is not its holder's but, while
 //! it is mapped, its memory's. To map what is mapped traps, whoever asks, as does to unmap it from another memory, a
@@ -91,7 +92,7 @@ impl Drop for Referent {
 
 type Reference = Option<Rooted<ExternRef>>;
 
-/// Adds `map` and `unmap` to a linker, under the name of a module.
+/// Adds `map`, `map_private` and `unmap` to a linker, under the name of a module.
 ///
 /// # Errors
 ///
@@ -101,6 +102,12 @@ pub fn add_to_linker<T: MappableView + 'static>(linker: &mut Linker<T>, module: 
         change(&mut caller, region, (at, len), |context, rep, kind, list| match context.is_mapped(rep) {
             true => Err(TrapReason::Mapped),
             false => context.map(rep, kind, list),
+        })
+    })?;
+    linker.func_wrap(module, "map_private", |mut caller: Caller<'_, T>, region: Reference, at: u32, len: u32| {
+        change(&mut caller, region, (at, len), |context, rep, kind, list| match context.is_mapped(rep) {
+            true => Err(TrapReason::Mapped),
+            false => context.map_private(rep, kind, list),
         })
     })?;
     linker.func_wrap(module, "unmap", |mut caller: Caller<'_, T>, region: Reference, at: u32| {

@@ -6,7 +6,7 @@ use super::addresses::{Addresses, MemoryId};
 use super::error::TrapReason;
 use crate::ledger::{Ledger, MemoryNumber};
 use crate::region::{Charged, Held};
-use crate::view::{Directory, DriverConfig, Lingering, MappedMemory, Memory, Mount, MountError};
+use crate::view::{Directory, DriverConfig, Lingering, MappedMemory, Memory, Mount, MountError, Strategy};
 
 /// The memories of a store, each adopted when a guest first names it.
 pub(super) struct MappedMemories {
@@ -116,6 +116,11 @@ impl MappedMemories {
     /// Whether anything can be mapped in a memory.
     pub(super) fn is_mappable(&self, memory: MemoryId) -> bool {
         self.memories.get(memory).is_some_and(|memory| memory.strategy().is_ok())
+    }
+
+    /// Whether a memory is mapped into by copying.
+    pub(super) fn copies(&self, memory: MemoryId) -> bool {
+        self.memories.get(memory).is_some_and(|memory| memory.strategy() == Ok(Strategy::Copy))
     }
 
     // The three layers from here on are worth 24 instructions a hop (`docs/src/measurements.md`, Counts).

@@ -18,6 +18,29 @@ impl MappableCtx {
     /// Maps what a `mappable` or `frozen` handle stands for. It becomes a `mapping` or `frozen-mapping` handle of the same
     /// representation.
     pub(super) fn map(&mut self, rep: u32, kind: RegionKind, at: List) -> Changed {
+        self.show(rep, kind, at, false)
+    }
+
+    /// Maps what a `frozen` handle stands for, to be written to. What is written is the mapping's own. A region that is not
+    /// frozen is no operand.
+    pub(super) fn map_private(&mut self, rep: u32, kind: RegionKind, at: List) -> Changed {
+        if kind != RegionKind::Frozen {
+            return Err(TrapReason::NotGiven { rep, kind: RegionKind::Frozen.unmapped() });
+        }
+        // All of it is charged where all of it is copied.
+        if at.len > 0
+            && let Some(location) = self.memories.locate(at.address)?
+            && self.memories.copies(location.memory)
+            && let Some(frozen) = self.frozen(rep)
+            && !self.entries.has_room_for_bytes(frozen.size())
+        {
+            return Ok(Err(WitMapError::MappingOverQuota));
+        }
+        self.show(rep, kind, at, true)
+    }
+
+    #[inline(always)]
+    fn show(&mut self, rep: u32, kind: RegionKind, at: List, is_private: bool) -> Changed {
         let (mapped, frozen_mapped) = (self.mapped(), self.frozen_mapped_bytes());
         let Some(entry) = self.entries.get_mut(rep).filter(|entry| entry.mapped.is_none() && is(entry, kind)) else {
             return Err(TrapReason::NotGiven { rep, kind: kind.unmapped() });
@@ -35,7 +58,10 @@ impl MappableCtx {
             return Ok(Err(WitMapError::MappingOverQuota));
         }
         let mount = match Placement::new(location.offset, at.len, entry.held.size()) {
-            Ok(placement) => Mount::new(placement, &entry.held),
+            Ok(placement) => match &*entry.held {
+                Held::Frozen(region) if is_private => Mount::private(placement, region),
+                held => Mount::new(placement, held),
+            },
             Err(PlacementError::Misaligned) => return Ok(Err(WitMapError::PlacementMisaligned)),
             Err(PlacementError::TooSmall) => return Ok(Err(WitMapError::PlacementTooSmall)),
         };

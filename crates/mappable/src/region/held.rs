@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::frozen::{AllocationKey, FrozenRegion};
 use super::{Backing, Mappable, Source};
+use crate::sys::Budget;
 
 /// What the components of one store may hold.
 ///
@@ -20,8 +21,9 @@ use super::{Backing, Mappable, Source};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The bytes of all regions, and of all allocations that frozen references keep (each once, and in full), together.
-    /// `allocate`, `copy` and the like return `region-over-quota` beyond.
+    /// The bytes of all regions, of all allocations that frozen references keep (each once, and in full), and of what was
+    /// written to private mappings, together. `allocate`, `copy` and the like return `region-over-quota` beyond, and a guest's
+    /// store into a private mapping traps.
     pub region_bytes: u64,
     /// How many regions and references to frozen ones, mapped or not. What makes one more returns `region-over-quota`
     /// beyond.
@@ -119,27 +121,43 @@ impl Held {
 #[derive(Debug, Default)]
 struct Usage {
     regions: usize,
-    bytes: u64,
     /// How many references there are to each frozen allocation, whose bytes are charged once.
     references: BTreeMap<AllocationKey, usize>,
 }
 
 /// One store's account. Clones are the same account.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Account(Arc<Mutex<Usage>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    usage: Arc<Mutex<Usage>>,
+    /// Of bytes: those of regions, of frozen allocations, and of what was written to private mappings.
+    budget: Arc<Budget>,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self { usage: Arc::default(), budget: Arc::new(Budget::new(Limits::default().region_bytes)) }
+    }
+}
 
 impl Account {
     /// How many regions and references are charged, and for how many bytes together.
     pub(crate) fn charged(&self) -> (usize, u64) {
-        let usage = self.usage();
-        (usage.regions, usage.bytes)
+        (self.usage().regions, self.budget.used())
+    }
+
+    /// Sets how many bytes there may be. Those that there are stay.
+    pub(crate) fn set_limits(&self, limits: &Limits) {
+        self.budget.set_limit(limits.region_bytes);
+    }
+
+    /// What is charged for bytes that are written to private mappings.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// Whether there may be one region more, of `bytes` that are not charged yet.
     pub(crate) fn has_room(&self, bytes: u64, limits: &Limits) -> bool {
-        let (regions, charged) = self.charged();
-        regions < limits.regions
-            && (bytes == 0 || charged.checked_add(bytes).is_some_and(|bytes| bytes <= limits.region_bytes))
+        self.usage().regions < limits.regions && self.budget.has_room(bytes)
     }
 
     /// Whether there may be this one more.
@@ -167,14 +185,14 @@ impl Account {
             *references == 1
         });
         if first {
-            usage.bytes = usage.bytes.saturating_add(bytes);
+            self.budget.take(bytes);
         }
         drop(usage);
         Charged { charge: Charge { account: self.clone(), bytes, frozen }, held }
     }
 
     fn usage(&self) -> MutexGuard<'_, Usage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -230,7 +248,7 @@ impl Drop for Charge {
             }
             usage.references.remove(&key);
         }
-        usage.bytes = usage.bytes.saturating_sub(self.bytes);
+        self.account.budget.give_back(self.bytes);
     }
 }
 
@@ -265,6 +283,7 @@ mod tests {
     fn there_is_room_up_to_the_limits() {
         let (backing, account) = (Backing::in_blocks(), Account::default());
         let limits = Limits { regions: 2, region_bytes: 3 * GRANULE, ..Limits::default() };
+        account.set_limits(&limits);
         let _first = account.charge(Held::Mappable(region(&backing, 1)));
         assert!(account.has_room(2 * GRANULE, &limits) && !account.has_room(2 * GRANULE + 1, &limits));
         assert!(!account.has_room(u64::MAX, &limits));

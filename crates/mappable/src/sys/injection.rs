@@ -10,8 +10,8 @@ pub use super::Call;
 thread_local! {
     /// How many more of the calls go through before one fails.
     static COUNTDOWN: Cell<Option<(Call, u64)>> = const { Cell::new(None) };
-    /// Whether those after it fail too.
-    static GOES_ON: Cell<bool> = const { Cell::new(false) };
+    /// How many fail from there on.
+    static TIMES: Cell<u64> = const { Cell::new(1) };
     /// Whether a call has failed since [`fail`].
     static FAILED: Cell<bool> = const { Cell::new(false) };
 }
@@ -19,14 +19,20 @@ thread_local! {
 /// Has this thread's call of that kind fail, once, after `succeed` others of it have gone through.
 pub fn fail(call: Call, succeed: u64) {
     FAILED.set(false);
-    GOES_ON.set(false);
+    TIMES.set(1);
     COUNTDOWN.set(Some((call, succeed)));
+}
+
+/// Has this thread's next calls of that kind fail, so many of them.
+pub fn fail_times(call: Call, times: u64) {
+    fail(call, 0);
+    TIMES.set(times);
 }
 
 /// Makes this thread's calls of that kind fail after `succeed` others, all of them, until [`stop`].
 pub fn fail_from(call: Call, succeed: u64) {
     fail(call, succeed);
-    GOES_ON.set(true);
+    TIMES.set(u64::MAX);
 }
 
 /// Lets all calls through again. Returns whether one failed since [`fail`].
@@ -39,7 +45,9 @@ pub fn stop() -> bool {
 pub(crate) fn enter(call: Call) -> io::Result<()> {
     match COUNTDOWN.get() {
         Some((kind, 0)) if kind == call => {
-            if !GOES_ON.get() {
+            let times = TIMES.get().saturating_sub(1);
+            TIMES.set(times);
+            if times == 0 {
                 COUNTDOWN.set(None);
             }
             FAILED.set(true);

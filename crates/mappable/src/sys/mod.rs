@@ -11,25 +11,29 @@
 mod linux;
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 pub(crate) use linux::{
-    File, Guard, Space, address_space_limit, faults, install_fault_handler, may_refuse_pages, with_spare_mappings,
+    File, Guard, Space, address_space_limit, faults, install_fault_handler, install_first_fault_handler,
+    may_refuse_pages, with_spare_mappings,
 };
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))))]
 mod unsupported;
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))))]
 pub(crate) use unsupported::{
-    File, Guard, Space, address_space_limit, faults, install_fault_handler, may_refuse_pages, with_spare_mappings,
+    File, Guard, Space, address_space_limit, faults, install_fault_handler, install_first_fault_handler,
+    may_refuse_pages, with_spare_mappings,
 };
 
 #[cfg(feature = "fault-injection")]
 pub mod injection;
 
+mod budget;
 // The twin has no handler that would count.
 #[cfg_attr(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))), allow(dead_code))]
 mod write_count;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub(crate) use budget::Budget;
 pub(crate) use write_count::WriteCount;
 
 /// The size of a huge page in bytes, as most processors have it: what address ranges and extents are aligned for. Where
@@ -39,7 +43,10 @@ pub(crate) const HUGE_PAGE: u64 = 2 << 20;
 /// What may be done to bytes that are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Access {
+    /// A write by the host goes to a copy of the pages, which is discarded with any change.
     Read,
+    /// A write goes to a copy of the pages that is the mapping's own.
+    Private,
     Write,
 }
 

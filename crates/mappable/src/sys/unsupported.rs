@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::{Access, WriteCount};
+use super::{Access, Budget, WriteCount};
 
 /// Never exists here.
 #[derive(Debug)]
@@ -110,6 +110,10 @@ impl Guard {
         Self
     }
 
+    pub(crate) fn private(_range: Range<usize>, _of_others: bool, _budget: Arc<Budget>) -> Self {
+        Self
+    }
+
     pub(crate) fn of_window(_range: Range<usize>) -> Self {
         Self
     }
@@ -124,6 +128,10 @@ pub(crate) fn faults() -> u64 {
 }
 
 pub(crate) fn install_fault_handler() -> io::Result<()> {
+    Err(unsupported())
+}
+
+pub(crate) fn install_first_fault_handler() -> io::Result<()> {
     Err(unsupported())
 }
 

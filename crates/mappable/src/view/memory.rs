@@ -33,6 +33,7 @@ use super::{Mount, Strategy, Unmappable};
 use crate::GRANULE;
 use crate::ledger::{Ledger, MemoryNumber};
 use crate::region::{Block, Charged};
+use crate::sys::Budget;
 
 /// Where a memory's bytes are.
 #[derive(Debug)]
@@ -239,6 +240,13 @@ impl Memory {
         match self.role.get() {
             Some(LedgerRole::Guest(driven)) => Some(driven),
             _ => None,
+        }
+    }
+
+    /// Has what is written to private mappings in the memory charged from here on.
+    pub(super) fn charge(&self, budget: &Arc<Budget>) {
+        if let Body::Paged(paged) = &self.body {
+            paged.heap.charge(budget);
         }
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::GRANULE;
-use crate::region::{Held, Source};
+use crate::region::{FrozenRegion, Held, Source};
 use crate::sys::Access;
 
 /// A range of a linear memory: granule-aligned, not empty, and long enough for the region that it was checked for.
@@ -52,6 +52,11 @@ impl Mount {
         Self { offset: at.offset, source: region.source(), access }
     }
 
+    /// Frozen bytes, to be written to as the mount's own.
+    pub(crate) fn private(at: Placement, region: &FrozenRegion) -> Self {
+        Self { offset: at.offset, source: region.source(), access: Access::Private }
+    }
+
     #[inline]
     pub(crate) fn offset(&self) -> u64 {
         self.offset
@@ -67,6 +72,12 @@ impl Mount {
 
     pub(crate) fn access(&self) -> Access {
         self.access
+    }
+
+    /// Whether what is written there is this mount's own, until it goes.
+    #[inline]
+    pub(crate) fn is_private(&self) -> bool {
+        self.access == Access::Private
     }
 
     fn key(&self) -> (u64, Source, Access) {
@@ -120,7 +131,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::region::{Backing, FrozenRegion, Mappable};
+    use crate::region::{Backing, Mappable};
 
     fn mount(at: u64, granules: u64) -> Mount {
         let region = Mappable::allocate(&Backing::in_blocks(), granules * GRANULE).unwrap();

@@ -15,13 +15,15 @@ use crate::sys::Access;
 pub(super) struct Mounts<T = ()> {
     /// By offset. No two overlap, so that their ends are in order, too.
     by_offset: BTreeMap<u64, (Mount, T)>,
-    /// How many bytes of them are shown for reading alone.
+    /// How many bytes of them are frozen.
     frozen_bytes: u64,
+    /// How many of them are private.
+    private: usize,
 }
 
 impl<T> Default for Mounts<T> {
     fn default() -> Self {
-        Self { by_offset: BTreeMap::new(), frozen_bytes: 0 }
+        Self { by_offset: BTreeMap::new(), frozen_bytes: 0, private: 0 }
     }
 }
 
@@ -35,14 +37,19 @@ impl<T> Mounts<T> {
         self.by_offset.is_empty()
     }
 
-    /// How many bytes of them are shown for reading alone.
+    /// How many bytes of them are frozen.
     pub(super) fn frozen_bytes(&self) -> u64 {
         self.frozen_bytes
     }
 
-    /// Whether all that is shown is shown for writing.
+    /// Whether nothing of it is frozen.
     pub(super) fn are_writable(&self) -> bool {
         self.frozen_bytes == 0
+    }
+
+    /// Whether there are private ones.
+    pub(super) fn have_private(&self) -> bool {
+        self.private > 0
     }
 
     /// The bytes of the memory between the first and the last that are shown for reading alone, if there are such.
@@ -90,6 +97,7 @@ impl<T> Mounts<T> {
     pub(super) fn insert(&mut self, mount: Mount, with: T) {
         self.remove(&mount);
         self.frozen_bytes += frozen_bytes(&mount);
+        self.private += usize::from(mount.is_private());
         let replaced = self.by_offset.insert(mount.offset(), (mount, with));
         debug_assert!(replaced.is_none(), "two mounts at one place");
     }
@@ -98,6 +106,7 @@ impl<T> Mounts<T> {
     pub(super) fn remove(&mut self, mount: &Mount) -> Option<T> {
         self.get(mount)?;
         self.frozen_bytes -= frozen_bytes(mount);
+        self.private -= usize::from(mount.is_private());
         self.by_offset.remove(&mount.offset()).map(|(_, with)| with)
     }
 
@@ -116,7 +125,7 @@ impl FromIterator<Mount> for Mounts {
 }
 
 fn frozen_bytes(mount: &Mount) -> u64 {
-    if mount.access() == Access::Read { mount.len() } else { 0 }
+    if mount.access() == Access::Write { 0 } else { mount.len() }
 }
 
 /// What is to go and what is to come for `to`, which is in order, to be shown in place of `from`.

@@ -100,16 +100,24 @@ impl Paged {
             return Err(undo(view, error, || view.discard_writes(&self.heap)));
         }
         let show_again = |hidden: &[Mount]| hidden.iter().try_for_each(|mount| view.show(&self.heap, mount));
+        // What was written to a private one can't be shown again, so those go last.
+        let (private, mut hide): (Vec<Mount>, Vec<Mount>) = hide.iter().partition(|mount| mount.is_private());
+        hide.extend(private);
         for (done, mount) in hide.iter().enumerate() {
-            if let Err(error) = view.hide_for(&self.heap, mount, show) {
+            let Err(error) = view.hide_for(&self.heap, mount, show) else { continue };
+            if !(mount.is_private() && show.is_empty()) {
                 return Err(undo(view, error, || show_again(&hide[..=done])));
+            }
+            if let Err(error) = view.hide(&self.heap, mount) {
+                view.note_broken();
+                return Err(RemapError::Broken(error));
             }
         }
         for (done, mount) in show.iter().enumerate() {
             if let Err(error) = view.show(&self.heap, mount) {
                 return Err(undo(view, error, || {
                     show[..=done].iter().try_for_each(|mount| view.hide(&self.heap, mount))?;
-                    show_again(hide)
+                    show_again(&hide)
                 }));
             }
         }

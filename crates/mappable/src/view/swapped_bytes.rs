@@ -9,24 +9,54 @@
 //! While a region's bytes are swapped in, its own pages have the heap's bytes, and no current view shows them. Nobody
 //! else looks at them: the region is in its context, mapped. A frozen region keeps its bytes, which a copy of is put into
 //! the memory, and what that hides is kept here. That happens only in memories without views: in one with views a guest
-//! would write to the copy, and not trap.
+//! would write to the copy, and not trap. To a private mapping that is just what a guest may do: all of it is charged.
 
 use std::io;
+use std::sync::Arc;
 
 use super::mounts::Mounts;
 use super::{Memory, Mount};
 use crate::region::{Charged, Held};
+use crate::sys::Budget;
 use crate::tuning::LARGEST_EXCHANGED;
 
 /// What is mapped into a memory by exchanging bytes, each with what it hides if it is frozen.
 #[derive(Default)]
 pub(super) struct SwappedBytes {
     /// None of them overlaps what the current view shows, between changes.
-    mounts: Mounts<Vec<u8>>,
+    mounts: Mounts<Hidden>,
+}
+
+/// What a mount hides, if it is frozen.
+#[derive(Debug, Default)]
+pub(super) struct Hidden {
+    bytes: Vec<u8>,
+    /// For a private one.
+    _charge: Option<Charge>,
+}
+
+/// What is charged for the bytes of a private mapping, all of which are copied.
+#[derive(Debug)]
+struct Charge {
+    budget: Arc<Budget>,
+    bytes: u64,
+}
+
+impl Charge {
+    fn new(budget: &Arc<Budget>, bytes: u64) -> Self {
+        budget.take(bytes);
+        Self { budget: Arc::clone(budget), bytes }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
 }
 
 impl SwappedBytes {
-    pub(super) fn mounts(&self) -> &Mounts<Vec<u8>> {
+    pub(super) fn mounts(&self) -> &Mounts<Hidden> {
         &self.mounts
     }
 
@@ -39,8 +69,15 @@ impl SwappedBytes {
             && memory.has_pages(mount.offset())
     }
 
-    /// Swaps a region in, where the memory shows its heap. An error changes nothing.
-    pub(super) fn put(&mut self, memory: &Memory, mount: Mount, held: &mut Held) -> io::Result<()> {
+    /// Swaps a region in, where the memory shows its heap. Whether there is room for a private one is looked for before. An
+    /// error changes nothing.
+    pub(super) fn put(
+        &mut self,
+        memory: &Memory,
+        mount: Mount,
+        held: &mut Held,
+        budget: &Arc<Budget>,
+    ) -> io::Result<()> {
         let mut hidden = vec![];
         if held.is_frozen() {
             let len = usize::try_from(mount.len()).map_err(io::Error::other)?;
@@ -50,7 +87,8 @@ impl SwappedBytes {
         }
         swap_in(memory, &mount, held)?;
         memory.note_moved(mount.offset());
-        self.mounts.insert(mount, hidden);
+        let charge = mount.is_private().then(|| Charge::new(budget, mount.len()));
+        self.mounts.insert(mount, Hidden { bytes: hidden, _charge: charge });
         Ok(())
     }
 
@@ -65,7 +103,7 @@ impl SwappedBytes {
             let Some(hidden) = self.mounts.remove(&mount) else { continue };
             match held {
                 Held::Mappable(region) => memory.exchange(mount.offset(), region.all_bytes_mut()?)?,
-                Held::Frozen(_) => memory.copy_in(mount.offset(), &hidden)?,
+                Held::Frozen(_) => memory.copy_in(mount.offset(), &hidden.bytes)?,
             }
             taken.insert(mount, hidden);
         }
@@ -89,7 +127,7 @@ impl SwappedBytes {
 }
 
 /// What was swapped in, as [`SwappedBytes`] has it.
-pub(super) type TakenOut = Mounts<Vec<u8>>;
+pub(super) type TakenOut = Mounts<Hidden>;
 
 /// Mounts that linger, and one more.
 pub(super) fn leaving<'a>(

@@ -6,14 +6,14 @@
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::Mount;
 use super::allowance::Permit;
 use super::mounts::Mounts;
 use crate::GRANULE;
 use crate::region::{Extent, FileId};
-use crate::sys::{self, Access, File, Guard, Space, WriteCount};
+use crate::sys::{self, Access, Budget, File, Guard, Space, WriteCount};
 use crate::tuning::RESERVED_AHEAD;
 
 /// An address range that shows a memory's heap and, at their placements, regions.
@@ -205,9 +205,12 @@ impl View {
         let (at, len) = (mount.offset() as usize, mount.len() as usize);
         self.attempt(|| heap.extent.backing().show(mount.source(), &self.space, at, mount.access()))?;
         let start = self.base().addr().get() + at;
-        let of_others = mount.source().file != FileId::OWN;
-        let guard = (mount.access() == Access::Read)
-            .then(|| Guard::new(start..start + len, of_others, heap.writes.get().cloned()));
+        let (shown, of_others) = (start..start + len, mount.source().file != FileId::OWN);
+        let guard = match mount.access() {
+            Access::Write => None,
+            Access::Read => Some(Guard::new(shown, of_others, heap.writes.get().cloned())),
+            Access::Private => Some(Guard::private(shown, of_others, heap.budget()?)),
+        };
         self.note(mount, Some(guard));
         Ok(())
     }
@@ -301,11 +304,22 @@ pub(crate) struct Heap {
     /// What counts the host's writes to frozen bytes that a view shows, once a ledger drives the memory: set before any
     /// view shows such.
     writes: OnceLock<WriteCount>,
+    /// Who is charged for what is written to private mappings: set before any view shows such.
+    budget: OnceLock<Arc<Budget>>,
 }
 
 impl Heap {
     pub(crate) fn new(extent: Extent, span: usize) -> Self {
-        Self { extent, span, writes: OnceLock::new() }
+        Self { extent, span, writes: OnceLock::new(), budget: OnceLock::new() }
+    }
+
+    /// Has what is written to private mappings charged from here on.
+    pub(super) fn charge(&self, budget: &Arc<Budget>) {
+        self.budget.get_or_init(|| Arc::clone(budget));
+    }
+
+    fn budget(&self) -> io::Result<Arc<Budget>> {
+        self.budget.get().cloned().ok_or_else(|| io::Error::other("bug: nobody is charged for a private mapping"))
     }
 
     /// Has the host's writes to frozen bytes counted from here on.

@@ -23,10 +23,13 @@ fn module(memory: &str) -> String {
     format!(
         r#"(module
             (import "mappable" "map" (func $map (param externref i32 i32) (result i32)))
+            (import "mappable" "map_private" (func $map_private (param externref i32 i32) (result i32)))
             (import "mappable" "unmap" (func $unmap (param externref i32) (result i32)))
             {memory}
             (func (export "map") (param externref i32 i32) (result i32)
                 (call $map (local.get 0) (local.get 1) (local.get 2)))
+            (func (export "map-private") (param externref i32 i32) (result i32)
+                (call $map_private (local.get 0) (local.get 1) (local.get 2)))
             (func (export "unmap") (param externref i32) (result i32) (call $unmap (local.get 0) (local.get 1)))
             ;; the byte at an address, loaded by the very next instruction
             (func (export "map-and-load") (param externref i32 i32 i32) (result i32)
@@ -158,6 +161,29 @@ on_every_baseline_setup! {
         let mut context = Context::from_waker(Waker::noop());
         let mut run = pin!(run);
         while run.as_mut().poll(&mut context).is_pending() {}
+    }
+
+    fn a_module_maps_frozen_bytes_privately(setup) {
+        let mut store = store(setup);
+        let core = Core::new(setup, &mut store);
+        let mut bytes = setup.fixture().runtime.allocate(2 * GRANULE).unwrap();
+        bytes.bytes_mut().unwrap().fill(0x22);
+        let frozen = bytes.freeze().unwrap();
+        let reference = externref::wrap_frozen(&mut store, frozen.clone()).unwrap();
+        let map = |store: &mut Store<State>, region, at| {
+            core.call::<(Reference, u32, u32), u32>(store, "map-private", (Some(region), at, 2 * G))
+        };
+        for _ in 0..3 {
+            assert_eq!(map(&mut store, reference, 4 * G).unwrap(), DONE);
+            assert_eq!(core.load(&mut store, 5 * G), 0x22);
+            core.call::<_, ()>(&mut store, "store", (5 * G, 0x33)).unwrap();
+            assert_eq!((core.load(&mut store, 5 * G), core.load(&mut store, 5 * G + 1)), (0x33, 0x22));
+            assert_eq!(core.unmap(&mut store, reference, 4 * G), DONE);
+            assert_eq!(core.load(&mut store, 5 * G), 0);
+            assert!(all_are(&frozen, 0x22));
+        }
+        let region = region(setup, &mut store, 2, 0x22);
+        reason_is(map(&mut store, region, 8 * G), |reason| matches!(reason, TrapReason::NotGiven { kind: "frozen", .. }));
     }
 
     fn a_module_maps_and_sees_it_at_once(setup) {

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -313,6 +314,37 @@ on_every_open_setup! {
         }
         guest.unmap_frozen(&mut world, mapping, 4 * G, 3 * G).unwrap();
         guest.unmap_frozen(&mut world, other, 8 * G, 3 * G).unwrap();
+    }
+
+    fn a_private_mapping_of_a_file_leaves_the_file_as_it_is(setup) {
+        let (mut world, guest) = World::with_guest(setup);
+        let file = ordinary_file(&[7; 3 * GRANULE as usize]);
+        let by_copy = setup.way() == Setup::Copy;
+        let bytes = Way::Shared.bytes(world.runtime(), &file, 0..u64::MAX).unwrap();
+        let handle = give(&mut world, &guest, bytes);
+        guest.map_private(&mut world, handle, 4 * G, 3 * G).unwrap();
+        guest.fill(&mut world, 4 * G + 5, 8, G);
+        guest.expect(&mut world, 4 * G, 5, 7);
+        guest.expect(&mut world, 4 * G + 5, G, 8);
+        let mut read = vec![0; 3 * GRANULE as usize];
+        file.read_exact_at(&mut read, 0).unwrap();
+        assert_eq!(read, [7; 3 * GRANULE as usize]);
+        // The pages behind go, and what was written to those before stays.
+        file.set_len(2 * GRANULE).unwrap();
+        guest.run(&mut world, "copy", (9 * G, 4 * G, 3 * G)).unwrap();
+        guest.expect(&mut world, 9 * G + 5, G, 8);
+        guest.expect(&mut world, 10 * G + 5, G - 5, 7);
+        guest.expect(&mut world, 11 * G, G, if by_copy { 7 } else { 0 });
+        guest.fill(&mut world, 6 * G + 4096, 9, 8192);
+        guest.expect(&mut world, 6 * G + 4096, 8192, 9);
+        guest.expect(&mut world, 4 * G + 5, G, 8);
+        let (mut world, guest) = World::with_guest(setup);
+        let bytes = Way::Shared.bytes(world.runtime(), &file, 0..u64::MAX).unwrap();
+        let handle = give(&mut world, &guest, bytes);
+        guest.map_private(&mut world, handle, 4 * G, 2 * G).unwrap();
+        file.set_len(GRANULE).unwrap();
+        let stored = guest.run(&mut world, "store8", (5 * G, 1u32));
+        if by_copy { stored.unwrap() } else { trap_is(stored, Trap::MemoryOutOfBounds) }
     }
 
     fn the_host_reads_zeroes_in_a_memory_where_pages_are_gone(setup) {

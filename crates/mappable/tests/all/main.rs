@@ -27,6 +27,7 @@ mod moved;
 mod next_engine;
 mod parts;
 mod private;
+mod private_mappings;
 mod settings;
 mod stages;
 mod streams;

@@ -10,6 +10,7 @@ mod hop;
 mod host_writes;
 mod idle;
 mod interruption;
+mod private;
 mod scene;
 mod script;
 mod yields;

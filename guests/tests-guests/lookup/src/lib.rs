@@ -5,6 +5,7 @@
 //! | `get FILE WORD…` | looks words up in an index that the crate `fst` has made, and prints their numbers |
 //! | `sum FILE [OFFSET [LENGTH]]` | adds the bytes up, and prints how many there are and their sum |
 //! | `wait FILE` | maps the file, prints its length, waits for a line on stdin, and adds the bytes up |
+//! | `invert FILE` | inverts a private copy of the file, adds its bytes up, and prints their sum and that of the file mapped anew |
 //! | `twice FILE COUNT` | maps the file so often at once, and prints how often it could |
 
 use std::error::Error;
@@ -52,12 +53,17 @@ fn answer(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
             let _ = stdin::get_stdin().blocking_read(1)?;
             writeln!(text, "{}", sum(&bytes))?;
         }
+        ["invert", path] => {
+            let mut bytes = MapOptions::new().open_copy(path)?;
+            bytes.iter_mut().for_each(|byte| *byte = !*byte);
+            writeln!(text, "{} {}", sum(&bytes), sum(&fs::map(path)?))?;
+        }
         ["twice", path, count] => {
             let mapped: Vec<MappedFile> = (0..count.parse::<usize>()?).map_while(|_| fs::map(path).ok()).collect();
             let sums = mapped.iter().map(|bytes| sum(bytes)).sum::<u64>();
             writeln!(text, "{} {sums}", mapped.len())?;
         }
-        _ => return Err("get FILE WORD…, sum FILE [OFFSET [LENGTH]], wait FILE or twice FILE COUNT".into()),
+        _ => return Err("get FILE WORD…, sum FILE [OFFSET [LENGTH]], wait FILE, invert FILE or twice FILE COUNT".into()),
     }
     Ok(text)
 }

@@ -135,7 +135,11 @@ impl Writer {
                 let error = enums.access(self);
                 (vec![this, ("len", U64)], self.result(None, error))
             }
-            Builtin::MappableMap | Builtin::MappingUnmap | Builtin::FrozenMap | Builtin::FrozenMappingUnmap => {
+            Builtin::MappableMap
+            | Builtin::MappingUnmap
+            | Builtin::FrozenMap
+            | Builtin::FrozenMapPrivate
+            | Builtin::FrozenMappingUnmap => {
                 let at = self.bytes();
                 let error = enums.map(self);
                 let error = self.tuple([HANDLE, error]);

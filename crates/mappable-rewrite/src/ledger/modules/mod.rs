@@ -167,6 +167,7 @@ pub(crate) fn builtin(builtin: Builtin, signature: &Signature, crossing: bool) -
         Builtin::MappableMap => assembled!("map"),
         Builtin::MappingUnmap => assembled!("unmap"),
         Builtin::FrozenMap => assembled!("frozen-map"),
+        Builtin::FrozenMapPrivate => assembled!("frozen-map-private"),
         Builtin::FrozenMappingUnmap => assembled!("frozen-unmap"),
         _ => return wrapper::lower(builtin.package_name(), signature, false, crossing && builtin.borrows()),
     };

@@ -42,6 +42,7 @@ fn add_changes<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) ->
     add_change(ledger, "mappable-map", Kind::Mappable, RegionKind::Mappable, MappableCtx::map)?;
     add_change(ledger, "mapping-unmap", Kind::Mapping, RegionKind::Mappable, MappableCtx::unmap)?;
     add_change(ledger, "frozen-map", Kind::Frozen, RegionKind::Frozen, MappableCtx::map)?;
+    add_change(ledger, "frozen-map-private", Kind::Frozen, RegionKind::Frozen, MappableCtx::map_private)?;
     add_change(ledger, "frozen-mapping-unmap", Kind::FrozenMapping, RegionKind::Frozen, MappableCtx::unmap)
 }
 

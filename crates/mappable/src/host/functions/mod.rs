@@ -74,7 +74,7 @@ fn explain<T: MappableView + 'static>(linker: &mut Linker<T>) -> wasmtime::Resul
 }
 
 /// The package's functions.
-const FUNCTIONS: [&str; 21] = [
+const FUNCTIONS: [&str; 22] = [
     "granule",
     "[static]mappable.allocate",
     "[method]mappable.size",
@@ -92,6 +92,7 @@ const FUNCTIONS: [&str; 21] = [
     "[method]frozen.clone",
     "[method]frozen.slice",
     "[static]frozen.map",
+    "[static]frozen.map-private",
     "[static]frozen.thaw",
     "[method]frozen.copy",
     "[method]frozen.read",

@@ -18,6 +18,12 @@ pub(super) fn add<T: MappableView + 'static>(types: &mut LinkerInstance<'_, T>) 
     add_change::<T, Mappable, Mapping>(types, "[static]mappable.map", RegionKind::Mappable, MappableCtx::map)?;
     add_change::<T, Mapping, Mappable>(types, "[static]mapping.unmap", RegionKind::Mappable, MappableCtx::unmap)?;
     add_change::<T, Frozen, FrozenMapping>(types, "[static]frozen.map", RegionKind::Frozen, MappableCtx::map)?;
+    add_change::<T, Frozen, FrozenMapping>(
+        types,
+        "[static]frozen.map-private",
+        RegionKind::Frozen,
+        MappableCtx::map_private,
+    )?;
     add_change::<T, FrozenMapping, Frozen>(
         types,
         "[static]frozen-mapping.unmap",

@@ -59,7 +59,9 @@ impl Files {
 
     /// What trusted modules are told of a region.
     fn record(&mut self, entry: &Entry) -> ledger::Region {
-        let source = self.source(&entry.held);
+        // What is mapped privately is shown by one view alone, which is never offered: the host unmaps it.
+        let is_private = entry.mapped.is_some_and(|(_, mount)| mount.is_private());
+        let source = if is_private { None } else { self.source(&entry.held) };
         let Some((memory, mount)) = entry.mapped else { return ledger::Region { source, mapped: None } };
         let place = MemoryNumber::of_index(memory).map(MemoryNumber::record).zip(u32::try_from(mount.offset()).ok());
         // Where it can't be written down, the host alone knows.

@@ -3,7 +3,8 @@
 //! - `memory.grow 0` makes compiled code load a base that has moved, and nothing before it does;
 //! - linear memories are made by this library;
 //! - an access past the end is a trap in every view;
-//! - no store into a frozen mapping changes the frozen bytes.
+//! - no store into a frozen mapping changes the frozen bytes;
+//! - a store into a private mapping succeeds, and is gone with it.
 //!
 //! A version or a setting of Wasmtime that behaves otherwise gives an error and no [`Runtime`](crate::Runtime).
 
@@ -30,6 +31,9 @@ pub enum ProbeError {
     /// An access past the end was not a trap.
     #[error("an access past a memory's end was not a trap")]
     NoTrap,
+    /// A store into a private mapping did not go to a copy of the mapping's own.
+    #[error("a store into a private mapping was not the mapping's own")]
+    PrivateStore,
     /// A store into a frozen mapping changed the frozen bytes.
     #[error("a store into a frozen mapping changed what was frozen")]
     FrozenChanged,
@@ -130,7 +134,8 @@ impl Guest {
     }
 }
 
-/// Maps a region over the second granule, freezes it, maps it again, and takes it away, as a guest would. Returns
+/// Maps a region over the second granule, freezes it, maps it again, for reading and privately, and takes it away, as a
+/// guest would. Returns
 /// whether a store into the frozen mapping was a trap.
 fn map(
     guest: &mut Guest,
@@ -175,6 +180,17 @@ fn map(
     guest.expect(at, 7)?;
     let mut byte = [0];
     let Held::Frozen(frozen) = held else { return Err(ProbeError::FrozenChanged) };
+    let (mount, mut held) = (Mount::private(placement, &frozen), Held::Frozen(frozen.clone()));
+    memory.mount(&mount, &mut held, driving).map_err(failed)?;
+    guest.refresh()?;
+    guest.expect(at, 9)?;
+    guest.store(at, 5).map_err(|_| ProbeError::PrivateStore)?;
+    if guest.load(at)? != 5 {
+        return Err(ProbeError::PrivateStore);
+    }
+    memory.unmount(&mount, &mut held, driving).map_err(failed)?;
+    guest.refresh()?;
+    guest.expect(at, 7)?;
     frozen.read(0, &mut byte).map_err(wasmtime::Error::new)?;
     if byte != [9] {
         return Err(ProbeError::FrozenChanged);

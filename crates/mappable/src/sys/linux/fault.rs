@@ -8,11 +8,14 @@
 //! installed first. Where it was not (an engine was made before the first runtime), guests' stores land here too and
 //! are made private ones, which harms as little; `host/probe.rs` finds out which it is.
 //!
-//! Pages of files of others may go while they are shown: [`lost`](super::lost).
+//! Pages of files of others may go while they are shown: [`lost`](super::lost). Private mappings may be written to by
+//! guests, too: [`private`](super::private). Their faults are looked for before the engine is asked, by a second handler that
+//! is installed when there is an engine.
 //!
 //! ```text
 //!   Guard       a range that is shown for reading, and whether it was written to since
-//!    └ Slot     the same as the handler sees it: in memory that is never freed, read without a lock
+//!    ├ Slot     the same as the handler sees it: in memory that is never freed, read without a lock
+//!    └ Written  of a private mapping: what was written to, and who is charged
 //! ```
 //!
 //! # Safety
@@ -20,8 +23,8 @@
 //! A handler may interrupt anything, so [`on_fault`] does nothing but load atomics and make system calls, neither of
 //! which takes a lock or allocates. Slots are leaked, so that it never sees one freed. It changes only pages inside a
 //! range that a [`Guard`] covers, and only to private ones of the same content; who makes a `Guard` owns that range. A
-//! [`WriteCount`] is there as long as its `Guard` is: whoever writes to the range does so in a call of the store that
-//! shows it, and only such calls change what is shown. A window of the host's is there for as long as somebody reads it.
+//! [`WriteCount`], and [`Written`], are there as long as their `Guard` is: whoever writes to the range does so in a call of the
+//! store that shows it, and only such calls change what is shown. A window of the host's is there for as long as somebody reads it.
 
 use std::ffi::c_void;
 use std::io;
@@ -29,14 +32,14 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libc::{SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGBUS, SIGSEGV, sigaction, siginfo_t};
-use rustix::mm::{MprotectFlags, mprotect};
 
 use super::lost;
+use super::private::{Written, make_writable};
 use crate::sys::write_count::advance;
-use crate::sys::{Call, WriteCount, enter};
+use crate::sys::{Budget, Call, WriteCount, enter};
 
 /// The kernel's word for a fault on a page that is there, but not for this kind of access.
 const SEGV_ACCERR: i32 = 2;
@@ -68,6 +71,8 @@ pub(super) struct Slot {
     shown: AtomicU8,
     /// Advanced when the range gets dirty. May be null. Belongs to the guard.
     count: AtomicPtr<AtomicU64>,
+    /// Of a private mapping; else null. Belongs to the guard.
+    written: AtomicPtr<Written>,
 }
 
 impl Slot {
@@ -79,11 +84,12 @@ impl Slot {
             dirty: AtomicBool::new(false),
             shown: AtomicU8::new(Shown::Own as u8),
             count: AtomicPtr::new(ptr::null_mut()),
+            written: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
     /// By its owner alone.
-    fn set(&self, range: Range<usize>, shown: Shown, count: *mut AtomicU64) {
+    fn set(&self, range: Range<usize>, shown: Shown, count: *mut AtomicU64, written: *mut Written) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
@@ -92,6 +98,7 @@ impl Slot {
         self.dirty.store(false, Ordering::Relaxed);
         self.shown.store(shown as u8, Ordering::Relaxed);
         self.count.store(count, Ordering::Relaxed);
+        self.written.store(written, Ordering::Relaxed);
         self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
@@ -116,6 +123,12 @@ impl Slot {
         self.shown.load(Ordering::Relaxed) != Shown::Own as u8
     }
 
+    /// What was written to of a private mapping, if it is one.
+    pub(super) fn written(&self) -> Option<&Written> {
+        // SAFETY: null, or there as long as the slot's guard is, and so now (the module's).
+        unsafe { self.written.load(Ordering::Relaxed).as_ref() }
+    }
+
     /// Notes that pages of the range are no longer those that were shown. In a handler, as all of these.
     pub(super) fn note_private(&self) {
         self.dirty.store(true, Ordering::Relaxed);
@@ -137,6 +150,10 @@ static CHUNKS: AtomicPtr<Chunk> = AtomicPtr::new(ptr::null_mut());
 static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
 /// How often pages were made private, in the whole process.
 static FAULTS: AtomicU64 = AtomicU64::new(0);
+/// How many private mappings there are, in the whole process.
+static PRIVATE: AtomicUsize = AtomicUsize::new(0);
+/// Who is asked about faults that are none of a private mapping's: the engine, once its handler is not the first any more.
+static ENGINE: OnceLock<sigaction> = OnceLock::new();
 /// Who is asked about faults that are none of ours.
 static PREVIOUS: OnceLock<sigaction> = OnceLock::new();
 /// The same of pages that are gone.
@@ -145,8 +162,9 @@ static PREVIOUS_BUS: OnceLock<sigaction> = OnceLock::new();
 /// Says that a range is shown for reading, until this is dropped. The range is the caller's alone.
 pub(crate) struct Guard {
     slot: &'static Slot,
-    /// After the slot no longer has it: see its drop.
+    /// After the slot no longer has them: see its drop.
     _count: Option<WriteCount>,
+    written: Option<Arc<Written>>,
 }
 
 impl std::fmt::Debug for Guard {
@@ -159,15 +177,22 @@ impl Guard {
     /// For a guest's memory that shows frozen bytes, or those of a file of others. `count` is advanced when pages of the range
     /// are made private.
     pub(crate) fn new(range: Range<usize>, of_others: bool, count: Option<WriteCount>) -> Self {
-        Self::of(range, if of_others { Shown::Foreign } else { Shown::Own }, count)
+        Self::of(range, if of_others { Shown::Foreign } else { Shown::Own }, count, None)
+    }
+
+    /// For a guest's memory that shows bytes which it may write to, as its own. `budget` is charged for those that are.
+    pub(crate) fn private(range: Range<usize>, of_others: bool, budget: Arc<Budget>) -> Self {
+        let written = Arc::new(Written::new(range.len(), budget));
+        PRIVATE.fetch_add(1, Ordering::Relaxed);
+        Self::of(range, if of_others { Shown::Foreign } else { Shown::Own }, None, Some(written))
     }
 
     /// For what shows a file of others to the host. A write there is not ours to forgive.
     pub(crate) fn of_window(range: Range<usize>) -> Self {
-        Self::of(range, Shown::ForeignWindow, None)
+        Self::of(range, Shown::ForeignWindow, None, None)
     }
 
-    fn of(range: Range<usize>, shown: Shown, count: Option<WriteCount>) -> Self {
+    fn of(range: Range<usize>, shown: Shown, count: Option<WriteCount>, written: Option<Arc<Written>>) -> Self {
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         if free.is_empty() {
             let next = AtomicPtr::new(CHUNKS.load(Ordering::Relaxed));
@@ -176,8 +201,9 @@ impl Guard {
             free.extend(chunk.slots.iter());
         }
         let slot = free.pop().expect("slots were added where there were none");
-        slot.set(range, shown, count.as_ref().map_or(ptr::null_mut(), WriteCount::as_ptr));
-        Self { slot, _count: count }
+        let own = written.as_ref().map_or(ptr::null_mut(), |written| Arc::as_ptr(written).cast_mut());
+        slot.set(range, shown, count.as_ref().map_or(ptr::null_mut(), WriteCount::as_ptr), own);
+        Self { slot, _count: count, written }
     }
 
     /// Whether pages of the range have been made private and may differ from what was shown.
@@ -188,7 +214,8 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.slot.set(0..0, Shown::Own, ptr::null_mut());
+        self.slot.set(0..0, Shown::Own, ptr::null_mut(), ptr::null_mut());
+        PRIVATE.fetch_sub(usize::from(self.written.is_some()), Ordering::Relaxed);
         FREE.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
     }
 }
@@ -209,6 +236,21 @@ pub(crate) fn install() -> io::Result<()> {
         PREVIOUS_BUS.get_or_init(|| current(SIGBUS));
         set(SIGSEGV, on_fault as *const () as usize, HANDLED)?;
         set(SIGBUS, lost::on_fault as *const () as usize, HANDLED)?;
+        *installed = true;
+    }
+    Ok(())
+}
+
+/// Installs, once for the process, the handler that is asked before the engine's. There is an engine.
+pub(crate) fn install_first() -> io::Result<()> {
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let action = current(SIGSEGV);
+    // Where no engine's handler came after ours, ours is the first as it is.
+    if !*installed && action.sa_sigaction != on_fault as *const () as usize {
+        enter(Call::Sigaction)?;
+        ENGINE.get_or_init(|| action);
+        set(SIGSEGV, on_first_fault as *const () as usize, HANDLED)?;
         *installed = true;
     }
     Ok(())
@@ -238,6 +280,21 @@ fn set(signal: i32, handler: usize, flags: i32) -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// A guest's first store to a step of a private mapping is none of the engine's business, as long as there is room for it.
+extern "C" fn on_first_fault(signal: i32, info: *mut siginfo_t, context: *mut c_void) {
+    if PRIVATE.load(Ordering::Relaxed) > 0 {
+        // SAFETY: the kernel, or the handler that passes the fault on, gives a valid `siginfo_t`.
+        let fault = unsafe { &*info };
+        // SAFETY: for this signal the address is set.
+        let address = unsafe { fault.si_addr() }.addr();
+        let found = || find(address).and_then(|(slot, range)| Some(slot.written()?.open(range, address, false)));
+        if fault.si_code == SEGV_ACCERR && found() == Some(true) {
+            return;
+        }
+    }
+    pass_to(ENGINE.get(), signal, info, context);
+}
+
 extern "C" fn on_fault(signal: i32, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel, or the handler that passes the fault on, gives a valid `siginfo_t`.
     let fault = unsafe { &*info };
@@ -258,7 +315,7 @@ extern "C" fn on_fault(signal: i32, info: *mut siginfo_t, context: *mut c_void) 
 
 /// What the engine does about a fault, if its handler is the one that is asked first.
 pub(super) fn engine() -> Option<Handler> {
-    let action = current(SIGSEGV);
+    let action = ENGINE.get().copied().unwrap_or_else(|| current(SIGSEGV));
     let is_another = action.sa_sigaction != on_fault as *const () as usize;
     if is_another { handler(&action) } else { None }
 }
@@ -281,18 +338,14 @@ fn make_private(slot: &Slot, range: Range<usize>, address: usize) -> bool {
     if !slot.is_in_a_memory() {
         return false;
     }
+    if let Some(written) = slot.written() {
+        return written.open(range, address, true);
+    }
     slot.note_private();
     // A system that promises no more memory than it has may not promise a copy of the whole range, but of one page.
     let page = rustix::param::page_size();
     let start = address / page * page;
-    [range, start..start + page].into_iter().any(|pages| {
-        let access = MprotectFlags::READ | MprotectFlags::WRITE;
-        if enter(Call::Protect).is_err() {
-            return false;
-        }
-        // SAFETY: the pages are in a range that a `Guard` covers, so mapped, private, and its owner's.
-        unsafe { mprotect(ptr::with_exposed_provenance_mut(pages.start), pages.len(), access) }.is_ok()
-    })
+    [range, start..start + page].into_iter().any(make_writable)
 }
 
 /// A handler that is told where the fault was.
@@ -306,7 +359,10 @@ fn handler(action: &sigaction) -> Option<Handler> {
 
 /// Does what would have been done without us.
 pub(super) fn pass_on(signal: i32, info: *mut siginfo_t, context: *mut c_void) {
-    let previous = if signal == SIGBUS { PREVIOUS_BUS.get() } else { PREVIOUS.get() };
+    pass_to(if signal == SIGBUS { PREVIOUS_BUS.get() } else { PREVIOUS.get() }, signal, info, context);
+}
+
+fn pass_to(previous: Option<&sigaction>, signal: i32, info: *mut siginfo_t, context: *mut c_void) {
     let previous = previous.filter(|action| ![SIG_DFL, SIG_IGN].contains(&action.sa_sigaction));
     match previous.map(|action| (action, handler(action))) {
         // The fault comes again when we return, and then ends the process.

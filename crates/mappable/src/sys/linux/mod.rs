@@ -32,8 +32,9 @@ use super::{Access, Call, HUGE_PAGE, count, enter};
 
 mod fault;
 mod lost;
+mod private;
 mod spare;
-pub(crate) use fault::{Guard, faults, install as install_fault_handler};
+pub(crate) use fault::{Guard, faults, install as install_fault_handler, install_first as install_first_fault_handler};
 pub(crate) use spare::with_spare_mappings;
 
 /// Asks for what is there to be moved into huge pages. Linux 6.1 and later, on every processor.
@@ -223,15 +224,14 @@ impl Space {
 
     /// Shows `len` bytes of `file` from `start` at offset `at`, in place of what was there; past the file's end,
     /// zeroes.
-    /// [`Access::Write`] shows the pages themselves, [`Access::Read`] private ones that follow the file until they are
-    /// written to.
+    /// [`Access::Write`] shows the pages themselves, the others private ones that follow the file until they are written to.
     ///
     /// An error may leave the range inaccessible, but never to others: map something over it, or give the space up.
     pub(crate) fn map(&self, at: usize, file: &File, start: u64, len: usize, access: Access) -> io::Result<()> {
         let address = self.part(at, len)?;
         let (rights, sharing) = match access {
             Access::Write => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED),
-            Access::Read => (ProtFlags::READ, MapFlags::PRIVATE | MapFlags::NORESERVE),
+            Access::Read | Access::Private => (ProtFlags::READ, MapFlags::PRIVATE | MapFlags::NORESERVE),
         };
         let mapped = file.mappable(start, len);
         if mapped > 0 {

@@ -4,6 +4,9 @@
 //! (*swap*); or the spare view is changed, which in a memory that can't swap is the only one (*remap*); or bytes are
 //! exchanged ([`SwappedBytes`]), in memories without views (*copy*) or the first time where that is cheaper. A step that
 //! fails has changed nothing. What is worth a view, [`Views`] says.
+//!
+//! What is written to a private mapping is in the pages of one view, and no other can show it. So it is mapped in the spare
+//! view, which stays current until no private mapping is shown: meanwhile every change is made in it.
 
 use std::io;
 use std::sync::Arc;
@@ -116,7 +119,7 @@ impl MappedMemory {
     ) -> Result<(), MountError> {
         let memory = &*self.memory;
         let Some(views) = &mut self.views else {
-            let done = if comes { self.swapped.put(memory, mount, held) } else { Ok(()) };
+            let done = if comes { self.swapped.put(memory, mount, held, &driving.budget) } else { Ok(()) };
             return done.map_err(|error| match error.kind() {
                 io::ErrorKind::OutOfMemory => MountError::Exhausted(error),
                 _ => MountError::Broken(error),
@@ -131,7 +134,15 @@ impl MappedMemory {
             // What the host has written to frozen bytes goes with this change, too.
             return Ok(memory.remap(views.current_view(), &[], &[])?);
         }
-        let wanted = if strategy == Strategy::Swap { views.wanted(&hide, comes) } else { None };
+        let stays = views.mounts().have_private();
+        if mount.is_private() && !stays {
+            memory.charge(&driving.budget);
+            if strategy == Strategy::Swap {
+                get_spare(views, memory, &[], driving);
+            }
+        }
+        let swaps = strategy == Strategy::Swap && !stays && !mount.is_private();
+        let wanted = if swaps { views.wanted(&hide, comes) } else { None };
         let Some(wanted) = wanted else { return show_in_passing(views, memory, &hide, comes) };
         let swapped = match views.showing(&wanted) {
             Some(id) => Some(id),
@@ -141,7 +152,7 @@ impl MappedMemory {
                 let since = views.miss(&wanted);
                 let is_first = comes.is_some() && since.is_none() && self.lingering.is_empty();
                 if is_first && is_worth_swapping_in(views, memory, &mount, held, &wanted) {
-                    match self.swapped.put(memory, mount, held) {
+                    match self.swapped.put(memory, mount, held, &driving.budget) {
                         Ok(()) => return Ok(()),
                         Err(error) => tracing::debug!(%error, "a region was not swapped in; remapping instead"),
                     }
@@ -181,12 +192,17 @@ fn build_if_worthwhile(
         // Which views are used is to be seen, or one that is would have to go: so each goes by way of the host once.
         driven.invalidate();
     }
-    if views.needs_spare()
-        && let Some(view) = build(views, memory, wanted, u64::MAX, driving)
-    {
-        views.insert_spare(view, wanted);
-    }
+    get_spare(views, memory, wanted, driving);
     None
+}
+
+/// A spare view besides the first that shows `mounts`, if the memory should get one.
+fn get_spare(views: &mut Views, memory: &Memory, mounts: &[Mount], driving: &DriverConfig) {
+    if views.needs_spare()
+        && let Some(view) = build(views, memory, mounts, u64::MAX, driving)
+    {
+        views.insert_spare(view, mounts);
+    }
 }
 
 /// Makes the spare view show what is shown now, without `hide` and with `comes`.

@@ -23,7 +23,7 @@ use super::{Allowance, Memories, Memory, Mount, Strategy, Unmappable};
 use crate::GRANULE;
 use crate::ledger::{Ledger, MemoryNumber};
 use crate::region::{Charged, Held};
-use crate::sys;
+use crate::sys::{self, Budget};
 
 /// Why a region was not mapped or unmapped. Nothing has changed, save for `Broken`.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub(crate) struct DriverConfig {
     pub(crate) views_per_memory: usize,
     /// How many views the store may have, besides the first of each memory.
     pub(crate) views: Arc<Allowance>,
+    /// What is charged for bytes that are written to private mappings.
+    pub(crate) budget: Arc<Budget>,
 }
 
 impl DriverConfig {
@@ -201,8 +203,10 @@ impl MappedMemory {
     }
 
     fn offer_to(&self, driven: &SharedSelector) {
-        let offered =
-            self.has_nothing_pending() && self.swapped.mounts().is_empty() && self.strategy == Ok(Strategy::Swap);
+        let offered = self.has_nothing_pending()
+            && self.swapped.mounts().is_empty()
+            && self.strategy == Ok(Strategy::Swap)
+            && !self.shows_private();
         match &self.views {
             Some(views)
                 if offered
@@ -264,6 +268,12 @@ impl MappedMemory {
     pub(crate) fn poison(&mut self, region: Charged) {
         self.is_poisoned = true;
         self.abandon([region]);
+    }
+
+    /// Whether a view shows what is private to it. Then it stays current until that has gone, for no other view has what was
+    /// written there.
+    fn shows_private(&self) -> bool {
+        self.views.as_ref().is_some_and(|views| views.mounts().have_private())
     }
 
     /// Whether these bytes are shown there.

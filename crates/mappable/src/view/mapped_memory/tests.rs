@@ -37,7 +37,9 @@ impl Scene {
         let pages = u32::try_from(2 * placements).unwrap();
         let memory = creator.create_for_tests(&MemoryType::new(pages, None));
         let remap_only = matches!(way, Way::Remap);
-        let driving = DriverConfig { memories, remap_only, views_per_memory: 128, views: Allowance::new(4_096) };
+        let budget = Arc::new(Budget::new(u64::MAX));
+        let driving =
+            DriverConfig { memories, remap_only, views_per_memory: 128, views: Allowance::new(4_096), budget };
         let memory = MappedMemory::adopt(memory, &driving).unwrap();
         if matches!(way, Way::Driven) {
             assert!(memory.drive(&Ledger::new(&backing).unwrap(), MemoryNumber::of_index(0).unwrap()));

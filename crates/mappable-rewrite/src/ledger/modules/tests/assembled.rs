@@ -30,6 +30,9 @@ const FROZEN_MAP_ALLOWED: &str = "
       (br_if $slow (i32.gt_u
         (i32.add (i32.load $ledger (i32.const @FROZEN_MAPPED)) @COUNT)
         (i32.load $ledger (i32.const @MAX_FROZEN_MAPPED))))";
+/// A private map: each is new, and no view has shown what will be written there.
+const MAP_PRIVATE_ALLOWED: &str = "
+      (br $slow)";
 /// What changes in the ledger with them, the selector aside.
 const MAP_CHANGED: &str = "
       (i32.store $ledger offset=@REGION_MEMORY (local.get $region) (global.get $memory-record))
@@ -70,6 +73,7 @@ fn assembled_modules_are_those_of_the_texts() {
         ("map", warm(Kind::Mappable, Kind::Mapping), assembled!("map")),
         ("unmap", warm(Kind::Mapping, Kind::Mappable), assembled!("unmap")),
         ("frozen-map", warm(Kind::Frozen, Kind::FrozenMapping), assembled!("frozen-map")),
+        ("frozen-map-private", map_private(), assembled!("frozen-map-private")),
         ("frozen-unmap", warm(Kind::FrozenMapping, Kind::Frozen), assembled!("frozen-unmap")),
     ] {
         let binary = assemble(&text);
@@ -107,11 +111,22 @@ fn table(imports: &str, crossing: &str) -> String {
 fn warm(taken: Kind, given: Kind) -> String {
     let is_map = matches!(taken, Kind::Mappable | Kind::Frozen);
     let is_frozen = matches!(taken, Kind::Frozen | Kind::FrozenMapping);
+    let allowed = if is_map { MAP_ALLOWED } else { UNMAP_ALLOWED };
+    let frozen_allowed = if is_frozen && is_map { FROZEN_MAP_ALLOWED } else { "" };
+    change(taken, given, &format!("{allowed}{frozen_allowed}"))
+}
+
+fn map_private() -> String {
+    change(Kind::Frozen, Kind::FrozenMapping, MAP_PRIVATE_ALLOWED)
+}
+
+fn change(taken: Kind, given: Kind, allowed: &str) -> String {
+    let is_map = matches!(taken, Kind::Mappable | Kind::Frozen);
+    let is_frozen = matches!(taken, Kind::Frozen | Kind::FrozenMapping);
     let (mapping, unmapping) = ("(local.get $placed)", "(i32.const 0)");
     let (there, back) = if is_map { (mapping, unmapping) } else { (unmapping, mapping) };
-    let allowed = if is_map { MAP_ALLOWED } else { UNMAP_ALLOWED };
     let changed = if is_map { MAP_CHANGED } else { UNMAP_CHANGED };
-    WARM.replace("@ALLOWED", &format!("{allowed}{}", if is_frozen && is_map { FROZEN_MAP_ALLOWED } else { "" }))
+    WARM.replace("@ALLOWED", allowed)
         .replace("@CHANGED", &format!("{changed}{}", if is_frozen { FROZEN_CHANGED } else { "" }))
         .replace("@KNOWN", if is_map { MAP_KNOWN } else { UNMAP_KNOWN })
         .replace("@LEARNT", if is_map { MAP_LEARNT } else { UNMAP_LEARNT })

@@ -24,7 +24,13 @@ fn fixed_modules_are_valid_and_import_what_they_need() {
     let mut all =
         vec![ledger_memory("stage"), window_memory(), window_start(), table(false), table(true), may_leave(&[], &[])];
     all.extend([&SLOTS[..], &[1], &[]].map(|slots| guard(&[], &[], slots, true)));
-    let swapping = [Builtin::MappableMap, Builtin::MappingUnmap, Builtin::FrozenMap, Builtin::FrozenMappingUnmap];
+    let swapping = [
+        Builtin::MappableMap,
+        Builtin::MappingUnmap,
+        Builtin::FrozenMap,
+        Builtin::FrozenMapPrivate,
+        Builtin::FrozenMappingUnmap,
+    ];
     all.extend(swapping.map(|which| builtin(which, &swap, true)));
     all.iter().for_each(check);
 }
