@@ -39,8 +39,9 @@ struct area {
     bool shared;
     // Of memory: whether it began as a file's bytes.
     bool copied;
-    // Of AREA_FILE alone.
+    // Of AREA_FILE alone; and whether what the program writes there is the mapping's own.
     mappable_frozen_mapping_t mapping;
+    bool private;
 };
 
 static inline uint32_t area_end(const struct area *area) { return area->start + area->count; }

@@ -40,11 +40,17 @@ int file_freeze(int fd, uint64_t offset, uint32_t count, struct file_bytes *byte
     return 0;
 }
 
-bool file_show(struct area *area, mappable_frozen_t *frozen) {
+bool file_show(struct area *area, mappable_frozen_t *frozen, bool private) {
     mappable_mapped_t answer;
-    mappable_frozen_map(*frozen, granule_address(area->start), area->count << GRANULE_SHIFT, &answer);
+    void *at = granule_address(area->start);
+    if (private) {
+        mappable_frozen_map_private(*frozen, at, area->count << GRANULE_SHIFT, &answer);
+    } else {
+        mappable_frozen_map(*frozen, at, area->count << GRANULE_SHIFT, &answer);
+    }
     if (!answer.is_err) {
         area->kind = AREA_FILE;
+        area->private = private;
         area->mapping = answer.handle;
         return true;
     }
@@ -60,6 +66,7 @@ mappable_frozen_t file_hide(struct area *area) {
     // As above; and there is no other reason by which bytes could stay.
     if (answer.is_err) abort();
     area->kind = AREA_MEMORY;
+    area->private = false;
     return answer.handle;
 }
 
@@ -86,7 +93,7 @@ bool file_split(struct area *area, uint32_t at) {
     if (!low.is_err) {
         mappable_frozen_slice(frozen, (uint64_t)area->count << GRANULE_SHIFT, (uint64_t)rest->count << GRANULE_SHIFT, &high);
         if (!high.is_err) {
-            if (file_show(area, &low.ok) && file_show(rest, &high.ok)) {
+            if (file_show(area, &low.ok, false) && file_show(rest, &high.ok, false)) {
                 mappable_frozen_drop(frozen);
                 return true;
             }
@@ -95,7 +102,7 @@ bool file_split(struct area *area, uint32_t at) {
         undo(area, low.ok);
     }
     // There was room for it a moment ago.
-    if (!file_show(&whole, &frozen)) abort();
+    if (!file_show(&whole, &frozen, false)) abort();
     area_join(area);
     area->kind = AREA_FILE;
     area->mapping = whole.mapping;

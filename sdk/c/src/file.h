@@ -18,9 +18,9 @@ int file_check(int fd, bool *readable, bool *writable);
 // has bytes in. Returns an errno, 0 for none.
 int file_freeze(int fd, uint64_t offset, uint32_t count, struct file_bytes *bytes);
 
-// Shows bytes in as many granules, and makes an AREA_FILE of the area. Returns whether it was done: the host may show nothing in
+// Shows bytes in as many granules, to be read or to be written to, too, and makes an AREA_FILE of the area. Returns whether it was done: the host may show nothing in
 // this memory, or no more. If not, `frozen` is there still, by another number maybe.
-bool file_show(struct area *area, mappable_frozen_t *frozen);
+bool file_show(struct area *area, mappable_frozen_t *frozen, bool private);
 
 // Takes the bytes out of an area, which is AREA_MEMORY then, and returns them.
 mappable_frozen_t file_hide(struct area *area);
@@ -28,7 +28,7 @@ mappable_frozen_t file_hide(struct area *area);
 // Takes the bytes out of an area and drops them.
 void file_drop(struct area *area);
 
-// Splits an AREA_FILE so that one begins at this granule. Returns whether there was room for one mapping more; if not, all is as it
+// Splits an AREA_FILE that is only read so that one begins at this granule. Returns whether there was room for one mapping more; if not, all is as it
 // was. Needs areas_prepare(1).
 bool file_split(struct area *area, uint32_t at);
 

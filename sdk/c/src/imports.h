@@ -56,6 +56,9 @@ void mappable_files_freeze(mappable_descriptor_t file, uint64_t offset, uint64_t
 MAPPABLE_MEMORY("[static]frozen.map")
 void mappable_frozen_map(mappable_frozen_t frozen, void *at, uint32_t at_len, mappable_mapped_t *answer);
 
+MAPPABLE_MEMORY("[static]frozen.map-private")
+void mappable_frozen_map_private(mappable_frozen_t frozen, void *at, uint32_t at_len, mappable_mapped_t *answer);
+
 MAPPABLE_MEMORY("[static]frozen-mapping.unmap")
 void mappable_frozen_unmap(mappable_frozen_mapping_t mapping, void *at, uint32_t at_len, mappable_mapped_t *answer);
 

@@ -33,10 +33,32 @@ static int range_of(const void *addr, size_t len, struct range *range) {
     return 0;
 }
 
-// Sees to it that an area begins at this granule, if it is one of an area at all. Needs areas_prepare(1).
+// Makes memory of the program's own of what is shown in an area, with the same bytes.
+static int make_own(struct area *area) {
+    if (!areas_prepare(3)) return ENOMEM;
+    struct area *other = areas_take(area->count, 1);
+    if (other == NULL) return ENOMEM;
+    size_t len = (size_t)area->count << GRANULE_SHIFT;
+    area_written(other);
+    memcpy(granule_address(other->start), granule_address(area->start), len);
+    file_drop(area);
+    area_written(area);
+    memcpy(granule_address(area->start), granule_address(other->start), len);
+    area->copied = true;
+    area_free(other);
+    return 0;
+}
+
+// Sees to it that an area begins at this granule, if it is one of an area at all.
 static int cut(uint32_t at) {
     struct area *area = areas_taken_in(at, at + 1);
     if (area == NULL || area->start == at) return 0;
+    // What the program has written there is of this mapping alone.
+    if (area->kind == AREA_FILE && area->private) {
+        int error = make_own(area);
+        if (error != 0) return error;
+    }
+    if (!areas_prepare(1)) return ENOMEM;
     if (area->kind == AREA_FILE) return file_split(area, at) ? 0 : ENOMEM;
     area_split(area, at);
     return 0;
@@ -44,7 +66,6 @@ static int cut(uint32_t at) {
 
 // Sees to it that no area is partly in the range.
 static int cut_out(struct range range) {
-    if (!areas_prepare(2)) return ENOMEM;
     int error = cut(range.start);
     return error != 0 ? error : cut(range.end);
 }
@@ -105,7 +126,7 @@ static int read_in(const struct area *area, int fd, off_t offset) {
     return 0;
 }
 
-// Maps a file. The host shows it, unless it is to be written to; where the host doesn't, it is read, so that the program runs.
+// Maps a file. The host shows it; where the host doesn't, it is read, so that the program runs.
 static int map_file(const void *addr, uint32_t count, int prot, int flags, int fd, off_t offset, struct area **mapped) {
     bool shared = (flags & MAP_TYPE) != MAP_PRIVATE, writes = (prot & PROT_WRITE) != 0, readable, writable;
     int error = file_check(fd, &readable, &writable);
@@ -114,8 +135,9 @@ static int map_file(const void *addr, uint32_t count, int prot, int flags, int f
     // Nothing is written back, and what is shown would not follow what is written to the file by other calls.
     if (shared && writable) return ENOTSUP;
     struct file_bytes bytes = {0, 0};
-    if (!writes) error = file_freeze(fd, (uint64_t)offset, count, &bytes);
-    if (error != 0) return error;
+    error = file_freeze(fd, (uint64_t)offset, count, &bytes);
+    // Of what the host has no room for, or doesn't show, a program can have a copy to write to.
+    if (error != 0 && !(writes && (error == ENOMEM || error == EPERM))) return error;
     struct area *area;
     error = place(addr, count, flags, &area);
     if (error != 0) {
@@ -124,7 +146,7 @@ static int map_file(const void *addr, uint32_t count, int prot, int flags, int f
     }
     // What is behind the file's end is memory: an access is no signal.
     struct area *rest = bytes.count > 0 && bytes.count < count ? area_split(area, area->start + bytes.count) : NULL;
-    bool shown = bytes.count > 0 && file_show(area, &bytes.frozen);
+    bool shown = bytes.count > 0 && file_show(area, &bytes.frozen, writes);
     if (!shown) {
         if (bytes.count > 0) mappable_frozen_drop(bytes.frozen);
         area->copied = true;
@@ -137,7 +159,6 @@ static int map_file(const void *addr, uint32_t count, int prot, int flags, int f
         area_written(rest);
         rest->prot = prot;
         rest->shared = shared;
-        rest->copied = true;
     }
     if (error != 0) {
         if (rest != NULL) area_free(rest);
@@ -192,34 +213,21 @@ int munmap(void *addr, size_t len) {
     return error == 0 ? 0 : fail(error);
 }
 
-// Makes a copy of what is shown in an area, in its place.
-static int make_own(struct area *area) {
-    if (!areas_prepare(3)) return ENOMEM;
-    struct area *other = areas_take(area->count, 1);
-    if (other == NULL) return ENOMEM;
-    mappable_frozen_t frozen = file_hide(area);
-    int error = file_show(other, &frozen) ? 0 : ENOMEM;
-    if (error == 0) {
-        area_written(area);
-        memcpy(granule_address(area->start), granule_address(other->start), (size_t)area->count << GRANULE_SHIFT);
-        area->copied = true;
-        file_drop(other);
-    } else if (!file_show(area, &frozen)) {
-        // It was a moment ago.
-        __builtin_trap();
-    }
-    area_free(other);
-    return error;
-}
-
 // What an area allows besides. Rights are given; what would be taken away nothing stops.
 static int protect(struct area *area, int prot) {
     if ((area->prot & ~prot) != 0) return ENOTSUP;
     if ((prot & PROT_WRITE) != 0 && (area->prot & PROT_WRITE) == 0) {
         // A file that it could be written back to is not mapped at all.
         if (area->shared) return EACCES;
-        int error = area->kind == AREA_FILE ? make_own(area) : 0;
-        if (error != 0) return error;
+        if (area->kind == AREA_FILE) {
+            mappable_frozen_t frozen = file_hide(area);
+            if (!file_show(area, &frozen, true)) {
+                // It was shown a moment ago.
+                if (!file_show(area, &frozen, false)) __builtin_trap();
+                int error = make_own(area);
+                if (error != 0) return error;
+            }
+        }
     }
     area->prot = prot;
     return 0;
@@ -264,19 +272,27 @@ int madvise(void *addr, size_t len, int advice) {
     }
     if (!areas_cover(range.start, range.end)) return fail(ENOMEM);
     if (advice != MADV_DONTNEED || range.start == range.end) return 0;
-    // Anonymous memory is zero afterwards, and bytes of files are the file's, which they are unless they were copied to be written.
+    // Anonymous memory is zero afterwards, and bytes of files are the file's: which those that were copied are not any more, and
+    // those of a part of a private mapping can't be alone.
     struct area *area;
     for (uint32_t at = range.start; at < range.end; at = area_end(area)) {
         area = areas_taken_in(at, range.end);
-        if (area->copied && (area->prot & PROT_WRITE) != 0) return fail(ENOTSUP);
+        bool in_part = area->start < range.start || area_end(area) > range.end;
+        if ((area->copied && (area->prot & PROT_WRITE) != 0) || (in_part && area->kind == AREA_FILE && area->private)) {
+            return fail(ENOTSUP);
+        }
     }
     error = cut_out(range);
     if (error != 0) return fail(error);
     for (uint32_t at = range.start; at < range.end; at = area_end(area)) {
         area = areas_taken_in(at, range.end);
-        if (area->kind != AREA_MEMORY || area->copied) continue;
-        area_zero(area);
-        area_written(area);
+        if (area->kind == AREA_FILE && area->private) {
+            mappable_frozen_t frozen = file_hide(area);
+            if (!file_show(area, &frozen, true)) __builtin_trap();
+        } else if (area->kind == AREA_MEMORY && !area->copied) {
+            area_zero(area);
+            area_written(area);
+        }
     }
     return 0;
 }
