@@ -4,17 +4,18 @@
 //! The engine knows nothing of this; [`consumers`](super::consumers) and [`producers`](super::producers) make the ends
 //! of streams of it.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
 use super::consumers::Taken;
 use super::element::Element;
+use super::queue::{Queue, Room, Waiting};
+use super::waiters::{PolledBy, Ticket};
 use crate::host::runtime::Runtime;
 use crate::region::{AllocateError, Frozen, Mappable};
 
@@ -72,16 +73,8 @@ use crate::region::{AllocateError, Frozen, Mappable};
 /// If `bound` is 0.
 pub fn channel<E: Element>(bound: usize) -> (Sender<E>, Receiver<E>) {
     assert!(bound > 0, "a channel has room for one element or more");
-    let state = State {
-        elements: VecDeque::with_capacity(bound.min(1024)),
-        reserved: 0,
-        senders: 1,
-        is_received: true,
-        receiver: None,
-        waiting: vec![],
-    };
-    let queue = Arc::new(Queue { bound, state: Mutex::new(state) });
-    (Sender { queue: Arc::clone(&queue), taken: Taken::new() }, Receiver { queue })
+    let queue = Arc::new(Queue::new(bound));
+    (Sender { queue: Arc::clone(&queue), taken: Taken::new(), ticket: None }, Receiver { queue })
 }
 
 /// A ring of `regions` regions of `len` bytes each: a channel that has room for just them, with all of them in it. Who
@@ -128,51 +121,13 @@ pub fn ring(
     Ok((sender, receiver))
 }
 
-struct Queue<E> {
-    bound: usize,
-    state: Mutex<State<E>>,
-}
-
-struct State<E> {
-    elements: VecDeque<E>,
-    /// How many more elements senders are about to put. Together with `elements` at most the bound.
-    reserved: usize,
-    senders: usize,
-    /// Whether there is a receiver. Without one there are no elements.
-    is_received: bool,
-    /// The receiver's task, if it waits for an element.
-    receiver: Option<Waker>,
-    /// The tasks of the senders that wait for room.
-    waiting: Vec<Waker>,
-}
-
-impl<E> Queue<E> {
-    fn state(&self) -> MutexGuard<'_, State<E>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// After there is more room, or no receiver.
-    fn wake_senders(mut state: MutexGuard<'_, State<E>>) {
-        if !state.waiting.is_empty() {
-            let waiting = std::mem::take(&mut state.waiting);
-            drop(state);
-            waiting.into_iter().for_each(Waker::wake);
-        }
-    }
-
-    /// After there is an element, or no sender.
-    fn wake_receiver(mut state: MutexGuard<'_, State<E>>) {
-        let receiver = state.receiver.take();
-        drop(state);
-        receiver.into_iter().for_each(Waker::wake);
-    }
-}
-
 /// The sending end of a [`channel`]. It is a `StreamConsumer` and a `FutureConsumer`: what a guest writes is taken out of the
 /// guest's store and sent. When all senders are gone the receiver gets what was sent, and then nothing more.
 pub struct Sender<E: Element> {
     queue: Arc<Queue<E>>,
     pub(super) taken: Taken<E::Handle>,
+    /// While it waits for room as a consumer.
+    ticket: Option<Ticket>,
 }
 
 impl<E: Element> Sender<E> {
@@ -182,7 +137,8 @@ impl<E: Element> Sender<E> {
     ///
     /// Nobody receives any more. The error returns the element.
     pub async fn send(&self, element: E) -> Result<(), E> {
-        match poll_fn(|cx| self.poll_reserve(cx, 1)).await {
+        let mut waiting = Waiting::new(&self.queue);
+        match poll_fn(|cx| waiting.poll(cx)).await {
             Some(mut room) => {
                 room.put(element);
                 Ok(())
@@ -198,7 +154,7 @@ impl<E: Element> Sender<E> {
     /// The channel is full, or nobody receives any more. The error returns the element.
     pub fn try_send(&self, element: E) -> Result<(), E> {
         let mut state = self.queue.state();
-        if !state.is_received || state.elements.len() + state.reserved >= self.queue.bound {
+        if !state.is_received || self.queue.room(&state) == 0 {
             return Err(element);
         }
         state.elements.push_back(element);
@@ -206,22 +162,15 @@ impl<E: Element> Sender<E> {
         Ok(())
     }
 
-    /// Reserves room for up to `count` elements, and for none if there is any. Without a receiver there is none ever.
-    pub(super) fn poll_reserve(&self, cx: &mut Context<'_>, count: usize) -> Poll<Option<Room<E>>> {
-        let mut state = self.queue.state();
-        if !state.is_received {
-            return Poll::Ready(None);
-        }
-        let room = self.queue.bound.saturating_sub(state.elements.len() + state.reserved);
-        if room == 0 {
-            if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                state.waiting.push(cx.waker().clone());
-            }
-            return Poll::Pending;
-        }
-        let count = count.min(room);
-        state.reserved += count;
-        Poll::Ready(Some(Room { queue: Arc::clone(&self.queue), count }))
+    /// As a consumer, reserves room for up to `count` elements, and for none if there is any. Without a receiver there is none
+    /// ever.
+    pub(super) fn poll_reserve(&mut self, cx: &mut Context<'_>, count: usize) -> Poll<Option<Room<E>>> {
+        self.queue.poll_reserve(&mut self.ticket, PolledBy::Store, cx, count)
+    }
+
+    /// As a consumer, waits for room no longer.
+    pub(super) fn stop_waiting(&mut self) {
+        self.queue.stop_waiting(&mut self.ticket);
     }
 }
 
@@ -248,7 +197,7 @@ impl Sender<Mappable> {
         // Under the lock, so that of two that are given back at once one is the last.
         let mut state = self.queue.state();
         let Ok(region) = frozen.thaw() else { return false };
-        if state.is_received && state.elements.len() + state.reserved < self.queue.bound {
+        if state.is_received && self.queue.room(&state) > 0 {
             state.elements.push_back(region);
             Queue::wake_receiver(state);
         }
@@ -259,12 +208,13 @@ impl Sender<Mappable> {
 impl<E: Element> Clone for Sender<E> {
     fn clone(&self) -> Self {
         self.queue.state().senders += 1;
-        Self { queue: Arc::clone(&self.queue), taken: Taken::new() }
+        Self { queue: Arc::clone(&self.queue), taken: Taken::new(), ticket: None }
     }
 }
 
 impl<E: Element> Drop for Sender<E> {
     fn drop(&mut self) {
+        self.stop_waiting();
         let mut state = self.queue.state();
         state.senders -= 1;
         if state.senders == 0 {
@@ -282,40 +232,6 @@ impl<E: Element> fmt::Debug for Sender<E> {
 // Nothing in it is pinned.
 impl<E: Element> Unpin for Sender<E> {}
 
-/// Room for some elements, which nobody else gets. What is not used is free again when this is dropped.
-pub(super) struct Room<E> {
-    queue: Arc<Queue<E>>,
-    count: usize,
-}
-
-impl<E> Room<E> {
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
-    pub(super) fn put(&mut self, element: E) {
-        assert!(self.count > 0, "no room was reserved");
-        self.count -= 1;
-        let mut state = self.queue.state();
-        state.reserved -= 1;
-        // Else the receiver went in the meantime.
-        if state.is_received {
-            state.elements.push_back(element);
-            Queue::wake_receiver(state);
-        }
-    }
-}
-
-impl<E> Drop for Room<E> {
-    fn drop(&mut self) {
-        if self.count > 0 {
-            let mut state = self.queue.state();
-            state.reserved -= self.count;
-            Queue::wake_senders(state);
-        }
-    }
-}
-
 /// The receiving end of a [`channel`]. It is a `StreamProducer` and a `FutureProducer`, and a [`Stream`] of Rust's. When it is
 /// dropped, what was not received is freed, and the streams of guests that write into the channel are closed.
 pub struct Receiver<E: Element> {
@@ -331,9 +247,13 @@ impl<E: Element> Receiver<E> {
     /// The next element, if there is one now.
     pub fn try_recv(&self) -> Option<E> {
         let mut state = self.queue.state();
-        let element = state.elements.pop_front()?;
-        Queue::wake_senders(state);
-        Some(element)
+        let element = state.elements.pop_front();
+        if element.is_some() {
+            Queue::wake_sender(state);
+        } else {
+            Queue::wake_stalled(state);
+        }
+        element
     }
 
     pub(super) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<E>> {
@@ -350,6 +270,7 @@ impl<E: Element> Receiver<E> {
             return Poll::Ready(false);
         }
         state.receiver = Some(cx.waker().clone());
+        Queue::wake_stalled(state);
         Poll::Pending
     }
 }
@@ -367,7 +288,7 @@ impl<E: Element> Drop for Receiver<E> {
         let mut state = self.queue.state();
         state.is_received = false;
         let elements = std::mem::take(&mut state.elements);
-        Queue::wake_senders(state);
+        Queue::wake_senders(state, usize::MAX);
         drop(elements);
     }
 }

@@ -108,7 +108,10 @@ impl<T: MappableView + 'static, E: Element> StreamConsumer<T> for Sender<E> {
                 self.refuse(store, &mut source)?;
                 Poll::Ready(Ok(StreamResult::Dropped))
             }
-            Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
+            Poll::Pending if finish => {
+                self.stop_waiting();
+                Poll::Ready(Ok(StreamResult::Cancelled))
+            }
             Poll::Pending => Poll::Pending,
         }
     }
@@ -128,7 +131,10 @@ impl<T: MappableView + 'static, E: Element> FutureConsumer<T> for Sender<E> {
         Poll::Ready(match self.poll_reserve(cx, 1) {
             Poll::Ready(Some(mut room)) => self.take(store, &mut source, 1, |element| room.put(element)),
             Poll::Ready(None) => self.take(store, &mut source, 1, drop),
-            Poll::Pending if finish => Ok(()),
+            Poll::Pending if finish => {
+                self.stop_waiting();
+                Ok(())
+            }
             Poll::Pending => return Poll::Pending,
         })
     }

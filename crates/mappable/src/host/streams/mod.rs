@@ -6,7 +6,9 @@
 //!   stream, future     elements that the host has, for a guest to read (producers)
 //!   channel            elements on their way from one task, thread or store to another, at most so many
 //!    ├ Sender          takes elements from the host, and as a consumer from a guest
-//!    └ Receiver        gives elements to the host, and as a producer to a guest
+//!    ├ Receiver        gives elements to the host, and as a producer to a guest
+//!    └ Queue           what both share
+//!       └ Waiters      the senders that wait for room, and which of them is woken
 //! ```
 //!
 //! A handle is a number without a destructor, so one that nobody takes keeps its region until the store goes. The engine
@@ -17,6 +19,8 @@ mod channel;
 mod consumers;
 mod element;
 mod producers;
+mod queue;
+mod waiters;
 
 pub use channel::{Receiver, Sender, channel, ring};
 pub use element::Element;

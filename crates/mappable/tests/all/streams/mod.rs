@@ -8,3 +8,4 @@ mod misuse;
 mod producers;
 mod programs;
 mod tasks;
+mod waiting;
