@@ -37,14 +37,15 @@ const PAGE: Page = Page { name: "counts", title: "What a hop does", each: "a hop
 /// by `perf stat` where that has the processor's counters; system calls by `strace -f -c`; page faults by `perf stat`.
 /// A figure that can't be counted is left out, and the reason is told.
 ///
-/// Methods are those of `mappable-bench hop`, and a `list<u8>` as an argument, as in `mappable-bench lists`; of parts and lists, figures
-/// are a call's.
+/// Methods are those of `mappable-bench hop`, a `list<u8>` as an argument, as in `mappable-bench lists`, and an element of a stream
+/// there and back, as in `mappable-bench stream`. Figures of parts and of lists are a call's, those of streams an element's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mappable-bench counts
   mappable-bench counts --methods ledger,swap,remap --sizes 64KiB,1MiB,16MiB
   mappable-bench counts --methods list-u8,list-stock,list-ledger --sizes 1KiB,4KiB
   mappable-bench counts --methods swap,host-call,own-handle,grow0 --concurrency off,on
+  mappable-bench counts --methods element-ledger,element-own,element-u32 --concurrency on
   mappable-bench counts --report reports
   mappable-bench counts --json | jq .summary.swap_over_floor")]
 pub(crate) struct Args {
@@ -159,7 +160,7 @@ fn print(rows: &[Row], summary: &Summary) {
         ]);
     }
     println!("{table}");
-    println!("Of a hop; of host-call, own-call, grow0 and lists, of a call.");
+    println!("Of a hop; of host-call, own-call, grow0 and lists, of a call; of elements, of one there and back.");
     for (event, tool) in &summary.counted_by {
         println!("{}: by {tool}", event.replace('_', " "));
     }

@@ -11,13 +11,16 @@ use crate::driver;
 use crate::hop::Kind as Hop;
 use crate::lists::Kind as Engine;
 use crate::method::{self, Element, List, Method, Within};
+use crate::stream::Kind as Stream;
 use crate::tier::Concurrency;
 
-/// A method of `mappable-bench hop`, or a `list<u8>` as an argument, as in `mappable-bench lists`.
+/// A method of `mappable-bench hop`, a `list<u8>` as an argument, as in `mappable-bench lists`, or an element of a stream
+/// that goes there and back, as in `mappable-bench stream`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     Hop(Hop),
     List(Engine),
+    Stream(Stream),
 }
 
 const LISTS: [(Engine, &str, &str); 3] = [
@@ -26,11 +29,19 @@ const LISTS: [(Engine, &str, &str); 3] = [
     (Engine::Ledger, "list-ledger", "The same on our engine, the ledger tier"),
 ];
 
+const STREAMS: [(Stream, &str, &str); 4] = [
+    (Stream::Ledger, "element-ledger", "A region in a stream there and back, the ledger tier"),
+    (Stream::Baseline, "element-baseline", "The same in the baseline tier"),
+    (Stream::StreamU32, "element-u32", "A number in a stream there and back, on an engine with default settings"),
+    (Stream::StreamOwn, "element-own", "A handle in a stream there and back, on an engine with default settings"),
+];
+
 impl ValueEnum for Subject {
     fn value_variants<'a>() -> &'a [Self] {
         static ALL: LazyLock<Vec<Subject>> = LazyLock::new(|| {
             let hops = Hop::value_variants().iter().map(|hop| Subject::Hop(*hop));
-            hops.chain(LISTS.map(|(engine, ..)| Subject::List(engine))).collect()
+            let lists = LISTS.map(|(engine, ..)| Subject::List(engine));
+            hops.chain(lists).chain(STREAMS.map(|(kind, ..)| Subject::Stream(kind))).collect()
         });
         &ALL
     }
@@ -38,7 +49,8 @@ impl ValueEnum for Subject {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         match self {
             Self::Hop(hop) => hop.to_possible_value(),
-            Self::List(_) => self.list().map(|(_, name, help)| PossibleValue::new(*name).help(*help)),
+            Self::List(of) => named(&LISTS, of),
+            Self::Stream(of) => named(&STREAMS, of),
         }
     }
 }
@@ -49,17 +61,17 @@ impl Serialize for Subject {
     }
 }
 
-impl Subject {
-    fn list(self) -> Option<&'static (Engine, &'static str, &'static str)> {
-        let Self::List(engine) = self else { return None };
-        LISTS.iter().find(|(of, ..)| *of == engine)
-    }
+fn named<T: Copy + PartialEq>(all: &[(T, &'static str, &'static str)], wanted: &T) -> Option<PossibleValue> {
+    let (_, name, help) = all.iter().find(|(of, ..)| of == wanted)?;
+    Some(PossibleValue::new(*name).help(*help))
+}
 
-    /// How many hops, or calls, a round has.
+impl Subject {
+    /// How many hops, calls or elements a round has.
     pub(super) fn per_round(self) -> u32 {
         match self {
             Self::Hop(_) => 2,
-            Self::List(_) => 1,
+            Self::List(_) | Self::Stream(_) => 1,
         }
     }
 
@@ -71,6 +83,9 @@ impl Subject {
                 let list = List { element: Element::U8, within: Within::Nothing, direction: "argument", bytes };
                 method::elements(engine.tier(), concurrency == Concurrency::On, list).map(Some)
             }
+            // Streams need it.
+            Self::Stream(_) if concurrency == Concurrency::Off => Ok(None),
+            Self::Stream(kind) => kind.touched(bytes),
         }
     }
 }

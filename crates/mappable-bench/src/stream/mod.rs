@@ -20,7 +20,7 @@ use crate::{driver, table};
 /// What is compared. The columns of the table, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-enum Kind {
+pub(crate) enum Kind {
     /// A stream of regions, by the ledger, each of which comes back by another stream; to one consumer
     Ledger,
     /// The same in the baseline tier
@@ -35,6 +35,8 @@ enum Kind {
     ListU8,
     /// A stream of a `u32` on an engine with default settings, and one back: what the engine takes for an element
     StreamU32,
+    /// A stream of a handle of a component's resource on an engine with default settings, and one back; to one consumer
+    StreamOwn,
     /// A region by a call there and a call back, by the ledger: two hops; to one consumer
     CallLedger,
     /// The same in the baseline tier
@@ -42,6 +44,11 @@ enum Kind {
 }
 
 impl Kind {
+    /// One whose elements are touched by one consumer. `None` where there is no such thing.
+    pub(crate) fn touched(self, bytes: u64) -> Result<Option<Box<dyn Method>>> {
+        self.make(bytes, 1, Work::Touch)
+    }
+
     /// `None` where there is no such thing.
     fn make(self, bytes: u64, consumers: u32, work: Work) -> Result<Option<Box<dyn Method>>> {
         // One region has one owner.
@@ -65,6 +72,7 @@ impl Kind {
             Self::StreamU32 if work == Work::Touch => {
                 Guests::stock(&text::streams(Element::Number, bytes, consumers, work), true)?
             }
+            Self::StreamOwn if parts => Guests::stock(&text::streams(Element::Handle, bytes, consumers, work), true)?,
             Self::CallLedger if parts => calls(Tier::Ledger)?,
             Self::CallBaseline if parts => calls(Tier::Baseline)?,
             _ => return Ok(None),
@@ -120,7 +128,7 @@ pub(crate) struct Args {
         long,
         value_delimiter = ',',
         value_enum,
-        default_value = "ledger,baseline,frozen-ledger,frozen-baseline,stream-u8,list-u8,stream-u32,call-ledger,call-baseline"
+        default_value = "ledger,baseline,frozen-ledger,frozen-baseline,stream-u8,list-u8,stream-u32,stream-own,call-ledger,call-baseline"
     )]
     methods: Vec<Kind>,
 

@@ -2,7 +2,7 @@
 ;; where both keep an element, or map it; PAGES is the size of their memories. If BACK is 1, each element is sent back.
 ;; Both are async: each waits where the other is not ready.
 (component
-  TYPES
+  DEFINED
   (core module $memory (memory (export "memory") PAGES))
 
   (component $consumer

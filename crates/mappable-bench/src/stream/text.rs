@@ -10,6 +10,8 @@ pub(super) enum Element {
     /// The bytes of an element, one by one: a `stream<u8>`.
     Bytes,
     Number,
+    /// A handle of another component's resource, which has no bytes.
+    Handle,
 }
 
 /// What is done with each element, besides passing it on.
@@ -72,7 +74,7 @@ pub(super) fn streams(element: Element, bytes: u64, consumers: u32, work: Work) 
         (global.set $consumers (i32.add (global.get $consumers) (i32.const 1)))"
         )
     });
-    let with = if element.is_region() { r#"(with "mappable:memory/types@0.1.0" (instance $types))"# } else { "" };
+    let (defined, types, with) = element.types();
     let ends = |at| format!(r#"(with "open{at}" (func $c{at} "open")) (with "consume{at}" (func $c{at} "consume"))"#);
     let instances = instances(consumers, with, &ends);
     let [lowers, imports, exports] = element.functions(Side::Producer);
@@ -83,7 +85,8 @@ pub(super) fn streams(element: Element, bytes: u64, consumers: u32, work: Work) 
     };
     // The longer words are replaced first, as others are parts of them.
     let words = [
-        ("TYPES", if element.is_region() { include_str!("types.wat").trim_end() } else { "" }.to_owned()),
+        ("DEFINED", defined.to_owned()),
+        ("TYPES", types.to_owned()),
         ("CONSUMER-FUNCTIONS", takes),
         ("CONSUMER-IMPORTS", takes_imports),
         ("CONSUMER-GIVEN", takes_exports),
@@ -97,7 +100,7 @@ pub(super) fn streams(element: Element, bytes: u64, consumers: u32, work: Work) 
         ("INSTANCES", instances),
         ("ELEMENT", ty.to_owned()),
         ("LOOK", include_str!("look.wat").trim_end().to_owned()),
-        ("MARKS", if element == Element::Number { 1 } else { 3 }.to_string()),
+        ("MARKS", element.marks().to_string()),
         ("MARK", include_str!("mark.wat").trim_end().to_owned()),
         ("TAKE", element.take().to_owned()),
         ("OPEN", open),
@@ -111,7 +114,7 @@ pub(super) fn streams(element: Element, bytes: u64, consumers: u32, work: Work) 
         ("COMPLETED", (count << 4).to_string()),
         ("COUNT", count.to_string()),
         ("AT", at.to_string()),
-        ("EACH", if element == Element::Number { 0 } else { of_each(bytes, work) }.to_string()),
+        ("EACH", element.found(bytes, work).to_string()),
     ];
     of_size(include_str!("streams.wat"), &words, bytes, work)
 }
@@ -237,9 +240,44 @@ const THAW: Function = ("thaw", "[static]frozen.thaw", "(param i32 i32)", true);
 const MAP_FROZEN: Function = ("map", "[static]frozen.map", "(param i32 i32 i32 i32)", true);
 const UNMAP_FROZEN: Function = ("unmap", "[static]frozen-mapping.unmap", "(param i32 i32 i32 i32)", true);
 
+const MAKE: Function = ("make", "make", "(result i32)", false);
+
 impl Element {
-    fn is_region(self) -> bool {
-        matches!(self, Self::Region | Self::Frozen)
+    /// The types that it needs: as the composition has them, as a component imports them, and how it is given them.
+    fn types(self) -> (&'static str, &'static str, &'static str) {
+        let package = include_str!("types.wat").trim_end();
+        match self {
+            Self::Region | Self::Frozen => {
+                (package, package, r#"(with "mappable:memory/types@0.1.0" (instance $types))"#)
+            }
+            Self::Handle => (
+                include_str!("handle.wat").trim_end(),
+                r#"(import "types" (instance $types
+      (export "handle" (type $handle (sub resource)))
+      (export "make" (func (result (own $handle))))))
+    (alias export $types "handle" (type $handle))"#,
+                r#"(with "types" (instance $types))"#,
+            ),
+            Self::Bytes | Self::Number => ("", "", ""),
+        }
+    }
+
+    /// How often its number is found in an element.
+    fn marks(self) -> u32 {
+        match self {
+            Self::Region | Self::Frozen | Self::Bytes => 3,
+            Self::Number => 1,
+            Self::Handle => 0,
+        }
+    }
+
+    /// What is found in each element besides its marks.
+    fn found(self, bytes: u64, work: Work) -> u64 {
+        match self {
+            Self::Region | Self::Frozen | Self::Bytes => of_each(bytes, work),
+            Self::Number => 0,
+            Self::Handle => 1,
+        }
     }
 
     fn ty(self) -> &'static str {
@@ -248,6 +286,7 @@ impl Element {
             Self::Frozen => "(own $frozen)",
             Self::Bytes => "u8",
             Self::Number => "u32",
+            Self::Handle => "(own $handle)",
         }
     }
 
@@ -258,7 +297,8 @@ impl Element {
             (Self::Region, Side::Consumer) => &[MAP, UNMAP],
             (Self::Frozen, Side::Producer) => &[ALLOCATE, MAP, UNMAP, FREEZE, CLONE, THAW],
             (Self::Frozen, Side::Consumer) => &[MAP_FROZEN, UNMAP_FROZEN],
-            (Self::Bytes | Self::Number, _) => &[],
+            (Self::Handle, Side::Producer) => &[MAKE],
+            (Self::Handle, Side::Consumer) | (Self::Bytes | Self::Number, _) => &[],
         };
         let [mut lowers, mut imports, mut exports] = [const { String::new() }; 3];
         for (name, of, ty, memory) in functions {
@@ -291,6 +331,7 @@ impl Element {
             }
             Self::Bytes => "(call $look)",
             Self::Number => "(global.set $found (i64.add (global.get $found) (i64.load32_u (i32.const 1216))))",
+            Self::Handle => "(global.set $found (i64.add (global.get $found) (i64.const 1)))",
         }
     }
 
@@ -307,6 +348,7 @@ impl Element {
             }
             Self::Bytes => "(call $fill)",
             Self::Number => "",
+            Self::Handle => "(global.set $kept (call $make))",
         }
     }
 
@@ -336,13 +378,14 @@ impl Element {
                     |at| format!("(i32.store (i32.const {at}) (i32.wrap_i64 (global.get $number)))\n          ");
                 store(1216) + &others(&store)
             }
+            Self::Handle => "(i32.store (i32.const 1216) (global.get $kept))".to_owned(),
         }
     }
 
     /// The producer has back what it sent: from 1152 on.
     fn collect(self, consumers: u32) -> String {
         match self {
-            Self::Region => "(global.set $kept (i32.load (i32.const 1152)))".to_owned(),
+            Self::Region | Self::Handle => "(global.set $kept (i32.load (i32.const 1152)))".to_owned(),
             Self::Frozen => {
                 let drops: String = (1..consumers)
                     .map(|at| format!("(call $drop (i32.load (i32.const {})))\n            ", 1152 + 4 * at))
