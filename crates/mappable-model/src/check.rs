@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use crate::memory::Mount;
 use crate::quota::Usage;
 use crate::streams::{Progress, Side};
-use crate::world::{Extent, Handle, Life, Value, World};
-use crate::{End, GRANULE, Holder, Op, Outcome};
+use crate::values::{Extent, Value};
+use crate::world::{Handle, Life, World};
+use crate::{End, Ended, GRANULE, Holder, Op, Outcome};
 
 /// A rule of the crate's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +57,8 @@ impl World {
             values.extend(self.host.iter().map(|(_, value)| (*value, At::Reached)));
             let produced = self.streams.iter().filter_map(|(_, stream)| stream.host.as_ref()).flatten();
             values.extend(produced.map(|value| (*value, At::Reached)));
+            let received = self.channels.iter().flat_map(|(_, channel)| &channel.elements);
+            values.extend(received.map(|value| (*value, At::Reached)));
         }
         for guest in self.instances.iter().filter(|guest| Some(guest.store) == store) {
             values.extend(guest.handles.iter().filter_map(|(_, handle)| match handle {
@@ -182,7 +185,14 @@ pub fn step(before: &World, op: &Op, outcome: &Outcome, after: &World) -> Option
     if !isolated {
         return Some(Rule::Isolation);
     }
-    if hands_over(before, op, outcome, after) { None } else { Some(Rule::HandOver) }
+    let moves = match op {
+        Op::Consume { .. } | Op::Collect { .. } | Op::Abandon { .. } => moves_in_channels(before, op, outcome, after),
+        Op::Send { stream, .. } if before.streams.get(*stream).is_some_and(|it| it.sink.is_some()) => {
+            moves_in_channels(before, op, outcome, after)
+        }
+        _ => hands_over(before, op, outcome, after),
+    };
+    if moves { None } else { Some(Rule::HandOver) }
 }
 
 /// Whether an operation on a stream moves what it says that it moves, and nothing else.
@@ -210,6 +220,50 @@ fn hands_over(before: &World, op: &Op, outcome: &Outcome, after: &World) -> bool
     let values: Vec<_> = arrived.iter().map(|&it| after.value(Holder::Instance(holder), it)).collect();
     let count = |world: &World| world.all_values().count();
     sent == values && !values.contains(&None) && count(before) == count(after)
+}
+
+/// Whether what an operation moves into channels and out of them is what was written, in order, and all else stays.
+fn moves_in_channels(before: &World, op: &Op, outcome: &Outcome, after: &World) -> bool {
+    let through =
+        |world: &World| -> Vec<Value> { world.channels.iter().flat_map(|(_, it)| it.elements.clone()).collect() };
+    let count = |world: &World| world.all_values().count();
+    // There is one channel at a time where this is explored; in random programs another one may be there.
+    let waiting = |stream: usize| sent(before, &Op::Receive { by: 0, stream, room: 1 }, usize::MAX);
+    let arrived = |rest: &[Value], from: Option<Vec<Option<Value>>>| {
+        let now = through(after);
+        let new = now.len().saturating_sub(rest.len());
+        let all: Vec<_> = rest.iter().copied().map(Some).chain(from.into_iter().flatten().take(new)).collect();
+        before.channels.iter().count() > 1 || now.into_iter().map(Some).eq(all)
+    };
+    match (op, outcome) {
+        (_, Outcome::Trap | Outcome::Refused | Outcome::Impossible) => true,
+        (Op::Send { .. }, Outcome::Waits | Outcome::Ended(0, _)) => held(before) == held(after),
+        (Op::Send { stream, .. }, Outcome::Ended(moved, Ended::Completed)) => {
+            let written = sent(before, op, *moved);
+            let freed = before.piped_into(*stream).is_none();
+            let known = written.as_ref().is_some_and(|all| all.len() == *moved && !all.contains(&None));
+            known
+                && arrived(&through(before), written.filter(|_| !freed))
+                && count(after) + if freed { *moved } else { 0 } == count(before)
+        }
+        (Op::Consume { stream, .. }, Outcome::Channel(_)) => {
+            count(before) == count(after) && arrived(&through(before), waiting(*stream))
+        }
+        (Op::Collect { channel }, Outcome::Handle(handle)) => {
+            let Some((first, rest)) = before.channels.get(*channel).and_then(|it| it.elements.split_first()) else {
+                return false;
+            };
+            let from = before.piped_from(*channel).and_then(waiting);
+            let received = after.value(Holder::Host, *handle) == Some(*first);
+            received && count(before) == count(after) && arrived(rest, from)
+        }
+        (Op::Collect { .. }, _) => held(before) == held(after),
+        (Op::Abandon { channel }, _) => {
+            let freed = before.channels.get(*channel).map_or(0, |it| it.elements.len());
+            count(after) + freed == count(before)
+        }
+        _ => false,
+    }
 }
 
 /// The first elements of what a write names, in progress or about to begin.
@@ -257,7 +311,8 @@ fn same_but_for_life(before: &World, after: &World) -> bool {
 /// Who holds what, and what it is.
 fn held(world: &World) -> impl PartialEq + use<> {
     let usage: Vec<Usage> = world.stores.iter().map(|store| store.usage).collect();
-    (world.allocations.clone(), world.blocks.clone(), world.instances.clone(), world.host.clone(), usage)
+    let of_host = (world.host.clone(), world.channels.clone());
+    (world.allocations.clone(), world.blocks.clone(), world.instances.clone(), of_host, usage)
 }
 
 impl World {

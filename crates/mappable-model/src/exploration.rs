@@ -6,7 +6,8 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use crate::memory::Memory;
 use crate::streams::{Progress, Side};
-use crate::world::{Handle, Mistake, Value};
+use crate::values::Value;
+use crate::world::{Handle, Mistake};
 use crate::{End, GRANULE, Holder, Instance, Limits, Op, Rule, Setup, Way, World, step};
 
 /// A world, and the rule that the step to it broke.
@@ -33,7 +34,7 @@ struct Small {
 impl Small {
     /// What may happen to streams. There is one at a time, of regions.
     fn on_streams(&self, world: &World, by: usize, wanted: &mut Vec<(&str, Op)>) {
-        if world.streams.iter().next().is_none() {
+        if world.streams.iter().next().is_none() && world.channels.iter().next().is_none() {
             let all: Vec<usize> = world.host.iter().map(|(handle, _)| handle).collect();
             for future in [false, true] {
                 wanted.push(("produce", Op::Produce { handles: all.clone(), future, to: by }));
@@ -52,6 +53,7 @@ impl Small {
                 wanted.extend(others.map(|&other| ("send", Op::Send { by, stream, handles: vec![one, other] })));
             }
             wanted.extend((1..=2).map(|room| ("receive", Op::Receive { by, stream, room })));
+            wanted.push(("consume", Op::Consume { by, stream, bound: 1 }));
             for end in [End::Writable, End::Readable] {
                 wanted.push(("poll", Op::Poll { by, stream, end }));
                 wanted.push(("cancel", Op::Cancel { by, stream, end }));
@@ -166,6 +168,10 @@ impl Model for Small {
             wanted.push(("trap", Op::Trap { by }));
             self.on_streams(world, by, &mut wanted);
         }
+        for (channel, _) in world.channels.iter() {
+            wanted.push(("consume", Op::Collect { channel }));
+            wanted.push(("consume", Op::Abandon { channel }));
+        }
         wanted.extend((0..world.stores.len()).map(|store| ("end", Op::DropStore { store })));
         ops.extend(wanted.into_iter().filter(|(name, _)| self.has(name)).map(|(_, op)| op));
     }
@@ -180,6 +186,7 @@ impl Model for Small {
     fn within_boundary(&self, State { world, .. }: &State) -> bool {
         let granules: usize = world.allocations.iter().map(|(_, it)| it.granules.len()).sum();
         let values: usize = world.host.iter().count()
+            + world.channels.iter().map(|(_, it)| it.elements.len()).sum::<usize>()
             + world.streams.iter().filter_map(|(_, it)| it.host.as_ref()).map(Vec::len).sum::<usize>()
             + world.instances.iter().map(|it| it.handles.iter().count() + it.memory.retired.len()).sum::<usize>()
             + world.instances.iter().flat_map(|it| &it.memory.mounts).filter(|it| it.lingers).count();
@@ -274,6 +281,13 @@ const FUTURES: &[&str] =
 const PRODUCED: &[&str] =
     &["allocate", "write", "pass", "host", "map", "drop", "produce", "pass-end", "receive", "close", "trap", "end"];
 
+const CONSUMED: &[&str] = &[
+    "allocate", "write", "map", "drop", "stream", "consume", "send", "poll", "cancel", "close", "host", "trap", "end",
+];
+const FUTURES_CONSUMED: &[&str] = &[
+    "allocate", "write", "map", "drop", "future", "consume", "send", "poll", "cancel", "close", "host", "trap", "end",
+];
+
 fn two(stores: [usize; 2], ops: &'static [&'static str]) -> Small {
     Small::new(&stores, &[Way::Pages, Way::Copies], ops)
 }
@@ -366,6 +380,31 @@ fn the_host_hands_over_what_is_read() {
     let mut small = two([0, 0], PRODUCED);
     small.values = 2;
     small.check(10_000);
+}
+
+#[test]
+fn the_host_reads_streams_into_channels() {
+    let mut small = Small::new(&[0], &[Way::Pages], CONSUMED);
+    small.values = 2;
+    small.check(10_000);
+}
+
+#[test]
+fn the_host_reads_futures_into_channels() {
+    let mut small = Small::new(&[0], &[Way::Pages], FUTURES_CONSUMED);
+    small.values = 2;
+    small.check(10_000);
+}
+
+#[test]
+fn every_mistake_with_channels_is_found() {
+    for ops in [CONSUMED, FUTURES_CONSUMED] {
+        let channels = || Small::new(&[0], &[Way::Pages], ops);
+        channels().finds(Mistake::KeepsWhatIsNotRead, "conservation");
+        channels().finds(Mistake::ReadsWithoutTaking, "conservation");
+        channels().finds(Mistake::HandsOverMapped, "I1");
+        channels().finds(Mistake::LiftsBeforeMeeting, "hand-over");
+    }
 }
 
 #[test]

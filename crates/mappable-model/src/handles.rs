@@ -1,6 +1,7 @@
 //! Operations on values that are not mapped: make, measure, freeze, split, join, copy, read, write, drop.
 
-use crate::world::{Allocation, Block, Extent, Handle, Mistake, Value, World};
+use crate::values::{Allocation, Block, Extent, Value};
+use crate::world::{Handle, Mistake, World};
 use crate::{AccessError, AllocateError, GRANULE, Holder, Op, Outcome, PartError};
 
 impl World {

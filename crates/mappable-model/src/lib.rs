@@ -47,7 +47,9 @@
 //! it names. When a read and a write meet, elements go from the writer's table into the reader's, all or none, and nobody
 //! has to be told first. A write or a read that is over tells how many it moved, and whether the other end is closed.
 //!
-//! The host's end holds what it has not handed over; that is freed when its stream is closed.
+//! Where the host writes, its end holds what it has not handed over; that is freed when its stream is closed. Where it reads, it
+//! pipes the stream into a *channel* for so many elements: a write hands over what there is room for, and waits where there
+//! is none. What is in a channel is the host's, whatever becomes of the writer.
 //!
 //! - **Hand-over.** Nothing but a meeting moves an element, and there it arrives as it was, in order.
 //!
@@ -59,11 +61,13 @@
 //! # Not modelled
 //!
 //! Limits of the operating system (`mappings-exhausted`, `regions-exhausted`), the quota of views (it is never seen),
-//! `borrow`ed handles, tasks, and streams that the host reads. A handle's number is the model's own: the lowest that is free in its table. A handle that
-//! comes back with an error keeps its number here.
+//! `borrow`ed handles, and tasks: an async call in flight, and its cancellation. A write to the host of which an element can't be
+//! handed over traps, and moves nothing here; in the library those before it may have arrived. A handle's number is the
+//! model's own: the lowest that is free in its table. A handle that comes back with an error keeps its number here.
 
 #![forbid(unsafe_code)]
 
+mod channels;
 mod check;
 #[cfg(test)]
 mod exploration;
@@ -75,16 +79,19 @@ mod pick_streams;
 mod quota;
 #[cfg(test)]
 mod rules;
+mod setup;
 mod slots;
 #[cfg(test)]
 mod stream_rules;
 mod streams;
+mod values;
 mod world;
 
 pub use check::{Rule, step};
 pub use op::{AccessError, AllocateError, End, Ended, Holder, MapError, Op, Outcome, PartError};
 pub use quota::{Limits, Usage};
-pub use world::{Instance, Setup, Way, World};
+pub use setup::{Instance, Setup, Way};
+pub use world::World;
 
 /// The size of a granule in bytes.
 pub const GRANULE: u64 = 65_536;

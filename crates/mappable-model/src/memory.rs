@@ -1,6 +1,8 @@
 //! An instance's memory: its heap, and the values at their placements.
 
-use crate::world::{Extent, Handle, Mistake, Value, Way, World};
+use crate::setup::Way;
+use crate::values::{Extent, Value};
+use crate::world::{Handle, Mistake, World};
 use crate::{GRANULE, Holder, MapError, Op, Outcome};
 
 /// A value that is shown.

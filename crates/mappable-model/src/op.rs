@@ -186,6 +186,20 @@ pub enum Op {
         stream: usize,
         end: End,
     },
+    /// Gives the readable end to the host, which pipes it into a channel for so many elements.
+    Consume {
+        by: usize,
+        stream: usize,
+        bound: usize,
+    },
+    /// The host receives an element of a channel. `Waits` if none is there, and that the other end is closed if none will be.
+    Collect {
+        channel: usize,
+    },
+    /// The host receives no more of a channel.
+    Abandon {
+        channel: usize,
+    },
     /// `memory.grow`.
     Grow {
         by: usize,
@@ -212,6 +226,8 @@ pub enum Outcome {
     Handles(usize, usize),
     /// A new stream or future.
     Stream(usize),
+    /// A new channel.
+    Channel(usize),
     /// A read and a write met. The handles are the reader's.
     HandedOver(Vec<usize>),
     /// The same, and the other end is closed: these were the host's last.

@@ -1,7 +1,9 @@
 //! Chooses operations at random. Most of them can be done, some can't.
 
 use crate::memory::{Memory, Mount};
-use crate::world::{Handle, Life, Value, Way, World};
+use crate::setup::Way;
+use crate::values::Value;
+use crate::world::{Handle, Life, World};
 use crate::{GRANULE, Holder, Op};
 
 /// What a handle is for.
@@ -17,6 +19,8 @@ pub(crate) enum Kind {
 pub(crate) struct Pick<'a, C> {
     pub(crate) world: &'a World,
     living: Vec<usize>,
+    /// The stores that instances of the choice were in, dropped ones too.
+    pub(crate) stores: Vec<usize>,
     /// Whether operations on streams are among them.
     streams: bool,
     pub(crate) choose: &'a mut C,
@@ -42,7 +46,8 @@ impl Op {
             return Self::DropStore { store: world.instances[dead].store };
         }
         let living = instances.iter().copied().filter(|&it| world.acts(Holder::Instance(it))).collect();
-        let mut pick = Pick { world, living, streams, choose };
+        let stores = instances.iter().map(|&it| world.instances[it].store).collect();
+        let mut pick = Pick { world, living, stores, streams, choose };
         let found = (0..16).find_map(|_| pick.any());
         found.unwrap_or(Self::Allocate { by: Holder::Host, size: GRANULE })
     }

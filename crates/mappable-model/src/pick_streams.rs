@@ -1,8 +1,9 @@
 //! Chooses operations on streams at random: most of them move something, or wait.
 
+use crate::channels::Channel;
 use crate::pick::{Kind, Pick};
 use crate::streams::{Progress, Side};
-use crate::{End, Holder, Op};
+use crate::{End, Holder, Op, Outcome};
 
 /// No more are open at once.
 const MOST: usize = 3;
@@ -12,6 +13,11 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
         if (self.choose)(150) == 0 {
             let by = self.instance()?;
             return Some(self.misuse(by));
+        }
+        if (self.choose)(6) == 0
+            && let Some(op) = self.in_channels()
+        {
+            return Some(op);
         }
         let numbers: Vec<usize> = self.world.streams.iter().map(|(number, _)| number).collect();
         if numbers.len() < MOST && (self.choose)(12) == 0 {
@@ -34,6 +40,9 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
             (None, _) if ready && it.is_within(by) => {
                 Some(Op::PassEnd { from: by, stream, to: self.neighbour(by)? }).filter(|_| end == End::Readable)
             }
+            (None, 2) if ready && end == End::Readable && it.host.is_none() => {
+                Some(Op::Consume { by, stream, bound: if it.future { 1 } else { 1 + (self.choose)(3) } })
+            }
             // Now and then on to the next.
             (None, 1) if ready && end == End::Readable => {
                 Some(Op::PassEnd { from: by, stream, to: self.neighbour(by)? })
@@ -47,6 +56,16 @@ impl<C: FnMut(usize) -> usize> Pick<'_, C> {
     /// Another instance of the same store.
     fn neighbour(&self, by: usize) -> Option<usize> {
         (0..self.world.instances.len()).find(|&it| it != by && self.world.store(it) == self.world.store(by))
+    }
+
+    /// Mostly receives.
+    fn in_channels(&mut self) -> Option<Op> {
+        let own = |(_, it): &(usize, &Channel)| self.stores.contains(&it.store);
+        let numbers: Vec<usize> = self.world.channels.iter().filter(own).map(|(number, _)| number).collect();
+        let channel = *numbers.get((self.choose)(numbers.len().max(1)))?;
+        let is_over = matches!(self.world.clone().apply(&Op::Collect { channel }), Outcome::Ended(..));
+        let one_in = if is_over { 2 } else { 16 };
+        Some(if (self.choose)(one_in) == 0 { Op::Abandon { channel } } else { Op::Collect { channel } })
     }
 
     fn close(&self, by: usize, stream: usize, end: End) -> Option<Op> {

@@ -1,7 +1,8 @@
 //! The quotas of a store, and what it is charged.
 
 use crate::GRANULE;
-use crate::world::{Value, World};
+use crate::values::Value;
+use crate::world::World;
 
 /// What the guests of one store may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

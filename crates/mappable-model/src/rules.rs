@@ -7,6 +7,7 @@ use Outcome::{Byte, Done, GivenBack, Handle, Handles};
 
 pub(crate) const A: Holder = Holder::Instance(0);
 pub(crate) const B: Holder = Holder::Instance(1);
+pub(crate) const HOST: Holder = Holder::Host;
 
 /// Two instances in a store, a third in another.
 fn world(ways: [Way; 3], limits: Limits) -> World {

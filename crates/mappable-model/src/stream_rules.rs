@@ -1,6 +1,6 @@
 //! The rules of streams and futures, one by one.
 
-use crate::rules::{A, B, allocate, map, plain, run, unmap};
+use crate::rules::{A, B, HOST, allocate, map, plain, run, unmap};
 use crate::{End, Ended, GRANULE as G, Op, Outcome, World};
 use End::{Readable, Writable};
 use Ended::{Cancelled, Completed, Dropped};
@@ -215,20 +215,81 @@ fn a_reference_keeps_its_block_and_a_store_that_ends_frees_all_r57() {
 }
 
 #[test]
+fn the_host_takes_what_its_channel_has_room_for_r58_r59() {
+    let (collect, abandon) = (Op::Collect { channel: 0 }, Op::Abandon { channel: 0 });
+    let consume = |by, bound| Op::Consume { by, stream: 0, bound };
+    let mut world = with(false, 3);
+    run(&mut world, [(consume(0, 2), Trap)]);
+    let mut world = with(false, 3);
+    run(&mut world, [(consume(1, 2), Outcome::Channel(0)), (collect.clone(), Waits)]);
+    run(&mut world, [(Op::SetLen { by: A, handle: 2, len: 9 }, Done), (send(0, &[2, 0, 1]), ended(2, Completed))]);
+    assert_eq!(world.usage(0).regions, 1);
+    let full = world.clone();
+    // A write that waits moves on when there is room, and is over then.
+    run(
+        &mut world,
+        [
+            (send(0, &[1]), Waits),
+            (poll(0, Writable), Waits),
+            (collect.clone(), Handle(0)),
+            (Op::Len { by: HOST, handle: 0 }, Outcome::Length(9)),
+            (poll(0, Writable), ended(1, Completed)),
+            (close(0, Writable), Done),
+            (collect.clone(), Handle(1)),
+            (Op::DropStore { store: 0 }, Done),
+            (collect.clone(), Handle(2)),
+            (collect.clone(), ended(0, Dropped)),
+        ],
+    );
+    // What is in the channel goes with it, and what waits stays the writer's.
+    let mut world = full.clone();
+    run(
+        &mut world,
+        [
+            (send(0, &[1]), Waits),
+            (abandon.clone(), Done),
+            (poll(0, Writable), ended(0, Dropped)),
+            (Op::Len { by: A, handle: 1 }, Outcome::Length(G)),
+            (close(0, Writable), Done),
+        ],
+    );
+    assert_eq!(world.usage(0).regions, 1);
+    let mut world = full.clone();
+    run(&mut world, [(send(0, &[1]), Waits), (cancel(0, Writable), ended(0, Cancelled)), (abandon.clone(), Done)]);
+    run(&mut world, [(send(0, &[1]), ended(0, Dropped))]);
+    // One that was mapped meanwhile ends the store when there is room for it.
+    let mut world = full;
+    run(&mut world, [(send(0, &[1]), Waits), (map(0, 1, 2, 1), Handle(0)), (collect, Handle(0))]);
+    assert!(!world.is_alive(0));
+}
+
+#[test]
+fn a_future_that_the_host_does_not_want_is_taken_and_freed_r58() {
+    let consume = Op::Consume { by: 1, stream: 0, bound: 1 };
+    let mut world = with(true, 1);
+    run(&mut world, [(send(0, &[0]), Waits), (consume.clone(), Outcome::Channel(0))]);
+    run(&mut world, [(poll(0, Writable), ended(1, Completed)), (close(0, Writable), Done)]);
+    run(&mut world, [(Op::Collect { channel: 0 }, Handle(0)), (Op::Collect { channel: 0 }, ended(0, Dropped))]);
+    let mut world = with(true, 1);
+    run(&mut world, [(consume, Outcome::Channel(0)), (Op::Abandon { channel: 0 }, Done)]);
+    run(&mut world, [(send(0, &[0]), ended(1, Completed)), (close(0, Writable), Done)]);
+    assert_eq!(world.usage(0), Default::default());
+}
+
+#[test]
 fn the_host_inserts_what_is_read_and_frees_the_rest_r58() {
-    let host = crate::Holder::Host;
     let produce = |future| Op::Produce { handles: if future { vec![2] } else { vec![2, 0, 1] }, future, to: 0 };
     let mut world = plain();
     for number in 0..3 {
-        run(&mut world, [(allocate(host, 1), Handle(number))]);
+        run(&mut world, [(allocate(HOST, 1), Handle(number))]);
     }
     let mut other = world.clone();
-    run(&mut world, [(Op::SetLen { by: host, handle: 2, len: 9 }, Done), (produce(false), Stream(0))]);
+    run(&mut world, [(Op::SetLen { by: HOST, handle: 2, len: 9 }, Done), (produce(false), Stream(0))]);
     assert_eq!(world.usage(0).regions, 0);
     run(&mut world, [(receive(0, 2), HandedOver(vec![0, 1])), (Op::Len { by: A, handle: 0 }, Outcome::Length(9))]);
     assert_eq!(world.usage(0).regions, 2);
     let mut closed = world.clone();
-    run(&mut closed, [(close(0, Readable), Done), (allocate(host, 1), Handle(0))]);
+    run(&mut closed, [(close(0, Readable), Done), (allocate(HOST, 1), Handle(0))]);
     run(&mut world, [(receive(0, 2), Outcome::Last(vec![2])), (receive(0, 1), Trap)]);
     run(&mut other, [(produce(true), Stream(0)), (Op::PassEnd { from: 0, stream: 0, to: 1 }, Done)]);
     run(&mut other, [(receive(1, 1), HandedOver(vec![0])), (close(1, Readable), Done)]);

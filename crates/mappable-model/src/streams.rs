@@ -5,7 +5,9 @@
 //! gone, or was given back with an error, by which an engine may give it another number, the element is nobody's. A meeting
 //! that would hand it over traps.
 
-use crate::world::{Handle, Mistake, Value, World};
+use crate::channels::Sink;
+use crate::values::Value;
+use crate::world::{Handle, Mistake, World};
 use crate::{End, Ended, Holder, Op, Outcome};
 
 /// A stream; a future is a stream of one element.
@@ -20,6 +22,8 @@ pub(crate) struct Stream {
     pub(crate) reader: Option<Side<usize>>,
     /// What the host has not handed over, if it is the host that writes.
     pub(crate) host: Option<Vec<Value>>,
+    /// Where it goes, if it is the host that reads.
+    pub(crate) sink: Option<Sink>,
     /// Whether a future is done: its element was handed over, or its writer knows that nobody will read it.
     pub(crate) over: bool,
 }
@@ -91,7 +95,21 @@ impl Stream {
     }
 
     fn is_closed(&self, end: End) -> bool {
-        self.side(end).is_none() && (end == End::Readable || self.host.is_none())
+        self.side(end).is_none()
+            && match end {
+                End::Writable => self.host.is_none(),
+                End::Readable => match self.sink {
+                    None => true,
+                    Some(Sink::Channel(_)) => false,
+                    Some(Sink::Abandoned) => !self.future,
+                },
+            }
+    }
+
+    /// Whether who has moved so many elements is told that the other end is closed. The host tells it only to a write that
+    /// has moved none.
+    fn is_closed_to(&self, end: End, moved: usize) -> bool {
+        self.is_closed(end.other()) && !(self.sink == Some(Sink::Abandoned) && moved > 0)
     }
 
     fn end(&mut self, end: End, how: Ended) {
@@ -153,7 +171,8 @@ impl World {
         match *op {
             Op::Open { by, future, frozen } => {
                 let (writer, reader) = (Side::new(by), Side::new(by));
-                Outcome::Stream(self.streams.insert(Stream { future, frozen, writer, reader, host: None, over: false }))
+                let (host, sink, over) = (None, None, false);
+                Outcome::Stream(self.streams.insert(Stream { future, frozen, writer, reader, host, sink, over }))
             }
             Op::PassEnd { from, stream, to } => self.pass_end(from, stream, to),
             Op::Send { by, stream, ref handles } => self.send(by, stream, handles),
@@ -161,6 +180,7 @@ impl World {
             Op::Poll { by, stream, end } => self.poll(by, stream, end),
             Op::Cancel { by, stream, end } => self.cancel(by, stream, end),
             Op::Close { by, stream, end } => self.close(by, stream, end),
+            Op::Consume { by, stream, bound } => self.consume(by, stream, bound),
             _ => Outcome::Trap,
         }
     }
@@ -179,7 +199,8 @@ impl World {
         }
         handles.iter().for_each(|&handle| self.take(Holder::Host, handle));
         let (host, reader) = (Some(values), Side::new(to));
-        Outcome::Stream(self.streams.insert(Stream { future, frozen, writer: None, reader, host, over: false }))
+        let (writer, sink, over) = (None, None, false);
+        Outcome::Stream(self.streams.insert(Stream { future, frozen, writer, reader, host, sink, over }))
     }
 
     /// Takes a handle out of a table. No write names it any more.
@@ -238,6 +259,10 @@ impl World {
             stream.end(End::Writable, Ended::Dropped);
             return Outcome::Ended(0, Ended::Dropped);
         }
+        if let Some(outcome) = self.send_to_host(by, number, &names) {
+            return outcome;
+        }
+        let Some(stream) = self.streams.get_mut(number) else { return Outcome::Trap };
         match stream.reader {
             Some(Side { holder, progress: Progress::Busy { moved, left } }) if left > 0 => {
                 let count = left.min(names.len());
@@ -342,7 +367,7 @@ impl World {
         if holder != by {
             return Outcome::Impossible;
         }
-        let how = match stream.is_closed(end.other()) {
+        let how = match stream.is_closed_to(end, moved) {
             true if !stream.future || moved == 0 => Ended::Dropped,
             _ if moved > 0 => Ended::Completed,
             _ => return Outcome::Waits,
@@ -357,7 +382,7 @@ impl World {
         if holder != by {
             return Outcome::Trap;
         }
-        let how = match stream.is_closed(end.other()) {
+        let how = match stream.is_closed_to(end, moved) {
             _ if stream.future && moved > 0 => Ended::Completed,
             true => Ended::Dropped,
             false => Ended::Cancelled,

@@ -1,46 +1,13 @@
-//! Who holds what, and how values come, go, and pass on.
+//! Who holds what, who does what, and how values pass on.
 
+use crate::channels::Channel;
 use crate::memory::{Memory, Mount};
 use crate::quota::{Limits, Usage};
+use crate::setup::{Instance, Setup};
 use crate::slots::Slots;
 use crate::streams::Stream;
-use crate::{GRANULE, Holder, Op, Outcome};
-
-/// Granules of one allocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Extent {
-    pub(crate) allocation: usize,
-    pub(crate) start: usize,
-    pub(crate) len: usize,
-    /// How many of their bytes count: the length of a value.
-    pub(crate) length: u64,
-}
-
-/// What can be held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Value {
-    Region(Extent),
-    Frozen { block: usize, extent: Extent },
-}
-
-impl Value {
-    pub(crate) fn extent(self) -> Extent {
-        let (Self::Region(extent) | Self::Frozen { extent, .. }) = self;
-        extent
-    }
-
-    pub(crate) fn bytes(self) -> u64 {
-        self.extent().len as u64 * GRANULE
-    }
-
-    pub(crate) fn is_frozen(self) -> bool {
-        matches!(self, Self::Frozen { .. })
-    }
-
-    pub(crate) fn frozen_bytes(self) -> u64 {
-        if self.is_frozen() { self.bytes() } else { 0 }
-    }
-}
+use crate::values::{Allocation, Block, Value};
+use crate::{Holder, Op, Outcome};
 
 /// What a handle stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,22 +16,6 @@ pub(crate) enum Handle {
     Unmapped(Value),
     /// `mapping` or `frozen-mapping`: the value is in the memory of the instance that mapped it.
     Mapped { memory: usize, at: usize },
-}
-
-/// Granules that were allocated at once: a byte each, or freed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Allocation {
-    pub(crate) granules: Vec<Option<u8>>,
-}
-
-/// What was frozen at once.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Block {
-    pub(crate) extent: Extent,
-    /// References, wherever.
-    pub(crate) references: usize,
-    /// References that each store is charged for.
-    pub(crate) in_stores: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,41 +38,6 @@ pub(crate) struct Guest {
     pub(crate) store: usize,
     pub(crate) memory: Memory,
     pub(crate) handles: Slots<Handle>,
-}
-
-/// How a memory is mapped into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Way {
-    /// By what its pages show: a guest's store into a frozen mapping traps.
-    Pages,
-    /// By copying: a guest's store into a frozen mapping is private to it.
-    Copies,
-    /// Not at all.
-    Never,
-}
-
-/// An instance to begin with.
-#[derive(Clone, Copy, Debug)]
-pub struct Instance {
-    /// The store that it is in.
-    pub store: usize,
-    /// The size of its memory, in granules.
-    pub granules: usize,
-    /// The size that its memory can grow to.
-    pub most: usize,
-    /// How its memory is mapped into.
-    pub way: Way,
-}
-
-/// A world to begin with.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// The stores' limits.
-    pub stores: Vec<Limits>,
-    /// The instances.
-    pub instances: Vec<Instance>,
-    /// How many bytes `read` gives a guest at once.
-    pub longest_list: u64,
 }
 
 /// Mistakes that the checks are tried on.
@@ -157,6 +73,7 @@ pub struct World {
     pub(crate) instances: Vec<Guest>,
     pub(crate) host: Slots<Value>,
     pub(crate) streams: Slots<Stream>,
+    pub(crate) channels: Slots<Channel>,
     pub(crate) longest_list: u64,
     #[cfg(test)]
     pub(crate) mistake: Option<Mistake>,
@@ -178,6 +95,7 @@ impl World {
             instances: setup.instances.iter().map(guest).collect(),
             host: Slots::default(),
             streams: Slots::default(),
+            channels: Slots::default(),
             longest_list: setup.longest_list,
             #[cfg(test)]
             mistake: None,
@@ -192,6 +110,11 @@ impl World {
     /// Whether a store can be entered.
     pub fn is_alive(&self, store: usize) -> bool {
         self.stores[store].life == Life::Alive
+    }
+
+    /// Whether a store has trapped and is not dropped.
+    pub fn is_dead(&self, store: usize) -> bool {
+        self.stores[store].life == Life::Dead
     }
 
     /// The store of an instance.
@@ -228,6 +151,8 @@ impl World {
         match *op {
             Op::DropStore { store } => self.drop_store(store),
             Op::Produce { ref handles, future, to } => self.produce(handles, future, to),
+            Op::Collect { channel } => self.collect(channel),
+            Op::Abandon { channel } => self.abandon(channel),
             Op::Pass { from, handle, to } => self.pass(from, handle, to),
             Op::Open { by, .. }
             | Op::PassEnd { from: by, .. }
@@ -235,7 +160,8 @@ impl World {
             | Op::Receive { by, .. }
             | Op::Poll { by, .. }
             | Op::Cancel { by, .. }
-            | Op::Close { by, .. } => {
+            | Op::Close { by, .. }
+            | Op::Consume { by, .. } => {
                 let outcome = if self.lives(by) { self.in_streams(op) } else { Outcome::Refused };
                 self.ended(Holder::Instance(by), outcome)
             }
@@ -301,86 +227,6 @@ impl World {
         match by {
             Holder::Instance(instance) => Some(self.instances[instance].store),
             Holder::Host => None,
-        }
-    }
-
-    /// The value of a handle that is not mapped.
-    pub(crate) fn value(&self, by: Holder, handle: usize) -> Option<Value> {
-        match by {
-            Holder::Host => self.host.get(handle).copied(),
-            Holder::Instance(instance) => match self.instances[instance].handles.get(handle)? {
-                Handle::Unmapped(value) => Some(*value),
-                Handle::Mapped { .. } => None,
-            },
-        }
-    }
-
-    /// Gives a value to somebody, and charges for it.
-    pub(crate) fn give(&mut self, to: Holder, value: Value) -> usize {
-        match to {
-            Holder::Host => self.host.insert(value),
-            Holder::Instance(instance) => {
-                self.charge(self.instances[instance].store, value);
-                self.instances[instance].handles.insert(Handle::Unmapped(value))
-            }
-        }
-    }
-
-    /// Puts another value behind a handle that [`World::value`] has looked at. It is charged as the one before.
-    pub(crate) fn replace(&mut self, by: Holder, handle: usize, value: Value) {
-        match by {
-            Holder::Host => self.host.get_mut(handle).map(|held| *held = value),
-            Holder::Instance(instance) => {
-                self.instances[instance].handles.get_mut(handle).map(|held| *held = Handle::Unmapped(value))
-            }
-        };
-    }
-
-    /// Takes the value of a handle that [`World::value`] has looked at.
-    pub(crate) fn take(&mut self, from: Holder, handle: usize) {
-        match (from, self.value(from, handle)) {
-            (Holder::Instance(instance), Some(value)) => {
-                self.remove_handle(instance, handle);
-                self.discharge(self.instances[instance].store, value);
-            }
-            _ => _ = self.host.remove(handle),
-        }
-    }
-
-    /// A value goes for good: a region is freed, and a block with its last reference.
-    pub(crate) fn free(&mut self, value: Value) {
-        match value {
-            Value::Region(extent) => self.free_extent(extent),
-            Value::Frozen { block: number, .. } => {
-                let Some(block) = self.blocks.get_mut(number) else { return };
-                block.references = block.references.saturating_sub(1);
-                if block.references == 0 {
-                    let extent = block.extent;
-                    self.blocks.remove(number);
-                    self.free_extent(extent);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn free_extent(&mut self, Extent { allocation, start, len, .. }: Extent) {
-        let Some(found) = self.allocations.get_mut(allocation) else { return };
-        found.granules.iter_mut().skip(start).take(len).for_each(|granule| *granule = None);
-        if found.granules.iter().all(Option::is_none) {
-            self.allocations.remove(allocation);
-        }
-    }
-
-    pub(crate) fn byte(&self, extent: Extent, granule: usize) -> u8 {
-        let allocation = self.allocations.get(extent.allocation);
-        allocation.and_then(|found| *found.granules.get(extent.start + granule)?).unwrap_or(0)
-    }
-
-    pub(crate) fn set_byte(&mut self, extent: Extent, granule: usize, byte: u8) {
-        if let Some(found) = self.allocations.get_mut(extent.allocation)
-            && let Some(granule) = found.granules.get_mut(extent.start + granule)
-        {
-            *granule = Some(byte);
         }
     }
 

@@ -78,6 +78,8 @@ pub struct Names {
     pub close: [&'static str; 2],
     /// Takes a readable end that is the host's.
     pub take: &'static str,
+    /// Gives a readable end to the host.
+    pub give: &'static str,
     /// Passes a readable end from `a` to `b`.
     pub pass: &'static str,
     /// Fetches a readable end of `b`'s for `a`.
@@ -95,6 +97,7 @@ macro_rules! names {
             cancel: [concat!($name, "-cancel-write"), concat!($name, "-cancel-read")],
             close: [concat!($name, "-drop-writable"), concat!($name, "-drop-readable")],
             take: concat!("take-", $name),
+            give: concat!("give-", $name),
             pass: concat!("pass-", $name),
             fetch: concat!("fetch-", $name),
         }
@@ -162,6 +165,7 @@ fn extended(text: &str) -> String {
         let _ = write!(
             lifts,
             r#"(func (export "take-{name}") (param "end" ${name}) (result u32) (canon lift (core func $ends "identity")))
+            (func (export "give-{name}") (param "end" u32) (result ${name}) (canon lift (core func $ends "identity")))
             (func $accept-{name} (param "end" ${name}) (result u32) (canon lift (core func $ends "identity")))
             (func $give-back-{name} (param "end" u32) (result ${name}) (canon lift (core func $ends "identity")))"#
         );

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use mappable::GRANULE;
 use mappable_model::{Holder, Limits, Op, Outcome, Way};
 
+use crate::differential::channels::{Channel, is_comparable};
 use crate::differential::guest::{Actor, GRANULES, Index, Instance, Kind, MOST, Passed, trap};
 use crate::differential::host::{Host, Item};
 use crate::differential::streams::Streams;
@@ -114,7 +115,7 @@ pub(super) fn disagree(text: impl fmt::Display) -> Result<(), Disagreement> {
 pub(super) struct Side {
     pub(super) world: World,
     instances: BTreeMap<usize, Instance>,
-    streams: Streams,
+    pub(super) streams: Streams,
 }
 
 impl Side {
@@ -140,6 +141,8 @@ pub struct Run {
     /// The stores that are not dropped.
     pub(super) sides: BTreeMap<usize, Side>,
     instances: Vec<usize>,
+    /// The host's channels by the model's numbers.
+    pub(super) channels: BTreeMap<usize, Channel>,
     /// How many operations were done on both.
     pub done: u64,
 }
@@ -154,7 +157,7 @@ impl Run {
     pub fn with(plan: &Plan, common: &Arc<Common>, stores: std::ops::Range<usize>) -> Self {
         let instances = stores.clone().flat_map(|store| plan.instances(store)).collect();
         let sides = stores.map(|store| (store, Side::new(plan, store))).collect();
-        Self { plan: plan.clone(), common: Arc::clone(common), sides, instances, done: 0 }
+        Self { plan: plan.clone(), common: Arc::clone(common), sides, instances, channels: BTreeMap::new(), done: 0 }
     }
 
     /// Whether no store is left to do anything in.
@@ -179,6 +182,13 @@ impl Run {
             // There a write traps at once for what is no element, and not when it is read.
             return Ok(());
         }
+        if !is_comparable(&op, &shared.model) {
+            return Ok(());
+        }
+        let fed_by = match op {
+            Op::Collect { channel } | Op::Abandon { channel } => shared.model.fed_by(channel),
+            _ => None,
+        };
         if let Op::Produce { to, .. } = op
             && shared.model.is_read_from(shared.model.store(to))
         {
@@ -197,7 +207,7 @@ impl Run {
             return Ok(());
         }
         let found = if is_with_host(&op) {
-            let found = self.perform_with_host(&op, &expected, &mut shared.host);
+            let found = self.perform_with_host(&op, &expected, fed_by, &mut shared.host);
             drop(shared);
             found
         } else {
@@ -263,7 +273,8 @@ impl Run {
         answer.unwrap_or_else(|error| trap(&error))
     }
 
-    fn perform_with_host(&mut self, op: &Op, expected: &Outcome, host: &mut Host) -> Outcome {
+    /// `fed_by` is the store of the stream of the channel that is named.
+    fn perform_with_host(&mut self, op: &Op, expected: &Outcome, fed_by: Option<usize>, host: &mut Host) -> Outcome {
         match *op {
             Op::Pass { from: Holder::Instance(from), handle, to: Holder::Host } => {
                 let mut actor = self.actor(from).unwrap();
@@ -291,6 +302,13 @@ impl Run {
                 let items = handles.iter().map(|handle| host.items.remove(handle).unwrap()).collect();
                 self.produce(items, future, to, expected).unwrap_or_else(|error| trap(&error))
             }
+            Op::Consume { by, stream, bound } => {
+                self.consume(by, stream, bound, expected).unwrap_or_else(|error| trap(&error))
+            }
+            Op::Collect { channel } => {
+                self.collect(channel, fed_by, host, expected).unwrap_or_else(|error| trap(&error))
+            }
+            Op::Abandon { channel } => self.abandon(channel, fed_by).unwrap_or_else(|error| trap(&error)),
             _ => host.perform(op, expected),
         }
     }
@@ -357,7 +375,8 @@ pub(super) fn caller(op: &Op) -> Option<usize> {
         | Op::Receive { by, .. }
         | Op::Poll { by, .. }
         | Op::Cancel { by, .. }
-        | Op::Close { by, .. } => return Some(by),
+        | Op::Close { by, .. }
+        | Op::Consume { by, .. } => return Some(by),
         Op::Allocate { by, .. }
         | Op::Len { by, .. }
         | Op::SetLen { by, .. }
@@ -372,7 +391,7 @@ pub(super) fn caller(op: &Op) -> Option<usize> {
         | Op::Write { by, .. }
         | Op::Drop { by, .. } => by,
         Op::Pass { from, .. } => from,
-        Op::DropStore { .. } | Op::Produce { .. } => return None,
+        Op::DropStore { .. } | Op::Produce { .. } | Op::Collect { .. } | Op::Abandon { .. } => return None,
     };
     match by {
         Holder::Instance(instance) => Some(instance),
@@ -381,6 +400,6 @@ pub(super) fn caller(op: &Op) -> Option<usize> {
 }
 
 fn is_with_host(op: &Op) -> bool {
-    let to_host = matches!(op, Op::Pass { to: Holder::Host, .. });
+    let to_host = matches!(op, Op::Pass { to: Holder::Host, .. } | Op::Consume { .. });
     to_host || (caller(op).is_none() && !matches!(op, Op::DropStore { .. }))
 }

@@ -10,6 +10,7 @@ use mappable::{FrozenHandle, Handle};
 use mappable_model::{End, Ended, Op, Outcome};
 use wasmtime::component::{FutureReader, StreamReader};
 
+use super::channels::turn;
 use super::guest::{Actor, Index, Kind};
 use super::host::Item;
 use super::run::Run;
@@ -26,10 +27,12 @@ pub(super) struct Stream {
     names: &'static Names,
     kind: Kind,
     /// Who has each end, and its index; until it is closed.
-    ends: [Option<(usize, u32)>; 2],
+    pub(super) ends: [Option<(usize, u32)>; 2],
+    /// The channel that it is piped into.
+    pub(super) channel: Option<usize>,
     /// What is left of the write in progress: whose index each element is, and the index as it lies in memory; and how many
     /// elements were handed over.
-    named: Vec<(usize, u32)>,
+    pub(super) named: Vec<(usize, u32)>,
     moved: usize,
     /// How many elements the read in progress got.
     got: usize,
@@ -71,7 +74,7 @@ impl Run {
                 let Outcome::Stream(number) = *expected else { return Ok(Outcome::Stream(usize::MAX)) };
                 let ends = [Some((by, (ends >> 32) as u32)), Some((by, ends as u32))];
                 let kind = if frozen { Kind::Frozen } else { Kind::Region };
-                let stream = Stream { names, kind, ends, named: vec![], moved: 0, got: 0 };
+                let stream = Stream { names, kind, ends, channel: None, named: vec![], moved: 0, got: 0 };
                 self.streams(by).insert(number, stream);
                 Ok(Outcome::Stream(number))
             }
@@ -99,7 +102,12 @@ impl Run {
             }
             Op::Cancel { by, stream, end } => {
                 let (names, index) = self.end(by, stream, end);
-                let returned: u32 = self.at(by).call(names.cancel[end as usize], (index,))?;
+                let mut returned: u32 = self.at(by).call(names.cancel[end as usize], (index,))?;
+                let is_piped = self.streams(by)[&stream].channel.is_some();
+                if returned == BLOCKED && is_piped {
+                    turn(&mut self.at(by).world.store)?;
+                    returned = (self.at(by).call::<_, u64>("poll", (index,))? >> 32) as u32;
+                }
                 assert_ne!(returned, BLOCKED, "what is cancelled between guests is over at once");
                 Ok(self.streams(by)[&stream].ended(returned))
             }
@@ -160,7 +168,8 @@ impl Run {
         };
         let Outcome::Stream(number) = *expected else { return Ok(Outcome::Stream(usize::MAX)) };
         let kind = if names.frozen { Kind::Frozen } else { Kind::Region };
-        let stream = Stream { names, kind, ends: [None, Some((to, index))], named: vec![], moved: 0, got: 0 };
+        let ends = [None, Some((to, index))];
+        let stream = Stream { names, kind, ends, channel: None, named: vec![], moved: 0, got: 0 };
         self.streams(to).insert(number, stream);
         Ok(Outcome::Stream(number))
     }
@@ -170,7 +179,7 @@ impl Run {
     }
 
     /// Its functions, and the index by which somebody has an end. If it has none, one that nobody has.
-    fn end(&mut self, by: usize, stream: usize, end: End) -> (&'static Names, u32) {
+    pub(super) fn end(&mut self, by: usize, stream: usize, end: End) -> (&'static Names, u32) {
         let stream = self.streams(by).get(&stream);
         stream.map_or((Names::of(false, false), NONE), |it| (it.names, it.index(by, end)))
     }
@@ -202,6 +211,10 @@ impl Run {
             return Ok(Outcome::Waits);
         }
         let ended = stream.ended(returned);
+        if let (Outcome::Ended(moved, _), Some(_)) = (&ended, stream.channel) {
+            self.sent_to_host(by, &handles[..*moved]);
+            return Ok(ended);
+        }
         match ended {
             Outcome::Ended(moved, Ended::Completed) => {
                 let got = stream.got;
