@@ -6,12 +6,9 @@
 //! flight what it gives; the `u32`s themselves are ignored on both sides.
 //!
 //! Where functions go the engine's way that have handles of ours in their types, components have them in the engine's own
-//! tables too, and two functions more for each kind:
-//!
-//! | name | type | what it does |
-//! | --- | --- | --- |
-//! | `enter-mappable`, ... | `func(handle: own<mappable>) -> u32` | takes the engine's handle; the number of the region, which is the ledger's from now on |
-//! | `leave-mappable`, ... | `func(region: u32) -> own<mappable>` | the other way |
+//! tables too, and a function more for each kind, `leave-mappable` and so on: `func(region: u32) -> own<mappable>`. It gives the
+//! engine's handle for a region, which is the ledger's no longer. The other way there is none: a handle that is dropped while
+//! [`ENTER`](super::layout::ENTER) says so makes its region the ledger's.
 
 use super::signature::{Kind, Signature, Value, name_of_each};
 
@@ -166,17 +163,12 @@ const ALLOCATE_ERRORS: usize = 3;
 const PART_ERRORS: usize = 3;
 const ACCESS_ERRORS: usize = 2;
 
-/// What takes the engine's handle of a kind and gives the number of the region.
-pub const fn enter(kind: Kind) -> &'static str {
-    name_of_each!("enter-", kind)
-}
-
 /// What takes the number of a region and gives the engine's handle of a kind.
 pub const fn leave(kind: Kind) -> &'static str {
     name_of_each!("leave-", kind)
 }
 
-/// What only trusted modules call, by name in the interface, but for [`enter`] and [`leave`]:
+/// What only trusted modules call, by name in the interface, but for [`leave`]:
 ///
 /// | name | type | what it does |
 /// | --- | --- | --- |
@@ -220,4 +212,6 @@ pub enum Failure {
     Refused = 11,
     /// A broken invariant: our bug. `first`: where.
     Bug = 12,
+    /// A borrowed handle for an owned one. `first`: the handle.
+    Borrowed = 13,
 }

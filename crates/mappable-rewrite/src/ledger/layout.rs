@@ -44,6 +44,11 @@ pub const SENDER: u32 = 32;
 pub const FROZEN_MAPPED: u32 = 48;
 /// How many granules of frozen regions may be mapped.
 pub const MAX_FROZEN_MAPPED: u32 = 52;
+/// While a handle of the engine's is dropped for its region to become the ledger's: its kind. The host then puts [`ENTERED`]
+/// and the region's number here. 0 at any other time.
+pub const ENTER: u32 = 56;
+/// The bit of [`ENTER`] that says that a region became the ledger's.
+pub const ENTERED: u32 = 1 << 31;
 /// Counts, in 64 bits, how often something was put in flight or into the bounce: whoever finds it changed was
 /// interrupted. (Numbers of 32 bits could be had to come round.)
 pub const FLIGHT_SEQ: u32 = 40;

@@ -78,6 +78,16 @@ impl Ledger {
         self.words.set(layout::MAX_FROZEN_MAPPED, u32::try_from(granules).unwrap_or(u32::MAX));
     }
 
+    /// The kind of the handle that is dropped for its region to be the ledger's, if one is.
+    pub(crate) fn entering(&self) -> Option<Kind> {
+        kind(self.words.get(layout::ENTER))
+    }
+
+    /// Tells the trusted module that drops a handle the number of the region.
+    pub(crate) fn set_entered(&self, region: u32) {
+        self.words.set(layout::ENTER, layout::ENTERED | region);
+    }
+
     /// Frees what lists that were returned have taken.
     pub(crate) fn free_bounce(&self) -> io::Result<()> {
         self.words.clear_from(layout::BOUNCE)

@@ -7,7 +7,7 @@ use wasm_encoder::{
     InstanceType, PrimitiveValType as Primitive, TypeBounds,
 };
 
-use crate::ledger::interface::{Builtin, enter, leave};
+use crate::ledger::interface::{Builtin, leave};
 use crate::ledger::signature::Kind;
 
 /// An instance's type while it is written.
@@ -72,7 +72,7 @@ impl Writer {
         self.ty
     }
 
-    /// What takes and gives the engine's handles of one kind, which is a type of that index in the component, or one of
+    /// What gives the engine's handles of one kind, which is a type of that index in the component, or one of
     /// the instance's own.
     fn crossing(&mut self, kind: Kind, known: Option<u32>) {
         let bounds = match known {
@@ -86,7 +86,6 @@ impl Writer {
         let resource = self.ty.type_count();
         self.ty.export(kind.package_name(), ComponentTypeRef::Type(bounds));
         let own = self.define(|ty| ty.own(resource));
-        self.func(enter(kind), &[("handle", own)], Some(U32));
         self.func(leave(kind), &[("region", U32)], Some(own));
     }
 

@@ -123,7 +123,7 @@ pub(crate) fn table(crossing: bool) -> Module {
         return Module { bytes: assembled!("table").into(), needs };
     }
     for kind in Kind::ALL {
-        needs.extend([interface::enter(kind), interface::leave(kind)].map(|name| (name, Need::Helper(name))));
+        needs.push((interface::leave(kind), Need::Helper(interface::leave(kind))));
         needs.push((discard_name(kind), Need::Discard(kind)));
     }
     Module { bytes: assembled!("crossing-table").into(), needs }

@@ -1,9 +1,9 @@
 //! The ledger's host interface: what trusted modules call instead of the package's functions, and what only they call.
 //! Handles of the package's functions come and go by flight, and the `u32`s that stand for them in the types mean nothing;
-//! `enter`, `leave` and `drop` have the region's number.
+//! `leave` and `drop` have the region's number.
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, LinkerInstance, Resource, WasmList};
+use wasmtime::component::{Linker, LinkerInstance, WasmList};
 
 use super::super::context::{MappableCtx, MappableView};
 use super::super::error::{WitAllocateError, WitMapError, WitPartError};
@@ -12,9 +12,9 @@ use super::super::handle::{FrozenMapping, Mapping};
 use super::super::ledger::Operand;
 use super::super::mapping::Changed;
 use super::super::operand::{List, RegionKind};
+use super::give;
 use super::mappable::{read, write};
 use super::swapping::{check_runtime, list};
-use super::{give, owned};
 use crate::ledger::{Kind, interface};
 use crate::region::{Frozen, Mappable};
 
@@ -196,7 +196,7 @@ fn add_references<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>)
     })
 }
 
-/// What makes handles of the engine's the ledger's, and the other way.
+/// What makes handles of the ledger's the engine's. The other way is a drop ([`drop_handle`](super::drop_handle)).
 fn add_crossings<T: MappableView + 'static>(ledger: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     super::add_resources(ledger)?;
     add_crossing::<T, Mappable>(ledger, Kind::Mappable)?;
@@ -209,11 +209,6 @@ fn add_crossing<T: MappableView + 'static, R: 'static>(
     ledger: &mut LinkerInstance<'_, T>,
     kind: Kind,
 ) -> wasmtime::Result<()> {
-    ledger.func_wrap(interface::enter(kind), move |mut store: StoreContextMut<'_, T>, (handle,): (Resource<R>,)| {
-        let rep = owned(&handle)?;
-        store.data_mut().mappable().enter(rep, kind)?;
-        Ok((rep,))
-    })?;
     ledger.func_wrap(interface::leave(kind), move |mut store: StoreContextMut<'_, T>, (rep,): (u32,)| {
         store.data_mut().mappable().leave(rep, kind)?;
         Ok((give::<R>(rep),))

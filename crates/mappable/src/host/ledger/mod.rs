@@ -181,6 +181,11 @@ impl MappableCtx {
         Ok(())
     }
 
+    /// The kind of the handle that the engine drops, if its region is to be the ledger's.
+    pub(super) fn entering(&self) -> Option<Kind> {
+        self.store_ledger.as_ref()?.ledger.entering()
+    }
+
     /// The region of a handle that the engine had is the ledger's from now on.
     pub(super) fn enter(&mut self, rep: u32, kind: Kind) -> Result<(), TrapReason> {
         let store = self.store_ledger.as_mut().ok_or(TrapReason::AnotherContext)?;
@@ -194,6 +199,7 @@ impl MappableCtx {
         store.ledger.set_region(rep, &store.files.record(entry));
         // How long the placement of a mapping is, the host alone knows: its first unmap is the host's.
         store.ledger.set_placement(rep, 0);
+        store.ledger.set_entered(rep);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use wasmparser::{CanonicalFunction, CanonicalOption, Export, ExternalKind, Insta
 
 use super::scope::Module;
 use super::{Part, Role, Trusted, TrustedModule};
-use crate::ledger::interface::{Builtin, HELPERS, enter, leave};
+use crate::ledger::interface::{Builtin, HELPERS, leave};
 use crate::ledger::modules::{MEMORY, Need, SLOTS};
 use crate::ledger::signature::Kind;
 use crate::ledger::unsound::{Place, Private, Unsound};
@@ -404,7 +404,7 @@ fn may_always_be_called(builtin: &CanonicalFunction) -> bool {
 
 /// Whether a function of the ledger is none that takes the place of one of the package's.
 fn is_helper(name: &str) -> bool {
-    HELPERS.contains(&name) || Kind::ALL.iter().any(|kind| [enter(*kind), leave(*kind)].contains(&name))
+    HELPERS.contains(&name) || Kind::ALL.iter().any(|kind| leave(*kind) == name)
 }
 
 const JOIN: &str = "join";

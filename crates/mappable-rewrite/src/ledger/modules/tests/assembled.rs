@@ -95,8 +95,7 @@ fn crossing_imports() -> String {
     let imports = Kind::ALL.map(|kind| {
         let (name, id) = (kind.package_name(), kind.package_name().replace('-', "_"));
         format!(
-            r#"  (import "" "enter-{name}" (func $enter_{id} (param i32) (result i32)))
-  (import "" "leave-{name}" (func $leave_{id} (param i32) (result i32)))
+            r#"  (import "" "leave-{name}" (func $leave_{id} (param i32) (result i32)))
   (import "" "discard-{name}" (func $discard_{id} (param i32)))
 "#
         )
@@ -158,6 +157,7 @@ fn constants() -> Vec<(&'static str, u32)> {
     }
     let mut all = layout! {
         NAME_LEN NAME FLIGHT_LEN FLIGHT_NEXT FLIGHT_SEQ MAPPED MAX_MAPPINGS FROZEN_MAPPED MAX_FROZEN_MAPPED LINGERING FLIGHT MAX_FLIGHT BORROWED
+        ENTER ENTERED
         REGIONS REGION REGION_SOURCE REGION_GRANULES GRANULES NO_SOURCE REGION_MEMORY REGION_AT REGION_LEN
         TABLES TABLE MAX_TABLES TABLE_CHUNK TABLE_CAPACITY TABLE_FREE TABLE_USED
         MARK ENGINES KINDS ENTRY_TAG ENTRY_REGION MEMORY_SELECTOR MEMORY_GENERATION MEMORY_TRANSITIONS
@@ -165,7 +165,7 @@ fn constants() -> Vec<(&'static str, u32)> {
         TRANSITION_FROM TRANSITION_GENERATION TRANSITION_SOURCE TRANSITION_GRANULES TRANSITION_AT TRANSITION_LEN TRANSITION_TO
     };
     all.extend(failures! {
-        UnknownHandle WrongKind Mapped CannotLeave Flight FlightFull Misaligned Interrupted Refused Bug
+        UnknownHandle WrongKind Mapped CannotLeave Flight FlightFull Misaligned Interrupted Refused Bug Borrowed
     });
     let [line_bits, size_bits] = [at::TRANSITIONS, at::TRANSITION].map(u32::trailing_zeros);
     all.extend([

@@ -107,9 +107,14 @@ fn a_handle_of_the_engines_is_its_own_until_it_is_taken_for_the_ledger() {
             "{refused:?}"
         );
         world.set_word(FLIGHT_LEN, 0);
+        world.set_word(ENTER, 0);
     }
     world.drop_handle(&a, Kind::Frozen, 7).unwrap();
     assert_eq!(engines(&world), []);
+    // Nor is one that is borrowed taken.
+    world.store.data_mut().borrowed.push(8);
+    let refused = failed(world.call(&takes, false, &[super::failures::handle(8)], |_| None).map(drop));
+    assert_eq!(refused, failure(Failure::Borrowed, 8, 0));
 }
 
 #[test]

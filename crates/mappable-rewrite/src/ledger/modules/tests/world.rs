@@ -41,6 +41,8 @@ pub(super) struct Host {
     pub(super) memories: u32,
     /// The engine's handles: the kind and region of each, by number.
     pub(super) engines: BTreeMap<u32, (Kind, u32)>,
+    /// The handles that the engine has and that are borrowed.
+    pub(super) borrowed: Vec<u32>,
     pub(super) bounces_freed: u32,
     /// The thread's context slots.
     pub(super) context: [u32; 2],
@@ -246,7 +248,7 @@ impl Party {
             Err(wasmtime::Error::new(Failed { code, first, second }))
         };
         linker.func_wrap("", "fail", fail).unwrap();
-        Kind::ALL.into_iter().for_each(|kind| add_engine(&mut linker, kind));
+        Kind::ALL.into_iter().for_each(|kind| add_engine(&mut linker, ledger, kind));
         let compiled = wasmtime::Module::new(store.engine(), &module.bytes).unwrap();
         let table = linker.instantiate(&mut *store, &compiled).unwrap();
 
@@ -267,7 +269,7 @@ impl Party {
 }
 
 /// What the engine does with its handles of a kind.
-fn add_engine(linker: &mut Linker<Host>, kind: Kind) {
+fn add_engine(linker: &mut Linker<Host>, ledger: Memory, kind: Kind) {
     let take = move |caller: &mut Caller<'_, Host>, handle: u32| match caller.data().engines.get(&handle).copied() {
         Some((of, region)) if of == kind => {
             caller.data_mut().engines.remove(&handle);
@@ -276,9 +278,6 @@ fn add_engine(linker: &mut Linker<Host>, kind: Kind) {
         other => Err(wasmtime::Error::msg(format!("the engine has {other:?} as {handle}, not a {kind}"))),
     };
     let name = kind.package_name();
-    linker
-        .func_wrap("", interface::enter(kind), move |mut caller: Caller<'_, Host>, it: u32| take(&mut caller, it))
-        .unwrap();
     let leave = move |mut caller: Caller<'_, Host>, region: u32| {
         let engines = &mut caller.data_mut().engines;
         let new = engines.last_key_value().map_or(1, |(last, _)| last + 1);
@@ -286,7 +285,16 @@ fn add_engine(linker: &mut Linker<Host>, kind: Kind) {
         new
     };
     linker.func_wrap("", interface::leave(kind), leave).unwrap();
-    let discard = move |mut caller: Caller<'_, Host>, it: u32| take(&mut caller, it).map(drop);
+    let discard = move |mut caller: Caller<'_, Host>, it: u32| {
+        if caller.data().borrowed.contains(&it) {
+            return Ok(());
+        }
+        let region = take(&mut caller, it)?;
+        if word(&ledger, &caller, ENTER) == kind as u32 {
+            set_word(&ledger, &mut caller, ENTER, ENTERED | region);
+        }
+        Ok::<_, wasmtime::Error>(())
+    };
     linker.func_wrap("", &format!("discard-{name}"), discard).unwrap();
 }
 
