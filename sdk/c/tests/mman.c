@@ -122,9 +122,13 @@ static void a_private_mapping_is_written_to(void) {
     unsigned char *bytes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
     CHECK(bytes != MAP_FAILED && is_file(bytes, 0, len) && is_all(bytes + len, 0, page - 5));
     memset(bytes, 6, len);
-    // The file's bytes again, or, where they were copied, an error.
-    int forgotten = madvise(bytes, len, MADV_DONTNEED);
-    CHECK(forgotten == 0 ? is_file(bytes, 0, len) : errno == ENOTSUP && is_all(bytes, 6, len));
+    // The file's bytes again; where nothing is shown, as run.sh says then, they were read, and it is an error.
+    if (getenv("READS") == NULL) {
+        CHECK(madvise(bytes, len, MADV_DONTNEED) == 0 && is_file(bytes, 0, len));
+    } else {
+        FAILS(madvise(bytes, len, MADV_DONTNEED), ENOTSUP);
+        CHECK(is_all(bytes, 6, len));
+    }
     memset(bytes, 7, len);
     unsigned char *again = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
     CHECK(again != MAP_FAILED && is_file(again, 0, len));

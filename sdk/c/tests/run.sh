@@ -40,6 +40,7 @@ run heap "$mappable" run --env VALUE=value ../heap.wasm argument
 for mode in auto remap copy off; do
   for tier in baseline ledger; do
     options=(--mapping-mode "$mode" --tier "$tier")
+    [ "$mode" = off ] && options+=(--env READS=all)
     run "${options[*]}" "$mappable" run "${options[@]}" --dir . ../component.wasm
     # Of a folder that may not be written to, files are shown as they are.
     run "${options[*]}, shared" "$mappable" run "${options[@]}" --map-files shared --dir-ro . ../component.wasm read-only
