@@ -116,6 +116,32 @@ on_every_setup! {
         }
     }
 
+    fn a_store_of_any_kind_into_a_private_mapping_is_its_own_or_over_the_quota(setup) {
+        for (how, name) in (0u32..).zip(MARKS) {
+            for granules in [1, 0] {
+                let mut scene = Scene::new(setup);
+                let attacker = scene.attacker(("", ""));
+                let [mine, other] = [0; 2].map(|_| scene.lend_frozen(&attacker));
+                let (by_copy, context) = (!setup.frozen_stores_trap(), &mut scene.world.store.data_mut().mappable);
+                let room = if by_copy { 2 } else { granules };
+                let limits = context.limits();
+                context.set_limits(limits.region_bytes(context.held().1 + room * GRANULE));
+                let first = attacker.map_private(&mut scene.world, mine, AT, 2 * G).unwrap();
+                let second = attacker.map_frozen(&mut scene.world, other, 8 * G, 2 * G).unwrap();
+                let answer = attacker.run(&mut scene.world, "mark", (how, AT + G + 4096));
+                if granules == 0 && !by_copy && how < COMPILED_MARKS as u32 {
+                    trap_is(answer, Trap::MemoryOutOfBounds);
+                    scene.trapped(&attacker);
+                } else {
+                    answer.unwrap();
+                    assert_eq!(attacker.load(&mut scene.world, AT + G + 4096), EVIL, "{name}");
+                    scene.world.store.data_mut().mappable.set_limits(limits);
+                    private(&mut scene, &attacker, [first, second]);
+                }
+            }
+        }
+    }
+
     fn a_store_into_a_mapping_that_was_dropped_traps_or_is_private(setup) {
         for how in [2u32, 6, 12] {
             let mut scene = Scene::new(setup);
