@@ -170,7 +170,8 @@ pub(crate) fn exports(component: &Component, interface: &str) -> bool {
     })
 }
 
-/// How long a guest computes until it lets others have their turn.
+/// How long a guest computes at the least until it lets others have their turn, and half of how long it may. To let others
+/// have theirs costs as much as a short request does.
 const TURN: Duration = Duration::from_millis(10);
 
 /// Guests of an engine with this configuration can be stopped at any time, even when they only compute.
@@ -190,8 +191,9 @@ pub(crate) fn count_turns(engine: &Engine) {
     });
 }
 
-/// Makes the guests of a store yield to other tasks when a turn ends.
+/// Makes the guests of a store yield to other tasks when they have had a turn: the one that is counted now may be over at once,
+/// so with the one after.
 pub(crate) fn take_turns<T>(store: &mut Store<T>) {
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_async_yield_and_update(1);
+    store.set_epoch_deadline(2);
+    store.epoch_deadline_async_yield_and_update(2);
 }

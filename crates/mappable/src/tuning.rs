@@ -33,6 +33,14 @@ pub(crate) const LARGEST_EXCHANGED: u64 = GRANULE;
 /// How much each idle heap keeps resident, in granules: what a small guest uses. `cold`, `ordinary` (instantiation).
 pub(crate) const KEEP_RESIDENT: u32 = 4;
 
+/// How much of a stack stays resident while it is idle, in bytes: what guests that call the host reach, twice. `serve`.
+#[cfg_attr(not(any(feature = "externref", feature = "streams")), expect(dead_code))]
+pub(crate) const STACK_RESIDENT: usize = 64 << 10;
+
+/// How much of a ledger stays resident while it is idle, in bytes: what a store of a few instances uses, a page of each of its
+/// parts, twice and more. `serve`.
+pub(crate) const LEDGER_RESIDENT: u64 = 64 << 10;
+
 /// How many bytes of a range are at most written over by system calls, to be kept: more takes longer than freeing them.
 /// `cold`.
 pub(crate) const MAX_WRITTEN: u64 = 4 << 20;

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 
 use super::exchange::respond;
 use super::instance::Instances;
@@ -31,6 +31,9 @@ const LARGEST_HEAD: usize = 64 << 10;
 /// How long nobody is accepted when the system can't take any more.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How often Tokio's timers are looked at, whether or not one is due.
+const TICK: Duration = Duration::from_millis(100);
+
 /// Serves until it is told to stop, and then until all have finished that began before, or have had their time.
 pub(super) async fn serve(instances: &Arc<Instances>, addr: SocketAddr, limits: &Limits) -> Result<()> {
     let mut stop = pin!(told_to_stop()?);
@@ -39,6 +42,7 @@ pub(super) async fn serve(instances: &Arc<Instances>, addr: SocketAddr, limits: 
     let places = Arc::new(Semaphore::new(places(limits)));
     eprintln!("Serving HTTP on http://{bound}/");
 
+    tokio::spawn(tick());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_header_size(LARGEST_HEAD);
     let clients = GracefulShutdown::new();
@@ -77,6 +81,15 @@ pub(super) async fn serve(instances: &Arc<Instances>, addr: SocketAddr, limits: 
         stop = again() => stop?,
     }
     Ok(())
+}
+
+/// A timer that is due before all others. Tokio wakes the thread that waits for the network whenever a timer is set that is
+/// due before those that it knows, and each request sets a few and takes them back: without this, each would wake it.
+async fn tick() {
+    let mut ticks = interval(TICK);
+    loop {
+        ticks.tick().await;
+    }
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -73,26 +74,13 @@ async fn exchange(
     if length(&parts.headers).is_some_and(|length| length > instances.max_body) {
         return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, ""));
     }
-    let deadline = Instant::now() + instances.timeout;
-    let body = match timeout_at(deadline, Requested::read_ahead(body, instances.max_body)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(Error::HttpRequestBodySize(_))) => return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "")),
-        Ok(Err(_)) => return Err(refusal(StatusCode::BAD_REQUEST, "")),
-        Err(_) => return Err(refusal(StatusCode::REQUEST_TIMEOUT, "")),
-    };
-    let Ok(Ok(slot)) = timeout_at(deadline, Arc::clone(&instances.slots).acquire_owned()).await else {
-        let reason = "no instance in time: all that there may be at once are busy (--max-requests)";
-        return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, reason));
-    };
-
     let (to, answered) = oneshot::channel();
     let (done, delivered) = oneshot::channel();
     let fate = Arc::new(Fate::default());
     let work = {
         let (instances, answer) = (Arc::clone(instances), Answer { to, fate: Arc::clone(&fate) });
-        let request = Request::from_parts(parts, body);
         async move {
-            let _slot = slot;
+            let (request, _slot) = ready(&instances, parts, body).await?;
             work(&instances, request, answer, delivered, &*title, &cut).await
         }
     };
@@ -112,6 +100,29 @@ async fn exchange(
             Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "a bug in mappable: the instance's task panicked"),
         }),
     }
+}
+
+/// Waits for the first part of the body, and then until there may be an instance for it.
+///
+/// In a task of its own: the connection's wakes itself whenever it is asked for more of a body, and Tokio then wakes another
+/// thread to take its work over.
+async fn ready(
+    instances: &Instances,
+    parts: Parts,
+    body: Incoming,
+) -> Result<(Request<Requested>, OwnedSemaphorePermit), Refusal> {
+    let deadline = Instant::now() + instances.timeout;
+    let body = match timeout_at(deadline, Requested::read_ahead(body, instances.max_body)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(Error::HttpRequestBodySize(_))) => return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "")),
+        Ok(Err(_)) => return Err(refusal(StatusCode::BAD_REQUEST, "")),
+        Err(_) => return Err(refusal(StatusCode::REQUEST_TIMEOUT, "")),
+    };
+    let Ok(Ok(slot)) = timeout_at(deadline, Arc::clone(&instances.slots).acquire_owned()).await else {
+        let reason = "no instance in time: all that there may be at once are busy (--max-requests)";
+        return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, reason));
+    };
+    Ok((Request::from_parts(parts, body), slot))
 }
 
 fn length(headers: &HeaderMap) -> Option<u64> {

@@ -115,7 +115,8 @@ impl RuntimeBuilder {
     }
 
     /// Starts from this configuration of the engine. What mapping needs of it is set over it: how memories are made,
-    /// reserved and guarded, and that they are not initialised by copy-on-write images.
+    /// reserved and guarded, and that they are not initialised by copy-on-write images. So is who makes the stacks of async
+    /// stores, on Linux.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
@@ -155,7 +156,8 @@ impl RuntimeBuilder {
     /// take one that is idle costs no more than a few system calls where a new one takes about ten, and its first pages
     /// are there. Each keeps 4 GiB of address space, three or four of the process's mappings, and up to 256 KiB of
     /// memory, all zero; those whose guests use more keep that, up to 4 MiB each, and together no more than 256 KiB
-    /// times this number besides. With 0 none is kept.
+    /// times this number besides. As many stacks of async stores and as many ledgers are kept, with 64 KiB each. With 0
+    /// nothing is kept.
     pub fn idle_memories(mut self, max: usize) -> Self {
         self.idle_memories = max;
         self
@@ -208,7 +210,10 @@ impl RuntimeBuilder {
         }
         let memories = Memories::new(self.max_views, self.idle_memories);
         let creator = Creator { backing: Arc::clone(&backing), memories: Arc::clone(&memories) };
-        let engine = Engine::new(&fit(self.config, creator)).map_err(not_made)?;
+        let config = fit(self.config, creator);
+        #[cfg(any(feature = "externref", feature = "streams"))]
+        let config = with_stacks(config, &backing, self.idle_memories);
+        let engine = Engine::new(&config).map_err(not_made)?;
         if backing.is_in_file() {
             install_first_fault_handler().map_err(RuntimeError::FaultHandler)?;
         }
@@ -272,6 +277,15 @@ fn fit(mut config: Config, creator: Creator) -> Config {
         .memory_init_cow(false);
     if guard == 0 {
         config.gc_heap_may_move(true).gc_heap_reservation(0).gc_heap_guard_size(0);
+    }
+    config
+}
+
+/// Has the stacks of async stores kept, where memories are.
+#[cfg(any(feature = "externref", feature = "streams"))]
+fn with_stacks(mut config: Config, backing: &Backing, max_idle: usize) -> Config {
+    if backing.is_in_file() {
+        config.with_host_stack(Arc::new(super::stacks::Stacks::new(max_idle)));
     }
     config
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::addresses::{Addresses, MemoryId};
 use super::error::TrapReason;
-use crate::ledger::{Ledger, MemoryNumber};
+use crate::ledger::{IdleLedgers, Ledger, MemoryNumber};
 use crate::region::{Charged, Held};
 use crate::view::{Directory, DriverConfig, Lingering, MappedMemory, Memory, Mount, MountError, Strategy};
 
@@ -34,6 +34,11 @@ impl MappedMemories {
 
     pub(super) fn len(&self) -> usize {
         self.memories.len()
+    }
+
+    /// Where a ledger comes from and goes to.
+    pub(super) fn idle_ledgers(&self) -> &Arc<IdleLedgers> {
+        &self.driving.memories.idle_ledgers
     }
 
     /// Where `address` is. `None` if nothing can be mapped there.

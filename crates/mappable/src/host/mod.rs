@@ -41,6 +41,9 @@ mod mapping;
 mod operand;
 mod probe;
 mod runtime;
+// Features that have the engine run guests on stacks of their own.
+#[cfg(any(feature = "externref", feature = "streams"))]
+mod stacks;
 #[cfg(feature = "streams")]
 mod streams;
 mod values;

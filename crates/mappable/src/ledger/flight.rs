@@ -58,11 +58,10 @@ pub(crate) fn kind(number: u32) -> Option<Kind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::region::Backing;
 
     #[test]
     fn what_is_received_is_what_was_sent() {
-        let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
+        let ledger = Ledger::for_tests();
         let items = [
             Item { region: 7, kind: Kind::FrozenMapping, borrowed: true },
             Item { region: 0xffff, kind: Kind::Mappable, borrowed: false },
@@ -76,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_flight_of_another_number_or_kind_is_not_received() {
-        let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
+        let ledger = Ledger::for_tests();
         let item = Item { region: 7, kind: Kind::Frozen, borrowed: false };
         ledger.send(&[item]);
         assert_eq!(ledger.receive::<2>(), Err(FlightError { arrived: 1, meant: 2 }));

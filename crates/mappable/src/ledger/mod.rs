@@ -4,6 +4,7 @@
 //! ```text
 //!   Ledger          the words of one store's ledger, part by part: header, flight, regions, tables, memories
 //!    ├ Words        its bytes, and access to one word of them
+//!    │  └ IdleLedgers   bytes of ledgers that are gone, for those that come
 //!   Tables          which component instances have a handle table, and where it lies
 //!    └ Chunks       which parts of the ledger handle tables take: arithmetic alone
 //! ```
@@ -13,6 +14,7 @@
 
 mod chunks;
 mod flight;
+mod idle;
 mod records;
 mod tables;
 mod words;
@@ -21,6 +23,7 @@ use std::io;
 use std::sync::Arc;
 
 pub(crate) use flight::{Item, kind};
+pub(crate) use idle::IdleLedgers;
 pub(crate) use mappable_rewrite::internals::{Kind, interface, layout};
 pub(crate) use records::{MemoryNumber, Region};
 pub(crate) use tables::Tables;
@@ -35,9 +38,15 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// One that reads as zero, as large as there is use for.
-    pub(crate) fn new(backing: &Arc<Backing>) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { words: Words::new(backing)? }))
+    /// One that reads as zero, as large as there is use for. In the end it goes to `idle`.
+    pub(crate) fn new(backing: &Arc<Backing>, idle: &Arc<IdleLedgers>) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self { words: Words::new(backing, idle)? }))
+    }
+
+    /// One that is no store's, in blocks.
+    #[cfg(test)]
+    fn for_tests() -> Arc<Self> {
+        Self::new(&Backing::in_blocks(), &IdleLedgers::new(0)).unwrap()
     }
 
     /// Where it is, for as long as it lives.

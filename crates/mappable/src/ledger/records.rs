@@ -134,7 +134,6 @@ impl MemoryNumber {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::region::Backing;
 
     #[test]
     fn memories_have_the_records_of_their_numbers() {
@@ -153,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_region_is_read_as_it_was_written() {
-        let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
+        let ledger = Ledger::for_tests();
         let all = [
             Region { source: Some((3, 4)), mapped: Some((MEMORIES + MEMORY, 0x2_0000)) },
             Region { source: None, mapped: None },
@@ -170,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_selector_that_the_host_sets_again_is_another_state() {
-        let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
+        let ledger = Ledger::for_tests();
         let memory = MemoryNumber::new(1).unwrap();
         let version = || ledger.words.get(memory.record() + MEMORY_VERSION);
         let before = version();

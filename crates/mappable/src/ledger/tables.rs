@@ -107,11 +107,10 @@ fn record(number: u32) -> u32 {
 mod tests {
     use super::*;
     use crate::ledger::layout::{ENGINES, ENTRY_REGION, FIRST_CAPACITY};
-    use crate::region::Backing;
 
     #[test]
     fn tables_are_told_apart_by_name() {
-        let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
+        let ledger = Ledger::for_tests();
         let mut tables = Tables::default();
         let numbers: Vec<_> = [&b"b"[..], b"c", b"b", b"\xff"].iter().map(|name| tables.join(&ledger, name)).collect();
         assert_eq!(numbers, [Some(1), Some(2), Some(3), Some(4)]);
@@ -120,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_long_name_is_cut_between_characters() {
-        let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
+        let ledger = Ledger::for_tests();
         let mut tables = Tables::default();
         let names = ["a".repeat(MAX_NAME - 1) + "\u{e9}", "\u{1f600}".repeat(MAX_NAME), "a".repeat(MAX_NAME)];
         names.iter().for_each(|name| assert!(tables.join(&ledger, name.as_bytes()).is_some()));
@@ -130,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_doubled_table_keeps_its_entries_until_there_is_no_room() {
-        let ledger = Ledger::new(&Backing::in_blocks()).unwrap();
+        let ledger = Ledger::for_tests();
         let mut tables = Tables::default();
         let table = tables.join(&ledger, b"a").unwrap();
         let at = |handle| ledger.words.get(record(table) + TABLE_CHUNK) + handle * ENTRY;

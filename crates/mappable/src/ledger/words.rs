@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! [`Words`] owns the bytes at its base: a mapping of an extent of its own, or a block. It gives no reference to them.
+//! [`Words`] owns the bytes at its base: pages, or a block. It gives no reference to them.
 //! Compiled code accesses them through the same base ([`Ledger::base`](super::Ledger::base)), which is handed to the
 //! engine together with an owner of this ([`Memory`](crate::view::Memory)). The two take turns, for both run in calls
 //! of one store; the words' accesses are atomic all the same, so that no promise of the engine's is needed for that.
@@ -14,11 +14,12 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::layout::{MEMORY_GENERATION, PAGES, PAGES_WITHOUT_BOUNCE};
+use super::idle::{IdleLedgers, LedgerPages};
+use super::layout::{MEMORY_GENERATION, PAGES_WITHOUT_BOUNCE};
 use super::{Ledger, MemoryNumber};
 use crate::GRANULE;
-use crate::region::{Backing, Block, Extent, GUARD, SPAN};
-use crate::sys::{Access, Space, WriteCount};
+use crate::region::{Backing, Block};
+use crate::sys::WriteCount;
 
 /// The bytes of a ledger.
 #[derive(Debug)]
@@ -32,15 +33,9 @@ pub(super) struct Words {
 /// Who owns them.
 #[derive(Debug)]
 enum Bytes {
-    /// Pages, with as much behind them that is inaccessible as behind those of any memory. The addresses go before the
-    /// pages do.
-    Pages {
-        _space: Space,
-        extent: Extent,
-    },
-    Block {
-        _block: Block,
-    },
+    /// `None` once they are given back.
+    Pages(Option<LedgerPages>, Arc<IdleLedgers>),
+    Block(#[expect(dead_code, reason = "owns the bytes")] Block),
 }
 
 // SAFETY: an owner of plain bytes, which are accessed atomically.
@@ -49,19 +44,15 @@ unsafe impl Send for Words {}
 unsafe impl Sync for Words {}
 
 impl Words {
-    /// Makes as many as there is use for, all zero. Takes no memory until it is touched.
-    pub(super) fn new(backing: &Arc<Backing>) -> io::Result<Self> {
+    /// As many as there is use for, all zero. Pages take no memory until they are touched, and go to `idle` on drop.
+    pub(super) fn new(backing: &Arc<Backing>, idle: &Arc<IdleLedgers>) -> io::Result<Self> {
         if !backing.is_in_file() {
-            let len = bytes_of(PAGES_WITHOUT_BOUNCE)?;
+            let len = usize::try_from(u64::from(PAGES_WITHOUT_BOUNCE) * GRANULE).map_err(io::Error::other)?;
             let block = Block::new(len)?;
-            return Ok(Self { base: block.base(), len, bytes: Bytes::Block { _block: block } });
+            return Ok(Self { base: block.base(), len, bytes: Bytes::Block(block) });
         }
-        let len = bytes_of(PAGES)?;
-        let extent = backing.take(len as u64).ok_or(io::ErrorKind::OutOfMemory)?;
-        let space = Space::reserve(usize::try_from(SPAN + GUARD).map_err(io::Error::other)?, 0)?;
-        let source = extent.source();
-        backing.with_file(source.file, |file| space.map(0, file, source.range.start(), len, Access::Write))?;
-        Ok(Self { base: space.base(), len, bytes: Bytes::Pages { _space: space, extent } })
+        let pages = idle.take(backing)?;
+        Ok(Self { base: pages.base(), len: pages.len(), bytes: Bytes::Pages(Some(pages), Arc::clone(idle)) })
     }
 
     pub(super) fn base(&self) -> *mut u8 {
@@ -105,8 +96,8 @@ impl Words {
     /// cleared.
     pub(super) fn clear_from(&self, at: u32) -> io::Result<()> {
         match &self.bytes {
-            Bytes::Pages { extent, .. } => extent.punch(u64::from(at)..extent.range().len()),
-            Bytes::Block { .. } => Ok(()),
+            Bytes::Pages(pages, _) => pages.as_ref().map_or(Ok(()), |pages| pages.free_from(u64::from(at))),
+            Bytes::Block(_) => Ok(()),
         }
     }
 
@@ -125,6 +116,16 @@ impl Words {
     }
 }
 
+impl Drop for Words {
+    fn drop(&mut self) {
+        if let Bytes::Pages(pages, idle) = &mut self.bytes
+            && let Some(pages) = pages.take()
+        {
+            idle.keep(pages);
+        }
+    }
+}
+
 impl Ledger {
     /// What the host's writes to frozen bytes in a memory advance: its generation, so that no cached transition leads to
     /// a view that was written to.
@@ -139,10 +140,6 @@ impl Ledger {
     }
 }
 
-fn bytes_of(pages: u32) -> io::Result<usize> {
-    usize::try_from(u64::from(pages) * GRANULE).map_err(io::Error::other)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,7 +149,7 @@ mod tests {
     #[test]
     fn a_ledger_reads_as_zero_and_ends_before_the_guard() {
         for backing in [Backing::in_file(HugePages::default(), 0).unwrap(), Backing::in_blocks()] {
-            let words = Words::new(&backing).unwrap();
+            let words = Words::new(&backing, &IdleLedgers::new(0)).unwrap();
             let last = u32::try_from(words.len() - 4).unwrap();
             for at in [0, layout::FLIGHT, layout::CHUNKS, last] {
                 assert_eq!(words.get(at), 0, "at {at}");
@@ -167,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_cleared_reads_as_zero_and_the_rest_stays() {
-        let words = Words::new(&Backing::in_file(HugePages::default(), 0).unwrap()).unwrap();
+        let words = Words::new(&Backing::in_file(HugePages::default(), 0).unwrap(), &IdleLedgers::new(0)).unwrap();
         let last = layout::BOUNCE - 4;
         for at in [last, layout::BOUNCE, layout::BOUNCE + (100 << 20)] {
             words.set(at, 7);
@@ -178,7 +175,7 @@ mod tests {
 
     #[test]
     fn counts_do_not_come_round() {
-        let words = Words::new(&Backing::in_blocks()).unwrap();
+        let words = Words::new(&Backing::in_blocks(), &IdleLedgers::new(0)).unwrap();
         words.set(40, u32::MAX - 1);
         words.advance(40);
         words.advance(40);
@@ -188,7 +185,7 @@ mod tests {
 
     #[test]
     fn words_are_little_endian() {
-        let words = Words::new(&Backing::in_blocks()).unwrap();
+        let words = Words::new(&Backing::in_blocks(), &IdleLedgers::new(0)).unwrap();
         words.set(8, 0x0403_0201);
         // SAFETY: a byte of the words, which are there.
         let byte = unsafe { words.base().add(8) };

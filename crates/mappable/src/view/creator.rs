@@ -18,6 +18,7 @@ use super::idle::{Idle, IdleMemory};
 use super::view::Heap;
 use super::{Allowance, Memory, MemoryShape, strategy_for};
 use crate::GRANULE;
+use crate::ledger::IdleLedgers;
 #[cfg(test)]
 use crate::region::GUARD;
 use crate::region::{Backing, SPAN};
@@ -34,12 +35,13 @@ pub(crate) struct Memories {
     pub(super) views: Arc<Allowance>,
     /// Those that nobody uses any more.
     idle: Arc<Idle>,
+    pub(crate) idle_ledgers: Arc<IdleLedgers>,
 }
 
 impl Memories {
     pub(crate) fn new(max_views: usize, max_idle: usize) -> Arc<Self> {
-        let (views, idle) = (Allowance::new(max_views), Idle::new(max_idle));
-        Arc::new(Self { by_key: Mutex::default(), views, idle })
+        let (views, idle, idle_ledgers) = (Allowance::new(max_views), Idle::new(max_idle), IdleLedgers::new(max_idle));
+        Arc::new(Self { by_key: Mutex::default(), views, idle, idle_ledgers })
     }
 
     /// The memory that has `address` in its first view, or its block. Until a context adopts it, that is the current one.

@@ -79,7 +79,7 @@ impl MappableCtx {
         let store = match &mut self.store_ledger {
             Some(store) => store,
             none => {
-                let ledger = Ledger::new(&self.backing).map_err(TrapReason::NoLedger)?;
+                let ledger = Ledger::new(&self.backing, self.memories.idle_ledgers()).map_err(TrapReason::NoLedger)?;
                 ledger.set_mapped(self.mapped);
                 ledger.set_frozen_mapped(self.frozen_mapped_bytes / GRANULE);
                 none.insert(StoreLedger {

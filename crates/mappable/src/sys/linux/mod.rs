@@ -273,7 +273,8 @@ impl Space {
         })
     }
 
-    /// Makes what is reserved in a range accessible. An error changes nothing, where all of it was reserved for the same file.
+    /// Makes what is reserved in a range accessible: pages of the file that it was reserved for, or of nobody's, all zero.
+    /// An error changes nothing, where all of it was reserved for the same.
     pub(crate) fn commit(&self, at: usize, len: usize) -> io::Result<()> {
         self.protect(at, len, MprotectFlags::READ | MprotectFlags::WRITE)
     }
@@ -335,8 +336,8 @@ impl Space {
         })
     }
 
-    /// Frees the private pages of a range that is shown for reading: it shows the file again, but may be written to
-    /// until it is mapped anew.
+    /// Frees the private pages of a range: it shows the file again, or zeroes where there is none. What was shown for reading
+    /// may be written to until it is mapped anew.
     pub(crate) fn discard(&self, at: usize, len: usize) -> io::Result<()> {
         let address = self.part(at, len)?;
         count();

@@ -4,6 +4,7 @@ use wasmtime::MemoryType;
 
 use super::*;
 use crate::GRANULE;
+use crate::ledger::IdleLedgers;
 use crate::region::{Account, Backing, FrozenRegion, HugePages, Mappable};
 use crate::view::mount::LOOKED_AT;
 use crate::view::{Creator, Placement};
@@ -42,7 +43,9 @@ impl Scene {
             DriverConfig { memories, remap_only, views_per_memory: 128, views: Allowance::new(4_096), budget };
         let memory = MappedMemory::adopt(memory, &driving).unwrap();
         if matches!(way, Way::Driven) {
-            assert!(memory.drive(&Ledger::new(&backing).unwrap(), MemoryNumber::of_index(0).unwrap()));
+            assert!(
+                memory.drive(&Ledger::new(&backing, &IdleLedgers::new(0)).unwrap(), MemoryNumber::of_index(0).unwrap())
+            );
         }
         Self { backing, driving, memory, account: Account::default() }
     }
