@@ -87,9 +87,17 @@ impl Ledger {
         self.words.set(layout::MAX_FROZEN_MAPPED, u32::try_from(granules).unwrap_or(u32::MAX));
     }
 
-    /// The kind of the handle that is dropped for its region to be the ledger's, if one is.
-    pub(crate) fn entering(&self) -> Option<Kind> {
-        kind(self.words.get(layout::ENTER))
+    /// The kind of the handle that is dropped for its region to be the ledger's, if one is. Says so once.
+    pub(crate) fn take_entering(&self) -> Option<Kind> {
+        let kind = kind(self.words.get(layout::ENTER))?;
+        self.words.set(layout::ENTER, 0);
+        Some(kind)
+    }
+
+    /// Says that a handle is dropped for its region to be the ledger's, as trusted modules do.
+    #[cfg(test)]
+    pub(crate) fn set_entering(&self, kind: Kind) {
+        self.words.set(layout::ENTER, kind as u32);
     }
 
     /// Tells the trusted module that drops a handle the number of the region.

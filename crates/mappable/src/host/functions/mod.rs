@@ -101,11 +101,7 @@ const FUNCTIONS: [&str; 22] = [
 
 /// Frees what a handle stands for, or makes it the ledger's.
 fn drop_handle<T: MappableView + 'static>(mut store: StoreContextMut<'_, T>, rep: u32) -> wasmtime::Result<()> {
-    let context = store.data_mut().mappable();
-    match context.entering() {
-        Some(kind) => context.enter(rep, kind)?,
-        None => context.drop_handle(rep),
-    }
+    store.data_mut().mappable().drop_of_engine(rep)?;
     Ok(())
 }
 

@@ -181,13 +181,24 @@ impl MappableCtx {
         Ok(())
     }
 
-    /// The kind of the handle that the engine drops, if its region is to be the ledger's.
-    pub(super) fn entering(&self) -> Option<Kind> {
-        self.store_ledger.as_ref()?.ledger.entering()
+    /// The engine dropped a handle: what it stood for is freed, or made the ledger's where that says so.
+    ///
+    /// After a trap for a handle that the engine refused to drop, the ledger still says so. It is heard once, and not for a
+    /// handle of another kind.
+    pub(super) fn drop_of_engine(&mut self, rep: u32) -> Result<(), TrapReason> {
+        let entering = self.store_ledger.as_ref().and_then(|store| store.ledger.take_entering());
+        let is_of = |kind: &Kind| self.entries.get(rep).is_none_or(|entry| entry.kind() == *kind);
+        match entering.filter(is_of) {
+            Some(kind) => self.enter(rep, kind),
+            None => {
+                self.drop_handle(rep);
+                Ok(())
+            }
+        }
     }
 
     /// The region of a handle that the engine had is the ledger's from now on.
-    pub(super) fn enter(&mut self, rep: u32, kind: Kind) -> Result<(), TrapReason> {
+    fn enter(&mut self, rep: u32, kind: Kind) -> Result<(), TrapReason> {
         let store = self.store_ledger.as_mut().ok_or(TrapReason::AnotherContext)?;
         let Some(entry) = self.entries.get_mut(rep).filter(|entry| !entry.given && entry.kind() == kind) else {
             return Err(TrapReason::NotGiven { rep, kind: failure::name(Some(kind)) });

@@ -1,6 +1,7 @@
 //! The host's side of the ledger with guests whose trusted modules are written by hand, as simple as can be: a handle is a
 //! region's number, and each change is asked of the cache first. What they do is what the interface promises.
 
+mod entering;
 mod world;
 
 use world::*;
