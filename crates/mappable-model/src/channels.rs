@@ -45,6 +45,13 @@ impl World {
         self.streams.iter().map(|(number, _)| number).find(|&number| self.piped_into(number) == Some(channel))
     }
 
+    /// Whether nothing more comes into a channel, though the writer of the future that was piped into it has not closed its end.
+    pub fn is_done(&self, channel: usize) -> bool {
+        let stream = self.piped_from(channel).and_then(|stream| self.streams.get(stream));
+        let is_empty = self.channels.get(channel).is_some_and(|it| it.elements.is_empty());
+        is_empty && stream.is_some_and(|it| it.future && it.over)
+    }
+
     /// Whether a write waits of which a part was handed over.
     pub fn is_partly_handed_over(&self, stream: usize) -> bool {
         let writer = self.streams.get(stream).and_then(|it| it.writer.as_ref());
@@ -86,8 +93,7 @@ impl World {
     pub(crate) fn collect(&mut self, number: usize) -> Outcome {
         let Some(channel) = self.channels.get_mut(number) else { return Outcome::Impossible };
         if channel.elements.is_empty() {
-            let feeds = |sink| sink == Some(Sink::Channel(number));
-            let is_fed = self.streams.iter().any(|(_, it)| feeds(it.sink) && !(it.future && it.over));
+            let is_fed = self.piped_from(number).is_some();
             return if is_fed { Outcome::Waits } else { Outcome::Ended(0, Ended::Dropped) };
         }
         let value = channel.elements.remove(0);

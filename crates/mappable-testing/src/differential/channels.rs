@@ -61,6 +61,8 @@ pub(super) fn is_comparable(op: &Op, model: &World) -> bool {
     let (stream, store) = match *op {
         // Of a write that a guest has read a part of, the engine tells the parts one by one.
         Op::Consume { stream, .. } if model.is_partly_handed_over(stream) => return false,
+        // When the engine drops what read a future is its own affair, once it has the element.
+        Op::Collect { channel } if model.is_done(channel) => return false,
         Op::Consume { by, stream, .. } => (Some(stream), model.store(by)),
         Op::Send { by, stream, .. } | Op::Cancel { by, stream, .. } if model.piped_into(stream).is_some() => {
             (Some(stream), model.store(by))
