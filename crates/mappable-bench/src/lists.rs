@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::figures::{Output, Spread};
 use super::lane::Sampling;
-use super::method::{self, Element, List, Within};
+use super::method::{self, Direction, Element, List, Within};
 use super::report::{Charts, Page};
 use super::size;
 use super::tier::{Concurrency, Tier};
@@ -35,8 +35,6 @@ impl Kind {
     }
 }
 
-const DIRECTIONS: [&str; 2] = ["argument", "result"];
-
 const PAGE: Page =
     Page { name: "lists", title: "What it costs to pass a list", each: "a call", charts: Charts::OverBytes };
 
@@ -52,6 +50,7 @@ const PAGE: Page =
   mappable-bench lists
   mappable-bench lists --sizes 64KiB,1MiB --elements u8 --concurrency off
   mappable-bench lists --in record,option,result --elements u8,string --sizes 16,64KiB
+  mappable-bench lists --inlining --elements u8,u32,u64 --sizes 16,32,64,128
   mappable-bench lists --report reports
   mappable-bench lists --json | jq .summary")]
 pub(crate) struct Args {
@@ -76,6 +75,10 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',', value_enum, default_value = "off,on")]
     concurrency: Vec<Concurrency>,
 
+    /// Have our engine inline calls between core modules (`Config::compiler_inlining`)
+    #[arg(long)]
+    inlining: bool,
+
     #[command(flatten)]
     sampling: Sampling,
 
@@ -89,7 +92,7 @@ struct Row {
     method: Kind,
     /// Element, what the list is in, and engine: `u8 in record, concurrency off`.
     case: String,
-    direction: &'static str,
+    direction: Direction,
     bytes: u64,
     #[serde(flatten)]
     time: Spread,
@@ -109,7 +112,7 @@ struct Summary {
 #[derive(Debug, PartialEq, Serialize)]
 struct Worst {
     ratio: f64,
-    direction: &'static str,
+    direction: Direction,
     case: String,
     bytes: u64,
 }
@@ -124,7 +127,7 @@ fn measure(args: &Args) -> Result<Vec<Row>> {
     let fits = |bytes: u64| bytes == 1 || bytes.is_multiple_of(4) && (4..=256 << 20).contains(&bytes);
     size::check(&args.sizes, "1 byte, or whole words up to 256 MiB", fits)?;
     let mut lists = vec![];
-    for direction in DIRECTIONS {
+    for direction in Direction::ALL {
         for (element, within) in driver::pairs(&args.elements, &args.within) {
             let sizes: Vec<_> = args.sizes.iter().copied().filter(|bytes| *bytes >= element.size()).collect();
             for (concurrency, bytes) in driver::pairs(&args.concurrency, &sizes) {
@@ -132,9 +135,10 @@ fn measure(args: &Args) -> Result<Vec<Row>> {
             }
         }
     }
-    let name = |(_, list): &(_, List)| format!("{} of {}", list.direction, size::human(list.bytes));
+    let name = |(_, list): &(_, List)| format!("{} of {}", driver::name(list.direction), size::human(list.bytes));
     driver::each(&lists, name, |&(concurrency, list)| {
-        let make = |kind: Kind| method::elements(kind.tier(), concurrency == Concurrency::On, list).map(Some);
+        let make =
+            |kind: Kind| method::elements(kind.tier(), concurrency == Concurrency::On, args.inlining, list).map(Some);
         driver::interleaved(&args.methods, args.sampling, 1, make, |method, lane| {
             let mut case = driver::name(list.element);
             if list.within != Within::Nothing {
@@ -160,7 +164,7 @@ impl Summary {
         let mut stock_over_ledger = BTreeMap::new();
         for (row, ratio) in ratios(rows, Kind::Stock, Kind::Ledger) {
             let size = size::human(row.bytes).replace(' ', "").to_lowercase();
-            let least = stock_over_ledger.entry(format!("{}_{size}", row.direction)).or_insert(ratio);
+            let least = stock_over_ledger.entry(format!("{}_{size}", driver::name(row.direction))).or_insert(ratio);
             *least = ratio.min(*least);
         }
         Self {
@@ -188,7 +192,7 @@ fn print(rows: &[Row], summary: &Summary, args: &Args) {
     titles.extend(compared.iter().map(|&(_, at)| format!(">stock ÷ {}", driver::name(args.methods[at]))));
     let mut table = table::new(&titles);
     for rows in rows.chunks(args.methods.len()) {
-        let mut cells = vec![rows[0].direction.to_owned(), rows[0].case.clone(), size::human(rows[0].bytes)];
+        let mut cells = vec![driver::name(rows[0].direction), rows[0].case.clone(), size::human(rows[0].bytes)];
         cells.extend(rows.iter().map(|row| table::time(row.time.ns)));
         cells.extend(compared.iter().map(|&(stock, at)| table::ratio(rows[stock].time.ns / rows[at].time.ns)));
         table.add_row(cells);
@@ -199,7 +203,7 @@ fn print(rows: &[Row], summary: &Summary, args: &Args) {
     for (name, worst) in worst {
         if let Some(Worst { ratio, direction, case, bytes }) = worst {
             let ratio = table::ratio(*ratio);
-            println!("{name} ÷ stock at most: {ratio} ({direction}, {case}, {})", size::human(*bytes));
+            println!("{name} ÷ stock at most: {ratio} ({}, {case}, {})", driver::name(*direction), size::human(*bytes));
         }
     }
 }
@@ -210,7 +214,7 @@ mod tests {
 
     use super::*;
 
-    fn row(kind: Kind, case: &str, direction: &'static str, bytes: u64, ns: f64) -> Row {
+    fn row(kind: Kind, case: &str, direction: Direction, bytes: u64, ns: f64) -> Row {
         let time = Spread { ns, ns_min: ns, ns_max: ns };
         Row { method: kind, case: case.to_owned(), direction, bytes, time }
     }
@@ -218,17 +222,17 @@ mod tests {
     #[test]
     fn a_summary_has_the_worst_of_cases() {
         let rows = [
-            row(Kind::Stock, "u8", "argument", GRANULE, 100.0),
-            row(Kind::Ledger, "u8", "argument", GRANULE, 10.0),
-            row(Kind::Stock, "u32", "argument", GRANULE, 90.0),
-            row(Kind::Ledger, "u32", "argument", GRANULE, 10.0),
-            row(Kind::Stock, "u8", "result", 16, 10.0),
-            row(Kind::Ledger, "u8", "result", 16, 12.5),
+            row(Kind::Stock, "u8", Direction::Argument, GRANULE, 100.0),
+            row(Kind::Ledger, "u8", Direction::Argument, GRANULE, 10.0),
+            row(Kind::Stock, "u32", Direction::Argument, GRANULE, 90.0),
+            row(Kind::Ledger, "u32", Direction::Argument, GRANULE, 10.0),
+            row(Kind::Stock, "u8", Direction::Result, 16, 10.0),
+            row(Kind::Ledger, "u8", Direction::Result, 16, 12.5),
         ];
         let summary = Summary::of(&rows);
         let expected = [("argument_64kib".to_owned(), 9.0), ("result_16b".to_owned(), 0.8)];
         assert_eq!(summary.stock_over_ledger, BTreeMap::from(expected));
-        let worst = Worst { ratio: 1.25, direction: "result", case: "u8".to_owned(), bytes: 16 };
+        let worst = Worst { ratio: 1.25, direction: Direction::Result, case: "u8".to_owned(), bytes: 16 };
         assert_eq!(summary.ledger_over_stock_most, Some(worst));
         assert_eq!(summary.baseline_over_stock_most, None);
     }

@@ -22,6 +22,7 @@ use self::summary::Summary;
 use self::tools::{Counters, Event, Work};
 use super::figures::Output;
 use super::lane::{Lane, Sampling};
+use super::method::{Direction, Element, List, Within};
 use super::report::{Charts, Page};
 use super::size;
 use super::tier::Concurrency;
@@ -37,19 +38,19 @@ const PAGE: Page = Page { name: "counts", title: "What a hop does", each: "a hop
 /// by `perf stat` where that has the processor's counters; system calls by `strace -f -c`; page faults by `perf stat`.
 /// A figure that can't be counted is left out, and the reason is told.
 ///
-/// Methods are those of `mappable-bench hop`, a `list<u8>` as an argument, as in `mappable-bench lists`, and an element of a stream
-/// there and back, as in `mappable-bench stream`. Figures of parts and of lists are a call's, those of streams an element's.
+/// Methods are those of `mappable-bench hop`, a list, as in `mappable-bench lists`, and an element of a stream there and back, as
+/// in `mappable-bench stream`. Figures of parts and of lists are a call's, those of streams an element's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mappable-bench counts
   mappable-bench counts --methods ledger,swap,remap --sizes 64KiB,1MiB,16MiB
-  mappable-bench counts --methods list-u8,list-stock,list-ledger --sizes 1KiB,4KiB
+  mappable-bench counts --methods list-stock,list-ledger --sizes 16,64 --elements u8,u32,u64 --directions argument,result
   mappable-bench counts --methods swap,host-call,own-handle,grow0 --concurrency off,on
   mappable-bench counts --methods element-ledger,element-own,element-u32 --concurrency on
   mappable-bench counts --report reports
   mappable-bench counts --json | jq .summary.swap_over_floor")]
 pub(crate) struct Args {
-    /// Sizes to hand over: bytes, or with KiB, MiB or GiB
+    /// Sizes to hand over: bytes, or with KiB, MiB or GiB. Of lists from 4 bytes on, of all else from 64
     #[arg(long, value_delimiter = ',', value_parser = size::parse, default_value = "64KiB,1MiB")]
     sizes: Vec<u64>,
 
@@ -62,6 +63,18 @@ pub(crate) struct Args {
             grow0"
     )]
     methods: Vec<Subject>,
+
+    /// What lists are of
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "u8")]
+    elements: Vec<Element>,
+
+    /// How lists are passed
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "argument")]
+    directions: Vec<Direction>,
+
+    /// Have our engine inline calls between core modules as it passes lists (`Config::compiler_inlining`)
+    #[arg(long)]
+    inlining: bool,
 
     /// Wasmtime's concurrency support, which is on by default there
     #[arg(long, value_delimiter = ',', value_enum, default_value = "off")]
@@ -83,7 +96,8 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 struct Row {
     method: Subject,
-    case: &'static str,
+    /// The engine, and of a list what it is of and how it is passed: `u8 argument, concurrency off`.
+    case: String,
     bytes: u64,
     instructions: Option<f64>,
     system_calls: Option<f64>,
@@ -102,24 +116,39 @@ pub(super) fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args, counters: &mut Counters) -> Result<Vec<Row>> {
-    size::check(&args.sizes, "from 64 bytes to 1 GiB", |bytes| (64..=1 << 30).contains(&bytes))?;
-    let cases = driver::pairs(&driver::pairs(&args.sizes, &args.concurrency), &args.methods);
+    if args.methods.iter().all(|method| matches!(method, Subject::List(_))) {
+        let fits = |bytes: u64| bytes.is_multiple_of(4) && (4..=1 << 30).contains(&bytes);
+        size::check(&args.sizes, "whole words up to 1 GiB", fits)?;
+    } else {
+        size::check(&args.sizes, "from 64 bytes to 1 GiB", |bytes| (64..=1 << 30).contains(&bytes))?;
+    }
+    let mut cases = vec![];
+    for (bytes, concurrency) in driver::pairs(&args.sizes, &args.concurrency) {
+        let passed = driver::pairs(&args.directions, &args.elements);
+        for (index, &(direction, element)) in passed.iter().enumerate() {
+            let list = List { element, within: Within::Nothing, direction, bytes };
+            // All else is the same however lists are passed.
+            let counted = |subject: &&Subject| index == 0 || matches!(subject, Subject::List(_));
+            let counted = args.methods.iter().filter(counted);
+            cases.extend(counted.map(|subject| (*subject, list, concurrency)));
+        }
+    }
     let name =
-        |((bytes, _), subject): &((u64, _), Subject)| format!("{} at {}", driver::name(*subject), size::human(*bytes));
-    driver::each(&cases, name, |&((bytes, concurrency), subject)| {
-        Ok(count(subject, bytes, concurrency, args, counters)?.into_iter().collect())
+        |(subject, list, _): &(Subject, List, _)| format!("{} at {}", driver::name(*subject), size::human(list.bytes));
+    driver::each(&cases, name, |&(subject, list, concurrency)| {
+        Ok(count(subject, list, concurrency, args, counters)?.into_iter().collect())
     })
 }
 
 /// `None` where there is no such thing.
 fn count(
     subject: Subject,
-    bytes: u64,
+    list: List,
     concurrency: Concurrency,
     args: &Args,
     counters: &mut Counters,
 ) -> Result<Option<Row>> {
-    let Some(method) = subject.make(bytes, concurrency)? else { return Ok(None) };
+    let Some(method) = subject.make(list, concurrency, args.inlining)? else { return Ok(None) };
     let sampling = Sampling { samples: 1, sample_time: args.sample_time };
     let mut lanes = [Lane::new(&driver::name(subject), method, subject.per_round(), sampling)?];
     Lane::measure_all(&mut lanes, sampling)?;
@@ -127,14 +156,20 @@ fn count(
     let program = env::current_exe()?;
     let work = |rounds: u32| Work {
         program: program.clone(),
-        arguments: rounds::arguments(subject, bytes, concurrency, rounds),
+        arguments: rounds::arguments(subject, list, concurrency, args.inlining, rounds),
     };
     let per_round = f64::from(subject.per_round());
     let mut each = |event: Event| Some(counters.each(event, &work, rounds, args.steps)? / per_round);
+    let case = match subject {
+        Subject::Hop(_) | Subject::Stream(_) => concurrency.case().to_owned(),
+        Subject::List(_) => {
+            format!("{} {}, {}", driver::name(list.element), driver::name(list.direction), concurrency.case())
+        }
+    };
     Ok(Some(Row {
         method: subject,
-        case: concurrency.case(),
-        bytes,
+        case,
+        bytes: list.bytes,
         instructions: each(Event::Instructions),
         system_calls: each(Event::SystemCalls),
         page_faults: each(Event::PageFaults),
@@ -151,7 +186,7 @@ fn print(rows: &[Row], summary: &Summary) {
         let exact = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |n| format!("{:.2}", n.max(0.0)));
         table.add_row([
             driver::name(row.method),
-            row.case.to_owned(),
+            row.case.clone(),
             size::human(row.bytes),
             whole(row.instructions),
             exact(row.system_calls),

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::subject::Subject;
+use crate::method::{Direction, Element, List, Within};
 use crate::tier::Concurrency;
 use crate::{driver, size};
 
@@ -20,7 +21,16 @@ pub(crate) struct Args {
     size: u64,
 
     #[arg(long, value_enum)]
+    element: Element,
+
+    #[arg(long, value_enum)]
+    direction: Direction,
+
+    #[arg(long, value_enum)]
     concurrency: Concurrency,
+
+    #[arg(long)]
+    inlining: bool,
 
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -31,15 +41,27 @@ pub(crate) struct Args {
 }
 
 /// The words that ask for it.
-pub(super) fn arguments(subject: Subject, bytes: u64, concurrency: Concurrency, rounds: u32) -> Vec<String> {
-    let (method, concurrency) = (driver::name(subject), driver::name(concurrency));
-    let options = [format!("--method={method}"), format!("--concurrency={concurrency}")];
-    let numbers = [format!("--size={bytes}"), format!("--rounds={rounds}")];
-    ["rounds".to_owned()].into_iter().chain(options).chain(numbers).collect()
+pub(super) fn arguments(
+    subject: Subject,
+    list: List,
+    concurrency: Concurrency,
+    inlining: bool,
+    rounds: u32,
+) -> Vec<String> {
+    let options = [
+        format!("--method={}", driver::name(subject)),
+        format!("--element={}", driver::name(list.element)),
+        format!("--direction={}", driver::name(list.direction)),
+        format!("--concurrency={}", driver::name(concurrency)),
+    ];
+    let numbers = [format!("--size={}", list.bytes), format!("--rounds={rounds}")];
+    let inlining = inlining.then(|| "--inlining".to_owned());
+    ["rounds".to_owned()].into_iter().chain(options).chain(numbers).chain(inlining).collect()
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let method = args.method.make(args.size, args.concurrency)?;
+    let list = List { element: args.element, within: Within::Nothing, direction: args.direction, bytes: args.size };
+    let method = args.method.make(list, args.concurrency, args.inlining)?;
     let mut method = method.context("there is no such thing")?;
     method.run(WARM)?;
     let mark = || if args.marked { crate::sys::mark() } else { Ok(()) };

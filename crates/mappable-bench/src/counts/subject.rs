@@ -10,12 +10,12 @@ use serde::{Serialize, Serializer};
 use crate::driver;
 use crate::hop::Kind as Hop;
 use crate::lists::Kind as Engine;
-use crate::method::{self, Element, List, Method, Within};
+use crate::method::{self, List, Method};
 use crate::stream::Kind as Stream;
 use crate::tier::Concurrency;
 
-/// A method of `mappable-bench hop`, a `list<u8>` as an argument, as in `mappable-bench lists`, or an element of a stream
-/// that goes there and back, as in `mappable-bench stream`.
+/// A method of `mappable-bench hop`, a list, as in `mappable-bench lists`, or an element of a stream that goes there and back, as
+/// in `mappable-bench stream`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     Hop(Hop),
@@ -24,7 +24,7 @@ pub(super) enum Subject {
 }
 
 const LISTS: [(Engine, &str, &str); 3] = [
-    (Engine::Stock, "list-stock", "A `list<u8>` as an argument, on an engine with default settings"),
+    (Engine::Stock, "list-stock", "A list (see `--elements`, `--direction`), on an engine with default settings"),
     (Engine::Baseline, "list-baseline", "The same on our engine, the baseline tier"),
     (Engine::Ledger, "list-ledger", "The same on our engine, the ledger tier"),
 ];
@@ -75,17 +75,16 @@ impl Subject {
         }
     }
 
-    /// `None` where there is no such thing.
-    pub(super) fn make(self, bytes: u64, concurrency: Concurrency) -> Result<Option<Box<dyn Method>>> {
+    /// `None` where there is no such thing. Only lists differ by their element, direction and inlining.
+    pub(super) fn make(self, list: List, concurrency: Concurrency, inlining: bool) -> Result<Option<Box<dyn Method>>> {
         match self {
-            Self::Hop(hop) => hop.make(bytes, concurrency),
+            Self::Hop(hop) => hop.make(list.bytes, concurrency),
             Self::List(engine) => {
-                let list = List { element: Element::U8, within: Within::Nothing, direction: "argument", bytes };
-                method::elements(engine.tier(), concurrency == Concurrency::On, list).map(Some)
+                method::elements(engine.tier(), concurrency == Concurrency::On, inlining, list).map(Some)
             }
             // Streams need it.
             Self::Stream(_) if concurrency == Concurrency::Off => Ok(None),
-            Self::Stream(kind) => kind.touched(bytes),
+            Self::Stream(kind) => kind.touched(list.bytes),
         }
     }
 }

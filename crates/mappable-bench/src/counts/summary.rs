@@ -46,8 +46,9 @@ impl Summary {
                 (*least, *most) = (least.min(instructions), most.max(instructions));
             }
             let part = |part: Kind| {
-                let same =
-                    |other: &&Row| (other.method, other.case, other.bytes) == (Subject::Hop(part), row.case, row.bytes);
+                let same = |other: &&Row| {
+                    (other.method, &other.case, other.bytes) == (Subject::Hop(part), &row.case, row.bytes)
+                };
                 rows.iter().find(same)?.instructions
             };
             if let Some(floor) = kind.floor(part) {
@@ -75,7 +76,7 @@ mod tests {
     fn row(kind: Kind, bytes: u64, instructions: f64) -> Row {
         Row {
             method: Subject::Hop(kind),
-            case: "concurrency off",
+            case: "concurrency off".to_owned(),
             bytes,
             instructions: (instructions > 0.0).then_some(instructions),
             system_calls: Some(0.0),

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use mappable::{MappableCtx, MappableView, MappingMode, Runtime};
 use tokio::runtime::Builder;
 use wasmtime::component::{Component, Linker, TypedFunc};
-use wasmtime::{Config, Engine, Store};
+use wasmtime::{Config, Engine, Inlining, Store};
 
 use super::Method;
 use crate::tier::Tier;
@@ -46,9 +46,19 @@ impl Guests<State> {
         concurrency: bool,
         region: u64,
     ) -> Result<Box<dyn Method>> {
-        let runtime = runtime(tier, mapping, concurrency)?;
+        Self::on(&runtime(tier, mapping, concurrency)?, text, region)
+    }
+
+    /// The same, with calls between core modules inlined.
+    pub(crate) fn inlined(text: &str, tier: Tier, concurrency: bool) -> Result<Box<dyn Method>> {
+        let mut config = config(concurrency);
+        config.compiler_inlining(Inlining::InterModule);
+        Self::on(&Runtime::builder().config(config).tier(tier.into()).build()?, text, 0)
+    }
+
+    fn on(runtime: &Runtime, text: &str, region: u64) -> Result<Box<dyn Method>> {
         let component = runtime.compile(text.as_bytes())?;
-        let (linker, store) = (linker(&runtime)?, store(&runtime, region)?);
+        let (linker, store) = (linker(runtime)?, store(runtime, region)?);
         Self::begin(store, &linker, &component)
     }
 }

@@ -16,6 +16,7 @@ pub(super) use mediated::Among;
 use mediated::Mediated;
 
 use super::tier::Tier;
+use crate::driver;
 
 /// Two parties that pass bytes back and forth; each writes one cache line when it has them.
 pub(super) trait Method {
@@ -74,10 +75,11 @@ pub(super) fn lists_text(bytes: u64) -> String {
 }
 
 /// Components that know of nothing but lists pass one, as an `argument` or as a `result`: on an engine as it comes, or in
-/// a tier of ours.
-pub(super) fn elements(tier: Option<Tier>, concurrency: bool, list: List) -> Result<Box<dyn Method>> {
+/// a tier of ours, which may inline calls between core modules.
+pub(super) fn elements(tier: Option<Tier>, concurrency: bool, inlining: bool, list: List) -> Result<Box<dyn Method>> {
     let text = list.text();
     match tier {
+        Some(tier) if inlining => Guests::inlined(&text, tier, concurrency),
         Some(tier) => Guests::mappable(&text, tier, MappingMode::Auto, concurrency, 0),
         None => Guests::stock(&text, concurrency),
     }
@@ -88,10 +90,23 @@ pub(super) fn elements(tier: Option<Tier>, concurrency: bool, list: List) -> Res
 pub(super) struct List {
     pub(super) element: Element,
     pub(super) within: Within,
-    /// `argument` or `result`.
-    pub(super) direction: &'static str,
+    pub(super) direction: Direction,
     /// At least one element, and 1 or at least 4 bytes.
     pub(super) bytes: u64,
+}
+
+/// How a list is passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Direction {
+    /// To the function that is called
+    Argument,
+    /// From it
+    Result,
+}
+
+impl Direction {
+    pub(super) const ALL: [Self; 2] = [Self::Argument, Self::Result];
 }
 
 /// What a list is of, or which strings are passed.
@@ -99,6 +114,7 @@ pub(super) struct List {
 pub(super) enum Element {
     U8,
     U32,
+    U64,
     /// A string, UTF-8 in both components
     String,
     /// A string, UTF-16 in both
@@ -112,6 +128,7 @@ impl Element {
             Self::U8 | Self::String => 1,
             Self::Utf16 => 2,
             Self::U32 => 4,
+            Self::U64 => 8,
         }
     }
 
@@ -120,6 +137,7 @@ impl Element {
         match self {
             Self::U8 => "(list u8)",
             Self::U32 => "(list u32)",
+            Self::U64 => "(list u64)",
             Self::String | Self::Utf16 => "string",
         }
     }
@@ -143,7 +161,7 @@ pub(super) enum Within {
 impl List {
     fn text(self) -> String {
         let List { element, within, direction, bytes } = self;
-        let of = element.ty();
+        let (of, direction) = (element.ty(), driver::name(direction));
         let (value, tag) = match within {
             Within::Nothing => (of.to_owned(), 0),
             Within::Record => (format!(r#"(record (field "number" u32) (field "list" {of}))"#), 7),
@@ -173,7 +191,7 @@ impl List {
         let numbers = numbers.map(|(word, number)| (word, number.to_string()));
         let words = [
             ("VALUE", value.as_str()),
-            ("DIRECTION", direction),
+            ("DIRECTION", direction.as_str()),
             ("ENCODING", encoding),
             ("PARAMS", params),
             ("GIVEN", given),
