@@ -4,7 +4,7 @@
 //! can. All words are 32 bits, little-endian, aligned. Offsets and sizes are in bytes from the ledger's start.
 //!
 //! ```text
-//!        0  header     counts, the flight's bounds, what a list is aimed at
+//!        0  header     counts, the flight's bounds, what a list is aimed at, short lists
 //!   FLIGHT  items      region and kind of each handle that is between two components
 //!  REGIONS  records    by region number: what it shows, and where it is mapped
 //!   TABLES  records    by table number: where the handle table of a component instance is
@@ -52,6 +52,14 @@ pub const ENTERED: u32 = 1 << 31;
 /// Counts, in 64 bits, how often something was put in flight or into the bounce: whoever finds it changed was
 /// interrupted. (Numbers of 32 bits could be had to come round.)
 pub const FLIGHT_SEQ: u32 = 40;
+
+/// The bytes of short lists among the parameters of the current call, a slot of [`SHORT_LIST`] bytes each. Trusted modules
+/// alone use them.
+pub const SHORT_LISTS: u32 = 0x100;
+/// How many bytes a list has at the most that goes by a slot.
+pub const SHORT_LIST: u32 = 64;
+/// How many slots there are.
+pub const MAX_SHORT_LISTS: u32 = 8;
 
 /// Items of [`FLIGHT_ITEM`] bytes: region number, then kind with or without [`BORROWED`].
 pub const FLIGHT: u32 = 0x1000;
@@ -177,6 +185,7 @@ pub const CHUNKS: u32 = 0x140_0000;
 pub const BOUNCE: u32 = 0x400_0000;
 
 const _: () = {
+    assert!(SHORT_LISTS + SHORT_LIST * MAX_SHORT_LISTS <= FLIGHT);
     assert!(FLIGHT + FLIGHT_ITEM * MAX_FLIGHT <= REGIONS);
     assert!(REGIONS + REGION * MAX_REGIONS <= TABLES);
     assert!(TABLES + TABLE * MAX_TABLES <= MEMORIES);

@@ -34,6 +34,8 @@ pub(super) struct Code {
     body: Vec<u8>,
     imports: Vec<(&'static str, Need, Import)>,
     globals: u32,
+    /// How many lists that go by window a walk has come by.
+    pub(super) lists: u32,
 }
 
 /// What is said of a failure.
@@ -59,6 +61,7 @@ impl Code {
             body: Vec::new(),
             imports: Vec::new(),
             globals: 0,
+            lists: 0,
         }
     }
 

@@ -12,8 +12,8 @@ const IN_REALLOC: i32 = 1;
 const IN_POST_RETURN: i32 = 2;
 
 /// Sets the table's `forbidden` while the callee runs. That keeps this component instance from passing on anything by
-/// the ledger; others it may call none the less, where the engine lets it (in a `post-return`), and have them do so.
-/// Then what waits in the ledger may be theirs, so that nobody may go on.
+/// the ledger. A `post-return` may call others none the less, where the engine lets it, and have them do so. Then what waits
+/// in the ledger may be theirs, so that nobody may go on.
 ///
 /// These context slots of the thread are 0 when the callee begins, and afterwards what they were before.
 ///
@@ -25,12 +25,15 @@ pub(super) fn guard(params: &[ValType], results: &[ValType], slots: &[u32], barr
     let slots: Vec<_> = slots.iter().map(|slot| code.context(*slot)).collect();
     let kept: Vec<_> = slots.iter().map(|_| code.local(ValType::I32)).collect();
     let forbidden = code.table_global("forbidden");
-    let [before, sequence] = [ValType::I32, ValType::I64].map(|ty| code.local(ty));
-    code.sequence();
-    code.code().local_set(sequence);
-    code.code().global_get(forbidden).local_set(before);
-    // Only `realloc` answers anything.
+    // Only `realloc` returns anything.
     let why = if results.is_empty() { IN_POST_RETURN } else { IN_REALLOC };
+    let before = code.local(ValType::I32);
+    let sequence = (why == IN_POST_RETURN).then(|| code.local(ValType::I64));
+    if let Some(sequence) = sequence {
+        code.sequence();
+        code.code().local_set(sequence);
+    }
+    code.code().global_get(forbidden).local_set(before);
     code.code().local_get(before).i32_const(why).i32_or().global_set(forbidden);
     for ((get, set), kept) in slots.iter().zip(&kept) {
         code.code().call(*get).local_set(*kept).i32_const(0).call(*set);
@@ -50,7 +53,9 @@ pub(super) fn guard(params: &[ValType], results: &[ValType], slots: &[u32], barr
     for ((_, set), kept) in slots.iter().zip(&kept) {
         code.code().local_get(*kept).call(*set);
     }
-    code.fail_if_interrupted(sequence);
+    if let Some(sequence) = sequence {
+        code.fail_if_interrupted(sequence);
+    }
     code.finish()
 }
 

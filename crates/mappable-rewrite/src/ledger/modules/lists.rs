@@ -1,4 +1,8 @@
-//! Lists of plain data: from memory to memory by the window, and by the bounce where they are returned.
+//! Lists of plain data: from memory to memory by the window, or by the ledger where they are short, and by the bounce where
+//! they are returned.
+//!
+//! A parameter's first few lists have a slot each in the ledger. The sender puts a list that fits in there, so that nobody
+//! has to know whose memory it came from. The receiver takes it from there: both go by the length, which is in registers.
 //!
 //! In the bounce are first the lengths of lists, in bytes, and then the lists, both in the order of the result's type. Whoever
 //! takes them knows where a list ends by its length there, and by nothing that a guest could have changed.
@@ -10,8 +14,8 @@ use super::walk::{Place, Way, places, second_word};
 use crate::ledger::convert::MAX_NODES;
 use crate::ledger::interface::Failure;
 use crate::ledger::layout::{
-    BOUNCE, BOUNCE_LEN, MAX_MEMORIES, MEMORIES, MEMORY, MEMORY_GENERATION, MEMORY_SELECTOR, MEMORY_VERSION, PAGES,
-    SENDER, TABLE_AIM,
+    BOUNCE, BOUNCE_LEN, MAX_MEMORIES, MAX_SHORT_LISTS, MEMORIES, MEMORY, MEMORY_GENERATION, MEMORY_SELECTOR,
+    MEMORY_VERSION, PAGES, SENDER, SHORT_LIST, SHORT_LISTS, TABLE_AIM,
 };
 use crate::ledger::signature::Value;
 
@@ -24,10 +28,8 @@ const FIRST: u32 = BOUNCE + 0x1_0000;
 const ALIGN: i32 = 8;
 /// How long a length there is, in bytes.
 const LENGTH: u32 = 4;
-/// Lists of 8 bytes up to this many are copied word by word.
-const SHORT: i32 = 32;
-/// No list is returned that would end behind this.
-const END_OF_BOUNCE: u64 = (PAGES as u64) * 0x1_0000 - ALIGN as u64;
+/// No list is returned that would end behind this, but for a few short ones.
+const END_OF_BOUNCE: u64 = (PAGES as u64) * 0x1_0000 - ALIGN as u64 - (MAX_SHORT_LISTS * SHORT_LIST) as u64;
 
 const _: () = assert!(MAX_NODES as u32 * LENGTH <= FIRST - BOUNCE);
 
@@ -41,10 +43,10 @@ pub(super) struct Sender {
 /// What is done to each list of a value that goes by window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// In the sender: it is all in the memory.
-    Check,
-    /// In the receiver: it is copied from the sender's memory.
-    Fetch(Sender),
+    /// In the sender: it is all in the memory, and is put into its slot if it fits. If not, the local is set.
+    Check(u32),
+    /// In the receiver: it is copied from its slot, or from the sender's memory.
+    Fetch,
     /// In who returns it: it is put into the bounce, where these locals say.
     Put(Cursor),
     /// In who has it returned: it is taken from there. The other local has the end of the lengths.
@@ -61,15 +63,34 @@ pub(super) struct Cursor {
 impl Step {
     /// Whether enums that are passed as numbers are looked at: by whoever passes them.
     pub(super) fn looks_at_numbers(self) -> bool {
-        matches!(self, Step::Check | Step::Put(_))
+        matches!(self, Step::Check(_) | Step::Put(_))
     }
+}
+
+/// The end of a copy: a memory, and where in it. Where no local has an address, the offset is one.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    memory: u32,
+    base: Option<u32>,
+    offset: u32,
+}
+
+impl End {
+    fn at(memory: u32, base: u32) -> Self {
+        Self { memory, base: Some(base), offset: 0 }
+    }
+}
+
+/// How long a list of such elements is at the most that fits in a slot.
+fn short_len(element: &Value) -> i32 {
+    SHORT_LIST.checked_div(element.size()).unwrap_or(0) as i32
 }
 
 impl Code {
     pub(super) fn list(&mut self, element: &Value, place: Place, step: Step) {
         match step {
-            Step::Check => _ = self.find_list(element, place),
-            Step::Fetch(sender) => self.receive_list(element, place, sender),
+            Step::Check(long) => self.send_list(element, place, long),
+            Step::Fetch => self.receive_list(element, place),
             Step::Put(cursor) => self.put_list(element, place, cursor),
             Step::Take(cursor, end) => self.take_list(element, place, cursor, end),
         }
@@ -77,37 +98,73 @@ impl Code {
 
     /// Each of the parameters that go by window.
     fn walk_lists(&mut self, fields: &[Value], place: Place, step: Step) {
+        self.lists = 0;
         for (field, place) in places(fields, place).filter(|(field, _)| field.goes_by_window()) {
             self.walk(field, place, Way::Lists(step));
         }
     }
 
-    /// Checks that a list is in the guest's memory. Gives the locals that have where, and its size in bytes, of 64 bits.
-    fn find_list(&mut self, element: &Value, place: Place) -> (u32, u32) {
-        let ([from, len], guest) = ([ValType::I32; 2].map(|ty| self.local(ty)), self.guest());
+    /// Counts the list that the walk is at. Gives its number if it is one of the first ones, for which there is code that
+    /// copies short lists: with all of them a function's type could have more than there is room for.
+    fn few(&mut self) -> Option<u32> {
+        self.lists += 1;
+        (self.lists <= MAX_SHORT_LISTS).then_some(self.lists - 1)
+    }
+
+    /// The slot of the list that the walk is at, if it has one. Sender and receiver walk the same types.
+    fn slot(&mut self) -> Option<End> {
+        let memory = self.ledger();
+        self.few().map(|number| End { memory, base: None, offset: SHORT_LISTS + SHORT_LIST * number })
+    }
+
+    /// The locals that have where a list is, and how long.
+    fn list_at(&mut self, place: Place) -> (u32, u32) {
+        let [from, len] = [ValType::I32; 2].map(|ty| self.local(ty));
         self.get(place, 4);
         self.code().local_set(from);
         self.get(second_word(place), 4);
         self.code().local_set(len);
-        (from, self.check_list(from, len, element, guest))
+        (from, len)
     }
 
-    /// Checks each list among the fields, and says whose memory they are taken from: the guest's.
+    /// Checks each list among the fields. Puts short ones into their slots, and says whose memory the others are taken
+    /// from: the guest's.
     pub(super) fn send_lists(&mut self, fields: &[Value], place: Place) {
-        self.walk_lists(fields, place, Step::Check);
+        let long = self.local(ValType::I32);
+        self.walk_lists(fields, place, Step::Check(long));
         let ask = self.helper("memory-number", 2, 1);
         let known = self.own_global();
         let memory = self.local(ValType::I32);
+        self.code().local_get(long).if_(BlockType::Empty);
         self.code().global_get(known).local_tee(memory).i32_eqz().if_(BlockType::Empty);
         self.code().i32_const(0).i32_const(0).call(ask).local_tee(memory).global_set(known).end();
         // Where the host moves memories all of them have one.
         self.code().local_get(memory).i32_eqz();
         self.fail_if(Failure::Bug, Arg::Const(7), Arg::Const(0));
         self.set_word(SENDER, memory);
+        self.new_sequence();
+        self.code().end();
     }
 
-    /// To be asked before anything else is.
-    pub(super) fn ask_sender(&mut self) -> Sender {
+    fn send_list(&mut self, element: &Value, place: Place, long: u32) {
+        let (slot, guest) = (self.slot(), self.guest());
+        let (from, len) = self.list_at(place);
+        let bytes = self.check_elements(from, len, element, guest);
+        if let Some(slot) = slot {
+            let short = self.short(bytes);
+            self.code().local_get(len).i32_const(short_len(element)).i32_le_u().if_(BlockType::Empty);
+            self.copy_few(element, slot, End::at(guest, from), short);
+            self.code().else_();
+        }
+        self.check_byte_len(from, bytes, element);
+        self.code().i32_const(1).local_set(long);
+        if slot.is_some() {
+            self.code().end();
+        }
+    }
+
+    /// Whose memory lists are taken from.
+    fn ask_sender(&mut self) -> Sender {
         let [memory, record] = [self.local(ValType::I32), self.local(ValType::I32)];
         self.word(SENDER);
         self.code().local_tee(memory).i32_const(MAX_MEMORIES as i32).i32_ge_u();
@@ -118,61 +175,152 @@ impl Code {
         Sender { memory, record }
     }
 
-    /// Copies each list among the fields from the sender's memory, and puts where it is now.
-    pub(super) fn receive_lists(&mut self, fields: &[Value], place: Place, sender: Sender) {
-        self.walk_lists(fields, place, Step::Fetch(sender));
+    /// Copies each list among the fields from its slot or the sender's memory, and puts where it is now.
+    pub(super) fn receive_lists(&mut self, fields: &[Value], place: Place) {
+        self.walk_lists(fields, place, Step::Fetch);
     }
 
-    fn receive_list(&mut self, element: &Value, place: Place, sender: Sender) {
-        let [from, len, to] = [ValType::I32; 3].map(|ty| self.local(ty));
+    fn receive_list(&mut self, element: &Value, place: Place) {
+        let [len, to] = [ValType::I32; 2].map(|ty| self.local(ty));
         let [window, guest] = [self.window(), self.guest()];
-        self.get(place, 4);
-        self.code().local_set(from);
         self.get(second_word(place), 4);
         self.code().local_set(len);
         let bytes = self.byte_len(len, element);
         self.allocate(bytes, element, to);
+        let (slot, short) = (self.slot(), self.short(bytes));
+        if let Some(slot) = slot {
+            self.code().local_get(len).i32_const(short_len(element)).i32_le_u().if_(BlockType::Empty);
+            self.copy_few(element, End::at(guest, to), slot, short);
+            self.code().else_();
+        }
         // Not before: `realloc` may have changed where the sender's memory is. That the list is aligned and in there,
         // the sender has seen to.
+        let sender = self.ask_sender();
         self.aim(sender);
-        let short = self.local(ValType::I32);
-        self.code().local_get(bytes).i32_wrap_i64().local_set(short);
-        self.copy((guest, to), (window, from), short);
+        self.code().local_get(to);
+        self.get(place, 4);
+        self.code().local_get(short).memory_copy(guest, window);
+        if slot.is_some() {
+            self.code().end();
+        }
         self.set(place, 4, |code| {
             code.code().local_get(to);
         });
     }
 
-    /// Copies so many bytes from one memory to another; a few without the engine's help, which takes longer than they
-    /// do.
-    fn copy(&mut self, to: (u32, u32), from: (u32, u32), bytes: u32) {
-        let words: [u32; 4] = [ValType::I64; 4].map(|ty| self.local(ty));
+    /// The local that has a size in bytes as 32 bits.
+    fn short(&mut self, bytes: u32) -> u32 {
+        let short = self.local(ValType::I32);
+        self.code().local_get(bytes).i32_wrap_i64().local_set(short);
+        short
+    }
+
+    /// Copies so many bytes of a list from one memory to another; a few without the engine's help, which takes longer
+    /// than they do. `checked` is emitted where they are many.
+    fn copy(&mut self, element: &Value, to: (u32, u32), from: (u32, u32), bytes: u32, checked: impl FnOnce(&mut Self)) {
+        let few = self.few().is_some();
+        if few {
+            self.code().local_get(bytes).i32_const(SHORT_LIST as i32).i32_le_u().if_(BlockType::Empty);
+            self.copy_few(element, End::at(to.0, to.1), End::at(from.0, from.1), bytes);
+            self.code().else_();
+        }
+        checked(self);
+        self.code().local_get(to.1).local_get(from.1).local_get(bytes).memory_copy(to.0, from.0);
+        if few {
+            self.code().end();
+        }
+    }
+
+    /// Copies no more bytes of a list than a slot has, word by word: the first ones and the last ones, which may overlap.
+    /// All are loaded before any is stored.
+    fn copy_few(&mut self, element: &Value, to: End, from: End, bytes: u32) {
+        const { assert!(SHORT_LIST == 64) }
+        // Of larger elements there are 0 bytes or 8 and more.
+        let unit = 1 << element.size().trailing_zeros().min(3);
+        self.code().local_get(bytes).i32_const(8).i32_ge_u().if_(BlockType::Empty);
+        for (most, words) in [(16, 1), (32, 2)] {
+            self.code().local_get(bytes).i32_const(most).i32_le_u().if_(BlockType::Empty);
+            self.copy_ends(8, words, to, from, bytes);
+            self.code().else_();
+        }
+        self.copy_ends(8, 4, to, from, bytes);
+        self.code().end().end();
+        if unit < 8 {
+            self.code().else_().local_get(bytes).i32_const(4).i32_ge_u().if_(BlockType::Empty);
+            self.copy_ends(4, 1, to, from, bytes);
+        }
+        if unit < 4 {
+            self.code().else_().local_get(bytes).if_(BlockType::Empty);
+            self.copy_ends(unit, 1, to, from, bytes);
+            if unit == 1 {
+                // The one in the middle, of three.
+                for end in [to, from] {
+                    self.code().local_get(bytes).i32_const(1).i32_shr_u();
+                    if let Some(base) = end.base {
+                        self.code().local_get(base).i32_add();
+                    }
+                }
+                self.code().i32_load8_u(mem_arg(from.memory, from.offset, 0));
+                self.code().i32_store8(mem_arg(to.memory, to.offset, 0));
+            }
+            self.code().end();
+        }
+        if unit < 8 {
+            self.code().end();
+        }
+        self.code().end();
+    }
+
+    /// Copies so many words of so many bytes from the front, and from the end.
+    fn copy_ends(&mut self, word: i32, words: i32, to: End, from: End, bytes: u32) {
+        let ty = if word == 8 { ValType::I64 } else { ValType::I32 };
+        // Offsets from the front, and from the end.
+        let ends: Vec<_> = (0..words).flat_map(|at| [(at * word, false), ((at + 1) * word, true)]).collect();
+        let kept: Vec<_> = ends.iter().map(|_| self.local(ty)).collect();
         let mut code = self.code();
-        code.local_get(bytes).i32_const(-8).i32_add().i32_const(SHORT - 8).i32_le_u().if_(BlockType::Empty);
-        // The first words and the last ones, which may overlap. All are loaded before any is stored.
-        let ends = |bytes_from_end: i32| {
-            move |code: &mut InstructionSink, at: u32| {
-                code.local_get(at).local_get(bytes).i32_add().i32_const(-bytes_from_end).i32_add();
+        // Where it is, but for what the instruction adds: no address is less than 0.
+        let place = |code: &mut InstructionSink<'_>, end: End, (at, from_end): (i32, bool)| -> u32 {
+            match (end.base, from_end) {
+                (Some(base), true) => {
+                    code.local_get(base).local_get(bytes).i32_add().i32_const(-at).i32_add();
+                    end.offset
+                }
+                (Some(base), false) => {
+                    code.local_get(base);
+                    end.offset + at as u32
+                }
+                (None, true) => {
+                    code.local_get(bytes);
+                    end.offset - at as u32
+                }
+                (None, false) => {
+                    code.i32_const(0);
+                    end.offset + at as u32
+                }
             }
         };
-        let (last, last_but_one) = (ends(8), ends(16));
-        code.local_get(from.1).i64_load(mem_arg(from.0, 0, 0)).local_set(words[0]);
-        last(&mut code, from.1);
-        code.i64_load(mem_arg(from.0, 0, 0)).local_set(words[1]);
-        code.local_get(bytes).i32_const(16).i32_gt_u().if_(BlockType::Empty);
-        code.local_get(from.1).i64_load(mem_arg(from.0, 8, 0)).local_set(words[2]);
-        last_but_one(&mut code, from.1);
-        code.i64_load(mem_arg(from.0, 0, 0)).local_set(words[3]);
-        code.local_get(to.1).local_get(words[2]).i64_store(mem_arg(to.0, 8, 0));
-        last_but_one(&mut code, to.1);
-        code.local_get(words[3]).i64_store(mem_arg(to.0, 0, 0));
-        code.end();
-        code.local_get(to.1).local_get(words[0]).i64_store(mem_arg(to.0, 0, 0));
-        last(&mut code, to.1);
-        code.local_get(words[1]).i64_store(mem_arg(to.0, 0, 0));
-        code.else_();
-        code.local_get(to.1).local_get(from.1).local_get(bytes).memory_copy(to.0, from.0);
-        code.end();
+        for (&end, &local) in ends.iter().zip(&kept) {
+            let offset = place(&mut code, from, end);
+            let from = mem_arg(from.memory, offset, 0);
+            match word {
+                8 => code.i64_load(from),
+                4 => code.i32_load(from),
+                2 => code.i32_load16_u(from),
+                _ => code.i32_load8_u(from),
+            };
+            code.local_set(local);
+        }
+        for (&end, &local) in ends.iter().zip(&kept) {
+            let offset = place(&mut code, to, end);
+            let to = mem_arg(to.memory, offset, 0);
+            code.local_get(local);
+            match word {
+                8 => code.i64_store(to),
+                4 => code.i32_store(to),
+                2 => code.i32_store16(to),
+                _ => code.i32_store8(to),
+            };
+        }
     }
 
     /// Has the window show the sender's memory as it is now. It is aimed for as long as it is refreshed and no longer:
@@ -227,6 +375,7 @@ impl Code {
     /// Copies each list of a result to where the caller finds it: pointers are of no use there.
     pub(super) fn put_into_bounce(&mut self, result: &Value, place: Place) {
         let cursor = self.cursor();
+        self.lists = 0;
         self.walk(result, place, Way::Lists(Step::Put(cursor)));
         self.code().local_get(cursor.length).i32_const(BOUNCE as i32).i32_sub().local_set(cursor.length);
         self.set_word(BOUNCE_LEN, cursor.length);
@@ -241,14 +390,15 @@ impl Code {
 
     fn put_list(&mut self, element: &Value, place: Place, cursor: Cursor) {
         let [guest, ledger] = [self.guest(), self.ledger()];
-        let short = self.local(ValType::I32);
-        let (from, bytes) = self.find_list(element, place);
-        self.code().local_get(bytes).i32_wrap_i64().local_set(short);
-        self.code().local_get(cursor.list).i64_extend_i32_u().local_get(bytes).i64_add();
-        self.code().i64_const(END_OF_BOUNCE as i64).i64_gt_u();
-        self.fail_if(Failure::OutOfBounds, Arg::Local(from), Arg::Local(short));
+        let (from, len) = self.list_at(place);
+        let bytes = self.check_list(from, len, element, guest);
+        let short = self.short(bytes);
         self.code().local_get(cursor.length).local_get(short).i32_store(mem_arg(ledger, 0, 2));
-        self.copy((ledger, cursor.list), (guest, from), short);
+        self.copy(element, (ledger, cursor.list), (guest, from), short, |code| {
+            code.code().local_get(cursor.list).i64_extend_i32_u().local_get(bytes).i64_add();
+            code.code().i64_const(END_OF_BOUNCE as i64).i64_gt_u();
+            code.fail_if(Failure::OutOfBounds, Arg::Local(from), Arg::Local(short));
+        });
         self.pass(cursor, short);
     }
 
@@ -264,6 +414,7 @@ impl Code {
         let (cursor, end) = (self.cursor(), self.local(ValType::I32));
         self.word(BOUNCE_LEN);
         self.code().i32_const(BOUNCE as i32).i32_add().local_set(end);
+        self.lists = 0;
         self.walk(result, place, Way::Lists(Step::Take(cursor, end)));
         // If not, a `realloc` has changed which case the result is.
         self.code().local_get(cursor.length).local_get(end).i32_ne();
@@ -281,7 +432,7 @@ impl Code {
         self.code().local_get(cursor.length).i32_load(mem_arg(ledger, 0, 2));
         self.code().local_tee(short).i64_extend_i32_u().local_set(bytes);
         self.allocate(bytes, element, to);
-        self.copy((guest, to), (ledger, cursor.list), short);
+        self.copy(element, (guest, to), (ledger, cursor.list), short, |_| ());
         self.set(place, 4, |code| {
             code.code().local_get(to);
         });

@@ -152,15 +152,26 @@ impl Code {
     /// Checks that a list's elements are aligned, and lie in the memory. Gives the local that has their size in bytes,
     /// 64 bits wide.
     pub(super) fn check_list(&mut self, at: u32, len: u32, element: &Value, memory: u32) -> u32 {
+        let bytes = self.check_elements(at, len, element, memory);
+        self.check_byte_len(at, bytes, element);
+        bytes
+    }
+
+    /// The same, but for lists of as many bytes as 32 bits can't say.
+    pub(super) fn check_elements(&mut self, at: u32, len: u32, element: &Value, memory: u32) -> u32 {
         let bytes = self.byte_len(len, element);
         self.check_aligned(at, element.align());
         self.check_bounds(at, bytes, memory);
+        bytes
+    }
+
+    /// Checks that the size in bytes of a list that is in a memory has 32 bits.
+    pub(super) fn check_byte_len(&mut self, at: u32, bytes: u32, element: &Value) {
         if element.size() > 1 {
             // All of a memory of 4 GiB: its size does not fit where sizes are passed.
             self.code().local_get(bytes).i64_const(32).i64_shr_u().i32_wrap_i64();
             self.fail_if(Failure::OutOfBounds, Arg::Local(at), Arg::Const(0));
         }
-        bytes
     }
 
     /// A list's size in bytes, 64 bits wide.

@@ -73,7 +73,8 @@ pub(super) fn lower(name: &'static str, signature: &Signature, lists: bool, engi
     if engines {
         code.go_by_the_engine(&params, &results);
     }
-    if let Some(result) = shape.result.as_ref().filter(|_| shape.result_spilled) {
+    // Lists are looked for behind the call, when the engine has looked at the area. No handle may have gone by then.
+    if let Some(result) = shape.result.as_ref().filter(|_| shape.result_spilled && shape.handles) {
         code.check_area(area, result.size(), result.align());
     }
     if shape.handles {
@@ -110,7 +111,6 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
     let results = if shape.result_spilled { vec![ValType::I32] } else { shape.flat_result.clone() };
     let mut code = Code::new(name, &shape.flat, &results);
 
-    let sender = shape.lists_sent.then(|| code.ask_sender());
     if shape.spilled && (shape.lists_sent || shape.params.has_handles()) {
         code.check_area(0, shape.params.size(), shape.params.align());
     }
@@ -118,8 +118,8 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
     if shape.handles {
         code.all_claimed();
     }
-    if let Some(sender) = sender {
-        code.receive_lists(shape.fields(), shape.place(), sender);
+    if shape.lists_sent {
+        code.receive_lists(shape.fields(), shape.place());
     }
 
     let callee = code.callee(&shape.flat, &results);
@@ -152,14 +152,11 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
 
 impl Code {
     fn send(&mut self, shape: &Shape) {
-        let handles = shape.params.has_handles();
-        if handles {
+        if shape.params.has_handles() {
             if shape.spilled {
                 self.check_area(0, shape.params.size(), shape.params.align());
             }
             self.walk_handles(shape.fields(), shape.place(), Way::Send);
-        }
-        if handles || shape.lists_sent {
             self.note_sent();
         }
     }

@@ -19,6 +19,42 @@ on_every_setup! {
         }
     }
 
+    fn short_lists_arrive_whole(setup) {
+        // One byte, three bytes, and words, of each length that wrappers copy without the engine, and one more.
+        for ty in [TYPES[0], TYPES[2], TYPES[4], TYPES[6], TYPES[10], TYPES[13]] {
+            let mut scene = Scene::new(setup, ty);
+            for count in 0..=64 / ty.1 + 1 {
+                scene.there_and_back(FROM, TO, count, count % 13);
+            }
+        }
+    }
+
+    fn lists_arrive_whole_where_calls_are_inlined(setup) {
+        for ty in [TYPES[0], TYPES[6]] {
+            let mut scene = Scene::inlined(setup, ty);
+            for count in [0, 1, 3, 8, 9, 100, 65_536 / ty.1] {
+                scene.there_and_back(FROM, TO, count, count % 13);
+            }
+            let answer = scene.put(16 * G - ty.1, 2).map(drop);
+            wrong(setup, answer, &[Wrong::OutOfBounds]);
+        }
+    }
+
+    fn a_short_list_is_written_where_it_goes_and_nowhere_else(setup) {
+        let mut scene = Scene::bytes(setup);
+        for len in 0..=65 {
+            for result in [false, true] {
+                scene.fill(!result, FROM, len, 1);
+                scene.fill(result, TO - 70, 70, 2);
+                scene.fill(result, TO + len, 70, 3);
+                if result { scene.get(FROM, len).map(drop) } else { scene.put(FROM, len).map(drop) }.unwrap();
+                scene.expect(result, TO - 70, 70, 2);
+                scene.expect(result, TO, len, 1);
+                scene.expect(result, TO + len, 70, 3);
+            }
+        }
+    }
+
     fn long_lists_arrive_whole(setup) {
         let mut scene = Scene::bytes(setup);
         let pages = if setup.way() == Setup::Fixed { 64 } else { 100 };
@@ -143,6 +179,10 @@ on_every_setup! {
         let mut scene = Scene::bytes(setup);
         scene.put(end, 0).unwrap();
         scene.get(end, 0).unwrap();
+        // So are those that end there.
+        for len in [1, 3, 7, 8, 9, 16, 31, 33, 64, 65] {
+            scene.there_and_back(end - len, TO, len, 1);
+        }
     }
 
     fn a_length_that_overflows_in_bytes_traps(setup) {
@@ -179,24 +219,31 @@ on_every_setup! {
     fn a_realloc_that_answers_nonsense_traps(setup) {
         for to in [16 * G, 16 * G - 99, u32::MAX, u32::MAX - 99] {
             for result in [false, true] {
-                let mut scene = Scene::bytes(setup);
-                scene.set_how(ANSWERS, 0);
-                scene.set_to(to);
-                let answer = if result { scene.get(FROM, 100).map(drop) } else { scene.put(FROM, 100).map(drop) };
-                wrong(setup, answer, &[Wrong::OutOfBounds]);
+                for len in [1, 20, 100] {
+                    let mut scene = Scene::bytes(setup);
+                    scene.set_how(ANSWERS, 0);
+                    scene.set_to(to);
+                    let answer = if result { scene.get(FROM, len).map(drop) } else { scene.put(FROM, len).map(drop) };
+                    // Of the first ones a short list may still be in the memory.
+                    if u64::from(to) + u64::from(len) > u64::from(16 * G) {
+                        wrong(setup, answer, &[Wrong::OutOfBounds]);
+                    } else {
+                        answer.unwrap();
+                    }
+                }
             }
         }
     }
 
     fn a_realloc_that_dies_or_leaves_traps(setup) {
         for how in [DIES, MAPS, ALLOCATES, CALLS_THE_HOST] {
-            for result in [false, true] {
+            for (result, len) in [(false, 100), (true, 100), (false, 20), (true, 20)] {
                 let mut scene = Scene::bytes(setup);
                 let party = if result { &scene.a } else { &scene.b };
                 let region: u32 = party.call(&mut scene.world, "allocate", (u64::from(G),)).unwrap();
                 scene.set_how(how, region);
                 scene.world.data_mut().call_back = Some(Box::new(|_| Ok(())));
-                let answer = if result { scene.get(FROM, 100).map(drop) } else { scene.put(FROM, 100).map(drop) };
+                let answer = if result { scene.get(FROM, len).map(drop) } else { scene.put(FROM, len).map(drop) };
                 if how == DIES {
                     trapped(answer);
                 } else {
@@ -237,12 +284,16 @@ on_every_setup! {
         let frozen: u32 = scene.b.call(&mut scene.world, "freeze", (region,)).unwrap();
         scene.b.call::<_, u32>(&mut scene.world, "map-frozen", (frozen, TO, G)).unwrap();
         scene.fill(true, FROM, 100, 1);
-        match scene.put(FROM, 100) {
-            // By the engine's own copy: private bytes.
-            Ok(_) => scene.expect(false, TO, 100, 1),
-            Err(error) => {
-                assert!(setup.frozen_stores_trap());
-                assert_eq!(error.downcast_ref(), Some(&wasmtime::Trap::MemoryOutOfBounds), "{error:?}");
+        // The store is not entered again after a trap.
+        for len in [20, 100] {
+            match scene.put(FROM, len) {
+                // By the engine's own copy: private bytes.
+                Ok(_) => scene.expect(false, TO, len, 1),
+                Err(error) => {
+                    assert!(setup.frozen_stores_trap());
+                    assert_eq!(error.downcast_ref(), Some(&wasmtime::Trap::MemoryOutOfBounds), "{error:?}");
+                    break;
+                }
             }
         }
     }

@@ -21,7 +21,7 @@ fn bytes_in(params: impl Into<Vec<Value>>) -> Signature {
 
 #[test]
 fn plain_lists_go_by_window() {
-    for len in [0, 1, 3, 64, 1000, 20_000] {
+    for len in [33, 40, 64, 1000, 20_000] {
         let mut world = World::new();
         let signature = bytes_in([list(Value::U8), Value::U32, list(Value::U16)]);
         let arguments = [numbers(len), V::Bits(5), numbers(len)];
@@ -31,6 +31,65 @@ fn plain_lists_go_by_window() {
         assert_eq!(world.word(SENDER), world.a.number);
         // Aimed only while it is refreshed.
         assert_eq!(world.word(world.record(&world.b) + TABLE_AIM), 0);
+    }
+}
+
+#[test]
+fn short_lists_go_by_slots_and_nobody_asks_whose_they_are() {
+    let pair = Value::Record(vec![Value::U8, Value::U16, Value::U8]);
+    let triple = Value::Record(vec![Value::U8; 3]);
+    for element in [Value::U8, Value::U16, Value::U32, Value::U64, triple, pair] {
+        let (size, record) = (element.size(), matches!(element, Value::Record(_)));
+        let few = |len: u64| match &element {
+            Value::Record(fields) => {
+                let of =
+                    |at: u64| V::Fields((0..fields.len() as u64).map(|field| V::Bits((at + field) % 251)).collect());
+                V::Elements((0..len).map(|at| of(at * 7)).collect())
+            }
+            _ => numbers(len),
+        };
+        let signature = bytes_in([list(element.clone()), list(Value::U8), list(element.clone())]);
+        for len in 0..=u64::from(SHORT_LIST / size) + 1 {
+            let mut world = World::new();
+            let arguments = [few(len), numbers(3), few(u64::from(SHORT_LIST / size) - len.min(1))];
+            let seen = world.call(&signature, true, &arguments, |_| None).unwrap();
+            assert_eq!(seen.arguments, arguments, "{len} of {size} bytes, {record}");
+            let is_long = len * u64::from(size) > SHORT_LIST.into();
+            assert_eq!((world.store.data().memories, world.word(SENDER) != 0), (is_long.into(), is_long));
+        }
+    }
+}
+
+#[test]
+fn any_number_of_lists_is_returned_short_and_long() {
+    // There is code that copies short lists for the first ones alone.
+    let element = |at: u64| [Value::U8, Value::U16, Value::U64][at as usize % 3].clone();
+    let result = Value::Record((0..20).map(|at| list(element(at))).collect());
+    let signature = Signature { params: vec![], result: Some(result) };
+    for len in [0, 1, 7, 40] {
+        let mut world = World::new();
+        let returned = V::Fields((0..20).map(|at| numbers(len + at)).collect());
+        let given = returned.clone();
+        let seen = world.call(&signature, true, &[], move |_| Some(given.clone())).unwrap();
+        assert_eq!(seen.result, Some(returned));
+        assert_eq!(world.word(BOUNCE_LEN), 80);
+    }
+}
+
+#[test]
+fn lists_that_have_no_slot_go_by_window_however_short() {
+    let either = |element: Value| Value::Variant(vec![Some(list(Value::U8)), Some(list(element))]);
+    let elements = [Value::U8, Value::U16, Value::U32, Value::U64, Value::F64];
+    let signature = bytes_in(elements.map(either));
+    for which in 0..2 {
+        for len in [0, 1, 4, 100] {
+            let mut world = World::new();
+            let arguments: Vec<_> = (0..5).map(|at| case(which, numbers(len + at))).collect();
+            let seen = world.call(&signature, true, &arguments, |_| None).unwrap();
+            assert_eq!(seen.arguments, arguments);
+            // The ninth and the tenth list are the last parameter's.
+            assert_eq!(world.store.data().memories, 1);
+        }
     }
 }
 
@@ -259,7 +318,7 @@ fn a_window_is_refreshed_only_for_another_view() {
         [(MEMORY_SELECTOR, 3), (MEMORY_VERSION, 4), (MEMORY_GENERATION, 5), (MEMORY_GENERATION + 4, 1)]
     {
         world.set_word(MEMORIES + a.number * MEMORY + offset, value);
-        world.call(&signature, true, &[numbers(4)], |_| None).unwrap();
+        world.call(&signature, true, &[numbers(70)], |_| None).unwrap();
     }
     assert_eq!(shown(&mut world), [i64::from(a.number), 3, 4, 5 | 1 << 32]);
 }

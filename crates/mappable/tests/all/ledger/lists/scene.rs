@@ -2,7 +2,7 @@
 
 use super::super::Party;
 use super::super::positions::exported;
-use crate::support::{G, Setup, World};
+use crate::support::{Fixture, G, Setup, World};
 use crate::wat;
 
 /// Element types, and their sizes and alignments. Those at the end are not plain: their bytes are looked at.
@@ -263,8 +263,19 @@ impl Scene {
         Self::of(setup, ty, &composition("65536", ty.0, ty.2))
     }
 
-    fn of(setup: Setup, (ty, size, _): (&str, u32, u32), text: &str) -> Self {
-        let mut world = World::new(setup);
+    /// On an engine that inlines calls between core modules.
+    pub(super) fn inlined(setup: Setup, ty: (&str, u32, u32)) -> Self {
+        let mut config = setup.config();
+        config.compiler_inlining(wasmtime::Inlining::InterModule);
+        let fixture = Box::leak(Box::new(Fixture::new(setup, setup.runtime_with(config))));
+        Self::in_world(fixture.world(), ty, &composition(setup.memory(), ty.0, ty.2))
+    }
+
+    fn of(setup: Setup, ty: (&str, u32, u32), text: &str) -> Self {
+        Self::in_world(World::new(setup), ty, text)
+    }
+
+    fn in_world(mut world: World, (ty, size, _): (&str, u32, u32), text: &str) -> Self {
         let [a, b] = Party::all(&mut world, text, ["a", "b"]);
         let kind = if ty == "char" { CHARACTERS } else { BYTES };
         let mut scene = Self { world, a, b, size, kind };
