@@ -36,8 +36,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libc::{SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGBUS, SIGSEGV, sigaction, siginfo_t};
 
-use super::lost;
 use super::private::{Written, make_writable};
+use super::{lost, spare};
 use crate::sys::write_count::advance;
 use crate::sys::{Budget, Call, WriteCount, enter};
 
@@ -345,7 +345,8 @@ fn make_private(slot: &Slot, range: Range<usize>, address: usize) -> bool {
     // A system that promises no more memory than it has may not promise a copy of the whole range, but of one page.
     let page = rustix::param::page_size();
     let start = address / page * page;
-    [range, start..start + page].into_iter().any(make_writable)
+    let page = start..start + page;
+    [range, page.clone()].into_iter().any(make_writable) || (spare::give_up() && make_writable(page))
 }
 
 /// A handler that is told where the fault was.

@@ -3,7 +3,7 @@
 //! Linux says so with `SIGBUS` at the first access, which would end the process. In compiled code the engine turns a fault
 //! into a trap. It has no handler for this signal, but its handler for `SIGSEGV` goes by the address of the code alone, so that
 //! one is asked. What it passes on is the host's own access: the host reads zeroes from there on, to the end of what is shown,
-//! as if the file had a hole there. (Of a private mapping, to the end of that page.)
+//! as if the file had a hole there.
 //!
 //! # Safety
 //!
@@ -18,7 +18,7 @@ use std::ptr;
 use libc::{BUS_ADRERR, SIGSEGV, siginfo_t};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
-use super::fault;
+use super::{fault, spare};
 use crate::sys::count;
 
 pub(super) extern "C" fn on_fault(signal: i32, info: *mut siginfo_t, context: *mut c_void) {
@@ -41,16 +41,18 @@ pub(super) extern "C" fn on_fault(signal: i32, info: *mut siginfo_t, context: *m
 /// Shows zeroes in place of a file of others, from the page of `address` on. `false` if there is no such range, or no room.
 pub(super) fn replace(address: usize) -> bool {
     let Some((slot, range)) = fault::find(address).filter(|(slot, _)| slot.is_of_others()) else { return false };
-    let page = rustix::param::page_size();
-    let start = address / page * page;
-    // What a guest has written to its private mapping behind it may be there still.
-    let end = if slot.written().is_some() { start + page } else { range.end };
+    // Of a private mapping it is known already which pages were written to. Those behind the file's new end are gone with it.
     if slot.written().is_none() {
         slot.note_private();
     }
+    let start = address / rustix::param::page_size() * rustix::param::page_size();
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
-    count();
-    // SAFETY: the pages are in a range that a `Guard` covers, so mapped, and its owner's. Who reads them reads other bytes from
-    // then on, as after any change of such a file.
-    unsafe { mmap_anonymous(ptr::with_exposed_provenance_mut(start), end - start, ProtFlags::READ, flags) }.is_ok()
+    let show = || {
+        count();
+        // SAFETY: the pages are in a range that a `Guard` covers, so mapped, and its owner's. Who reads them reads other bytes
+        // from then on, as after any change of such a file.
+        unsafe { mmap_anonymous(ptr::with_exposed_provenance_mut(start), range.end - start, ProtFlags::READ, flags) }
+            .is_ok()
+    };
+    show() || (spare::give_up() && show())
 }

@@ -7,7 +7,8 @@
 //! the host: that can't be refused, so it is charged whether or not there is room.
 //!
 //! Each granule that is writable between others that are not takes two of the process's mappings. So a store may have
-//! [`PLACES`] of them. Beyond, an eighth of the mapping is made writable at once, and charged.
+//! [`PLACES`] of them; beyond, an eighth of the mapping is made writable at once, and charged. All stores together may have
+//! [`ALL_PLACES`], of granules and eighths; beyond, all of the mapping is.
 //!
 //! # Safety
 //!
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use rustix::mm::{MprotectFlags, mprotect};
 
+use super::spare;
 use crate::sys::{Budget, Call, enter};
 
 /// How much is charged at once, in bytes: a page of WebAssembly.
@@ -29,6 +31,12 @@ const STEP: usize = 65_536;
 
 /// In how many places, apart from one another, a store may write to its private mappings by single steps.
 const PLACES: usize = 128;
+
+/// How many places all stores may have together: no more than an eighth of the mappings that a process has by default.
+const ALL_PLACES: usize = 4_096;
+
+/// How many they have.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 /// In how many parts a mapping is made writable once there are so many places.
 const PARTS: usize = 8;
@@ -39,20 +47,39 @@ pub(super) struct Written {
     steps: Box<[AtomicU64]>,
     /// How many places of the budget's are here.
     places: AtomicUsize,
+    /// How many of the process's are: those, and a place for each part.
+    all_places: AtomicUsize,
     budget: Arc<Budget>,
+    /// How many the process has: [`TAKEN`].
+    taken: &'static AtomicUsize,
+}
+
+/// A place that was taken, of how much is made writable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// None was needed, or none is left.
+    None,
+    Step,
+    Part,
 }
 
 impl Written {
     pub(super) fn new(len: usize, budget: Arc<Budget>) -> Self {
+        Self::counted(len, budget, &TAKEN)
+    }
+
+    fn counted(len: usize, budget: Arc<Budget>, taken: &'static AtomicUsize) -> Self {
         let words = len.div_ceil(STEP).div_ceil(u64::BITS as usize);
-        Self { steps: (0..words).map(|_| AtomicU64::new(0)).collect(), places: AtomicUsize::new(0), budget }
+        let steps = (0..words).map(|_| AtomicU64::new(0)).collect();
+        Self { steps, places: AtomicUsize::new(0), all_places: AtomicUsize::new(0), budget, taken }
     }
 
     /// Makes the step at `address` writable, and charges for it: only if there is room, unless `always`.
     pub(super) fn open(&self, range: Range<usize>, address: usize, always: bool) -> bool {
         let all = 0..range.len().div_ceil(STEP);
-        let steps = self.steps_to_open((address - range.start) / STEP, all.end);
+        let (steps, place) = self.steps_to_open((address - range.start) / STEP, all.end);
         if !self.charge(steps.clone(), always) {
+            self.leave(place);
             return false;
         }
         let pages = range.start + steps.start * STEP..range.end.min(range.start + steps.end * STEP);
@@ -62,19 +89,25 @@ impl Written {
         if make_writable(pages) || make_writable(start..start + page) {
             return true;
         }
-        // The process may have no mapping left. To change all of it takes none.
-        self.charge(all, always) && make_writable(range)
+        // The process may have no mapping left. To change all of it takes none, unless it is one with a neighbour. Where a
+        // guest writes, its store traps; where the host does, nothing else is left to do.
+        self.charge(all, always)
+            && (make_writable(range.clone()) || (always && spare::give_up() && make_writable(range)))
     }
 
-    /// Which steps to make writable for a write to one of so many.
-    fn steps_to_open(&self, step: usize, all: usize) -> Range<usize> {
+    /// Which steps to make writable for a write to one of so many, and what place was taken for it.
+    fn steps_to_open(&self, step: usize, all: usize) -> (Range<usize>, Place) {
         let is_beside = step > 0 && self.is_written(step - 1) || self.is_written(step + 1);
-        if self.is_written(step) || is_beside || self.take_place() {
-            return step..step + 1;
+        if self.is_written(step) || is_beside {
+            return (step..step + 1, Place::None);
         }
         let part = all.div_ceil(PARTS);
         let first = step / part * part;
-        first..(first + part).min(all)
+        match self.take_place() {
+            Place::Step => (step..step + 1, Place::Step),
+            Place::Part => (first..(first + part).min(all), Place::Part),
+            Place::None => (0..all, Place::None),
+        }
     }
 
     /// Charges for those steps that were not written to before.
@@ -101,12 +134,33 @@ impl Written {
         self.steps.get(step / 64).is_some_and(|word| word.fetch_or(bit(step), Ordering::Relaxed) & bit(step) == 0)
     }
 
-    fn take_place(&self) -> bool {
-        let more = |places: usize| (places < PLACES).then_some(places + 1);
-        let taken = self.budget.places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
-        self.places.fetch_add(usize::from(taken), Ordering::Relaxed);
-        taken
+    /// Takes a place for a step, or for a part if the store has no more of them.
+    fn take_place(&self) -> Place {
+        if !take(self.taken, ALL_PLACES) {
+            return Place::None;
+        }
+        self.all_places.fetch_add(1, Ordering::Relaxed);
+        if !take(&self.budget.places, PLACES) {
+            return Place::Part;
+        }
+        self.places.fetch_add(1, Ordering::Relaxed);
+        Place::Step
     }
+
+    /// Gives a place back, where nothing was made writable.
+    fn leave(&self, place: Place) {
+        let (step, any) = (usize::from(place == Place::Step), usize::from(place != Place::None));
+        self.places.fetch_sub(step, Ordering::Relaxed);
+        self.budget.places.fetch_sub(step, Ordering::Relaxed);
+        self.all_places.fetch_sub(any, Ordering::Relaxed);
+        self.taken.fetch_sub(any, Ordering::Relaxed);
+    }
+}
+
+/// Takes one more, if there are fewer than `most`.
+fn take(places: &AtomicUsize, most: usize) -> bool {
+    let more = |places: usize| (places < most).then_some(places + 1);
+    places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
 }
 
 impl Drop for Written {
@@ -115,6 +169,7 @@ impl Drop for Written {
         let steps: u64 = self.steps.iter_mut().map(|word| u64::from(word.get_mut().count_ones())).sum();
         self.budget.give_back(steps * STEP as u64);
         self.budget.places.fetch_sub(*self.places.get_mut(), Ordering::Relaxed);
+        self.taken.fetch_sub(*self.all_places.get_mut(), Ordering::Relaxed);
     }
 }
 
@@ -187,8 +242,36 @@ mod tests {
         assert!(!open(6, false) && open(3, false));
         assert_eq!(budget.used(), 3 * STEP as u64);
         assert!(open(6, true));
-        assert_eq!((budget.used(), budget.places.load(Ordering::Relaxed)), (4 * STEP as u64, 3));
+        // What was refused took no place.
+        assert_eq!((budget.used(), budget.places.load(Ordering::Relaxed)), (4 * STEP as u64, 2));
         drop(written);
         assert_eq!((budget.used(), budget.places.load(Ordering::Relaxed)), (0, 0));
+    }
+
+    #[test]
+    fn all_stores_together_have_no_more_places_than_a_part_of_the_processs_mappings() {
+        static TAKEN: AtomicUsize = AtomicUsize::new(0);
+        let file = File::create("test", 300 * STEP as u64).unwrap();
+        let space = Space::reserve(300 * STEP, 0).unwrap();
+        space.map(0, &file, 0, 300 * STEP, Access::Private).unwrap();
+        let start = space.base().addr().get();
+        let range = start..start + 300 * STEP;
+        // All show the same pages: what counts is how many places they take.
+        let store = || {
+            let budget = Arc::new(Budget::new(u64::MAX));
+            let written = Written::counted(300 * STEP, Arc::clone(&budget), &TAKEN);
+            (0..2 * PLACES).step_by(2).for_each(|step| {
+                assert!(written.open(range.clone(), start + step * STEP, false));
+            });
+            (written, budget)
+        };
+        let stores: Vec<_> = (0..ALL_PLACES / PLACES).map(|_| store()).collect();
+        assert!(stores.iter().all(|(_, budget)| budget.used() == (PLACES * STEP) as u64));
+        assert_eq!(TAKEN.load(Ordering::Relaxed), ALL_PLACES);
+        // No place is left, so the next store changes all of its mapping at once.
+        let (_written, budget) = store();
+        assert_eq!((budget.used(), TAKEN.load(Ordering::Relaxed)), (300 * STEP as u64, ALL_PLACES));
+        drop(stores);
+        assert_eq!(TAKEN.load(Ordering::Relaxed), 0);
     }
 }

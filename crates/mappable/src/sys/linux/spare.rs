@@ -13,7 +13,7 @@
 
 use std::io;
 use std::ptr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
@@ -24,15 +24,32 @@ use crate::sys::count;
 /// one; the others are for what other threads map meanwhile.
 const PAGES: usize = 8;
 
-/// The address of the range, if there is one.
-static SPARE: Mutex<Option<usize>> = Mutex::new(None);
+/// The address of the range; 0 if there is none. An atomic, since a handler of signals gives it up, too.
+static SPARE: AtomicUsize = AtomicUsize::new(0);
 
 /// Takes mappings to spare, if the process has none.
 pub(super) fn keep() {
-    let mut spare = lock();
-    if spare.is_none() {
-        *spare = make().ok();
+    if SPARE.load(Ordering::Relaxed) == 0
+        && let Ok(made) = make()
+        && SPARE.compare_exchange(0, made, Ordering::Relaxed, Ordering::Relaxed).is_err()
+    {
+        unmap(made);
     }
+}
+
+/// Gives up the mappings to spare. Returns whether there were any.
+pub(super) fn give_up() -> bool {
+    let address = SPARE.swap(0, Ordering::Relaxed);
+    if address != 0 {
+        unmap(address);
+    }
+    address != 0
+}
+
+fn unmap(address: usize) {
+    count();
+    // SAFETY: the range is ours, and nobody accesses it.
+    let _ = unsafe { munmap(ptr::with_exposed_provenance_mut(address), len()) };
 }
 
 /// Calls `restore`, which puts back what must be there, and may do so twice. If the system has no mapping left for it,
@@ -40,13 +57,7 @@ pub(super) fn keep() {
 pub(crate) fn with_spare_mappings(mut restore: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     match restore() {
         Err(error) if error.raw_os_error() == Some(Errno::NOMEM.raw_os_error()) => {
-            // Not under the lock: what `restore` calls may come here, too.
-            let given_up = lock().take();
-            if let Some(address) = given_up {
-                count();
-                // SAFETY: the range is ours, and nobody accesses it.
-                let _ = unsafe { munmap(ptr::with_exposed_provenance_mut(address), len()) };
-            }
+            give_up();
             let restored = restore();
             keep();
             restored
@@ -77,10 +88,6 @@ fn len() -> usize {
     (2 * PAGES + 1) * rustix::param::page_size()
 }
 
-fn lock() -> MutexGuard<'static, Option<usize>> {
-    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +101,6 @@ mod tests {
             with_spare_mappings(refused)
         });
         assert_eq!((restored.unwrap_err().raw_os_error(), calls), (Some(Errno::NOMEM.raw_os_error()), 2));
-        assert!(lock().is_some(), "there are mappings to spare again");
+        assert_ne!(SPARE.load(Ordering::Relaxed), 0, "there are mappings to spare again");
     }
 }
