@@ -64,6 +64,18 @@ impl Resident {
     }
 }
 
+/// Has [`most`] of a process forget what it had before. Where that can't be, it is told of its whole life.
+pub(super) fn forget_most(process: u32) {
+    let _ = fs::write(format!("/proc/{process}/clear_refs"), "5");
+}
+
+/// How many bytes a process has had at the most at once: each page counted once for every mapping of it that was touched, and
+/// pages of program files left out, as far as there are any now.
+pub(super) fn most(process: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    Ok(field(&status, "VmHWM")?.saturating_sub(field(&status, "RssFile")?))
+}
+
 /// A line as the kernel writes it, `Name:   123 kB`, in bytes.
 fn field(text: &str, name: &str) -> Result<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().strip_suffix(" kB"));
@@ -83,6 +95,8 @@ mod tests {
         assert!(after.resident - before.resident > 48 << 20, "{before:?} {after:?}");
         assert!(after.mapped - before.mapped > 48 << 20, "{before:?} {after:?}");
         drop(bytes);
+        let most = most(std::process::id()).unwrap();
+        assert!(most > 48 << 20, "{most} {after:?}");
         assert!(field("Pss_Dirty:  1 kB\nPss:   3 kB", "Pss").unwrap() == 3 << 10);
         assert!(field("Pss_Dirty:  1 kB", "Pss").is_err());
     }

@@ -17,7 +17,7 @@ pub(super) enum Asked {
     /// This body back, from where there is who does that.
     Echo(&'static str, Bytes),
     /// The value of one of so many keys.
-    Lookup { pairs: u64 },
+    Lookup(u64),
 }
 
 /// The table that is looked up in: so many keys, 3 apart, with their squares.
@@ -30,7 +30,7 @@ impl Asked {
     fn next(&self, random: &mut fastrand::Rng) -> Result<(Request<Full<Bytes>>, Bytes)> {
         let (uri, sent, expected) = match self {
             Self::Echo(path, body) => (Uri::from_static(path), body.clone(), body.clone()),
-            Self::Lookup { pairs } => {
+            Self::Lookup(pairs) => {
                 let at = random.u64(..pairs);
                 let value = at.wrapping_mul(at).to_string();
                 (format!("/lookup?{}", 3 * at).parse()?, Bytes::new(), Bytes::from(value))

@@ -7,7 +7,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
-use crate::resident::Resident;
+use crate::resident;
 
 /// A server that listens, and ends with this.
 pub(super) struct Server {
@@ -29,8 +29,14 @@ impl Server {
         Ok(Self { child, addr })
     }
 
-    pub(super) fn resident(&self) -> Result<Resident> {
-        Resident::of(&self.child.id().to_string())
+    /// Has [`Server::most_bytes`] begin anew.
+    pub(super) fn forget_most_bytes(&self) {
+        resident::forget_most(self.child.id());
+    }
+
+    /// How much memory the process has had at the most.
+    pub(super) fn most_bytes(&self) -> Result<u64> {
+        resident::most(self.child.id())
     }
 }
 

@@ -1,12 +1,12 @@
 //! `mappable-bench serve-stock`: what `wasmtime serve` does by default, by the library that it uses. Not for people.
 
 use std::convert::Infallible;
-use std::future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use http_body_util::BodyExt as _;
@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component, GuestTaskId, Linker, ResourceTable};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, Store, StoreContextMut};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
@@ -30,8 +31,8 @@ use wasmtime_wasi_http::{
 pub(crate) struct Args {
     app: PathBuf,
 
-    /// The folder that instances are given
-    folder: PathBuf,
+    /// A folder that instances are given
+    folder: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -43,20 +44,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     p2::add_only_http_to_linker_async(&mut linker)?;
     let component = Component::from_file(&engine, &args.app)?;
     let handler = ProxyPre::P2(p2::bindings::ProxyPre::new(linker.instantiate_pre(&component)?)?);
-    let state = Server { engine, handler, folder: args.folder.clone() };
+    let state = Server { engine, handler, folder: args.folder.clone(), requests: Semaphore::new(AT_ONCE) };
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(ProxyHandler::new(state)))
 }
 
 async fn serve(handler: ProxyHandler<Server>) -> Result<()> {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     eprintln!("Serving HTTP on http://{}/", listener.local_addr()?);
+    let connections = Arc::new(Semaphore::new(AT_ONCE));
     loop {
+        let place = Arc::clone(&connections).acquire_owned().await?;
         let (client, _) = listener.accept().await?;
         client.set_nodelay(true)?;
         let handler = handler.clone();
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let handler = handler.clone();
             async move {
+                let _place = handler.state().requests.acquire().await;
                 let request = request.map(|body| body.map_err(Error::from).boxed_unsync());
                 let failed = |error| {
                     eprintln!("error: {error:?}");
@@ -67,14 +71,22 @@ async fn serve(handler: ProxyHandler<Server>) -> Result<()> {
                 Ok::<_, Infallible>(handler.handle((), request).await.unwrap_or_else(failed))
             }
         });
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(client), service));
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(client), service);
+        tokio::spawn(async move {
+            let _ = connection.await;
+            drop(place);
+        });
     }
 }
+
+/// How many connections there are at once, and how many requests.
+const AT_ONCE: usize = 1000;
 
 struct Server {
     engine: Engine,
     handler: ProxyPre<Host>,
-    folder: PathBuf,
+    folder: Option<PathBuf>,
+    requests: Semaphore,
 }
 
 struct Host {
@@ -119,7 +131,10 @@ impl HandlerState for Server {
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<Host, Never, Once>> {
         let mut wasi = WasiCtx::builder();
-        wasi.inherit_stdout().inherit_stderr().preopened_dir(&self.folder, "/", FsPerms::ReadOnly)?;
+        wasi.inherit_stdout().inherit_stderr();
+        if let Some(folder) = &self.folder {
+            wasi.preopened_dir(folder, "/", FsPerms::ReadOnly)?;
+        }
         let host = Host { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new(), hooks: Hooks };
         let mut store = Store::new(&self.engine, host);
         let proxy = self.handler.instantiate_async(&mut store).await?;
@@ -153,7 +168,7 @@ impl WorkerState for Once {
         (): (),
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
-        Box::pin(future::pending())
+        Box::pin(tokio::time::sleep(Duration::MAX))
     }
 
     fn drop(&self, store: Store<Host>, result: wasmtime::Result<()>) {

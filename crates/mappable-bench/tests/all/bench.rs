@@ -29,6 +29,8 @@ const SCALE: [&str; 15] = [
 ];
 const STREAM: [&str; 9] =
     ["stream", "--sizes", "4KiB,128KiB", "--consumers", "1,3", "--samples", "2", "--sample-time", "0"];
+const SERVE: [&str; 11] =
+    ["serve", "--connections", "1,3", "--table", "1MiB", "--body", "128KiB", "--samples", "2", "--sample-time", "0"];
 const COLD: [&str; 7] = ["cold", "--sizes", "4KiB,128KiB", "--samples", "2", "--sample-time", "0"];
 
 const COUNTS: [&str; 5] =
@@ -451,6 +453,46 @@ fn every_request_is_served_in_every_case() {
     }
     let ratios = of_sizes.map(|size| summary["auto_over_best_fixed"][size].as_f64().unwrap());
     assert_eq!(summary["auto_over_best_fixed_at_most"].as_f64(), ratios.into_iter().reduce(f64::max));
+}
+
+/// The command is there where the workspace is tested.
+fn who_serves() -> &'static [&'static str] {
+    let command = std::path::Path::new(env!("CARGO_BIN_EXE_mappable-bench")).with_file_name("mappable");
+    if command.exists() { &["mappable", "plain", "stock"] } else { &["stock"] }
+}
+
+#[test]
+fn every_response_is_right_in_every_case() {
+    let place = Place::new();
+    let methods = who_serves();
+    let report = place.bench(SERVE.iter().chain(&["--json", "--methods", &methods.join(",")])).succeeds().json();
+    says_what_it_was_taken_with(&report);
+    let rows = report["rows"].as_array().unwrap();
+    let name = |row: &Value| format!("{} {} {}", row["case"], row["connections"], row["method"]).replace('"', "");
+    let names: Vec<_> = rows.iter().map(name).collect();
+    let mut expected = vec![];
+    for case in ["echo", "body", "region", "lookup"] {
+        for connections in [1, 3] {
+            let knows = |method: &&&str| **method != "plain" || ["echo", "body"].contains(&case);
+            expected.extend(methods.iter().filter(knows).map(|method| format!("{case} {connections} {method}")));
+        }
+    }
+    assert_eq!(names, expected);
+    for row in rows {
+        let figures = ["per_second", "p99_ns", "process_bytes"].map(|name| row[name].as_f64().unwrap());
+        assert!(figures.iter().all(|figure| *figure > 0.0), "{row}");
+    }
+    let compared = report["summary"]["throughput"].as_object().unwrap().len();
+    assert_eq!(compared, if methods.len() == 3 { 6 } else { 0 });
+}
+
+#[test]
+fn serve_is_a_table_for_people() {
+    let place = Place::new();
+    let text = place.bench(SERVE.iter().chain(&["--cases", "echo,lookup", "--methods", "stock"])).succeeds().stdout();
+    for word in ["| echo ", "| lookup ", "| stock ", "the table 1 MiB"] {
+        assert!(text.contains(word), "{word:?} is not in\n{text}");
+    }
 }
 
 #[test]
