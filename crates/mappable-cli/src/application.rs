@@ -170,9 +170,9 @@ pub(crate) fn exports(component: &Component, interface: &str) -> bool {
     })
 }
 
-/// How long a guest computes at the least until it lets others have their turn, and half of how long it may. To let others
-/// have theirs costs as much as a short request does.
-const TURN: Duration = Duration::from_millis(10);
+/// Half of how long a guest may compute until it lets others have their turn. A request that is shorter than this is never
+/// interrupted, for that costs as much as it does itself.
+const TURN: Duration = Duration::from_millis(5);
 
 /// Guests of an engine with this configuration can be stopped at any time, even when they only compute.
 pub(crate) fn stoppable(config: &mut Config) {

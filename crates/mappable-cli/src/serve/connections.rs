@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
-use tokio::time::{interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::exchange::respond;
 use super::instance::Instances;
@@ -87,6 +87,7 @@ pub(super) async fn serve(instances: &Arc<Instances>, addr: SocketAddr, limits: 
 /// due before those that it knows, and each request sets a few and takes them back: without this, each would wake it.
 async fn tick() {
     let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
     }

@@ -71,6 +71,7 @@ async fn exchange(
 ) -> Result<Response<WasiBody>, Refusal> {
     let (parts, body) = request.into_parts();
     let without_body = parts.method == Method::HEAD;
+    let deadline = Instant::now() + instances.timeout;
     if length(&parts.headers).is_some_and(|length| length > instances.max_body) {
         return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, ""));
     }
@@ -80,7 +81,7 @@ async fn exchange(
     let work = {
         let (instances, answer) = (Arc::clone(instances), Answer { to, fate: Arc::clone(&fate) });
         async move {
-            let (request, _slot) = ready(&instances, parts, body).await?;
+            let (request, _slot) = ready(&instances, parts, body, deadline).await?;
             work(&instances, request, answer, delivered, &*title, &cut).await
         }
     };
@@ -110,8 +111,8 @@ async fn ready(
     instances: &Instances,
     parts: Parts,
     body: Incoming,
+    deadline: Instant,
 ) -> Result<(Request<Requested>, OwnedSemaphorePermit), Refusal> {
-    let deadline = Instant::now() + instances.timeout;
     let body = match timeout_at(deadline, Requested::read_ahead(body, instances.max_body)).await {
         Ok(Ok(body)) => body,
         Ok(Err(Error::HttpRequestBodySize(_))) => return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "")),

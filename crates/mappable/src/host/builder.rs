@@ -284,7 +284,7 @@ fn fit(mut config: Config, creator: Creator) -> Config {
 /// Has the stacks of async stores kept, where memories are.
 #[cfg(any(feature = "externref", feature = "streams"))]
 fn with_stacks(mut config: Config, backing: &Backing, max_idle: usize) -> Config {
-    if backing.is_in_file() {
+    if backing.is_in_file() && max_idle > 0 {
         config.with_host_stack(Arc::new(super::stacks::Stacks::new(max_idle)));
     }
     config

@@ -54,7 +54,7 @@ impl IdleLedgers {
 
     /// Keeps a ledger that nobody uses, if it can be made to read as zero.
     pub(super) fn keep(&self, mut pages: LedgerPages) {
-        if self.max == 0 {
+        if self.lock().len() >= self.max {
             return;
         }
         if let Err(error) = pages.clear() {
