@@ -63,7 +63,9 @@ fn answer(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
             let sums = mapped.iter().map(|bytes| sum(bytes)).sum::<u64>();
             writeln!(text, "{} {sums}", mapped.len())?;
         }
-        _ => return Err("get FILE WORD…, sum FILE [OFFSET [LENGTH]], wait FILE, invert FILE or twice FILE COUNT".into()),
+        _ => {
+            return Err("get FILE WORD…, sum FILE [OFFSET [LENGTH]], wait FILE, invert FILE or twice FILE COUNT".into());
+        }
     }
     Ok(text)
 }
