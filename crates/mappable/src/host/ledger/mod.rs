@@ -183,12 +183,10 @@ impl MappableCtx {
 
     /// The engine dropped a handle: what it stood for is freed, or made the ledger's where that says so.
     ///
-    /// After a trap for a handle that the engine refused to drop, the ledger still says so. It is heard once, and not for a
-    /// handle of another kind.
+    /// After a trap for a handle that the engine refused to drop, the ledger still says so. It is heard once.
     pub(super) fn drop_of_engine(&mut self, rep: u32) -> Result<(), TrapReason> {
         let entering = self.store_ledger.as_ref().and_then(|store| store.ledger.take_entering());
-        let is_of = |kind: &Kind| self.entries.get(rep).is_none_or(|entry| entry.kind() == *kind);
-        match entering.filter(is_of) {
+        match entering {
             Some(kind) => self.enter(rep, kind),
             None => {
                 self.drop_handle(rep);
