@@ -311,7 +311,7 @@ fn every_element_of_a_stream_arrives_in_every_case() {
     says_what_it_was_taken_with(&report);
     let owned = ["ledger", "baseline"];
     let shared = ["frozen-ledger", "frozen-baseline", "stream-u8", "list-u8"];
-    let parts = ["stream-u32", "call-ledger", "call-baseline"];
+    let parts = ["stream-u32", "stream-own", "call-ledger", "call-baseline"];
     let mut expected = vec![];
     for (case, methods) in [
         ("touch, consumers: 1", [&owned[..], &shared, &parts].concat()),

@@ -7,6 +7,10 @@ use std::hash::{Hash, Hasher};
 use wasm_encoder::ValType;
 use wasmparser::PrimitiveValType as Primitive;
 
+#[cfg_attr(
+    not(feature = "internals"),
+    allow(unreachable_pub, reason = "public where the project's own tools ask for it")
+)]
 pub use super::kind::Kind;
 pub(crate) use super::kind::name_of_each;
 

@@ -52,4 +52,9 @@ pub(crate) use mapped_memory::{DriverConfig, Lingering, MappedMemory, MountError
 pub(crate) use memory::Memory;
 pub(crate) use mount::{Mount, Placement, PlacementError};
 pub(crate) use role::Directory;
-pub use strategy::{MemoryShape, Strategy, Unmappable, strategy_for};
+#[cfg_attr(
+    not(feature = "internals"),
+    allow(unreachable_pub, reason = "public where the project's own tools ask for it")
+)]
+pub use strategy::strategy_for;
+pub use strategy::{MemoryShape, Strategy, Unmappable};

@@ -85,6 +85,10 @@ impl From<&MemoryType> for MemoryShape {
 /// # Errors
 ///
 /// Why regions can't be mapped into it; its component still has `read` and `write`.
+#[cfg_attr(
+    not(feature = "internals"),
+    allow(unreachable_pub, reason = "public where the project's own tools ask for it")
+)]
 pub fn strategy_for(shape: &MemoryShape) -> Result<Strategy, Unmappable> {
     if shape.is_64 {
         return Err(Unmappable::Memory64);
