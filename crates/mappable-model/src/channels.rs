@@ -150,7 +150,7 @@ impl World {
         }
     }
 
-    /// How many elements the host takes of a stream. Of a future that it does not want any more it takes the one, and frees it.
+    /// How many elements the host takes of a stream. It takes the one of a future even if it no longer wants it, and frees it.
     fn room(&self, number: usize) -> Option<usize> {
         let stream = self.streams.get(number)?;
         match stream.sink? {

@@ -5,7 +5,7 @@ use crate::Limits;
 /// How a memory is mapped into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
-    /// By what its pages show: a guest's store into a frozen mapping traps.
+    /// By showing its pages: a guest's store into a frozen mapping traps.
     Pages,
     /// By copying: a guest's store into a frozen mapping is private to it.
     Copies,

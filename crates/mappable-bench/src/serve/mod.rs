@@ -166,7 +166,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
 struct Servers<'a> {
     args: &'a Args,
     folder: &'a Path,
-    /// By what they are, and whether they have the table.
+    /// The servers that run. The key says which kind one is, and whether it has the table.
     started: BTreeMap<(Kind, bool), Server>,
 }
 

@@ -59,7 +59,7 @@ pub(super) fn turn(store: &mut Store<State>) -> wasmtime::Result<()> {
 /// is piped into one.
 pub(super) fn is_comparable(op: &Op, model: &World) -> bool {
     let (stream, store) = match *op {
-        // Of a write that a guest has read a part of, the engine tells the parts one by one.
+        // If a guest has read a part of a write, the engine reports each part by itself.
         Op::Consume { stream, .. } if model.is_partly_handed_over(stream) => return false,
         // When the engine drops what read a future is its own affair, once it has the element.
         Op::Collect { channel } if model.is_done(channel) => return false,

@@ -156,8 +156,8 @@ impl RuntimeBuilder {
     /// take one that is idle costs no more than a few system calls where a new one takes about ten, and its first pages
     /// are there. Each keeps 4 GiB of address space, three or four of the process's mappings, and up to 256 KiB of
     /// memory, all zero; those whose guests use more keep that, up to 4 MiB each, and together no more than 256 KiB
-    /// times this number besides. As many stacks of async stores and as many ledgers are kept, with 64 KiB each. With 0
-    /// nothing is kept.
+    /// times this number besides. The same number of async stores' stacks is kept, and of ledgers, with 64 KiB each.
+    /// With 0 nothing is kept.
     pub fn idle_memories(mut self, max: usize) -> Self {
         self.idle_memories = max;
         self

@@ -96,7 +96,7 @@ impl LedgerPages {
         self.extent.punch(at..self.extent.range().len())
     }
 
-    /// Has all of it read as zero. What was used, as far as it is little, stays resident.
+    /// Makes all of it read as zero. Up to [`LEDGER_RESIDENT`] bytes of what was used stay resident.
     fn clear(&mut self) -> io::Result<()> {
         let Touched { mut runs, mut rest } = self.extent.touched(u64::from(BOUNCE), &self.known)?;
         let mut left = LEDGER_RESIDENT;

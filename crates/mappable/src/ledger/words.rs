@@ -44,7 +44,7 @@ unsafe impl Send for Words {}
 unsafe impl Sync for Words {}
 
 impl Words {
-    /// As many as there is use for, all zero. Pages take no memory until they are touched, and go to `idle` on drop.
+    /// Makes the words of a ledger, all zero. Their pages take no memory until they are touched, and go to `idle` on drop.
     pub(super) fn new(backing: &Arc<Backing>, idle: &Arc<IdleLedgers>) -> io::Result<Self> {
         if !backing.is_in_file() {
             let len = usize::try_from(u64::from(PAGES_WITHOUT_BOUNCE) * GRANULE).map_err(io::Error::other)?;

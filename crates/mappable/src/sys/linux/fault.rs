@@ -71,7 +71,7 @@ pub(super) struct Slot {
     shown: AtomicU8,
     /// Advanced when the range gets dirty. May be null. Belongs to the guard.
     count: AtomicPtr<AtomicU64>,
-    /// Of a private mapping; else null. Belongs to the guard.
+    /// What was written to, if this is a private mapping; else null. Belongs to the guard.
     written: AtomicPtr<Written>,
 }
 

@@ -41,7 +41,7 @@ pub(super) extern "C" fn on_fault(signal: i32, info: *mut siginfo_t, context: *m
 /// Shows zeroes in place of a file of others, from the page of `address` on. `false` if there is no such range, or no room.
 pub(super) fn replace(address: usize) -> bool {
     let Some((slot, range)) = fault::find(address).filter(|(slot, _)| slot.is_of_others()) else { return false };
-    // Of a private mapping it is known already which pages were written to. Those behind the file's new end are gone with it.
+    // A private mapping notes itself which granules were written to. The kernel has dropped those behind the file's new end.
     if slot.written().is_none() {
         slot.note_private();
     }

@@ -224,7 +224,7 @@ on_every_setup! {
                     scene.set_how(ANSWERS, 0);
                     scene.set_to(to);
                     let answer = if result { scene.get(FROM, len).map(drop) } else { scene.put(FROM, len).map(drop) };
-                    // Of the first ones a short list may still be in the memory.
+                    // A short list at the first of these addresses may still be inside the memory.
                     if u64::from(to) + u64::from(len) > u64::from(16 * G) {
                         wrong(setup, answer, &[Wrong::OutOfBounds]);
                     } else {
