@@ -32,7 +32,7 @@ impl Guests<()> {
     /// On an engine as it comes, concurrency support aside.
     pub(crate) fn stock(text: &str, concurrency: bool) -> Result<Box<dyn Method>> {
         let engine = Engine::new(&config(concurrency))?;
-        let component = Component::new(&engine, wat::parse_str(text)?)?;
+        let component = Component::new(&engine, text)?;
         Self::begin(Store::new(&engine, ()), &Linker::new(&engine), &component)
     }
 }
