@@ -30,6 +30,7 @@ mod private;
 mod private_mappings;
 mod settings;
 mod stages;
+mod stale_handles;
 mod streams;
 mod threat_model;
 mod told;

@@ -1,6 +1,6 @@
 //! What a newer Wasmtime does otherwise, or is about to. `docs/src/next-engine.md` says what follows.
 //!
-//! `tripwires.rs` has what the library rests on, whichever engine it is.
+//! `tripwires` has what the library rests on, whichever engine it is.
 
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Instance, Module, Store, Trap};
