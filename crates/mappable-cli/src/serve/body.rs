@@ -21,7 +21,7 @@ use super::exchange::{Fate, Worker};
 const AHEAD: u64 = 64 << 10;
 
 /// How long a client may send nothing while an instance waits for it.
-const STALLED: Duration = Duration::from_secs(10);
+const STALLED: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(10) };
 
 /// The body of a request, which its instance reads by `wasi:http` or takes as regions: each byte is given once.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ impl Requested {
             read.ahead.push_back(frame);
         }
         if !body.is_end_stream() {
-            read.rest = Some((body, Box::pin(sleep(STALLED))));
+            read.rest = Some(Rest::new(body));
         }
         Ok(Self::new(read))
     }
@@ -107,15 +107,48 @@ impl Body for Requested {
 }
 
 /// A body whose beginning is there, of at most so many bytes.
-struct Bounded {
+struct Bounded<B = Incoming> {
     ahead: VecDeque<Frame<Bytes>>,
-    /// What is to come, and until when the next of it.
-    rest: Option<(Incoming, Pin<Box<Sleep>>)>,
+    /// What is to come.
+    rest: Option<Rest<B>>,
     /// How many more bytes there may be, besides those ahead.
     left: u64,
 }
 
-impl Bounded {
+/// What a client has yet to send.
+struct Rest<B> {
+    body: B,
+    /// Until when it may send nothing. Of meaning while somebody waits: the time in which an instance does not ask is its own.
+    stalled: Pin<Box<Sleep>>,
+    is_awaited: bool,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Rest<B>
+where
+    Error: From<B::Error>,
+{
+    fn new(body: B) -> Self {
+        Self { body, stalled: Box::pin(sleep(STALLED)), is_awaited: false }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            self.is_awaited = false;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Error::from)));
+        }
+        if !self.is_awaited {
+            self.is_awaited = true;
+            self.stalled.as_mut().reset(Instant::now() + STALLED);
+        }
+        ready!(self.stalled.as_mut().poll(cx));
+        Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Bounded<B>
+where
+    Error: From<B::Error>,
+{
     /// The next bytes; `None` at the end, and where only trailers are left.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
         loop {
@@ -144,7 +177,10 @@ impl Bounded {
     }
 }
 
-impl Body for Bounded {
+impl<B: Body<Data = Bytes> + Unpin> Body for Bounded<B>
+where
+    Error: From<B::Error>,
+{
     type Data = Bytes;
     type Error = Error;
 
@@ -152,20 +188,13 @@ impl Body for Bounded {
         if let Some(frame) = self.ahead.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
-        let Some((body, stalled)) = &mut self.rest else { return Poll::Ready(None) };
-        let frame = match Pin::new(body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                stalled.as_mut().reset(Instant::now() + STALLED);
-                self.count(&frame).map(|()| frame)
-            }
-            Poll::Ready(Some(Err(error))) => Err(error.into()),
-            Poll::Ready(None) => {
+        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        let frame = match ready!(rest.poll_frame(cx)) {
+            Some(Ok(frame)) => self.count(&frame).map(|()| frame),
+            Some(Err(error)) => Err(error),
+            None => {
                 self.rest = None;
                 return Poll::Ready(None);
-            }
-            Poll::Pending => {
-                ready!(stalled.as_mut().poll(cx));
-                Err(Error::ConnectionReadTimeout)
             }
         };
         if frame.is_err() {
@@ -175,12 +204,12 @@ impl Body for Bounded {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ahead.is_empty() && self.rest.as_ref().is_none_or(|(body, _)| body.is_end_stream())
+        self.ahead.is_empty() && self.rest.as_ref().is_none_or(|rest| rest.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
         let ahead = self.ahead_bytes();
-        let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint());
+        let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), |rest| rest.body.size_hint());
         let mut hint = SizeHint::new();
         hint.set_lower(ahead + rest.lower());
         if let Some(upper) = rest.upper() {
@@ -255,7 +284,7 @@ mod tests {
     use std::task::Waker;
 
     use http_body_util::Full;
-    use tokio::sync::oneshot;
+    use tokio::sync::{mpsc, oneshot};
 
     use super::*;
 
@@ -270,5 +299,43 @@ mod tests {
         let frame = Pin::new(&mut outgoing).poll_frame(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(frame, Poll::Ready(Some(Ok(frame))) if frame.data_ref().unwrap() == "all"));
         assert_eq!(delivered.try_recv(), Ok(()));
+    }
+
+    /// A body of what is sent to it.
+    struct Sent(mpsc::UnboundedReceiver<Bytes>);
+
+    impl Body for Sent {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            self.0.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+        }
+    }
+
+    /// A body in which nothing has come, and what makes it come.
+    fn awaited() -> (mpsc::UnboundedSender<Bytes>, Bounded<Sent>) {
+        let (client, sent) = mpsc::unbounded_channel();
+        (client, Bounded { ahead: VecDeque::new(), rest: Some(Rest::new(Sent(sent))), left: 100 })
+    }
+
+    #[tokio::test]
+    async fn a_client_is_not_blamed_for_the_time_in_which_nobody_asked_it() {
+        let (client, mut body) = awaited();
+        client.send(Bytes::from("one")).unwrap();
+        assert_eq!(poll_fn(|cx| body.poll_bytes(cx)).await.unwrap().unwrap(), "one");
+        sleep(2 * STALLED).await;
+        let asked = poll_fn(|cx| Poll::Ready(body.poll_bytes(cx))).await;
+        assert!(asked.is_pending(), "{asked:?}");
+        client.send(Bytes::from("two")).unwrap();
+        assert_eq!(poll_fn(|cx| body.poll_bytes(cx)).await.unwrap().unwrap(), "two");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_nothing_while_it_is_awaited_is_refused() {
+        let (_client, mut body) = awaited();
+        let refused = poll_fn(|cx| body.poll_bytes(cx)).await;
+        assert!(matches!(refused, Err(Error::ConnectionReadTimeout)), "{refused:?}");
+        assert!(poll_fn(|cx| body.poll_bytes(cx)).await.unwrap().is_none(), "it is asked no more");
     }
 }
