@@ -83,6 +83,8 @@ pub use region::{
     AllocateError, FreezeFailed, Frozen, GRANULE, HugePages, JoinFailed, LengthError, Limits, Mappable, PartError,
     PodError, SplitFailed, ThawFailed,
 };
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+pub use region::{ExportFailed, Exported, ImportError, Trust};
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
 pub use sys::injection;

@@ -28,6 +28,8 @@ mod context;
 mod dropped;
 mod entries;
 mod error;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+mod export;
 #[cfg(feature = "externref")]
 pub mod externref;
 mod file_bytes;

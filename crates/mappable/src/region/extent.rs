@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::backing::{Backing, FileId, RecycledRange, Source};
 use super::ranges::FileRange;
 use super::region_block::RegionBlock;
+use super::shared_file::SharedFile;
 use crate::sys::HUGE_PAGE;
 use crate::tuning::MAX_WRITTEN;
 
@@ -26,6 +27,8 @@ pub(crate) struct Extent {
     range: FileRange,
     /// The bytes, as many as the range has, where the backing is no file.
     block: Option<RegionBlock>,
+    /// The file that the range is of, where that is not the backing's own.
+    file: Option<Arc<SharedFile>>,
 }
 
 impl Extent {
@@ -35,7 +38,29 @@ impl Extent {
         range: FileRange,
         block: Option<RegionBlock>,
     ) -> Self {
-        Self { backing: Arc::clone(backing), allocation, range, block }
+        Self { backing: Arc::clone(backing), allocation, range, block, file: None }
+    }
+
+    /// All of a file, which no other extent has.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    pub(super) fn of_file(file: Arc<SharedFile>) -> Self {
+        let backing = Arc::clone(file.backing());
+        let (allocation, range) = (AllocationId(backing.next()), file.range());
+        Self { backing, allocation, range, block: None, file: Some(file) }
+    }
+
+    /// The file of which this is all, if it has one to itself.
+    pub(super) fn whole_file(&self) -> Option<&Arc<SharedFile>> {
+        self.file.as_ref().filter(|file| file.range() == self.range)
+    }
+
+    /// Whether the bytes are in a file that another process may have.
+    pub(super) fn is_in_shared_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    fn file_id(&self) -> FileId {
+        self.file.as_ref().map_or(FileId::OWN, |file| file.id())
     }
 
     #[inline]
@@ -45,7 +70,7 @@ impl Extent {
 
     #[inline]
     pub(crate) fn source(&self) -> Source {
-        Source { file: FileId::OWN, range: self.range }
+        Source { file: self.file_id(), range: self.range }
     }
 
     pub(crate) fn backing(&self) -> &Arc<Backing> {
@@ -70,7 +95,7 @@ impl Extent {
     pub(crate) fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         let (start, offset) = self.inside(offset, into.len())?;
         match &self.block {
-            None => self.backing.with_file(FileId::OWN, |file| file.read(start, into)),
+            None => self.backing.with_file(self.file_id(), |file| file.read(start, into)),
             Some(block) => {
                 into.copy_from_slice(&block[offset..offset + into.len()]);
                 Ok(())
@@ -82,7 +107,7 @@ impl Extent {
     pub(crate) fn write(&mut self, offset: u64, from: &[u8]) -> io::Result<()> {
         let (start, offset) = self.inside(offset, from.len())?;
         match &mut self.block {
-            None => self.backing.with_file(FileId::OWN, |file| file.write(start, from)),
+            None => self.backing.with_file(self.file_id(), |file| file.write(start, from)),
             Some(block) => {
                 block[offset..offset + from.len()].copy_from_slice(from);
                 Ok(())
@@ -94,20 +119,20 @@ impl Extent {
     /// of a block.
     pub(crate) fn data(&self, within: Range<u64>) -> io::Result<Option<u64>> {
         let inside = self.part(within)?;
-        let found = self.backing.with_file(FileId::OWN, |file| file.data(inside))?;
+        let found = self.backing.with_file(self.file_id(), |file| file.data(inside))?;
         Ok(found.map(|start| start - self.range.start()))
     }
 
     /// How far there is memory in a range that begins with some. Not of a block.
     pub(crate) fn hole(&self, within: Range<u64>) -> io::Result<u64> {
         let inside = self.part(within)?;
-        Ok(self.backing.with_file(FileId::OWN, |file| file.hole(inside))? - self.range.start())
+        Ok(self.backing.with_file(self.file_id(), |file| file.hole(inside))? - self.range.start())
     }
 
     /// Writes zeroes over a range. Not of a block.
     pub(crate) fn write_zeroes(&self, within: Range<u64>) -> io::Result<()> {
         let Range { start, end } = self.part(within)?;
-        self.backing.with_file(FileId::OWN, |file| {
+        self.backing.with_file(self.file_id(), |file| {
             let mut parts = (start..end).step_by(ZEROES.len());
             parts.try_for_each(|at| file.write(at, &ZEROES[..ZEROES.len().min((end - at) as usize)]))
         })
@@ -116,7 +141,7 @@ impl Extent {
     /// Frees the memory of a range of whole pages, which reads as zero from then on. Not of a block.
     pub(crate) fn punch(&self, within: Range<u64>) -> io::Result<()> {
         let inside = self.part(within)?;
-        self.backing.with_file(FileId::OWN, |file| file.punch(inside.start, inside.end - inside.start))
+        self.backing.with_file(self.file_id(), |file| file.punch(inside.start, inside.end - inside.start))
     }
 
     /// Where a range of it lies in the file.
@@ -148,8 +173,8 @@ impl Extent {
             (self.block, block_high) = (Some(low), Some(high));
         }
         self.range = low;
-        let backing = Arc::clone(&self.backing);
-        Some(Extent { backing, allocation: self.allocation, range: high, block: block_high })
+        let (backing, file) = (Arc::clone(&self.backing), self.file.clone());
+        Some(Extent { backing, allocation: self.allocation, range: high, block: block_high, file })
     }
 
     /// Takes in `high`, which must be the neighbour in the same allocation, or is given back (as it is when there is no
@@ -172,7 +197,8 @@ impl Extent {
     /// All of it, as another value. What is left is an extent of nothing.
     pub(crate) fn take(&mut self) -> Self {
         let taken = std::mem::take(&mut self.range);
-        Self { backing: Arc::clone(&self.backing), allocation: self.allocation, range: taken, block: self.block.take() }
+        let (backing, file) = (Arc::clone(&self.backing), self.file.clone());
+        Self { backing, allocation: self.allocation, range: taken, block: self.block.take(), file }
     }
 
     /// Whether the range is one that can be kept for another region, and that is quickly written over: through a window, or
@@ -182,7 +208,7 @@ impl Extent {
         let len = self.range.len();
         let is_aligned = len < HUGE_PAGE || self.range.start().is_multiple_of(HUGE_PAGE);
         let is_quick = has_window || len <= MAX_WRITTEN;
-        len > 0 && self.block.is_none() && is_aligned && is_quick && self.backing.may_keep(len)
+        len > 0 && self.block.is_none() && self.file.is_none() && is_aligned && is_quick && self.backing.may_keep(len)
     }
 
     /// Keeps the range, which reads as zero, for another region.
@@ -190,16 +216,20 @@ impl Extent {
         self.backing.keep(std::mem::take(&mut self.range), left);
     }
 
-    /// Drops this without freeing its range, which another extent has.
-    fn disown(&mut self) {
+    /// Gives up the range without freeing it, for who has it now.
+    pub(super) fn disown(&mut self) {
         self.range = FileRange::default();
     }
 }
 
 impl Drop for Extent {
     fn drop(&mut self) {
-        if self.range != FileRange::default() {
-            self.backing.free(self.range);
+        if self.range == FileRange::default() {
+            return;
+        }
+        match &self.file {
+            Some(file) => file.free(self.range),
+            None => self.backing.free(self.range),
         }
     }
 }

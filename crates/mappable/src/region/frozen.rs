@@ -22,11 +22,12 @@ use std::fmt;
 use std::io;
 use std::ops::{Deref, Range};
 use std::slice;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use super::mappable::{check_slice, window};
+use super::mappable::check_slice;
+use super::shared_file::SharedFile;
 use super::{AllocateError, Backing, FileRange, GRANULE, Mappable, PartError, Source, ThawFailed};
-use crate::sys::{Access, File, Guard, Space};
+use crate::sys::File;
 
 /// What references are to.
 struct Allocation {
@@ -41,31 +42,12 @@ enum Bytes {
     Foreign(Foreign),
 }
 
-struct Foreign {
-    /// Where the host sees all of it, once it has looked, as in [`Mappable`].
-    window: OnceLock<ForeignWindow>,
-    backing: Arc<Backing>,
-    source: Source,
-    file: Arc<File>,
-}
-
-/// Where the host sees a file of others. Pages that are gone read as zero.
-struct ForeignWindow {
-    /// Goes before the addresses do, which may then be others'.
-    _guard: Guard,
-    space: Space,
-}
-
-impl ForeignWindow {
-    fn new(space: Space) -> Self {
-        let start = space.base().addr().get();
-        Self { _guard: Guard::of_window(start..start + space.len()), space }
-    }
-}
+/// All that may be shown of a file.
+struct Foreign(Arc<SharedFile>);
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        self.backing.dismiss(self.source.file);
+        self.0.release();
     }
 }
 
@@ -73,14 +55,14 @@ impl Allocation {
     fn source(&self) -> Source {
         match &self.bytes {
             Bytes::Region(region) => region.extent().source(),
-            Bytes::Foreign(foreign) => foreign.source,
+            Bytes::Foreign(foreign) => foreign.0.source(),
         }
     }
 
     fn backing(&self) -> &Arc<Backing> {
         match &self.bytes {
             Bytes::Region(region) => region.extent().backing(),
-            Bytes::Foreign(foreign) => &foreign.backing,
+            Bytes::Foreign(foreign) => foreign.0.backing(),
         }
     }
 
@@ -90,12 +72,7 @@ impl Allocation {
             Bytes::Region(region) => return region.all_bytes(),
             Bytes::Foreign(foreign) => foreign,
         };
-        if foreign.window.get().is_none() {
-            let window = window(&foreign.backing, foreign.source, Access::Read)?;
-            foreign.window.get_or_init(|| ForeignWindow::new(window));
-        }
-        let window = foreign.window.get().ok_or_else(|| io::Error::other("bug: a window that was opened is gone"))?;
-        let window = &window.space;
+        let window = foreign.0.read_window()?;
         // SAFETY: the window maps all of the range, and lives as long as `self`; pages that go are replaced. Nobody writes to
         // the file meanwhile: the word of who brought it, or the system's.
         Ok(unsafe { slice::from_raw_parts(window.base().as_ptr(), window.len()) })
@@ -104,7 +81,7 @@ impl Allocation {
     fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         match &self.bytes {
             Bytes::Region(region) => region.extent().read(offset, into),
-            Bytes::Foreign(foreign) => foreign.file.read(foreign.source.range.start() + offset, into),
+            Bytes::Foreign(foreign) => foreign.0.file().read(foreign.0.range().start() + offset, into),
         }
     }
 }
@@ -143,10 +120,24 @@ impl FrozenRegion {
         let end = bytes.end;
         let range = FileRange::around(bytes).ok_or(io::ErrorKind::InvalidInput)?;
         let len = end - range.start();
-        let (id, file) = backing.admit(file);
-        let (backing, key) = (Arc::clone(backing), AllocationKey(backing.next()));
-        let foreign = Foreign { backing, source: Source { file: id, range }, file, window: OnceLock::new() };
-        Ok(Self { allocation: Arc::new(Allocation { key, bytes: Bytes::Foreign(foreign) }), range, len })
+        Ok(Self::of_shared(SharedFile::new(backing, file, range, None), len))
+    }
+
+    /// All that may be shown of a file, which must not change from here on.
+    pub(crate) fn of_shared(file: Arc<SharedFile>, len: u64) -> Self {
+        let (key, range) = (AllocationKey(file.backing().next()), file.range());
+        let bytes = Bytes::Foreign(Foreign(file));
+        Self { allocation: Arc::new(Allocation { key, bytes }), range, len: len.min(range.len()) }
+    }
+
+    /// The file of which this is all, if the bytes have one to themselves.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    pub(crate) fn whole_file(&self) -> Option<&Arc<SharedFile>> {
+        let file = match &self.allocation.bytes {
+            Bytes::Region(region) => region.extent().whole_file()?,
+            Bytes::Foreign(foreign) => &foreign.0,
+        };
+        (file.range() == self.range).then_some(file)
     }
 
     #[inline]
@@ -284,6 +275,11 @@ impl Frozen {
     pub(super) fn of_shown(region: FrozenRegion) -> Self {
         debug_assert!(region.allocation.shown().is_ok());
         Self { region }
+    }
+
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    pub(crate) fn region(&self) -> &FrozenRegion {
+        &self.region
     }
 
     pub(crate) fn into_region(self) -> FrozenRegion {

@@ -21,6 +21,7 @@ use super::backing::RecycledRange;
 use super::frozen::FrozenRegion;
 use super::huge;
 use super::ranges::Runs;
+use super::shared_file::SharedFile;
 use super::touched::Touched;
 use super::{
     AllocateError, Backing, Extent, FileRange, FreezeFailed, Frozen, GRANULE, JoinFailed, LengthError, PartError,
@@ -109,6 +110,24 @@ impl Mappable {
 
     fn of(extent: Extent, len: u64) -> Self {
         Self { window: OnceLock::new(), extent, len, pages: vec![], was_mapped: false }
+    }
+
+    /// All of a file, of which the caller is the owner.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    pub(crate) fn of_shared(file: Arc<SharedFile>, len: u64) -> Self {
+        let window = file.take_left().map_or_else(OnceLock::new, OnceLock::from);
+        let len = len.min(file.range().len());
+        Self { window, extent: Extent::of_file(file), len, pages: vec![], was_mapped: false }
+    }
+
+    /// Gives up ownership for the file and how many bytes count. A region that has no file to itself comes back.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    #[allow(clippy::result_large_err, reason = "the region comes back, without an allocation that could fail")]
+    pub(crate) fn into_shared(mut self) -> Result<(Arc<SharedFile>, u64), Self> {
+        let Some(file) = self.extent.whole_file().map(Arc::clone) else { return Err(self) };
+        file.leave(self.window.take());
+        self.extent.disown();
+        Ok((file, self.len))
     }
 
     /// The size in bytes, a positive multiple of [`GRANULE`].
@@ -320,7 +339,9 @@ impl Mappable {
 
     /// Whether the host can get at all of it without a system call, and with few page faults.
     pub(crate) fn is_at_hand(&self) -> bool {
-        (self.was_mapped || !self.pages.is_empty()) && self.window.get().is_some()
+        // The bytes of the heap are not for another process, which may have a mapping of the file left.
+        let is_private = !self.extent.is_in_shared_file();
+        is_private && (self.was_mapped || !self.pages.is_empty()) && self.window.get().is_some()
     }
 
     #[inline]
@@ -362,6 +383,9 @@ impl Mappable {
 impl Drop for Mappable {
     /// Keeps the region's memory for another one, if it may be kept and can be made to read as zero.
     fn drop(&mut self) {
+        if let Some(file) = self.extent.whole_file() {
+            file.leave(self.window.take());
+        }
         if !self.extent.may_be_idle(self.window.get().is_some()) {
             return;
         }

@@ -18,6 +18,8 @@ mod address_space;
 mod backing;
 mod block;
 mod error;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+mod export;
 mod extent;
 mod frozen;
 mod held;
@@ -27,12 +29,19 @@ mod mappable;
 mod pod;
 mod ranges;
 mod region_block;
+mod shared_file;
 mod touched;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+mod trust;
 
 pub(crate) use address_space::{GUARD, RESERVATION, SPAN};
 pub(crate) use backing::{Backing, FileId, Source};
 pub(crate) use block::Block;
 pub use error::{AllocateError, FreezeFailed, JoinFailed, LengthError, PartError, SplitFailed, ThawFailed};
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+pub use export::{ExportFailed, Exported, ImportError};
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+pub(crate) use export::{import_frozen, import_region};
 pub(crate) use extent::{Extent, ZEROES};
 pub use frozen::Frozen;
 pub(crate) use frozen::FrozenRegion;
@@ -44,6 +53,8 @@ pub(crate) use mappable::check_slice;
 pub use pod::PodError;
 pub(crate) use ranges::{FileRange, Runs};
 pub(crate) use touched::Touched;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+pub use trust::Trust;
 
 /// The size of a granule in bytes: one page of WebAssembly. Region sizes and placements are multiples of it, so
 /// that no two regions share a page of the host.

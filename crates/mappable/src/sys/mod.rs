@@ -59,6 +59,8 @@ pub enum Call {
     Create,
     /// `ftruncate`
     Truncate,
+    /// `fcntl` to add seals
+    Seal,
     /// `pread`
     Read,
     /// `pwrite`

@@ -7,6 +7,8 @@ mod artifacts;
 mod book;
 mod core_modules;
 #[cfg(target_os = "linux")]
+mod exported;
+#[cfg(target_os = "linux")]
 mod file_bytes;
 mod files;
 mod fixed;

@@ -33,6 +33,7 @@ use super::{Access, Call, HUGE_PAGE, count, enter};
 mod fault;
 mod lost;
 mod private;
+mod sealable;
 mod spare;
 pub(crate) use fault::{Guard, faults, install as install_fault_handler, install_first as install_first_fault_handler};
 pub(crate) use spare::with_spare_mappings;
@@ -67,16 +68,22 @@ fn file_system(file: &std::fs::File) -> io::Result<i64> {
     Ok(fstatfs(file)?.f_type as i64)
 }
 
+/// An error for a file that would be over the process's limit.
+fn check_file_size(len: u64) -> io::Result<()> {
+    // Over the limit, the kernel would end the process with a signal rather than answer.
+    if let Some(limit) = getrlimit(Resource::Fsize).current
+        && limit < len
+    {
+        let text = format!("the limit on file sizes is {limit} bytes: lift it (ulimit -f unlimited)");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(())
+}
+
 impl File {
     /// A file of `len` bytes, all holes.
     pub(crate) fn create(name: &str, len: u64) -> io::Result<Self> {
-        // Over the limit, the kernel would end the process with a signal rather than answer.
-        if let Some(limit) = getrlimit(Resource::Fsize).current
-            && limit < len
-        {
-            let text = format!("the limit on file sizes is {limit} bytes: lift it (ulimit -f unlimited)");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
-        }
+        check_file_size(len)?;
         enter(Call::Create)?;
         let file = memfd_create(name, MemfdFlags::CLOEXEC)?;
         enter(Call::Truncate)?;

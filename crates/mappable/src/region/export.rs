@@ -1,0 +1,363 @@
+//! Memory for another process: what it is given, and what is checked of what another gives.
+//!
+//! A region of a runtime lies in one file with all the others, of which a descriptor would show all. So what is exported is
+//! alone in a file of its own: from the beginning ([`Runtime::allocate_exportable`](crate::Runtime::allocate_exportable)), or by
+//! one copy.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::shared_file::{Keeper, SharedFile};
+use super::{AllocateError, Backing, FileRange, Frozen, FrozenRegion, GRANULE, Mappable, Trust};
+use crate::sys::File;
+
+/// What another process needs to have bytes of this one: a descriptor, and which bytes of it.
+///
+/// The descriptor goes by a Unix socket (`SCM_RIGHTS`) or to a child process. Nobody has to
+/// believe what the numbers say: they are checked where they are used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Exported {
+    /// Of a file in memory that has these bytes and no others.
+    pub descriptor: OwnedFd,
+    /// Where in the file the bytes begin: a multiple of [`GRANULE`].
+    pub offset: u64,
+    /// The size in bytes, a positive multiple of [`GRANULE`].
+    pub size: u64,
+    /// How many of the bytes count.
+    pub len: u64,
+    /// Whether this has cost a copy of the bytes.
+    pub was_copied: bool,
+}
+
+impl Exported {
+    /// What was received from another process.
+    pub fn new(descriptor: OwnedFd, offset: u64, size: u64, len: u64) -> Self {
+        Self { descriptor, offset, size, len, was_copied: false }
+    }
+}
+
+/// A region was not exported.
+#[derive(Debug, thiserror::Error)]
+#[error("a region of {} bytes was not exported", region.size())]
+#[non_exhaustive]
+pub struct ExportFailed {
+    /// The region, as it was.
+    pub region: Mappable,
+    /// The operating system's reason.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Why what another process has exported was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// It is a pipe, a device, a directory, a file on a disk or a mere path.
+    #[error("the descriptor is not that of a file in memory (memfd_create), which has seals")]
+    NoMemoryFile,
+    /// The kernel maps whole huge pages of it, over what is beside them.
+    #[error("the descriptor is that of a file of huge pages")]
+    HugePages,
+    /// It can be made shorter while it is mapped.
+    #[error("the file can be made shorter: it has no seals F_SEAL_SHRINK and F_SEAL_GROW")]
+    SizeNotSealed,
+    /// Others can write to it.
+    #[error("the file can be written to: it has no seal F_SEAL_WRITE, and the peer is not trusted")]
+    NotSealed,
+    /// A region would have to be written to.
+    #[error("the file can't be written to: the descriptor is for reading, or there is a seal F_SEAL_WRITE")]
+    NotWritable,
+    /// The bytes are not whole granules.
+    #[error("{size} bytes at {offset} are not whole granules of {GRANULE}, one at the least")]
+    Misaligned {
+        /// Where they would begin.
+        offset: u64,
+        /// How many they would be.
+        size: u64,
+    },
+    /// More bytes count than there are.
+    #[error("of {size} bytes {len} can't count")]
+    Length {
+        /// How many would count.
+        len: u64,
+        /// How many there would be.
+        size: u64,
+    },
+    /// The bytes are not all in the file.
+    #[error("{size} bytes at {offset} are not all in a file of {file_len} bytes")]
+    OutsideFile {
+        /// Where they would begin.
+        offset: u64,
+        /// How many they would be.
+        size: u64,
+        /// How many the file has.
+        file_len: u64,
+    },
+    /// They are more than the limit.
+    #[error("{size} bytes of another process are over the limit of {limit}")]
+    OverLimit {
+        /// How many they would be.
+        size: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// There is no room for a copy.
+    #[error(transparent)]
+    Allocate(#[from] AllocateError),
+    /// The operating system's.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A new file of `size` bytes, which `read` copies.
+fn copied(size: u64, read: impl Fn(u64, &mut [u8]) -> io::Result<()>) -> io::Result<File> {
+    let file = File::create_sealable(size)?;
+    copy(size, read, |offset, chunk| file.write(offset, chunk))?;
+    Ok(file)
+}
+
+/// Copies `size` bytes, whole granules, to where all reads as zero.
+fn copy(
+    size: u64,
+    read: impl Fn(u64, &mut [u8]) -> io::Result<()>,
+    mut write: impl FnMut(u64, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut granule = vec![0; GRANULE as usize];
+    for offset in (0..size).step_by(granule.len()) {
+        read(offset, &mut granule)?;
+        if granule.iter().any(|&byte| byte != 0) {
+            write(offset, &granule)?;
+        }
+    }
+    Ok(())
+}
+
+/// An error for a file that could not be sealed though nobody else has it.
+fn in_use() -> io::Error {
+    io::Error::other("bug: a file that nobody has mapped can't be sealed")
+}
+
+impl Mappable {
+    /// A region that is alone in its file, all of which reads as zero.
+    pub(crate) fn allocate_exportable(backing: &Arc<Backing>, len: u64) -> Result<Self, AllocateError> {
+        if !backing.is_in_file() {
+            return Self::allocate(backing, len);
+        }
+        let exhausted = |error| {
+            tracing::debug!(%error, "no file for a region");
+            AllocateError::RegionsExhausted(len)
+        };
+        let size = Self::size_for(len)?;
+        let range = FileRange::around(0..size).ok_or(AllocateError::RegionsExhausted(len))?;
+        let file = File::create_sealable(size).map_err(exhausted)?;
+        Ok(Self::of_shared(SharedFile::new(backing, file, range, None), len))
+    }
+
+    /// Whether the region is alone in a file, so that [`Mappable::export`] for a trusted peer costs no copy.
+    pub fn is_exportable(&self) -> bool {
+        self.extent().whole_file().is_some()
+    }
+
+    /// Gives the region away, for another process. For a peer that is trusted these are its own bytes, or those of a copy if it is
+    /// not [exportable](Mappable::is_exportable). For others they are sealed: its own file is, if no component has mapped it
+    /// yet, and else that of a copy.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportFailed`], which gives the region back.
+    #[allow(clippy::result_large_err, reason = "the region comes back, without an allocation that could fail")]
+    pub fn export(self, trust: Trust) -> Result<Exported, ExportFailed> {
+        let (size, len) = (self.size(), self.len());
+        let done = |descriptor, was_copied| Exported { descriptor, offset: 0, size, len, was_copied };
+        let region = match self.into_shared() {
+            Ok((file, len)) => match export_file(&file, trust) {
+                Ok(Some(descriptor)) => return Ok(done(descriptor, false)),
+                Ok(None) => Self::of_shared(file, len),
+                Err(source) => return Err(ExportFailed { region: Self::of_shared(file, len), source }),
+            },
+            Err(region) => region,
+        };
+        let copy = copied(size, |offset, into| region.extent().read(offset, into)).and_then(|file| {
+            let is_done = trust.is_peer || file.seal()?;
+            if is_done { file.descriptor() } else { Err(in_use()) }
+        });
+        match copy {
+            Ok(descriptor) => Ok(done(descriptor, true)),
+            Err(source) => Err(ExportFailed { region, source }),
+        }
+    }
+}
+
+/// A descriptor of a file that is given away. `None` if it would have to be sealed, and is mapped for writing.
+fn export_file(file: &SharedFile, trust: Trust) -> io::Result<Option<OwnedFd>> {
+    if !trust.is_peer {
+        // The last owner's window is one for writing.
+        drop(file.take_left());
+        if !file.file().seal()? {
+            return Ok(None);
+        }
+    }
+    file.file().descriptor().map(Some)
+}
+
+/// A region that another process has given away. `keeper` hears when a region that was not copied is dropped.
+pub(crate) fn import_region(
+    backing: &Arc<Backing>,
+    exported: Exported,
+    trust: Trust,
+    limit: u64,
+    keeper: Option<Keeper>,
+) -> Result<Mappable, ImportError> {
+    let checked = Checked::new(exported, limit)?;
+    if trust.is_peer && backing.is_in_file() {
+        checked.is_writable()?;
+        let Checked { file, range, len } = checked;
+        return Ok(Mappable::of_shared(SharedFile::new(backing, file, range, keeper), len));
+    }
+    let mut region = Mappable::allocate(backing, checked.range.len())?;
+    let start = checked.range.start();
+    let write = |offset, granule: &[u8]| region.extent_mut().write(offset, granule);
+    copy(checked.range.len(), |offset, into| checked.file.read(start + offset, into), write)?;
+    region.set_len(checked.len).map_err(io::Error::from)?;
+    Ok(region)
+}
+
+/// Bytes that another process has frozen. `keeper` hears when the last reference to what was not copied is dropped.
+pub(crate) fn import_frozen(
+    backing: &Arc<Backing>,
+    exported: Exported,
+    trust: Trust,
+    limit: u64,
+    keeper: Option<Keeper>,
+) -> Result<FrozenRegion, ImportError> {
+    let checked = Checked::new(exported, limit)?;
+    if !trust.is_peer && !checked.is_sealed()? {
+        return Err(ImportError::NotSealed);
+    }
+    let Checked { file, range, len } = checked;
+    let frozen = FrozenRegion::of_shared(SharedFile::new(backing, file, range, keeper), len);
+    if backing.is_in_file() {
+        return Ok(frozen);
+    }
+    Ok(FrozenRegion::new(frozen.copy()?))
+}
+
+impl Frozen {
+    /// The bytes for another process. The reference stays: frozen bytes are read by any number of processes.
+    ///
+    /// For a peer that is trusted these are its own bytes, or those of a copy if they are not alone in a file. For others they are sealed:
+    /// [`Frozen::seal`] beforehand makes that free, otherwise each call copies them.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn export(&self, trust: Trust) -> io::Result<Exported> {
+        let region = self.region();
+        let done = |descriptor, was_copied| Exported {
+            descriptor,
+            offset: 0,
+            size: region.size(),
+            len: region.len(),
+            was_copied,
+        };
+        if let Some(file) = region.whole_file()
+            && file.range().start() == 0
+            && file.file().len() == file.range().len()
+            && (trust.is_peer || is_sealed(file.file())?)
+        {
+            return Ok(done(file.file().descriptor()?, false));
+        }
+        let file = copied(region.size(), |offset, into| region.read(offset, into))?;
+        if !trust.is_peer && !file.seal()? {
+            return Err(in_use());
+        }
+        Ok(done(file.descriptor()?, true))
+    }
+
+    /// The same bytes in a file that the kernel lets nobody change any more (`F_SEAL_WRITE`), not even this process. They are not copied if
+    /// they are already there; nor if this is the only reference, they are alone in a file
+    /// ([`Runtime::allocate_exportable`](crate::Runtime::allocate_exportable)), and no component has mapped that for writing.
+    /// Sealed bytes can't be thawed, only copied.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn seal(self) -> io::Result<Self> {
+        let region = self.into_region();
+        let backing = Arc::clone(region.backing());
+        if !backing.is_in_file() {
+            return Self::of(region);
+        }
+        if let Some(file) = region.whole_file()
+            && is_sealed(file.file())?
+        {
+            return Self::of(region);
+        }
+        let region = match region.thaw() {
+            Ok(region) => match region.into_shared() {
+                Ok((file, len)) => match export_file(&file, Trust::SEALS)? {
+                    Some(_) => return Self::of(FrozenRegion::of_shared(file, len)),
+                    None => FrozenRegion::new(Mappable::of_shared(file, len)),
+                },
+                Err(region) => FrozenRegion::new(region),
+            },
+            Err(region) => region,
+        };
+        let file = copied(region.size(), |offset, into| region.read(offset, into))?;
+        if !file.seal()? {
+            return Err(in_use());
+        }
+        let range = FileRange::around(0..region.size()).ok_or(io::ErrorKind::InvalidInput)?;
+        Self::of(FrozenRegion::of_shared(SharedFile::new(&backing, file, range, None), region.len()))
+    }
+}
+
+fn is_sealed(file: &File) -> io::Result<bool> {
+    Ok(file.seals()?.is_some_and(|seals| seals.writes && seals.size))
+}
+
+/// What was exported, once its numbers are known to be right and its file one that stays as long as it is.
+struct Checked {
+    file: File,
+    range: FileRange,
+    len: u64,
+}
+
+impl Checked {
+    fn new(exported: Exported, limit: u64) -> Result<Self, ImportError> {
+        let Exported { descriptor, offset, size, len, .. } = exported;
+        if size > limit {
+            return Err(ImportError::OverLimit { size, limit });
+        }
+        if size == 0 || !size.is_multiple_of(GRANULE) || !offset.is_multiple_of(GRANULE) {
+            return Err(ImportError::Misaligned { offset, size });
+        }
+        if len > size {
+            return Err(ImportError::Length { len, size });
+        }
+        let file = File::of(Arc::new(descriptor.into())).map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => ImportError::HugePages,
+            _ => ImportError::Io(error),
+        })?;
+        let seals = file.seals()?.ok_or(ImportError::NoMemoryFile)?;
+        if !seals.size {
+            return Err(ImportError::SizeNotSealed);
+        }
+        let outside = ImportError::OutsideFile { offset, size, file_len: file.len() };
+        let Some(end) = offset.checked_add(size).filter(|end| *end <= file.len()) else { return Err(outside) };
+        let range = FileRange::around(offset..end).ok_or(outside)?;
+        Ok(Self { file, range, len })
+    }
+
+    fn is_sealed(&self) -> io::Result<bool> {
+        is_sealed(&self.file)
+    }
+
+    /// An error if regions can't be made of it.
+    fn is_writable(&self) -> Result<(), ImportError> {
+        let is_writable = self.file.is_writable()? && !self.is_sealed()?;
+        if is_writable { Ok(()) } else { Err(ImportError::NotWritable) }
+    }
+}

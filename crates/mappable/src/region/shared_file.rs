@@ -1,0 +1,126 @@
+//! Files beside the backing's own: those of others, and files in memory that have one region each, so that another process
+//! may be given them.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::mappable::window;
+use super::{Backing, FileId, FileRange, Source};
+use crate::sys::{Access, File, Guard, Space};
+
+/// Is told when the owner of all of the file is done with it.
+pub(crate) type Keeper = Box<dyn Fn() + Send + Sync>;
+
+/// A file that is shown, and is not the backing's own.
+pub(crate) struct SharedFile {
+    backing: Arc<Backing>,
+    id: FileId,
+    file: Arc<File>,
+    /// What of it may be shown.
+    range: FileRange,
+    /// Where the host sees all of the range to read it, once it has looked. Pages that are gone read as zero.
+    read: OnceLock<ReadWindow>,
+    /// Where the last owner saw it, for the next.
+    left: Mutex<Option<Space>>,
+    /// Who has it when its owner is done. Without one, what an owner drops is freed.
+    keeper: Option<Keeper>,
+    /// How many bytes the owner has dropped, where there is a keeper.
+    dropped: AtomicU64,
+}
+
+impl fmt::Debug for SharedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedFile").field("id", &self.id).field("range", &self.range).finish_non_exhaustive()
+    }
+}
+
+/// A private window, for reading.
+struct ReadWindow {
+    /// Goes before the addresses do, which may then be others'.
+    _guard: Guard,
+    space: Space,
+}
+
+impl SharedFile {
+    /// Makes a file one that can be shown, for as long as this value lives.
+    pub(crate) fn new(backing: &Arc<Backing>, file: File, range: FileRange, keeper: Option<Keeper>) -> Arc<Self> {
+        let (id, file) = backing.admit(file);
+        let (read, left, dropped) = (OnceLock::new(), Mutex::new(None), AtomicU64::new(0));
+        Arc::new(Self { backing: Arc::clone(backing), id, file, range, read, left, keeper, dropped })
+    }
+
+    pub(crate) fn backing(&self) -> &Arc<Backing> {
+        &self.backing
+    }
+
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn range(&self) -> FileRange {
+        self.range
+    }
+
+    pub(super) fn source(&self) -> Source {
+        Source { file: self.id, range: self.range }
+    }
+
+    /// Where the host reads it.
+    pub(super) fn read_window(&self) -> io::Result<&Space> {
+        if self.read.get().is_none() {
+            let space = window(&self.backing, self.source(), Access::Read)?;
+            let start = space.base().addr().get();
+            self.read.get_or_init(|| ReadWindow { _guard: Guard::of_window(start..start + space.len()), space });
+        }
+        let read = self.read.get().ok_or_else(|| io::Error::other("bug: a window that was opened is gone"))?;
+        Ok(&read.space)
+    }
+
+    /// Keeps an owner's window of all of it for the next.
+    pub(super) fn leave(&self, window: Option<Space>) {
+        if window.is_some() {
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = window;
+        }
+    }
+
+    /// The window that the last owner left.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    pub(super) fn take_left(&self) -> Option<Space> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Hears that the owner of a part is done with it.
+    pub(super) fn free(&self, part: FileRange) {
+        let Some(keeper) = &self.keeper else {
+            // Views that are cached may show it for a while.
+            if let Err(error) = self.file.punch(part.start(), part.len()) {
+                tracing::warn!(%error, "the memory of a region was not given back yet");
+            }
+            return;
+        };
+        let dropped = self.dropped.fetch_add(part.len(), Ordering::AcqRel) + part.len();
+        if dropped >= self.range.len() {
+            self.dropped.store(0, Ordering::Release);
+            keeper();
+        }
+    }
+
+    /// Hears that nobody reads it any more.
+    pub(super) fn release(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper();
+        }
+    }
+}
+
+impl Drop for SharedFile {
+    fn drop(&mut self) {
+        self.backing.dismiss(self.id);
+    }
+}
