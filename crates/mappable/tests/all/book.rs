@@ -25,6 +25,7 @@ fn pages() -> Vec<PathBuf> {
         "guests/README.md",
         "fuzz/README.md",
         "sdk/c/README.md",
+        "sdk/js-host/README.md",
     ];
     pages.into_iter().chain(beside.map(|it| root().join(it))).collect()
 }

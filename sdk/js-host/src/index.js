@@ -1,0 +1,2 @@
+export { FrozenRegion, Region, Store, WitError } from './host.js';
+export { GRANULE } from './value.js';
