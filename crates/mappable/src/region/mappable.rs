@@ -178,7 +178,7 @@ impl Mappable {
     /// The region's bytes: as many as its length says.
     ///
     /// The first look maps the region into the host's address space (one or two system calls, kept until the region
-    /// is dropped, split or joined); from then on it costs nothing. The slice begins at a page of the host, or where regions
+    /// is dropped); from then on it costs nothing. The slice begins at a page of the host, or where regions
     /// are mapped by copying at a multiple of 16: it is aligned for every plain type, and so is each offset that is a multiple
     /// of the type's own alignment ([`Mappable::as_pod_at`]).
     ///
@@ -219,7 +219,8 @@ impl Mappable {
 
     /// Splits the region into its first `at` bytes and the rest: two regions, each owned, mapped, frozen, handed over
     /// and freed on its own. `at` is a multiple of [`GRANULE`] inside the region. Each part's length is how many of its bytes
-    /// counted in the whole. Where the platform can map, the cost does not depend on the size.
+    /// counted in the whole. Where the platform can map, there is no system call, and the host goes on seeing the bytes where
+    /// it has seen them.
     ///
     /// # Errors
     ///
@@ -231,10 +232,18 @@ impl Mappable {
         }
         match self.extent.split_off(at) {
             Some(high) => {
+                let window = self.window.take();
                 self.become_another();
                 let len = self.len.saturating_sub(at);
                 self.len -= len;
-                Ok((self, Self::of(high, len)))
+                let mut high = Self::of(high, len);
+                // The host sees the parts where it saw the whole.
+                if let Some(mut low) = window
+                    && let Some(rest) = usize::try_from(at).ok().and_then(|at| low.split_off(at).ok())
+                {
+                    (self.window, high.window) = (low.into(), rest.into());
+                }
+                Ok((self, high))
             }
             None => Err(SplitFailed { region: self, reason: PartError::RegionsExhausted }),
         }
@@ -250,7 +259,8 @@ impl Mappable {
 
     /// Joins two regions into one: this one's bytes, then `high`'s. They must be neighbours in one allocation, as
     /// [`Mappable::split`] leaves them. The length ends where the last byte that counts does: in `high`, unless `high`
-    /// [is empty](Mappable::is_empty). Where the platform can map, the cost does not depend on the size.
+    /// [is empty](Mappable::is_empty). Where the platform can map, the cost does not depend on the size; parts that the host sees
+    /// side by side, as it does after a split, it goes on seeing so.
     ///
     /// # Errors
     ///
@@ -260,7 +270,13 @@ impl Mappable {
         let low_size = self.size();
         match self.extent.append(high.extent.take()) {
             Ok(()) => {
+                let windows = self.window.take().zip(high.window.take());
                 self.become_another();
+                if let Some((mut low, high)) = windows
+                    && low.append(high).is_ok()
+                {
+                    self.window = low.into();
+                }
                 if high.len > 0 {
                     self.len = low_size + high.len;
                 }

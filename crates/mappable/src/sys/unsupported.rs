@@ -68,6 +68,14 @@ impl Space {
         match self.0 {}
     }
 
+    pub(crate) fn split_off(&mut self, _at: usize) -> io::Result<Self> {
+        match self.0 {}
+    }
+
+    pub(crate) fn append(&mut self, _high: Self) -> Result<(), Self> {
+        match self.0 {}
+    }
+
     pub(crate) fn advise_huge(&self, _at: usize, _len: usize) {
         match self.0 {}
     }

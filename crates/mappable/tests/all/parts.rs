@@ -2,7 +2,7 @@
 
 use mappable::{GRANULE, PartError as HostPartError};
 
-use crate::support::{G, PartError, Setup, World, on_every_setup};
+use crate::support::{G, PartError, Setup, World, all_are, on_every_setup};
 
 on_every_setup! {
     fn parts_keep_their_bytes_and_are_joined_again(setup) {
@@ -80,6 +80,27 @@ on_every_setup! {
         let foreign = setup.runtime().allocate(GRANULE).unwrap();
         let failed = failed.low.join(foreign).unwrap_err();
         assert_eq!(failed.low.join(high).unwrap().bytes().unwrap().len(), 2 * G as usize);
+    }
+
+    fn the_host_goes_on_seeing_parts_where_it_has_seen_the_whole(setup) {
+        let world = World::new(setup);
+        let whole = world.region(40, 0x31);
+        let at = whole.bytes().unwrap().as_ptr();
+        let (low, high) = whole.split(GRANULE).unwrap();
+        let (middle, mut last) = high.split(34 * GRANULE).unwrap();
+        last.bytes_mut().unwrap().fill(0x32);
+        let seen = [&low, &middle, &last].map(|part| part.bytes().unwrap().as_ptr());
+        let whole = low.join(middle.join(last).unwrap()).unwrap();
+        let bytes = whole.bytes().unwrap();
+        if setup.way() != Setup::Copy {
+            assert_eq!(seen, [0, 1, 35].map(|granules| at.wrapping_add(granules * GRANULE as usize)));
+            assert_eq!(bytes.as_ptr(), at);
+        }
+        assert!(all_are(&bytes[..35 * GRANULE as usize], 0x31) && all_are(&bytes[35 * GRANULE as usize..], 0x32));
+        // A part that goes takes its addresses with it, and no others.
+        let (low, high) = whole.split(3 * GRANULE).unwrap();
+        drop(low);
+        assert!(all_are(&high.bytes().unwrap()[..32 * GRANULE as usize], 0x31));
     }
 
     fn a_part_is_frozen_and_shared_while_its_neighbour_is_written(setup) {

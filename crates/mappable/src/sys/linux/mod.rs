@@ -15,6 +15,7 @@
 
 use std::ffi::c_void;
 use std::io;
+use std::mem;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
@@ -227,6 +228,32 @@ impl Space {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Splits off what is behind the first `at` bytes, a multiple of the page size. What is shown stays as it is, without a
+    /// system call.
+    pub(crate) fn split_off(&mut self, at: usize) -> io::Result<Self> {
+        let start = self.part(at, self.len.saturating_sub(at))?;
+        let base = NonNull::new(start.cast::<u8>()).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let before = base.addr().get() - self.reserved.0.addr().get();
+        let high = Self { base, len: self.len - at, reserved: (base, self.reserved.1 - before) };
+        self.len = at;
+        self.reserved.1 = before;
+        Ok(high)
+    }
+
+    /// Adds another space that begins where this one ends, without a system call. Gives it back if it does not.
+    pub(crate) fn append(&mut self, high: Self) -> Result<(), Self> {
+        let end = |start: NonNull<u8>, len: usize| start.addr().get() + len;
+        let begins = (high.base.addr().get(), high.reserved.0.addr().get());
+        if begins != (end(self.base, self.len), end(self.reserved.0, self.reserved.1)) {
+            return Err(high);
+        }
+        self.len += high.len;
+        self.reserved.1 += high.reserved.1;
+        // Its range is this one's.
+        mem::forget(high);
+        Ok(())
     }
 
     /// Shows `len` bytes of `file` from `start` at offset `at`, in place of what was there; past the file's end,
