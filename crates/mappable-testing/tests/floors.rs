@@ -32,7 +32,7 @@ impl House {
 
 const LIBRARY: House = House {
     src: "../mappable/src",
-    rooms: &["tuning", "sys", "region", "ledger", "view", "host", "bindings", "lib"],
+    rooms: &["tuning", "sys", "region", "ledger", "view", "host", "bindings", "workers", "lib"],
     allowed: &[("tuning", "region::GRANULE", "a unit in which tuned numbers are told, and the contract's")],
 };
 

@@ -58,6 +58,7 @@
 //! | [`rewrite`] | how compiled code gets to know: the refresh after each map and unmap |
 //! | `ledger` | what trusted code and the host both keep, of a closed composition: its memory, its words |
 //! | `host` | how it is offered: runtime, context, linker |
+//! | `workers` | work on more than one core, with the feature of that name |
 //! | `sys` | every system call |
 
 pub mod bindings;
@@ -67,6 +68,8 @@ mod region;
 mod sys;
 mod tuning;
 mod view;
+#[cfg(feature = "workers")]
+pub mod workers;
 
 #[cfg(feature = "externref")]
 pub use host::externref;

@@ -39,5 +39,6 @@ mod told;
 mod tripwires;
 mod typed;
 mod wit;
+mod workers;
 
 use mappable_testing::{image, support, wat};
