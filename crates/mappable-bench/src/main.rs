@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   hop, open, lists, load, access,      the benchmarks: what is compared, rows, a summary, a table
-//!   share, scale, counts, ordinary, cold, start, serve, stream
+//!   share, scale, counts, ordinary, cold, start, serve, stream, files
 //!    ├ driver    case after case, the methods of each interleaved
 //!    ├ method    ways in which two parties pass bytes, each ready to be timed
 //!    ├ lane      a method under measurement: warmed up, sampled in turn with others, checked each time
@@ -16,9 +16,11 @@
 
 mod access;
 mod cold;
+mod command;
 mod counts;
 mod driver;
 mod figures;
+mod files;
 mod hop;
 mod lane;
 mod lists;
@@ -62,6 +64,8 @@ enum Bench {
     Serve(serve::Args),
     ServeStock(serve::stock::Args),
     Stream(stream::Args),
+    Files(files::Args),
+    FilesGuest(files::guest::Args),
 }
 
 /// Runs one benchmark, and prints its table, or its figures as JSON.
@@ -82,6 +86,8 @@ fn main() -> ExitCode {
         Bench::Serve(args) => serve::run(&args),
         Bench::ServeStock(args) => serve::stock::run(&args),
         Bench::Stream(args) => stream::run(&args),
+        Bench::Files(args) => files::run(&args),
+        Bench::FilesGuest(args) => files::guest::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

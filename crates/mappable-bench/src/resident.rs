@@ -76,6 +76,12 @@ pub(super) fn most(process: u32) -> Result<u64> {
     Ok(field(&status, "VmHWM")?.saturating_sub(field(&status, "RssFile")?))
 }
 
+/// All memory that a process has, pages of files included, each page counted once (`Pss`); and its page tables.
+pub(super) fn whole(process: &str) -> Result<(u64, u64)> {
+    let read = |file| fs::read_to_string(format!("/proc/{process}/{file}"));
+    Ok((field(&read("smaps_rollup")?, "Pss")?, field(&read("status")?, "VmPTE")?))
+}
+
 /// A line as the kernel writes it, `Name:   123 kB`, in bytes.
 fn field(text: &str, name: &str) -> Result<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().strip_suffix(" kB"));

@@ -10,7 +10,7 @@
 pub(super) mod rounds;
 mod subject;
 mod summary;
-mod tools;
+pub(crate) mod tools;
 
 use std::env;
 

@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// Instructions in user mode.
     Instructions,
     /// System calls, of all threads.
@@ -26,7 +26,7 @@ impl Event {
     #[cfg(test)]
     const ALL: [Self; 3] = [Self::Instructions, Self::SystemCalls, Self::PageFaults];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Instructions => "instructions",
             Self::SystemCalls => "system_calls",
@@ -98,9 +98,9 @@ const STEPPED: u32 = 4;
 
 /// A program and what is asked of it.
 #[derive(Debug)]
-pub(super) struct Work {
-    pub(super) program: PathBuf,
-    pub(super) arguments: Vec<String>,
+pub(crate) struct Work {
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<String>,
 }
 
 impl Work {
@@ -140,7 +140,7 @@ fn check(done: &Output) -> Result<()> {
 
 /// What counts on this machine, as far as has been found.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     /// By event: what has counted it.
     by: BTreeMap<&'static str, BTreeSet<&'static str>>,
     /// By event: why something has not.
@@ -150,7 +150,7 @@ pub(super) struct Counters {
 impl Counters {
     /// How often something happens in a round: by how much two commands differ, one of which does so many `rounds` more
     /// (or, where each instruction takes its time, a few more). `None` where nothing counts it.
-    pub(super) fn each(&mut self, event: Event, work: &dyn Fn(u32) -> Work, rounds: u32, at_most: u64) -> Option<f64> {
+    pub(crate) fn each(&mut self, event: Event, work: &dyn Fn(u32) -> Work, rounds: u32, at_most: u64) -> Option<f64> {
         for &tool in event.tools() {
             let more = if tool == Tool::Steps { STEPPED } else { rounds };
             let count = |rounds: u32| work(rounds).count(tool, event, at_most);
@@ -169,12 +169,12 @@ impl Counters {
     }
 
     /// What has counted an event, by event.
-    pub(super) fn counted_by(&self) -> BTreeMap<&'static str, String> {
+    pub(crate) fn counted_by(&self) -> BTreeMap<&'static str, String> {
         self.by.iter().map(|(event, tools)| (*event, tools.iter().copied().collect::<Vec<_>>().join(", "))).collect()
     }
 
     /// Why something has not counted it, by event.
-    pub(super) fn not_counted(&self) -> BTreeMap<&'static str, String> {
+    pub(crate) fn not_counted(&self) -> BTreeMap<&'static str, String> {
         self.why.iter().map(|(event, why)| (*event, why.iter().cloned().collect::<Vec<_>>().join("; "))).collect()
     }
 }

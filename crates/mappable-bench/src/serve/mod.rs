@@ -191,9 +191,7 @@ impl Servers<'_> {
             command.args(["serve-stock", app]).args(with_table.then_some("."));
             return Ok(command);
         }
-        let beside = std::env::current_exe()?.with_file_name("mappable");
-        let found = if beside.exists() { beside } else { PathBuf::from("mappable") };
-        let mut command = Command::new(self.args.command.as_ref().unwrap_or(&found));
+        let mut command = Command::new(crate::command::mappable(self.args.command.as_deref())?);
         command.args(["serve", "--addr", "127.0.0.1:0", "--no-cache"]);
         if with_table {
             command.args(["--frozen", "table=table"]);
