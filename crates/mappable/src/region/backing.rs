@@ -147,12 +147,11 @@ impl Backing {
         show(&file)
     }
 
-    /// Shows what regions have in a space, in place of what was there.
+    /// Shows what regions, or files of others, have in a space, in place of what was there.
     pub(crate) fn show(&self, source: Source, space: &Space, at: usize, access: Access) -> io::Result<()> {
         let len = usize::try_from(source.range.len()).map_err(io::Error::other)?;
         self.with_file(source.file, |file| space.map(at, file, source.range.start(), len, access))?;
-        let is_advised = self.huge_pages == HugePages::Advised && source.file == FileId::OWN;
-        if is_advised && source.range.huge_pages_at(space.base().addr().get() + at) > 0 {
+        if self.huge_pages == HugePages::Advised && source.range.huge_pages_at(space.base().addr().get() + at) > 0 {
             space.advise_huge(at, len);
         }
         Ok(())

@@ -25,6 +25,10 @@ pub enum HugePages {
     /// These, and all new ones where the administrator leaves it to programs (on Linux, with `advise` in
     /// `/sys/kernel/mm/transparent_hugepage/shmem_enabled`): one system call more for each that is shown somewhere for
     /// the first time. A region then takes memory by whole huge pages.
+    ///
+    /// So are the pages of files that are mapped ([`FileBytes::shared`](crate::FileBytes::shared)), where the file system has such (ext4
+    /// from Linux 6.16 on, XFS; with `madvise` or `always` in `/sys/kernel/mm/transparent_hugepage/enabled`): what isn't in the system's
+    /// cache is then read by 2 MiB, which is good for a file of which most is wanted by many.
     Advised,
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use mappable::{GRANULE, HugePages, Mappable, Runtime};
+use mappable::{Frozen, GRANULE, HugePages, Mappable, Runtime};
 use wasmtime::Trap;
 
 use crate::support::{G, Guest, Setup, World, all_are, on_every_baseline_setup, trap_is};
@@ -239,4 +239,21 @@ fn huge_pages_are_asked_for_where_one_fits_and_it_was_said() {
     assert!(of(HugePages::Advised, HUGE_BYTES) && of(HugePages::Advised, 5 * HUGE_BYTES + GRANULE));
     assert!(!of(HugePages::Advised, HUGE_BYTES - GRANULE));
     assert!(!of(HugePages::Collapsed, HUGE_BYTES));
+}
+
+#[test]
+fn huge_pages_are_asked_for_of_a_file_that_is_mapped_if_it_was_said() {
+    if !Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        return;
+    }
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(2 * HUGE_BYTES).unwrap();
+    let of = |huge_pages| {
+        // SAFETY: nobody else has the file, and it is written to no more.
+        #[allow(unsafe_code)]
+        let frozen = unsafe { Frozen::from_file_mapped(&runtime(huge_pages), &file) }.unwrap();
+        is_advised(frozen.as_ptr().addr())
+    };
+    assert!(of(HugePages::Advised));
+    assert!(!of(HugePages::Collapsed));
 }
