@@ -26,6 +26,7 @@ fn pages() -> Vec<PathBuf> {
         "fuzz/README.md",
         "sdk/c/README.md",
         "sdk/js-host/README.md",
+        "sdk/python/README.md",
     ];
     pages.into_iter().chain(beside.map(|it| root().join(it))).collect()
 }

@@ -16,10 +16,33 @@ const WIT: &str = include_str!("../../../../wit/mappable.wit");
 #[test]
 fn each_copy_of_the_package_is_the_package() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for copy in ["crates/mappable/wit", "crates/mappable-guest/wit", "examples/guest-rust/wit/deps/mappable-memory"] {
+    let copies = [
+        "crates/mappable/wit",
+        "crates/mappable-guest/wit",
+        "examples/guest-rust/wit/deps/mappable-memory",
+        "sdk/python/mappable/wit/deps/mappable-memory",
+    ];
+    for copy in copies {
         let text = std::fs::read_to_string(root.join(copy).join("mappable.wit")).unwrap();
         assert_eq!(text, WIT, "{copy}: copy wit/mappable.wit there");
     }
+}
+
+/// The world that Python's extension has in a section of its own. `BLESS=1` writes it anew.
+#[test]
+fn the_extension_for_python_has_the_types_of_the_package() {
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("mappable.wit", WIT).unwrap();
+    let world = resolve.select_world(&[package], Some("imports")).unwrap();
+    let types = wit_component::metadata::encode(&resolve, world, StringEncoding::UTF8, None).unwrap();
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/python/native/component-type.bin");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&file, &types).unwrap();
+    }
+    assert!(
+        std::fs::read(&file).unwrap() == types,
+        "BLESS=1 cargo test --workspace --test all -- the_extension_for_python"
+    );
 }
 
 /// The least module that imports all of a world.
