@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use wasmtime::Trap;
+use wasmtime::{Trap, WasmBacktrace};
 
 /// Why the process ends, as its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,11 +90,22 @@ pub(crate) fn trap_reason(error: &wasmtime::Error) -> String {
     if let Some(reason) = error.downcast_ref::<mappable::TrapReason>() {
         return format!("trapped: {reason}");
     }
+    if let Some(sentence) = own_sentence(error) {
+        return format!("trapped: {sentence}");
+    }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         let text = trap.to_string();
         return format!("trapped: {}", text.strip_prefix("wasm trap: ").unwrap_or(&text));
     }
     format!("trapped: {}", error.root_cause())
+}
+
+/// What a guest says itself: the SDKs for C and Zig have a trap of its own for each mistake, in a function whose name is the sentence,
+/// behind that of its module in Zig.
+fn own_sentence(error: &wasmtime::Error) -> Option<String> {
+    let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
+    let name = frames.first()?.func_name()?;
+    name.split_once("mappable: ").map(|(_, sentence)| one_line(sentence))
 }
 
 #[cfg(test)]

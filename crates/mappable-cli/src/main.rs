@@ -6,12 +6,12 @@
 //!    ├ pipe      a picture through stages, from file to file
 //!    ├ run       a WASI command, with mapping     ── application   what it is given, and how much it may take
 //!    ├ serve     HTTP, by an instance a request   ─┘
-//!    ├ component a program of preview 1 as a component
+//!    ├ component a core module as a component
 //!    └ inspect   what mapping a component does, and how
 //!   pipeline     a payload through steps, timed   ── stage   a component as a step: loaded, in a sandbox of its own
 //!   files        pictures in and out              ── failure what went wrong, as one line and an exit code
 //!   runtime      options of a runtime             ── limiter what a guest's memories may have
-//!   preview1     core modules as components
+//!   preview1     core modules as components       ── world    which world one is of
 //!   amount       sizes and times, as written      ── table   tables and figures, for people
 //! ```
 //!
@@ -49,6 +49,7 @@ mod runtime;
 mod serve;
 mod stage;
 mod table;
+mod world;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Programs of WASI preview 1, which are core modules, as what compilers of C make: each becomes a component, by the adapter
-//! that Wasmtime's authors publish.
+//! Core modules, as compilers of C make them, as components: programs of WASI preview 1 and libraries, which may use it, by the
+//! adapters that Wasmtime's authors publish.
 
 mod adapter;
 
@@ -9,23 +9,40 @@ use wasmparser::{ExternalKind, Parser, Payload, Validator};
 use wit_component::ComponentEncoder;
 
 use crate::failure::{Exit, fail};
+use crate::world;
 
 /// The component that a core module becomes. What is a component is as it is, and so is what is neither, for others to refuse.
 pub(crate) fn component(bytes: Vec<u8>) -> Result<Vec<u8>> {
-    Ok(encode(&bytes)?.unwrap_or(bytes))
+    core_module(&bytes).map_or(Ok(bytes), program)
 }
 
-/// The component that a core module becomes, in binary or text; `None` for all else.
-pub(crate) fn encode(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
-    let Ok(module) = wat::parse_bytes(bytes) else { return Ok(None) };
-    if !Parser::is_core_wasm(&module) {
-        return Ok(None);
-    }
-    adapt(&module).map(Some).map_err(|error| fail(Exit::Load, format!("a core module, but no WASI program: {error:#}")))
+/// A core module, in binary or text; `None` for all else.
+pub(crate) fn core_module(bytes: &[u8]) -> Option<Vec<u8>> {
+    let module = wat::parse_bytes(bytes).ok()?;
+    Parser::is_core_wasm(&module).then(|| module.into_owned())
+}
+
+/// The component that a program becomes.
+pub(crate) fn program(mut module: Vec<u8>) -> Result<Vec<u8>> {
+    let mut make = || {
+        // What reads it takes that for granted.
+        Validator::new().validate_all(&module)?;
+        ensure!(begins(&module), "it exports no function `_start`; a library needs --world, and --wit");
+        world::write_if_missing(&mut module)?;
+        adapt(&module, provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
+    };
+    make().map_err(|error| fail(Exit::Load, format!("a core module, but no WASI program: {error:#}")))
+}
+
+/// The component that a library becomes, which says what world it is of.
+pub(crate) fn library(module: &[u8]) -> Result<Vec<u8>> {
+    let made = Validator::new().validate_all(module).map_err(anyhow::Error::from);
+    made.and_then(|_| adapt(module, provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER))
+        .map_err(|error| fail(Exit::Load, format!("a core module, but not of that world: {error:#}")))
 }
 
 /// Whether it has a function to begin with.
-fn begins(module: &[u8]) -> bool {
+pub(crate) fn begins(module: &[u8]) -> bool {
     let payloads = Parser::new(0).parse_all(module).map_while(Result::ok);
     let exports = payloads.filter_map(|payload| match payload {
         Payload::ExportSection(exports) => Some(exports),
@@ -34,11 +51,9 @@ fn begins(module: &[u8]) -> bool {
     exports.flatten().flatten().any(|export| export.name == "_start" && export.kind == ExternalKind::Func)
 }
 
-fn adapt(module: &[u8]) -> Result<Vec<u8>> {
-    // What makes the component takes that for granted.
-    Validator::new().validate_all(module)?;
-    ensure!(begins(module), "it exports no function `_start`");
-    let adapter = adapter::with_descriptors(provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)?;
+/// The adapter is left out where nothing of it is imported.
+fn adapt(module: &[u8], adapter: &[u8]) -> Result<Vec<u8>> {
+    let adapter = adapter::with_descriptors(adapter)?;
     ComponentEncoder::default()
         .validate(true)
         .module(module)?
@@ -57,6 +72,11 @@ mod tests {
         (func (export "_start")
           (drop (call $stat (i32.const 1) (i32.const 0)))
           (drop (call $descriptor))))"#;
+
+    /// What becomes of a module, in binary or text; `None` if it is none.
+    fn encode(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
+        core_module(bytes).map(program).transpose()
+    }
 
     #[test]
     fn what_becomes_of_a_module_is_valid() {

@@ -8,6 +8,7 @@ use wasmtime::{Config, Store};
 use super::{Bytes, Header, Host, Payload, Step, step_of};
 use crate::failure::{Exit, fail};
 use crate::limiter::{Limiter, not_begun};
+use crate::preview1::core_module;
 use crate::runtime::Options;
 
 /// What a stage exports.
@@ -68,6 +69,10 @@ impl Host for MappedHost {
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Component> {
+        if core_module(bytes).is_some() {
+            let advice = "make a component of it with `mappable component --world mappable:stage/stage`";
+            return Err(fail(Exit::Load, format!("not a stage: it is a core module; {advice}")));
+        }
         self.runtime.compile(bytes).map_err(|error| {
             let error = anyhow::Error::from(error);
             fail(Exit::Load, format!("not a stage: {error:#}"))
