@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{component, demo, inspect, pipe, run, serve};
+use crate::{bus, component, demo, inspect, pipe, run, serve};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -13,7 +13,8 @@ Exit codes:
   2  wrong usage
   3  a component can't be loaded: not found, of the wrong world, or refused
   4  a stage trapped, or ran out of memory
-`run` exits with the application's own code, with 134 when it traps, and with 124 when its time is up.
+`run` exits with the application's own code, with 134 when it traps, and with 124 when its time is up. `bus` exits as
+mappable-bus does.
 
 Examples:
   mappable demo
@@ -38,6 +39,7 @@ enum Command {
     Serve(serve::Args),
     Component(component::Args),
     Inspect(inspect::Args),
+    Bus(bus::Args),
 }
 
 impl Cli {
@@ -45,6 +47,7 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(args) => return run::run(&args),
+            Command::Bus(args) => return bus::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Pipe(args) => pipe::run(&args),
             Command::Serve(args) => serve::run(&args),

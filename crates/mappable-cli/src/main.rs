@@ -6,6 +6,7 @@
 //!    ├ pipe      a picture through stages, from file to file
 //!    ├ run       a WASI command, with mapping     ── application   what it is given, and how much it may take
 //!    ├ serve     HTTP, by an instance a request   ─┘
+//!    ├ bus       components across processes and machines: another command's
 //!    ├ component a core module as a component
 //!    └ inspect   what mapping a component does, and how
 //!   pipeline     a payload through steps, timed   ── stage   a component as a step: loaded, in a sandbox of its own
@@ -26,12 +27,13 @@
 //! | 4 | a stage trapped, or ran out of memory |
 //!
 //! `mappable run` exits with the application's own code, with 134 when it traps, 124 when its time is up
-//! (`--timeout`), and as above when it can't begin.
+//! (`--timeout`), and as above when it can't begin. `mappable bus` exits as `mappable-bus` does.
 //!
 //! A failure is one line on stderr, and leaves no output file and an existing one as it was.
 
 mod amount;
 mod application;
+mod bus;
 mod cli;
 mod component;
 mod demo;

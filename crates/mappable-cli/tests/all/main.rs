@@ -1,5 +1,6 @@
 //! The command as a user has it: the built binary on real files.
 
+mod bus;
 mod component;
 mod demo;
 mod errors;

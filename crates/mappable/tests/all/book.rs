@@ -113,7 +113,8 @@ fn what_pages_include_is_there() {
 /// The pages of packages, and of the example that is one.
 fn packages() -> impl Iterator<Item = PathBuf> {
     let crates = ["mappable", "mappable-bench", "mappable-cli", "mappable-guest", "mappable-rewrite", "mappable-wasi"];
-    let packages = crates.map(|it| format!("crates/{it}")).into_iter().chain(["examples/guest-rust".to_owned()]);
+    let others = ["examples/guest-rust", "integrations/mappable-zenoh"].map(str::to_owned);
+    let packages = crates.map(|it| format!("crates/{it}")).into_iter().chain(others);
     packages.map(|it| root().join(it).join("README.md"))
 }
 
@@ -145,14 +146,16 @@ fn is_included(block: &str, page: &Path) -> bool {
 fn every_block_of_rust_is_compiled() {
     // As documentation tests: the pages that a library includes.
     let mut tested = BTreeSet::new();
-    for library in
-        ["crates/mappable/src", "crates/mappable-guest/src", "crates/mappable-wasi/src"].map(|it| root().join(it))
-    {
-        for part in read(&library.join("lib.rs")).split("#[doc = include_str!(\"").skip(1) {
+    let crates = ["mappable", "mappable-guest", "mappable-wasi"].map(|it| format!("crates/{it}/src"));
+    for library in crates.into_iter().chain(["integrations/mappable-zenoh/src".to_owned()]) {
+        let library = root().join(library);
+        // A page may be the whole of a library's, too.
+        let code = read(&library.join("lib.rs")).replace("#![doc", "#[doc");
+        for part in code.split("#[doc = include_str!(\"").skip(1) {
             tested.insert(library.join(part.split('"').next().unwrap()).canonicalize().unwrap());
         }
     }
-    assert_eq!(tested.len(), 5, "{tested:?}");
+    assert_eq!(tested.len(), 6, "{tested:?}");
     // What may be quoted where nothing can be included.
     let mut compiled = read(&root().join("examples/guest-rust/src/lib.rs"));
     for page in &tested {

@@ -67,6 +67,8 @@ fn every_test_that_the_threat_model_names_exists() {
         "mappable-rewrite/tests",
         "mappable-wasi/tests",
         "mappable-cli/tests",
+        "../integrations/mappable-zenoh/src",
+        "../integrations/mappable-zenoh/tests",
     ];
     let tests: BTreeSet<String> = places.into_iter().flat_map(of).collect();
     let document = document();
@@ -103,8 +105,15 @@ fn every_attack_in_the_threat_model_has_a_test() {
 #[test]
 fn every_file_that_the_threat_model_names_exists() {
     let (document, crates) = (document(), crates());
-    let bases =
-        ["..", "mappable/src", "mappable/tests/all", "mappable", "mappable-rewrite/tests/all", "mappable-wasi/src"];
+    let bases = [
+        "..",
+        "mappable/src",
+        "mappable/tests/all",
+        "mappable",
+        "mappable-rewrite/tests/all",
+        "mappable-wasi/src",
+        "../integrations/mappable-zenoh/src",
+    ];
     for file in quoted(&document).filter(|word| word.ends_with(".rs")) {
         let exists = |base: &&str| crates.join(base).join(file).exists();
         let in_rewriter = crates.join("mappable-rewrite/src").join(file).exists();

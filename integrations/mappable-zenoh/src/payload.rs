@@ -1,0 +1,142 @@
+//! Frozen values as messages, and messages as frozen values.
+
+use bytes::Bytes;
+use mappable::{AllocateError, Frozen, Runtime};
+use zenoh::Wait as _;
+use zenoh::bytes::ZBytes;
+use zenoh::sample::Sample;
+
+use crate::bus::Inner;
+use crate::shared::{NotPlaced, Placed};
+
+/// From this length on, what peers of this host have is shared. A file, its mappings and its seals take a dozen system calls and
+/// more, in which some ten thousand bytes are sent as they are.
+const SHARED_FROM: usize = 32 << 10;
+
+/// A value, and the key that it was published under.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The key.
+    pub key: String,
+    /// The bytes.
+    pub payload: Frozen,
+}
+
+/// Why a message that has come was not received. It is gone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// It is longer than the bus takes.
+    #[error("a message of {len} bytes is over the limit of {limit} (Options::message_bytes)")]
+    TooLarge {
+        /// Its length in bytes.
+        len: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// There is no region for it.
+    #[error("no region for a message: {0}")]
+    Allocate(#[from] AllocateError),
+    /// There is no memory for it.
+    #[error("no memory for a message: {0}")]
+    Io(#[from] std::io::Error),
+    /// Its sender said that it shares memory, and doesn't share what it said.
+    #[error("a message on this host is not what its sender says: {0}")]
+    Damaged(&'static str),
+    /// The bus, or this subscription, has ended.
+    #[error("the bus is closed")]
+    Closed,
+}
+
+/// What a message has: the bytes, and what tells shared ones from others.
+pub(crate) struct Outgoing {
+    pub(crate) bytes: ZBytes,
+    pub(crate) attachment: Option<[u8; 8]>,
+}
+
+impl From<Placed> for Outgoing {
+    fn from(placed: Placed) -> Self {
+        Self { bytes: placed.bytes, attachment: Some(placed.identity.to_le_bytes()) }
+    }
+}
+
+/// There is no room for another shared value, and nobody waits.
+pub(crate) struct Congested;
+
+impl Inner {
+    /// A message with the bytes of a frozen value. They are copied once if a peer of this host may have them that way, and else not
+    /// at all.
+    pub(crate) fn outgoing(&self, value: &Frozen, waits: bool) -> Result<Outgoing, Congested> {
+        match self.placed(value, waits) {
+            Some(Ok(placed)) => return Ok(placed.into()),
+            // Who doesn't wait is told. Who waited long enough sends the bytes.
+            Some(Err(NotPlaced::NoRoom)) if !waits => return Err(Congested),
+            Some(Err(NotPlaced::NoRoom)) | None => {}
+            Some(Err(NotPlaced::Io(error))) => {
+                tracing::warn!("a message is sent as bytes, since it can't be shared: {error}")
+            }
+        }
+        Ok(self.as_bytes(value))
+    }
+
+    /// A message with the bytes where they are.
+    pub(crate) fn as_bytes(&self, value: &Frozen) -> Outgoing {
+        let on_the_way = self.in_process.send(value.clone(), value.clone());
+        Outgoing { bytes: Bytes::from_owner(on_the_way).into(), attachment: None }
+    }
+
+    /// The value in memory that peers of this host share, if there may be such peers and it is worth it.
+    pub(crate) fn placed(&self, value: &Frozen, waits: bool) -> Option<Result<Placed, NotPlaced>> {
+        let shared = self.shared.as_ref().filter(|_| value.len() >= SHARED_FROM && self.has_peer_that_shares())?;
+        Some(shared.place(value, waits, |shown| self.in_process.send(value.clone(), shown)))
+    }
+
+    fn has_peer_that_shares(&self) -> bool {
+        self.session.info().transports().wait().any(|transport| transport.is_shm())
+    }
+
+    pub(crate) fn message(&self, sample: &Sample) -> Result<Message, ReceiveError> {
+        let payload = self.incoming(sample.payload(), sample.attachment())?;
+        Ok(Message { key: sample.key_expr().as_str().to_owned(), payload })
+    }
+
+    /// The bytes of a message: what was sent within this process or is shared by another as it is, all else copied once.
+    fn incoming(&self, bytes: &ZBytes, attachment: Option<&ZBytes>) -> Result<Frozen, ReceiveError> {
+        let (len, limit) = (bytes.len() as u64, self.limits.message_bytes);
+        if len > limit {
+            return Err(ReceiveError::TooLarge { len, limit });
+        }
+        let mut slices = bytes.slices();
+        if let (Some(only), None) = (slices.next(), slices.next())
+            && let Some(value) = self.in_process.find(only)
+        {
+            return Ok(value);
+        }
+        if let Some(buffer) = bytes.as_shm() {
+            let shared = self.shared.as_ref().and_then(|shared| shared.client.at(buffer.as_ptr()));
+            let shared = shared.ok_or(ReceiveError::Damaged("it is in memory that is not shared with this process"))?;
+            if attachment.is_none_or(|said| said.to_bytes()[..] != shared.identity.to_le_bytes()) {
+                return Err(ReceiveError::Damaged("the descriptor is of another file"));
+            }
+            if shared.frozen.len() as u64 != len {
+                return Err(ReceiveError::Damaged("the file has another length"));
+            }
+            return Ok(shared.frozen);
+        }
+        copied(&self.runtime, bytes)
+    }
+}
+
+/// A frozen value with a copy of what came over the network.
+fn copied(runtime: &Runtime, bytes: &ZBytes) -> Result<Frozen, ReceiveError> {
+    let len = bytes.len() as u64;
+    let mut region = runtime.allocate(len.max(1))?;
+    let mut rest = region.bytes_mut()?;
+    for slice in bytes.slices() {
+        let (here, others) = rest.split_at_mut(slice.len());
+        here.copy_from_slice(slice);
+        rest = others;
+    }
+    region.set_len(len).map_err(std::io::Error::from)?;
+    region.freeze().map_err(|failed| failed.source.into())
+}

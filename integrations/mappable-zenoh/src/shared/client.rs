@@ -1,0 +1,196 @@
+//! What other processes share: Zenoh asks for a descriptor's memory when a message says where it is.
+//!
+//! A *segment* is a part of another process: its number, and one of [`SLOTS`]. A *chunk* of it is the number of a descriptor
+//! there. Zenoh keeps each segment that it was ever given, so a segment keeps what it has mapped only while Zenoh holds a buffer
+//! of it: whoever holds a buffer holds the segment, so the count of references to the segment tells.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use mappable::{FileBytes, Frozen, Runtime};
+use zenoh::shm::{ChunkID, ProtocolID, SegmentID, ShmClient, ShmSegment, WithProtocolID};
+
+use super::file;
+
+/// How many segments a process is. Messages go round them, so that a segment is often without one.
+pub(super) const SLOTS: u32 = 64;
+const SLOT_BITS: u32 = SLOTS.ilog2();
+
+/// The segment of a process. `None` for a number that Linux doesn't give.
+pub(super) fn segment_id(process: u32, slot: u32) -> Option<SegmentID> {
+    (process < 1 << (u32::BITS - SLOT_BITS)).then_some((process << SLOT_BITS) | (slot % SLOTS))
+}
+
+/// Shows this process what others share with it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    protocol: ProtocolID,
+    runtime: Runtime,
+    limit: u64,
+    segments: Mutex<Vec<Weak<Segment>>>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    process: u32,
+    runtime: Runtime,
+    limit: u64,
+    chunks: Mutex<Vec<Shared>>,
+}
+
+/// Bytes of another process, which can't be changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) frozen: Frozen,
+    /// Of the file.
+    pub(crate) identity: u64,
+}
+
+impl Client {
+    pub(super) fn new(protocol: ProtocolID, runtime: Runtime, limit: u64) -> Self {
+        Self { protocol, runtime, limit, segments: Mutex::default() }
+    }
+
+    /// What is shown at this address to Zenoh, which holds a buffer of it.
+    pub(crate) fn at(&self, address: *const u8) -> Option<Shared> {
+        let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        segments.iter().filter_map(Weak::upgrade).find_map(|segment| {
+            let chunks = segment.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+            chunks.iter().find(|chunk| chunk.frozen.as_ptr() == address).cloned()
+        })
+    }
+
+    /// Forgets what no buffer of Zenoh's shows any more.
+    pub(crate) fn sweep(&self) {
+        let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        segments.retain(|segment| segment.strong_count() > 0);
+        for segment in segments.iter() {
+            // Zenoh's table has one. A buffer has another, and so has whoever is about to map one.
+            if segment.strong_count() > 1 {
+                continue;
+            }
+            let Some(segment) = segment.upgrade() else { continue };
+            let mut chunks = segment.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+            // With the lock, since one may have been mapped meanwhile. The second is ours.
+            if Arc::strong_count(&segment) == 2 {
+                chunks.clear();
+            }
+        }
+    }
+}
+
+impl WithProtocolID for Client {
+    fn id(&self) -> ProtocolID {
+        self.protocol
+    }
+}
+
+impl ShmClient for Client {
+    fn attach(&self, segment: SegmentID) -> zenoh::Result<Arc<dyn ShmSegment>> {
+        let (runtime, limit) = (self.runtime.clone(), self.limit);
+        let segment = Arc::new(Segment { process: segment >> SLOT_BITS, runtime, limit, chunks: Mutex::default() });
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&segment));
+        Ok(segment)
+    }
+}
+
+impl ShmSegment for Segment {
+    fn map(&self, chunk: ChunkID) -> zenoh::Result<*mut u8> {
+        let shared = self.open(chunk).inspect_err(|error| {
+            tracing::warn!("a message is lost: what process {} shares can't be mapped: {error}", self.process);
+        })?;
+        // For reading: a store there is a fault. Zenoh stores into buffers that it allocated itself.
+        let address = shared.frozen.as_ptr().cast_mut();
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner).push(shared);
+        Ok(address)
+    }
+}
+
+impl Segment {
+    fn open(&self, descriptor: u32) -> io::Result<Shared> {
+        let file = file::of_process(self.process, descriptor)?;
+        let identity = file::identity(&file)?;
+        let bytes = FileBytes::sealed(&self.runtime, &file, 0..u64::MAX, self.limit).map_err(io::Error::other)?;
+        Ok(Shared { frozen: bytes.show()?, identity })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+    use super::*;
+
+    const LIMIT: u64 = 1 << 20;
+
+    fn client() -> Client {
+        Client::new(file::protocol().unwrap(), Runtime::new().unwrap(), LIMIT)
+    }
+
+    /// As Zenoh attaches to this very process.
+    fn attach(client: &Client, slot: u32) -> Arc<dyn ShmSegment> {
+        client.attach(segment_id(std::process::id(), slot).unwrap()).unwrap()
+    }
+
+    fn memory_file(bytes: &[u8], seals: SealFlags) -> File {
+        let mut file = File::from(memfd_create("hostile", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap());
+        file.write_all(bytes).unwrap();
+        fcntl_add_seals(&file, seals).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_that_its_sender_could_change_is_not_mapped() {
+        let client = client();
+        let segment = attach(&client, 0);
+        let all = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
+        for missing in [SealFlags::WRITE, SealFlags::GROW, SealFlags::SHRINK] {
+            let file = memory_file(b"bytes", all - missing);
+            assert!(segment.map(file.as_raw_fd() as u32).is_err(), "{missing:?}");
+        }
+        let sealed = memory_file(b"bytes", all);
+        let address = segment.map(sealed.as_raw_fd() as u32).unwrap();
+        let shared = client.at(address).unwrap();
+        assert_eq!(shared.frozen[..], *b"bytes");
+        assert_eq!(shared.identity, file::identity(&sealed).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_file_and_what_is_too_long_is_not_mapped() {
+        let client = client();
+        let segment = attach(&client, 0);
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let folder = File::open("/").unwrap();
+        let device = File::open("/dev/zero").unwrap();
+        for descriptor in [reader.as_raw_fd(), folder.as_raw_fd(), device.as_raw_fd(), 1 << 20] {
+            assert!(segment.map(descriptor as u32).is_err(), "{descriptor}");
+        }
+        let all = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
+        let long = memory_file(&vec![1; LIMIT as usize + 1], all);
+        assert!(segment.map(long.as_raw_fd() as u32).is_err());
+        // No process has the highest number there is.
+        let nobody = client.attach(segment_id((1 << 26) - 1, 0).unwrap()).unwrap();
+        assert!(nobody.map(1).is_err());
+        assert_eq!(segment_id(1 << 26, 0), None);
+    }
+
+    #[test]
+    fn what_is_mapped_stays_as_long_as_a_buffer_of_it_and_no_longer() {
+        let client = client();
+        // Zenoh's table, which never forgets one.
+        let segment = attach(&client, 0);
+        let file = file::sealed(b"bytes").unwrap();
+        let buffer = Arc::clone(&segment);
+        let address = buffer.map(file.as_raw_fd() as u32).unwrap();
+        client.sweep();
+        assert!(client.at(address).is_some());
+        drop(buffer);
+        assert!(client.at(address).is_some());
+        client.sweep();
+        assert!(client.at(address).is_none());
+    }
+}

@@ -1,0 +1,9 @@
+//! The bus: in one process, between members that are connected by loopback, and between processes that may be killed.
+
+mod guests;
+mod keys;
+mod members;
+mod nodes;
+mod one_process;
+mod processes;
+mod support;

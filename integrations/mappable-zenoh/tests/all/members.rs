@@ -1,0 +1,183 @@
+//! Two members, connected by loopback: with memory that they share, and as if they were on two machines.
+
+use std::time::Duration;
+
+use mappable::Runtime;
+use mappable_zenoh::{Congestion, Options, Presence, PublishError, ReceiveError, Subscription};
+
+use crate::support::{LARGE, LONG, bytes, keys, two, until, value};
+
+fn over_the_network() -> Options {
+    Options::new().shared_memory(false)
+}
+
+#[test]
+fn what_is_published_is_received_by_either_way_at_any_length() {
+    for options in [Options::new(), over_the_network()] {
+        let runtime = Runtime::new().unwrap();
+        let (one, other) = two(&runtime, &options);
+        let subscriber = other.subscriber(&keys("a/**"), Subscription::new()).unwrap();
+        let publisher = one.publisher(&"a/b".parse().unwrap(), Congestion::Block).unwrap();
+        assert!(publisher.wait_for_subscriber(LONG));
+        for (len, seed) in [(0, 0), (1, 1), (4096, 2), (32 << 10, 3), (LARGE, 4), (5 << 20, 5)] {
+            let sent = value(&runtime, &bytes(len.max(1), seed));
+            let sent = if len == 0 { empty(&runtime) } else { sent };
+            publisher.publish(&sent).unwrap();
+            let message = subscriber.receive(LONG).unwrap().unwrap();
+            assert_eq!(message.key, "a/b");
+            assert!(message.payload[..] == sent[..], "{len} bytes differ");
+        }
+    }
+}
+
+fn empty(runtime: &Runtime) -> mappable::Frozen {
+    let mut region = runtime.allocate(1).unwrap();
+    region.set_len(0).unwrap();
+    region.freeze().unwrap()
+}
+
+#[test]
+fn on_one_host_what_is_received_is_the_file_that_is_shared() {
+    let runtime = Runtime::new().unwrap();
+    let (one, other) = two(&runtime, &Options::new());
+    let subscriber = other.subscriber(&keys("a"), Subscription::new()).unwrap();
+    let publisher = one.publisher(&"a".parse().unwrap(), Congestion::Block).unwrap();
+    assert!(publisher.wait_for_subscriber(LONG));
+    publisher.publish(&value(&runtime, &bytes(LARGE, 1))).unwrap();
+    assert_eq!(one.shared_bytes(), LARGE as u64);
+    let message = subscriber.receive(LONG).unwrap().unwrap();
+    assert_eq!(file_at(message.payload.as_ptr()), "/memfd:mappable-bus (deleted)");
+
+    // The sender needs it no longer, the receiver has it still.
+    until("the sender has closed the file", || one.shared_bytes() == 0);
+    assert_eq!(message.payload[..], bytes(LARGE, 1));
+    // A region of its own is a copy.
+    let region = message.into_region().unwrap();
+    assert_eq!(region.bytes().unwrap(), bytes(LARGE, 1));
+}
+
+/// What is mapped at an address.
+fn file_at(address: *const u8) -> String {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let line = maps.lines().find(|line| {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let at = |text| usize::from_str_radix(text, 16).unwrap();
+        (at(start)..at(end)).contains(&(address as usize))
+    });
+    line.unwrap().splitn(6, ' ').last().unwrap().trim().to_owned()
+}
+
+#[test]
+fn nothing_stays_mapped_of_what_was_received() {
+    let runtime = Runtime::new().unwrap();
+    let (one, other) = two(&runtime, &Options::new());
+    let subscriber = other.subscriber(&keys("a"), Subscription::new()).unwrap();
+    let publisher = one.publisher(&"a".parse().unwrap(), Congestion::Block).unwrap();
+    assert!(publisher.wait_for_subscriber(LONG));
+    for seed in 0..100 {
+        publisher.publish(&value(&runtime, &bytes(LARGE, seed))).unwrap();
+        assert_eq!(subscriber.receive(LONG).unwrap().unwrap().payload[..], bytes(LARGE, seed));
+    }
+    until("nothing is shared", || one.shared_bytes() == 0);
+    until("nothing is mapped", || {
+        std::fs::read_to_string("/proc/self/maps").unwrap().matches("memfd:mappable-bus").count() == 0
+    });
+}
+
+#[test]
+fn over_the_network_a_region_is_received_that_is_the_receivers_own() {
+    let runtime = Runtime::new().unwrap();
+    let (one, other) = two(&runtime, &over_the_network());
+    let subscriber = other.subscriber(&keys("a"), Subscription::new()).unwrap();
+    let publisher = one.publisher(&"a".parse().unwrap(), Congestion::Block).unwrap();
+    assert!(publisher.wait_for_subscriber(LONG));
+    publisher.send(runtime.allocate_from(&bytes(LARGE, 1)).unwrap()).unwrap();
+    let payload = subscriber.receive(LONG).unwrap().unwrap().payload;
+    let at = payload.as_ptr();
+    let region = payload.thaw().unwrap();
+    assert_eq!((region.bytes().unwrap().as_ptr(), region.len()), (at, LARGE as u64));
+    assert_eq!(region.bytes().unwrap(), bytes(LARGE, 1));
+}
+
+#[test]
+fn no_more_is_shared_than_may_be_and_who_does_not_wait_is_told() {
+    let runtime = Runtime::new().unwrap();
+    let (one, other) = two(&runtime, &Options::new().shared_bytes(3 * LARGE as u64));
+    let subscriber = other.subscriber(&keys("*"), Subscription::new().messages(100)).unwrap();
+    let hasty = one.publisher(&"a".parse().unwrap(), Congestion::Drop).unwrap();
+    assert!(hasty.wait_for_subscriber(LONG));
+    let value = value(&runtime, &bytes(LARGE, 1));
+    for _ in 0..3 {
+        hasty.publish(&value).unwrap();
+    }
+    let error = hasty.publish(&value).unwrap_err();
+    assert!(matches!(error, PublishError::Congested), "{error}");
+    // A region comes back.
+    let failed = hasty.send(runtime.allocate_from(&bytes(LARGE, 2)).unwrap()).unwrap_err();
+    assert_eq!(failed.region.bytes().unwrap(), bytes(LARGE, 2));
+
+    // Who waits goes on when there is room.
+    let patient = one.publisher(&"b".parse().unwrap(), Congestion::Block).unwrap();
+    std::thread::scope(|scope| {
+        let publishing = scope.spawn(|| (0..5).try_for_each(|_| patient.publish(&value)));
+        for _ in 0..8 {
+            assert_eq!(subscriber.receive(LONG).unwrap().unwrap().payload[..], bytes(LARGE, 1));
+        }
+        publishing.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_message_that_is_longer_than_the_receiver_takes_is_not_received() {
+    let runtime = Runtime::new().unwrap();
+    let (one, other) = two(&runtime, &Options::new().message_bytes(LARGE as u64));
+    let subscriber = other.subscriber(&keys("a"), Subscription::new()).unwrap();
+    let publisher = one.publisher(&"a".parse().unwrap(), Congestion::Block).unwrap();
+    assert!(publisher.wait_for_subscriber(LONG));
+    publisher.publish(&value(&runtime, &bytes(3 * LARGE, 1))).unwrap();
+    publisher.publish(&value(&runtime, &bytes(LARGE - 70_000, 2))).unwrap();
+    // Zenoh has dropped the first already, or we do.
+    let message = match subscriber.receive(LONG) {
+        Err(ReceiveError::TooLarge { .. }) => subscriber.receive(LONG),
+        other => other,
+    };
+    assert_eq!(message.unwrap().unwrap().payload[..], bytes(LARGE - 70_000, 2));
+}
+
+#[test]
+fn an_offer_is_shared_once_for_all_who_ask() {
+    let runtime = Runtime::new().unwrap();
+    for (options, shared) in [(Options::new(), LARGE as u64), (over_the_network(), 0)] {
+        let (one, other) = two(&runtime, &options);
+        let offer = one.offer(&"table".parse().unwrap(), value(&runtime, &bytes(LARGE, 1))).unwrap();
+        let mut first = vec![];
+        until("the offer is known", || {
+            first = other.get(&keys("table"), LONG).unwrap();
+            !first.is_empty()
+        });
+        let second = other.get(&keys("table"), LONG).unwrap();
+        for got in [&first, &second] {
+            assert_eq!((got.len(), got[0].key.as_str()), (1, "table"));
+            assert_eq!(got[0].payload[..], bytes(LARGE, 1));
+        }
+        assert_eq!(one.shared_bytes(), shared);
+        drop(offer);
+        until("nothing is shared", || one.shared_bytes() == 0);
+        assert!(other.get(&keys("table"), LONG).unwrap().is_empty());
+        assert_eq!(second[0].payload[..], bytes(LARGE, 1));
+    }
+}
+
+#[test]
+fn who_is_there_is_known_until_it_says_otherwise() {
+    let runtime = Runtime::new().unwrap();
+    let (one, other) = two(&runtime, &over_the_network());
+    let watch = other.watch(&keys("node/*")).unwrap();
+    let token = one.token(&"node/one".parse().unwrap()).unwrap();
+    assert_eq!(watch.next(LONG), Some(Presence::Came("node/one".into())));
+    assert_eq!(other.alive(&keys("node/*"), LONG).unwrap(), ["node/one"]);
+    drop(token);
+    assert_eq!(watch.next(LONG), Some(Presence::Went("node/one".into())));
+    assert!(other.alive(&keys("node/*"), LONG).unwrap().is_empty());
+    assert_eq!(watch.next(Duration::ZERO), None);
+}
