@@ -73,6 +73,8 @@ pub mod workers;
 
 #[cfg(feature = "externref")]
 pub use host::externref;
+#[cfg(all(feature = "ipc", target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+pub use host::ipc;
 pub use host::{
     ArtifactKey, CompileCache, CompileError, DeserializeError, FileBytes, FileError, FrozenMapping, HandleError,
     MappableCtx, MappableView, Mapping, MappingMode, ProbeError, Runtime, RuntimeBuilder, RuntimeError, TrapReason,

@@ -37,6 +37,8 @@ mod files;
 mod functions;
 mod gate;
 mod handle;
+#[cfg(all(feature = "ipc", target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+pub mod ipc;
 mod ledger;
 mod mapped_memories;
 mod mapping;

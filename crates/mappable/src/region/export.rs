@@ -14,7 +14,7 @@ use crate::sys::File;
 
 /// What another process needs to have bytes of this one: a descriptor, and which bytes of it.
 ///
-/// The descriptor goes by a Unix socket (`SCM_RIGHTS`) or to a child process. Nobody has to
+/// The descriptor goes by a Unix socket (`SCM_RIGHTS`, as `mappable::ipc` sends it) or to a child process. Nobody has to
 /// believe what the numbers say: they are checked where they are used.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -155,6 +155,13 @@ impl Mappable {
         Ok(Self::of_shared(SharedFile::new(backing, file, range, None), len))
     }
 
+    /// A copy that is alone in a file.
+    #[cfg(feature = "ipc")]
+    pub(crate) fn copied_alone(&self) -> io::Result<Arc<SharedFile>> {
+        let file = copied(self.size(), |offset, into| self.extent().read(offset, into))?;
+        Ok(whole(self.extent().backing(), file))
+    }
+
     /// Whether the region is alone in a file, so that [`Mappable::export`] for a trusted peer costs no copy.
     pub fn is_exportable(&self) -> bool {
         self.extent().whole_file().is_some()
@@ -190,14 +197,23 @@ impl Mappable {
     }
 }
 
+/// Seals a file that its only owner gives up. `false` if it is mapped for writing.
+fn seal(file: &SharedFile) -> io::Result<bool> {
+    // The last owner's window is one for writing.
+    drop(file.take_left());
+    file.file().seal()
+}
+
+/// All of a new file.
+fn whole(backing: &Arc<Backing>, file: File) -> Arc<SharedFile> {
+    let range = FileRange::around(0..file.len()).unwrap_or_default();
+    SharedFile::new(backing, file, range, None)
+}
+
 /// A descriptor of a file that is given away. `None` if it would have to be sealed, and is mapped for writing.
 fn export_file(file: &SharedFile, trust: Trust) -> io::Result<Option<OwnedFd>> {
-    if !trust.is_peer {
-        // The last owner's window is one for writing.
-        drop(file.take_left());
-        if !file.file().seal()? {
-            return Ok(None);
-        }
+    if !trust.is_peer && !seal(file)? {
+        return Ok(None);
     }
     file.file().descriptor().map(Some)
 }
@@ -244,6 +260,28 @@ pub(crate) fn import_frozen(
     Ok(FrozenRegion::new(frozen.copy()?))
 }
 
+impl FrozenRegion {
+    /// Whether the bytes are all of a file, and as they should be for a peer of that kind.
+    fn is_alone(&self, trust: Trust) -> io::Result<bool> {
+        let Some(file) = self.whole_file() else { return Ok(false) };
+        let is_whole = file.range().start() == 0 && file.file().len() == file.range().len();
+        Ok(is_whole && (trust.is_peer || is_sealed(file.file())?))
+    }
+
+    /// The same bytes, as they should be for a peer of that kind: copied if they have to be.
+    #[cfg(feature = "ipc")]
+    pub(crate) fn alone(&self, trust: Trust) -> io::Result<Self> {
+        if self.is_alone(trust)? {
+            return Ok(self.clone());
+        }
+        let file = copied(self.size(), |offset, into| self.read(offset, into))?;
+        if !trust.is_peer && !file.seal()? {
+            return Err(in_use());
+        }
+        Ok(Self::of_shared(whole(self.backing(), file), self.len()))
+    }
+}
+
 impl Frozen {
     /// The bytes for another process. The reference stays: frozen bytes are read by any number of processes.
     ///
@@ -263,9 +301,7 @@ impl Frozen {
             was_copied,
         };
         if let Some(file) = region.whole_file()
-            && file.range().start() == 0
-            && file.file().len() == file.range().len()
-            && (trust.is_peer || is_sealed(file.file())?)
+            && region.is_alone(trust)?
         {
             return Ok(done(file.file().descriptor()?, false));
         }
@@ -309,8 +345,7 @@ impl Frozen {
         if !file.seal()? {
             return Err(in_use());
         }
-        let range = FileRange::around(0..region.size()).ok_or(io::ErrorKind::InvalidInput)?;
-        Self::of(FrozenRegion::of_shared(SharedFile::new(&backing, file, range, None), region.len()))
+        Self::of(FrozenRegion::of_shared(whole(&backing, file), region.len()))
     }
 }
 

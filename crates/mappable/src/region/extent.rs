@@ -50,7 +50,7 @@ impl Extent {
     }
 
     /// The file of which this is all, if it has one to itself.
-    pub(super) fn whole_file(&self) -> Option<&Arc<SharedFile>> {
+    pub(crate) fn whole_file(&self) -> Option<&Arc<SharedFile>> {
         self.file.as_ref().filter(|file| file.range() == self.range)
     }
 

@@ -52,6 +52,8 @@ pub use mappable::Mappable;
 pub(crate) use mappable::check_slice;
 pub use pod::PodError;
 pub(crate) use ranges::{FileRange, Runs};
+#[cfg(all(feature = "ipc", target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+pub(crate) use shared_file::{Keeper, SharedFile};
 pub(crate) use touched::Touched;
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 pub use trust::Trust;

@@ -9,6 +9,8 @@
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 mod linux;
+#[cfg(all(feature = "ipc", target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+pub(crate) use linux::{Arrived, Socket};
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 pub(crate) use linux::{
     File, Guard, Space, address_space_limit, faults, install_fault_handler, install_first_fault_handler,
@@ -61,6 +63,12 @@ pub enum Call {
     Truncate,
     /// `fcntl` to add seals
     Seal,
+    /// `socket`, `socketpair`, `accept4`
+    Socket,
+    /// `sendmsg`
+    SendMessage,
+    /// `recvmsg`
+    ReceiveMessage,
     /// `pread`
     Read,
     /// `pwrite`

@@ -20,6 +20,8 @@ mod handover;
 mod hostile;
 mod huge;
 mod idle;
+#[cfg(target_os = "linux")]
+mod ipc;
 mod ledger;
 mod lengths;
 mod limits;

@@ -48,7 +48,8 @@ fn tests_in(source: &str) -> BTreeSet<String> {
             }
             marked = false;
         }
-        marked |= line == "#[test]";
+        // Without a harness the attribute is a comment (`killed.rs`).
+        marked |= line.trim_start_matches("// ") == "#[test]";
     }
     found
 }

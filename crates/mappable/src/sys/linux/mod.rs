@@ -35,8 +35,12 @@ mod fault;
 mod lost;
 mod private;
 mod sealable;
+#[cfg(feature = "ipc")]
+mod socket;
 mod spare;
 pub(crate) use fault::{Guard, faults, install as install_fault_handler, install_first as install_first_fault_handler};
+#[cfg(feature = "ipc")]
+pub(crate) use socket::{Arrived, Socket};
 pub(crate) use spare::with_spare_mappings;
 
 /// Asks for what is there to be moved into huge pages. Linux 6.1 and later, on every processor.

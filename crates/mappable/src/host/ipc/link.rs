@@ -1,0 +1,93 @@
+//! The socket of a connection, which stays open as long as anything is held that came by it.
+//!
+//! So the end of the socket tells the other end that nothing of its is held any more: this process is gone, or has dropped the
+//! connection and all that it received.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::message::{Message, kind};
+use crate::region::Keeper;
+use crate::sys::Socket;
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) socket: Socket,
+    /// How often the other end is to hear that a block is done with, where it had no room for that: no more than it has blocks.
+    unsent: Mutex<BTreeMap<u32, u64>>,
+    has_unsent: AtomicBool,
+}
+
+impl Link {
+    pub(super) fn new(socket: Socket) -> Arc<Self> {
+        Arc::new(Self { socket, unsent: Mutex::default(), has_unsent: AtomicBool::new(false) })
+    }
+
+    /// Tells the other end that one of its blocks, or a reference to it, is done with, now or later.
+    pub(super) fn done(&self, block: u32) {
+        *self.unsent().entry(block).or_default() += 1;
+        self.has_unsent.store(true, Ordering::Release);
+        self.flush();
+    }
+
+    /// Sends what could not be sent before, as far as there is room.
+    pub(super) fn flush(&self) {
+        if !self.has_unsent.load(Ordering::Acquire) {
+            return;
+        }
+        let mut unsent = self.unsent();
+        while let Some((&block, &len)) = unsent.first_key_value() {
+            let message = Message { kind: kind::DONE, block, len, ..Message::default() };
+            match self.socket.send(bytemuck::bytes_of(&message.words()), None) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Whoever is gone need not hear it.
+                Ok(()) | Err(_) => drop(unsent.pop_first()),
+            }
+        }
+        self.has_unsent.store(false, Ordering::Release);
+    }
+
+    fn unsent(&self) -> MutexGuard<'_, BTreeMap<u32, u64>> {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What of a block is held here: a region, or so many references.
+#[derive(Debug, Default)]
+pub(super) struct HeldHere(AtomicU32);
+
+impl HeldHere {
+    const REGION: u32 = u32::MAX;
+
+    /// Notes that the region is held. `false` if anything is.
+    pub(super) fn take_region(&self) -> bool {
+        self.0.compare_exchange(0, Self::REGION, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Notes one reference more. `false` if the region is held, or there are too many.
+    pub(super) fn take_frozen(&self) -> bool {
+        let more = |held: u32| held.checked_add(1).filter(|held| *held != Self::REGION);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    /// Notes that the region, or one reference, is held no more.
+    pub(super) fn let_go(&self) {
+        let fewer = |held: u32| Some(if held == Self::REGION { 0 } else { held.saturating_sub(1) });
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer);
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 0
+    }
+}
+
+/// What hears that something of a block is held no more, on whatever thread that is, and tells the other end.
+pub(super) fn keeper(link: &Arc<Link>, held: &Arc<HeldHere>, block: u32) -> Keeper {
+    let (link, held) = (Arc::clone(link), Arc::clone(held));
+    Box::new(move || {
+        held.let_go();
+        link.done(block);
+    })
+}

@@ -1,0 +1,64 @@
+//! What is said over a connection.
+
+/// Of this protocol.
+pub(super) const VERSION: u32 = 1;
+
+/// A message. All numbers are the sender's word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Message {
+    /// One of [`kind`].
+    pub(super) kind: u32,
+    /// Any of [`flag`].
+    pub(super) flags: u32,
+    /// The number of a block among those that one of the two ends has sent a descriptor of. Of a hello, the version.
+    pub(super) block: u32,
+    /// How many blocks the sender of a hello keeps.
+    pub(super) blocks: u32,
+    /// The bytes that the block has.
+    pub(super) size: u64,
+    /// How many of them count. Of what is done with, how many references.
+    pub(super) len: u64,
+    /// The application's.
+    pub(super) tag: u64,
+}
+
+impl Message {
+    /// As it goes over the socket, to a process of the same machine.
+    pub(super) fn words(&self) -> Words {
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        [pair(self.kind, self.flags), pair(self.block, self.blocks), self.size, self.len, self.tag]
+    }
+
+    pub(super) fn of(words: Words) -> Self {
+        let [what, which, size, len, tag] = words;
+        let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
+        Self { kind: low(what), flags: high(what), block: low(which), blocks: high(which), size, len, tag }
+    }
+
+    pub(super) fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// A message on its way.
+pub(super) type Words = [u64; 5];
+
+pub(super) mod kind {
+    /// The first message of each end.
+    pub(in super::super) const HELLO: u32 = 0x6d61_7001;
+    /// A region, from here on the receiver's.
+    pub(in super::super) const REGION: u32 = 2;
+    /// A reference to frozen bytes.
+    pub(in super::super) const FROZEN: u32 = 3;
+    /// The receiver of a region or a reference is done with it.
+    pub(in super::super) const DONE: u32 = 4;
+}
+
+pub(super) mod flag {
+    /// The block is one that the receiver of the message has sent a descriptor of, not the sender.
+    pub(in super::super) const RECEIVERS: u32 = 1;
+    /// A descriptor comes with the message.
+    pub(in super::super) const DESCRIPTOR: u32 = 2;
+    /// Of a hello: the peer is trusted.
+    pub(in super::super) const TRUSTS: u32 = 4;
+}

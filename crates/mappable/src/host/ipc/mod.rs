@@ -1,0 +1,132 @@
+//! Regions and frozen bytes handed over between processes, through a Unix socket.
+//!
+//! ```text
+//!   Listener          where others connect
+//!   Connection        one end: sends and receives
+//!    ├ Tables         the blocks that both ends know, by number
+//!    └ Link           the socket, open as long as anything is held that came by it
+//! ```
+//!
+//! A *block* is a file in memory with one region, of which a descriptor goes over the socket once. From then on a hop is one message of 40
+//! bytes that names the block by number: one system call to send and one to receive, at any size, and neither end maps anything anew.
+//!
+//! Ownership goes with the message. After [`Connection::send`] this process can't touch the region: the value is gone. When the
+//! receiver drops it, or its process ends in whatever way, the region comes back or is freed, which the sender chooses
+//! ([`Afterwards`]). When the sender's process ends, the receiver has the region as before. Frozen bytes are sent over any number of
+//! connections, and are kept until the last of the receivers is done with them.
+//!
+//! Nothing that the other end says is believed: numbers, sizes and descriptors are checked, and an end that lies is cut off. Whether bytes stay as
+//! they are is another matter: see [`Trust`], which both ends take the same.
+//!
+//! The queue is bounded, by what the socket takes and by [`Settings::blocks`]: an end that does not receive has the other wait
+//! ([`Connection::send`]) or told ([`Connection::try_send`]).
+//!
+//! ```
+//! use mappable::ipc::{Afterwards, Connection, Received, Settings};
+//! use mappable::{Runtime, Trust};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Each in its process; here both are in one.
+//! let (here, there) = (Runtime::new()?, Runtime::new()?);
+//! // SAFETY: both ends use this library.
+//! let settings = Settings::new(unsafe { Trust::peer() });
+//! let (sender, receiver) = Connection::pair(&here, &there, settings)?;
+//!
+//! let mut region = here.allocate_exportable(1 << 20)?;
+//! region.bytes_mut()?.fill(7);
+//! sender.send(region, 0, Afterwards::GiveBack)?;
+//! let Received::Region { mut region, .. } = receiver.receive()? else { unreachable!() };
+//! assert_eq!(region.bytes()?[..], [7; 1 << 20]);
+//!
+//! // Sent on, or back, or dropped: then its sender has it again.
+//! region.bytes_mut()?[0] = 8;
+//! drop(region);
+//! let Received::Returned { region, .. } = sender.receive()? else { unreachable!() };
+//! assert_eq!(region.bytes()?[0], 8);
+//! # Ok(())
+//! # }
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::runtime::Runtime;
+use crate::region::Trust;
+use crate::sys::Socket;
+
+mod connection;
+mod error;
+mod link;
+mod message;
+mod tables;
+
+pub use connection::{Afterwards, Connection, Received};
+pub use error::{ReceiveError, SendError, SendFailed};
+
+/// How two ends get on. Both take the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// What is taken on trust.
+    pub trust: Trust,
+    /// How many blocks of one end's the other may know, and so have at once. 64 by default; each takes a descriptor in both processes.
+    pub blocks: u32,
+    /// The largest region that is received, in bytes. 4 GiB by default.
+    pub max: u64,
+}
+
+impl Settings {
+    /// With that trust, and otherwise the defaults.
+    pub const fn new(trust: Trust) -> Self {
+        Self { trust, blocks: 64, max: 4 << 30 }
+    }
+
+    /// These settings, with another [`blocks`](Self#structfield.blocks), one at the least.
+    #[must_use]
+    pub const fn blocks(self, blocks: u32) -> Self {
+        Self { blocks: if blocks == 0 { 1 } else { blocks }, ..self }
+    }
+
+    /// These settings, with another [`max`](Self#structfield.max).
+    #[must_use]
+    pub const fn max(self, max: u64) -> Self {
+        Self { max, ..self }
+    }
+}
+
+/// Where other processes connect: a Unix socket in the file system. Who may is up to the rights of the folder that it is in.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    path: PathBuf,
+}
+
+impl Listener {
+    /// Listens at a path where there is nothing yet. The socket there goes with the listener.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's: [`io::ErrorKind::AddrInUse`] if there is a file.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref();
+        Ok(Self { socket: Socket::listen(path)?, path: path.to_owned() })
+    }
+
+    /// Waits for a process that connects.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn accept(&self, runtime: &Runtime, settings: Settings) -> io::Result<Connection> {
+        Connection::new(runtime, self.socket.accept()?, settings)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(%error, path = %self.path.display(), "a socket was not removed");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Unix sockets that keep messages apart (`SOCK_SEQPACKET`), and descriptors that go with a message (`SCM_RIGHTS`).
+//!
+//! # Safety
+//!
+//! The raw calls get pointers to buffers of the caller's, with their lengths, which live as long as the call. A descriptor that the
+//! kernel has put into this process belongs to nobody else, and is owned as soon as it is read.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+use std::time::Duration;
+
+use crate::sys::{Call, count, enter};
+
+/// How many connections may wait to be accepted.
+const BACKLOG: libc::c_int = 64;
+
+/// One descriptor's control message, and what the kernel's alignment leaves behind it: room for one descriptor more.
+const CONTROL_WORDS: usize = 3;
+
+/// One end of a connection, or what connections are accepted from.
+#[derive(Debug)]
+pub(crate) struct Socket(OwnedFd);
+
+/// What came with a message.
+#[derive(Debug, Default)]
+pub(crate) struct Arrived {
+    /// How many bytes it has. None is the end.
+    pub(crate) len: usize,
+    pub(crate) descriptor: Option<OwnedFd>,
+    /// There were more bytes, or more descriptors, than there may be. All of those are closed.
+    pub(crate) is_too_much: bool,
+}
+
+fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
+fn address(path: &Path) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
+    let bytes = path.as_os_str().as_bytes();
+    // SAFETY: all zeroes are an address without a path.
+    let mut address: libc::sockaddr_un = unsafe { mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    if bytes.is_empty() || bytes.contains(&0) || bytes.len() >= address.sun_path.len() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path of a socket has 1 to 107 bytes"));
+    }
+    for (to, from) in address.sun_path.iter_mut().zip(bytes) {
+        *to = *from as libc::c_char;
+    }
+    let len = mem::offset_of!(libc::sockaddr_un, sun_path) + bytes.len() + 1;
+    Ok((address, len as libc::socklen_t))
+}
+
+impl Socket {
+    fn new() -> io::Result<Self> {
+        enter(Call::Socket)?;
+        // SAFETY: no pointers.
+        let socket = check(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) })?;
+        Ok(Self(owned(socket)))
+    }
+
+    /// Two ends of one connection.
+    pub(crate) fn pair() -> io::Result<[Self; 2]> {
+        enter(Call::Socket)?;
+        let (mut ends, kind) = ([0; 2], libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC);
+        // SAFETY: there is room for two numbers.
+        check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
+        Ok(ends.map(|end| Self(owned(end))))
+    }
+
+    /// A connection that was made elsewhere.
+    pub(crate) fn of(descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = Self(descriptor);
+        let is_right =
+            socket.option(libc::SO_DOMAIN)? == libc::AF_UNIX && socket.option(libc::SO_TYPE)? == libc::SOCK_SEQPACKET;
+        if !is_right {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a Unix socket of the type SOCK_SEQPACKET"));
+        }
+        Ok(socket)
+    }
+
+    fn option(&self, name: libc::c_int) -> io::Result<libc::c_int> {
+        let (mut value, mut len) = (0, mem::size_of::<libc::c_int>() as libc::socklen_t);
+        count();
+        // SAFETY: there is room for a number, and `len` says how much.
+        check(unsafe { libc::getsockopt(self.raw(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut len) })?;
+        Ok(value)
+    }
+
+    pub(crate) fn listen(path: &Path) -> io::Result<Self> {
+        let socket = Self::new()?;
+        let (address, len) = address(path)?;
+        // SAFETY: `address` is one of that length.
+        check(unsafe { libc::bind(socket.raw(), (&raw const address).cast(), len) })?;
+        // SAFETY: no pointers.
+        check(unsafe { libc::listen(socket.raw(), BACKLOG) })?;
+        Ok(socket)
+    }
+
+    pub(crate) fn connect(path: &Path) -> io::Result<Self> {
+        let socket = Self::new()?;
+        let (address, len) = address(path)?;
+        // SAFETY: `address` is one of that length.
+        check(unsafe { libc::connect(socket.raw(), (&raw const address).cast(), len) })?;
+        Ok(socket)
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<Self> {
+        loop {
+            enter(Call::Socket)?;
+            // SAFETY: who connects is not asked for.
+            let one = unsafe { libc::accept4(self.raw(), ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC) };
+            match check(one) {
+                Ok(socket) => return Ok(Self(owned(socket))),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends a message, or none of it: with nobody to read it an error ([`io::ErrorKind::BrokenPipe`]), without room another
+    /// ([`io::ErrorKind::WouldBlock`]).
+    pub(crate) fn send(&self, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        let mut control = [0u64; CONTROL_WORDS];
+        // SAFETY: all zeroes are a message of nothing.
+        let mut message: libc::msghdr = unsafe { mem::zeroed() };
+        (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+        if let Some(descriptor) = descriptor {
+            let len = mem::size_of::<RawFd>() as libc::c_uint;
+            message.msg_control = control.as_mut_ptr().cast();
+            // SAFETY: arithmetic alone.
+            message.msg_controllen = unsafe { libc::CMSG_SPACE(len) } as _;
+            // SAFETY: the control buffer has room for a header and one number, and is aligned for both.
+            let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+            // SAFETY: as above; it is not null.
+            let header = unsafe { &mut *header };
+            (header.cmsg_level, header.cmsg_type) = (libc::SOL_SOCKET, libc::SCM_RIGHTS);
+            // SAFETY: arithmetic alone.
+            header.cmsg_len = unsafe { libc::CMSG_LEN(len) } as _;
+            // SAFETY: it has room for one number behind it.
+            let data = unsafe { libc::CMSG_DATA(header) };
+            // SAFETY: as above.
+            unsafe { ptr::write_unaligned(data.cast(), descriptor.as_raw_fd()) };
+        }
+        loop {
+            enter(Call::SendMessage)?;
+            // SAFETY: all that the message points to lives.
+            let sent =
+                unsafe { libc::sendmsg(self.raw(), &raw const message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) };
+            match sent {
+                sent if sent >= 0 => return Ok(()),
+                _ => match io::Error::last_os_error() {
+                    error if error.kind() == io::ErrorKind::Interrupted => {}
+                    error => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// The next message, of up to as many bytes as there is room for. Waits for it, or says [`io::ErrorKind::WouldBlock`].
+    pub(crate) fn receive(&self, into: &mut [u8], waits: bool) -> io::Result<Arrived> {
+        let mut part = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+        let mut control = [0u64; CONTROL_WORDS];
+        // SAFETY: all zeroes are a message of nothing.
+        let mut message: libc::msghdr = unsafe { mem::zeroed() };
+        (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = mem::size_of_val(&control) as _;
+        let flags = libc::MSG_CMSG_CLOEXEC | if waits { 0 } else { libc::MSG_DONTWAIT };
+        let len = loop {
+            enter(Call::ReceiveMessage)?;
+            // SAFETY: all that the message points to lives, and has as much room as it says.
+            let len = unsafe { libc::recvmsg(self.raw(), &raw mut message, flags) };
+            match usize::try_from(len) {
+                Ok(len) => break len,
+                Err(_) => match io::Error::last_os_error() {
+                    error if error.kind() == io::ErrorKind::Interrupted => {}
+                    error => return Err(error),
+                },
+            }
+        };
+        let mut arrived = Arrived { len, ..Arrived::default() };
+        arrived.is_too_much = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+        // SAFETY: the kernel has filled the control buffer as far as it says.
+        let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+        while !header.is_null() {
+            // SAFETY: it is inside of what the kernel has filled.
+            let found = unsafe { &*header };
+            if (found.cmsg_level, found.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+                // SAFETY: arithmetic alone.
+                let before = unsafe { libc::CMSG_LEN(0) } as usize;
+                let descriptors = (found.cmsg_len as usize).saturating_sub(before) / mem::size_of::<RawFd>();
+                // SAFETY: the numbers are behind the header.
+                let data = unsafe { libc::CMSG_DATA(header) }.cast::<RawFd>();
+                for at in 0..descriptors {
+                    // SAFETY: the header says that there are so many numbers.
+                    let raw = unsafe { ptr::read_unaligned(data.wrapping_add(at)) };
+                    arrived.is_too_much |= arrived.descriptor.replace(owned(raw)).is_some();
+                }
+            }
+            // SAFETY: as for the first.
+            header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
+        }
+        if arrived.is_too_much {
+            arrived.descriptor = None;
+        }
+        Ok(arrived)
+    }
+
+    /// Waits until a message can be sent, or one is there. `false` if neither is within that time.
+    pub(crate) fn wait(&self, to_send: bool, within: Option<Duration>) -> io::Result<bool> {
+        let events = if to_send { libc::POLLOUT } else { libc::POLLIN };
+        let mut poll = libc::pollfd { fd: self.raw(), events, revents: 0 };
+        let millis = within.map_or(-1, |within| i32::try_from(within.as_millis().max(1)).unwrap_or(i32::MAX));
+        count();
+        // SAFETY: one record.
+        match check(unsafe { libc::poll(&raw mut poll, 1, millis) }) {
+            Ok(ready) => Ok(ready > 0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes no message any more; or neither takes any, nor sends.
+    pub(crate) fn shut(&self, both: bool) {
+        count();
+        // SAFETY: no pointers. That the other end has shut it already is no error of ours.
+        unsafe { libc::shutdown(self.raw(), if both { libc::SHUT_RDWR } else { libc::SHUT_RD }) };
+    }
+
+    fn raw(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A descriptor that the kernel has just made for us.
+fn owned(raw: RawFd) -> OwnedFd {
+    // SAFETY: the kernel has just put it into this process, and its number is written down nowhere else.
+    unsafe { OwnedFd::from_raw_fd(raw) }
+}
