@@ -38,6 +38,14 @@ make_stage() {
 "$clang" "${libc[@]}" "${warnings[@]}" -Wno-missing-field-initializers -x c++ -std=c++17 "$here/regions.c" -o cpp.wasm
 make_stage misbehave "${stage[@]}" "${warnings[@]}" "$here/stage.c"
 make_stage misbehave-release "${stage[@]}" -DNDEBUG "${warnings[@]}" "$here/stage.c"
+cpp=("${clang/clang/clang++}" --target=wasm32-wasi -std=c++20 -stdlib=libc++ -fno-exceptions -O2 -I "$here/../include" "${warnings[@]}")
+"${cpp[@]}" "$here/regions.cpp" -o regions++.wasm
+"${cpp[@]}" -DNDEBUG "$here/regions.cpp" -o release++.wasm
+"${cpp[@]}" -mexec-model=reactor "$here/../examples/contrast.cpp" -o contrast.core.wasm
+succeeds "$mappable" component --world mappable:stage/stage contrast.core.wasm -o contrast.wasm
+# In another order: the definitions of the header that are kept are those of the C file.
+"$clang" "${libc[@]}" -c -Dmain=in_c "$here/regions.c" -o in_c.o
+"${cpp[@]}" in_c.o "$here/regions.cpp" -o mixed.wasm
 for name in invert threshold; do
   make_stage $name "${stage[@]}" "${warnings[@]}" -Wpedantic -std=c11 "$here/../examples/$name.c"
   make_stage $name-alone "${none[@]}" "${warnings[@]}" "$here/../examples/$name.c"
@@ -59,6 +67,10 @@ for mode in auto remap copy off; do
     options=(--mapping-mode "$mode" --tier "$tier")
     succeeds "$mappable" run "${options[@]}" --env MODE="$mode" regions.wasm
     succeeds "$mappable" run "${options[@]}" --env MODE="$mode" release.wasm
+    succeeds "$mappable" run "${options[@]}" regions++.wasm
+    succeeds "$mappable" run "${options[@]}" release++.wasm
+    succeeds pipe "${options[@]}" -o out.png ./contrast.wasm:100
+    cmp out.png whole.png
     for kind in '' -alone; do
       # Between stages in Rust, in sandboxes of their own and in one.
       for fused in '' --fused; do
@@ -77,6 +89,10 @@ for mode in auto remap copy off; do
   done
 done
 succeeds "$mappable" run --env MODE=auto cpp.wasm
+succeeds "$mappable" run mixed.wasm
+succeeds pipe -o out.png ./contrast.wasm:0 ./threshold.wasm:128
+cmp out.png white.png
+says 1 'the contrast is a number of 0 to 1000' pipe -o bad.png ./contrast.wasm:more
 says 1 'mapped.is_by_copy != can_map' "$mappable" run --env MODE=off regions.wasm
 for mode in auto copy; do succeeds "$mappable" run --mapping-mode $mode --max-regions 4MiB regions.wasm quota; done
 
@@ -96,6 +112,15 @@ unmap-twice|nothing is mapped here: it was unmapped or dropped before|$unknown|$
 free-a-placement-twice|this placement is not taken: it was given back before, or is none of mappable_placement_take||
 join-with-itself|a region can't be joined with itself|$unknown|$unknown
 use-frozen-after-thaw|this frozen reference is gone: it was mapped, thawed, given away or dropped before|$unknown|$unknown
+END
+while IFS='|' read -r mistake sentence host; do
+  says 134 "trapped: $sentence" "$mappable" run regions++.wasm misuse "$mistake"
+  [ -z "$host" ] || says 134 "$host" "$mappable" run release++.wasm misuse "$mistake"
+done <<END
+use-after-move|$gone|$unknown
+map-twice|$gone|$unknown
+unmap-twice|nothing is mapped here: it was unmapped or dropped before|$unknown
+no-value|there is no value, but an error: look at has_value() before|
 END
 # A copy of an owner has the number still, so the host alone can tell.
 says 134 "$unknown" "$mappable" run regions.wasm misuse use-a-copy-after-drop

@@ -125,21 +125,26 @@ static void nothing_of_the_heap_or_the_stack_is_mapped_over(void) {
 }
 
 static void placements_are_used_again_and_merge(void) {
-    uint8_t *one = (uint8_t *)mappable_placement_take(G), *two = (uint8_t *)mappable_placement_take(2 * G - 1);
-    uint8_t *three = (uint8_t *)mappable_placement_take(1);
-    EXPECT((uintptr_t)one % G == 0 && (uintptr_t)two % G == 0 && (uintptr_t)three % G == 0);
-    EXPECT(one != two && two != three && one + G <= two && two + 2 * G <= three);
-    memset(one, 1, G);
-    memset(two, 2, 2 * G);
-    EXPECT(all_are(one, G, 1));
-    mappable_placement_give(one, G);
-    mappable_placement_give(three, 1);
-    mappable_placement_give(two, 2 * G - 1);
+    // All that is free and large enough, so that those that follow are neighbours at the end of the memory.
+    void *filling[64];
+    int count = 0;
+    for (size_t before = __builtin_wasm_memory_size(0); __builtin_wasm_memory_size(0) == before;) {
+        filling[count++] = mappable_placement_take(5 * G);
+    }
+    uint8_t *one = (uint8_t *)mappable_placement_take(5 * G), *two = (uint8_t *)mappable_placement_take(6 * G - 1);
+    uint8_t *three = (uint8_t *)mappable_placement_take(4 * G + 1);
+    EXPECT((uintptr_t)one % G == 0 && two == one + 5 * G && three == two + 6 * G);
+    memset(one, 1, 5 * G);
+    memset(two, 2, 6 * G);
+    EXPECT(all_are(one, 5 * G, 1));
+    mappable_placement_give(one, 5 * G);
+    mappable_placement_give(three, 4 * G + 1);
+    mappable_placement_give(two, 6 * G - 1);
     size_t pages = __builtin_wasm_memory_size(0);
-    // All four are one range again. What was lower is still free as well.
-    uint8_t *all = (uint8_t *)mappable_placement_take(4 * G);
-    EXPECT(all <= one && __builtin_wasm_memory_size(0) == pages);
-    mappable_placement_give(all, 4 * G);
+    uint8_t *all = (uint8_t *)mappable_placement_take(16 * G);
+    EXPECT(all == one && __builtin_wasm_memory_size(0) == pages);
+    mappable_placement_give(all, 16 * G);
+    while (count > 0) mappable_placement_give(filling[--count], 5 * G);
     uint8_t *huge = (uint8_t *)mappable_placement_take(33 * G);
     EXPECT((uintptr_t)huge % (32 * G) == 0);
     mappable_placement_give(huge, 33 * G);

@@ -25,6 +25,7 @@ fn pages() -> Vec<PathBuf> {
         "guests/README.md",
         "fuzz/README.md",
         "sdk/c/README.md",
+        "sdk/zig/README.md",
         "sdk/js-host/README.md",
         "sdk/python/README.md",
     ];
