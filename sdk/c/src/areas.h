@@ -40,7 +40,7 @@ struct area {
     // Of memory: whether it began as a file's bytes.
     bool copied;
     // Of AREA_FILE alone; and whether what the program writes there is the mapping's own.
-    mappable_frozen_mapping_t mapping;
+    frozen_mapping_handle_t mapping;
     bool private;
 };
 

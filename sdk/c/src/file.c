@@ -31,53 +31,53 @@ int file_freeze(int fd, uint64_t offset, uint32_t count, struct file_bytes *byte
     if (answer.is_err) return answer.error < sizeof errnos ? errnos[answer.error] : EIO;
     // By the rules of mappable:files: an offset that is a granule's is the first byte, and the size is the range's, rounded up.
     bytes->frozen = answer.ok.bytes;
-    bytes->count = (uint32_t)(mappable_frozen_size(answer.ok.bytes) >> GRANULE_SHIFT);
+    bytes->count = (uint32_t)(mappable__frozen_size(answer.ok.bytes) >> GRANULE_SHIFT);
     if (answer.ok.start != 0 || bytes->count > count) abort();
     if (answer.ok.len == 0) {
-        mappable_frozen_drop(answer.ok.bytes);
+        mappable__frozen_drop(answer.ok.bytes);
         bytes->count = 0;
     }
     return 0;
 }
 
-bool file_show(struct area *area, mappable_frozen_t *frozen, bool private) {
-    mappable_mapped_t answer;
+bool file_show(struct area *area, frozen_handle_t *frozen, bool private) {
+    mappable__answer answer = {1, 0, 0};
     void *at = granule_address(area->start);
     if (private) {
-        mappable_frozen_map_private(*frozen, at, area->count << GRANULE_SHIFT, &answer);
+        mappable__frozen_map_private(*frozen, at, area->count << GRANULE_SHIFT, &answer);
     } else {
-        mappable_frozen_map(*frozen, at, area->count << GRANULE_SHIFT, &answer);
+        mappable__frozen_map(*frozen, at, area->count << GRANULE_SHIFT, &answer);
     }
-    if (!answer.is_err) {
+    if (!answer.is_error) {
         area->kind = AREA_FILE;
         area->private = private;
-        area->mapping = answer.handle;
+        area->mapping = answer.first;
         return true;
     }
-    *frozen = answer.handle;
+    *frozen = answer.first;
     // The granules are nobody else's, and enough, unless the list of areas is wrong.
-    if (answer.error < MAPPABLE_PLACEMENT_UNMAPPABLE) abort();
+    if (MAPPABLE_PLACEMENT_MISALIGNED + (uint8_t)answer.second < MAPPABLE_PLACEMENT_UNMAPPABLE) abort();
     return false;
 }
 
-mappable_frozen_t file_hide(struct area *area) {
-    mappable_mapped_t answer;
-    mappable_frozen_unmap(area->mapping, granule_address(area->start), area->count << GRANULE_SHIFT, &answer);
+frozen_handle_t file_hide(struct area *area) {
+    mappable__answer answer = {1, 0, 0};
+    mappable__frozen_unmap(area->mapping, granule_address(area->start), area->count << GRANULE_SHIFT, &answer);
     // As above; and there is no other reason by which bytes could stay.
-    if (answer.is_err) abort();
+    if (answer.is_error) abort();
     area->kind = AREA_MEMORY;
     area->private = false;
-    return answer.handle;
+    return answer.first;
 }
 
-void file_drop(struct area *area) { mappable_frozen_drop(file_hide(area)); }
+void file_drop(struct area *area) { mappable__frozen_drop(file_hide(area)); }
 
 // Drops a slice, which is shown or not.
-static void undo(struct area *area, mappable_frozen_t slice) {
+static void undo(struct area *area, frozen_handle_t slice) {
     if (area->kind == AREA_FILE) {
         file_drop(area);
     } else {
-        mappable_frozen_drop(slice);
+        mappable__frozen_drop(slice);
     }
 }
 
@@ -86,20 +86,20 @@ bool file_split(struct area *area, uint32_t at) {
     // The mapping is that of both.
     struct area whole = *area;
     whole.count += rest->count;
-    mappable_frozen_t frozen = file_hide(&whole);
+    frozen_handle_t frozen = file_hide(&whole);
     area->kind = rest->kind = AREA_MEMORY;
-    mappable_slice_t low, high;
-    mappable_frozen_slice(frozen, 0, (uint64_t)area->count << GRANULE_SHIFT, &low);
-    if (!low.is_err) {
-        mappable_frozen_slice(frozen, (uint64_t)area->count << GRANULE_SHIFT, (uint64_t)rest->count << GRANULE_SHIFT, &high);
-        if (!high.is_err) {
-            if (file_show(area, &low.ok, false) && file_show(rest, &high.ok, false)) {
-                mappable_frozen_drop(frozen);
+    mappable__answer low = {1, 0, 0}, high = {1, 0, 0};
+    mappable__frozen_slice(frozen, 0, (uint64_t)area->count << GRANULE_SHIFT, &low);
+    if (!low.is_error) {
+        mappable__frozen_slice(frozen, (uint64_t)area->count << GRANULE_SHIFT, (uint64_t)rest->count << GRANULE_SHIFT, &high);
+        if (!high.is_error) {
+            if (file_show(area, &low.first, false) && file_show(rest, &high.first, false)) {
+                mappable__frozen_drop(frozen);
                 return true;
             }
-            undo(rest, high.ok);
+            undo(rest, high.first);
         }
-        undo(area, low.ok);
+        undo(area, low.first);
     }
     // There was room for it a moment ago.
     if (!file_show(&whole, &frozen, false)) abort();

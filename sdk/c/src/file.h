@@ -7,7 +7,7 @@
 // Bytes of a file that are to be shown: whole granules of them.
 struct file_bytes {
     // Not there if there are no granules.
-    mappable_frozen_t frozen;
+    frozen_handle_t frozen;
     uint32_t count;
 };
 
@@ -20,10 +20,10 @@ int file_freeze(int fd, uint64_t offset, uint32_t count, struct file_bytes *byte
 
 // Shows bytes in as many granules, to be read or to be written to, too, and makes an AREA_FILE of the area. Returns whether it was done: the host may show nothing in
 // this memory, or no more. If not, `frozen` is there still, by another number maybe.
-bool file_show(struct area *area, mappable_frozen_t *frozen, bool private);
+bool file_show(struct area *area, frozen_handle_t *frozen, bool private);
 
 // Takes the bytes out of an area, which is AREA_MEMORY then, and returns them.
-mappable_frozen_t file_hide(struct area *area);
+frozen_handle_t file_hide(struct area *area);
 
 // Takes the bytes out of an area and drops them.
 void file_drop(struct area *area);

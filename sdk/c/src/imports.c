@@ -3,25 +3,15 @@
 #include "imports.h"
 
 #include <errno.h>
-#include <stddef.h>
-#include <stdlib.h>
 #include <wasi/api.h>
 
 // Goes with the program into the module. What makes a component of it reads the section.
 __asm__(".section \".custom_section.component-type:mappable-c\",\"\",@\n"
         ".incbin \"component-type.bin\"\n");
 
-// Where the adapter has its own stack and state, too. Without it, it takes new pages of memory for them, which older versions of
-// wasi-libc hand out as their own heap at the first malloc. Weak: bindings that wit-bindgen makes have the same.
-__attribute__((weak, export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size, size_t align, size_t size) {
-    // Nothing to be had is any address that is aligned.
-    if (size == 0) return (void *)align;
-    void *new = realloc(old, size);
-    // What malloc returns is aligned to 16, and the canonical ABI asks for 8 at most.
-    if (new == NULL || align > _Alignof(max_align_t)) abort();
-    (void)old_size;
-    return new;
-}
+// Where the adapter has its own stack and state, too, is cabi_realloc, which mappable.h has. Without it, the adapter takes new pages of
+// memory for them, which older versions of wasi-libc hand out as their own heap at the first malloc.
+#include <mappable/list.h>
 
 // The descriptor for which the adapter has last asked the flags, once: then 0.
 MAPPABLE_IMPORT("wasi_snapshot_preview1", "mappable-descriptor")

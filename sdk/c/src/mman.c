@@ -141,14 +141,14 @@ static int map_file(const void *addr, uint32_t count, int prot, int flags, int f
     struct area *area;
     error = place(addr, count, flags, &area);
     if (error != 0) {
-        if (bytes.count > 0) mappable_frozen_drop(bytes.frozen);
+        if (bytes.count > 0) mappable__frozen_drop(bytes.frozen);
         return error;
     }
     // What is behind the file's end is memory: an access is no signal.
     struct area *rest = bytes.count > 0 && bytes.count < count ? area_split(area, area->start + bytes.count) : NULL;
     bool shown = bytes.count > 0 && file_show(area, &bytes.frozen, writes);
     if (!shown) {
-        if (bytes.count > 0) mappable_frozen_drop(bytes.frozen);
+        if (bytes.count > 0) mappable__frozen_drop(bytes.frozen);
         area->copied = true;
         error = read_in(area, fd, offset);
     }
@@ -220,7 +220,7 @@ static int protect(struct area *area, int prot) {
         // A file that it could be written back to is not mapped at all.
         if (area->shared) return EACCES;
         if (area->kind == AREA_FILE) {
-            mappable_frozen_t frozen = file_hide(area);
+            frozen_handle_t frozen = file_hide(area);
             if (!file_show(area, &frozen, true)) {
                 // It was shown a moment ago.
                 if (!file_show(area, &frozen, false)) __builtin_trap();
@@ -287,7 +287,7 @@ int madvise(void *addr, size_t len, int advice) {
     for (uint32_t at = range.start; at < range.end; at = area_end(area)) {
         area = areas_taken_in(at, range.end);
         if (area->kind == AREA_FILE && area->private) {
-            mappable_frozen_t frozen = file_hide(area);
+            frozen_handle_t frozen = file_hide(area);
             if (!file_show(area, &frozen, true)) __builtin_trap();
         } else if (area->kind == AREA_MEMORY && !area->copied) {
             area_zero(area);
