@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bus, component, demo, inspect, pipe, run, serve};
+use crate::{bus, component, compose, demo, inspect, pipe, run, serve};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -21,6 +21,7 @@ Examples:
   mappable pipe -i photo.jpg -o edges.png blur:2 edges
   mappable run --dir . app.wasm input.txt
   mappable serve --frozen table=table.bin app.wasm
+  mappable compose --portable grayscale -o gray.wasm
   mappable inspect app.wasm";
 
 /// Regions of memory that WebAssembly components hand to one another without a copy.
@@ -38,6 +39,7 @@ enum Command {
     Run(run::Args),
     Serve(serve::Args),
     Component(component::Args),
+    Compose(compose::Args),
     Inspect(inspect::Args),
     Bus(bus::Args),
 }
@@ -52,6 +54,7 @@ impl Cli {
             Command::Pipe(args) => pipe::run(&args),
             Command::Serve(args) => serve::run(&args),
             Command::Component(args) => component::run(&args),
+            Command::Compose(args) => compose::run(&args),
             Command::Inspect(args) => inspect::run(&args),
         }?;
         Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@
 //!    ├ serve     HTTP, by an instance a request   ─┘
 //!    ├ bus       components across processes and machines: another command's
 //!    ├ component a core module as a component
+//!    ├ compose   stages as one component, which may run on hosts without regions
 //!    └ inspect   what mapping a component does, and how
 //!   pipeline     a payload through steps, timed   ── stage   a component as a step: loaded, in a sandbox of its own
 //!   files        pictures in and out              ── failure what went wrong, as one line and an exit code
@@ -36,6 +37,7 @@ mod application;
 mod bus;
 mod cli;
 mod component;
+mod compose;
 mod demo;
 mod failure;
 mod files;

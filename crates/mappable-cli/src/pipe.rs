@@ -150,7 +150,7 @@ fn last_geometry(stages: &[Figures]) -> (u32, u32) {
 }
 
 /// With `decode` before and `encode` behind, where they are not there.
-fn with_ends(mut specs: Vec<Spec>) -> Result<Vec<Spec>> {
+pub(crate) fn with_ends(mut specs: Vec<Spec>) -> Result<Vec<Spec>> {
     let is = |spec: Option<&Spec>, name: &str| spec.is_some_and(|spec| spec.name == name);
     if !is(specs.first(), "decode") {
         specs.insert(0, Spec::builtin("decode", "")?);

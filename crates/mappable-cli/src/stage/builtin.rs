@@ -44,6 +44,12 @@ pub(crate) const BUILTINS: &[Builtin] = builtins! {
 /// Two stages in one (world `pair`), to compose stages with.
 pub(crate) const PAIR: &[u8] = guest!("pair.wasm");
 
+/// Regions in plain WebAssembly, for compositions that run on any host.
+pub(crate) const PORTABLE: &[u8] = guest!("portable.wasm");
+
+/// A step on regions as one on lists (world `lists`).
+pub(crate) const LISTS: &[u8] = guest!("lists.wasm");
+
 /// The stage that does no work, by which handing over is measured. Not offered to users.
 pub(crate) const IDLE: Builtin = Builtin {
     name: "idle",

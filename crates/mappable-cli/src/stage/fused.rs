@@ -2,6 +2,9 @@
 //!
 //! Two stages are plugged into a `pair`, which is a stage again; that and the third into another, and so on. A `pair`
 //! parts its arguments at the last `--`, so all stages' arguments are one list with a `--` between them.
+//!
+//! A *portable* composition has its regions in itself, in plain WebAssembly (`portable.wasm`), and takes and gives lists
+//! (`lists.wasm`): it imports no function, and no resource is in its interface.
 
 use std::sync::Arc;
 
@@ -9,14 +12,25 @@ use anyhow::{Context, Result};
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 
-use super::builtin::PAIR;
+use super::builtin::{LISTS, PAIR, PORTABLE};
 use super::{Bytes, Spec};
 use crate::failure::{Exit, fail};
 
+const TYPES: &str = "mappable:memory/types@0.1.0";
 const STEP: &str = "mappable:stage/step@0.1.0";
+const COPYING_STEP: &str = "mappable:stage/copying-step@0.1.0";
 const FIRST: &str = "mappable:stage/first@0.1.0";
 const SECOND: &str = "mappable:stage/second@0.1.0";
 const BETWEEN: &str = "--";
+
+/// Where a composition has its regions from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Regions {
+    /// The host.
+    Imported,
+    /// A component in it, that copies.
+    Inside,
+}
 
 /// One stage that does what these do, one after the other.
 pub(crate) fn fuse(specs: &[Spec]) -> Result<Spec> {
@@ -30,42 +44,112 @@ pub(crate) fn fuse(specs: &[Spec]) -> Result<Spec> {
             return Err(fail(Exit::Usage, message)).with_context(|| format!("stage {}", spec.name));
         }
     }
-    let bytes = compose(specs)?;
+    let bytes = compose(specs, Regions::Imported)?;
     let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
     let args: Vec<_> = specs.iter().map(|spec| spec.args.as_slice()).collect();
     let args = args.join(&BETWEEN.to_owned());
     Ok(Spec { name: names.join("+"), bytes: Bytes::Composed(Arc::from(bytes)), args })
 }
 
-fn compose(specs: &[Spec]) -> Result<Vec<u8>> {
-    let mut graph = CompositionGraph::new();
-    let pair = register(&mut graph, "mappable:pair", PAIR)?;
+/// The stages as one component: of world `stage`, or of world `copying-stage` if its regions are inside.
+pub(crate) fn compose(specs: &[Spec], regions: Regions) -> Result<Vec<u8>> {
+    let mut composition = Composition::new(regions)?;
+    let pair = register(&mut composition.graph, "mappable:pair", PAIR)?;
     let mut packages: Vec<(&str, PackageId)> = vec![];
     let mut so_far: Option<NodeId> = None;
     for spec in specs {
+        let title = || format!("stage {}", spec.name);
         let package = match packages.iter().find(|(name, _)| *name == spec.name) {
             Some((_, package)) => *package,
             None => {
-                let title = || format!("stage {}", spec.name);
                 let bytes = spec.bytes.regions().with_context(title)?;
                 let bytes = wat::parse_bytes(&bytes).map_err(|error| fail(Exit::Load, error)).with_context(title)?;
                 let name = format!("stages:stage{}", packages.len());
-                let package = register(&mut graph, &name, &bytes).with_context(title)?;
-                is_stage(&graph, package).with_context(title)?;
+                let package = register(&mut composition.graph, &name, &bytes).with_context(title)?;
+                is_stage(&composition.graph, package).with_context(title)?;
                 packages.push((&spec.name, package));
                 package
             }
         };
-        let title = || format!("stage {}", spec.name);
-        let step = step(&mut graph, package).with_context(title)?;
+        let step = composition.plug(package, &[], STEP).with_context(title)?;
         so_far = Some(match so_far {
             None => step,
-            Some(first) => join(&mut graph, pair, first, step).with_context(title)?,
+            Some(first) => composition.plug(pair, &[(FIRST, first), (SECOND, step)], STEP).with_context(title)?,
         });
     }
-    let last = so_far.context("there are no stages to fuse")?;
-    graph.export(last, STEP).map_err(refused)?;
-    graph.encode(EncodeOptions::default()).map_err(refused)
+    let last = so_far.context("there are no stages to compose")?;
+    match regions {
+        Regions::Imported => composition.graph.export(last, STEP).map_err(refused)?,
+        Regions::Inside => {
+            let lists = register(&mut composition.graph, "mappable:lists", LISTS)?;
+            let step = composition.plug(lists, &[(STEP, last)], COPYING_STEP)?;
+            composition.graph.export(step, COPYING_STEP).map_err(refused)?
+        }
+    };
+    composition.graph.encode(EncodeOptions::default()).map_err(refused)
+}
+
+/// A component of any world, with its regions inside. What else it imports stays imported.
+pub(crate) fn with_regions_inside(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut composition = Composition::new(Regions::Inside)?;
+    let package = register(&mut composition.graph, "mappable:component", bytes)?;
+    let world = &composition.graph.types()[composition.graph[package].ty()];
+    if !world.imports.contains_key(TYPES) {
+        return Err(fail(Exit::Load, format!("it does not import `{TYPES}`: it runs anywhere as it is")));
+    }
+    let exports: Vec<String> = world.exports.keys().cloned().collect();
+    let instance = composition.instantiate(package, &[])?;
+    for name in exports {
+        let export = composition.graph.alias_instance_export(instance, &name).map_err(refused)?;
+        composition.graph.export(export, name).map_err(refused)?;
+    }
+    composition.graph.encode(EncodeOptions::default()).map_err(refused)
+}
+
+/// Whether a component is a stage, by what it exports.
+pub(crate) fn exports_step(bytes: &[u8]) -> Result<bool> {
+    let mut graph = CompositionGraph::new();
+    let package = register(&mut graph, "mappable:component", bytes)?;
+    Ok(graph.types()[graph[package].ty()].exports.contains_key(STEP))
+}
+
+/// Components that are put together around one source of regions.
+struct Composition {
+    graph: CompositionGraph,
+    /// The interface to regions, if it is inside.
+    types: Option<NodeId>,
+}
+
+impl Composition {
+    fn new(regions: Regions) -> Result<Self> {
+        let mut graph = CompositionGraph::new();
+        let types = match regions {
+            Regions::Imported => None,
+            Regions::Inside => {
+                let portable = register(&mut graph, "mappable:portable", PORTABLE)?;
+                let portable = graph.instantiate(portable);
+                Some(graph.alias_instance_export(portable, TYPES).map_err(refused)?)
+            }
+        };
+        Ok(Self { graph, types })
+    }
+
+    fn instantiate(&mut self, package: PackageId, arguments: &[(&str, NodeId)]) -> Result<NodeId> {
+        let instance = self.graph.instantiate(package);
+        let imports = &self.graph.types()[self.graph[package].ty()].imports;
+        // A stage that only passes its region on imports none of it, or no function.
+        let types = self.types.filter(|_| imports.contains_key(TYPES)).map(|types| (TYPES, types));
+        for (name, argument) in arguments.iter().copied().chain(types) {
+            self.graph.set_instantiation_argument(instance, name, argument).map_err(refused)?;
+        }
+        Ok(instance)
+    }
+
+    /// What a component exports under a name when it is given these, and regions.
+    fn plug(&mut self, package: PackageId, arguments: &[(&str, NodeId)], export: &str) -> Result<NodeId> {
+        let instance = self.instantiate(package, arguments)?;
+        self.graph.alias_instance_export(instance, export).map_err(refused)
+    }
 }
 
 fn register(graph: &mut CompositionGraph, name: &str, bytes: &[u8]) -> Result<PackageId> {
@@ -89,19 +173,6 @@ fn is_stage(graph: &CompositionGraph, package: PackageId) -> Result<()> {
         return Err(fail(Exit::Load, format!("not a stage: it does not export `{STEP}`")));
     }
     Ok(())
-}
-
-/// What a stage, or a pair of them, does.
-fn step(graph: &mut CompositionGraph, package: PackageId) -> Result<NodeId> {
-    let instance = graph.instantiate(package);
-    graph.alias_instance_export(instance, STEP).map_err(refused)
-}
-
-fn join(graph: &mut CompositionGraph, pair: PackageId, first: NodeId, second: NodeId) -> Result<NodeId> {
-    let instance = graph.instantiate(pair);
-    graph.set_instantiation_argument(instance, FIRST, first).map_err(refused)?;
-    graph.set_instantiation_argument(instance, SECOND, second).map_err(refused)?;
-    graph.alias_instance_export(instance, STEP).map_err(refused)
 }
 
 fn refused(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {

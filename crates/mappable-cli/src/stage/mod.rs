@@ -29,7 +29,7 @@ use wasmtime::component::{Component, ComponentExportIndex};
 pub(crate) use builtin::{BUILTINS, IDLE};
 pub(crate) use copying::StockHost;
 pub(crate) use format::{Header, Pixels};
-pub(crate) use fused::fuse;
+pub(crate) use fused::{Regions, compose, exports_step, fuse, with_regions_inside};
 pub(crate) use mapped::MappedHost;
 
 use self::builtin::Builtin;

@@ -2,6 +2,7 @@
 
 mod bus;
 mod component;
+mod compose;
 mod demo;
 mod errors;
 mod inspect;

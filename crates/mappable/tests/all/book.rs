@@ -28,6 +28,7 @@ fn pages() -> Vec<PathBuf> {
         "sdk/zig/README.md",
         "sdk/js-host/README.md",
         "sdk/python/README.md",
+        "examples/browser/README.md",
     ];
     pages.into_iter().chain(beside.map(|it| root().join(it))).collect()
 }
