@@ -27,6 +27,7 @@ fn pages() -> Vec<PathBuf> {
         "sdk/c/README.md",
         "sdk/zig/README.md",
         "sdk/js-host/README.md",
+        "sdk/js/README.md",
         "sdk/python/README.md",
         "examples/browser/README.md",
     ];

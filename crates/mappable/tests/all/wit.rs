@@ -21,6 +21,7 @@ fn each_copy_of_the_package_is_the_package() {
         "crates/mappable-guest/wit",
         "examples/guest-rust/wit/deps/mappable-memory",
         "sdk/python/mappable/wit/deps/mappable-memory",
+        "sdk/js/wit/deps/mappable-memory",
     ];
     for copy in copies {
         let text = std::fs::read_to_string(root.join(copy).join("mappable.wit")).unwrap();
