@@ -37,6 +37,7 @@ make_stage() {
 "$clang" "${libc[@]}" "${warnings[@]}" -DNDEBUG "$here/regions.c" -o release.wasm
 "$clang" "${libc[@]}" "${warnings[@]}" -Wno-missing-field-initializers -x c++ -std=c++17 "$here/regions.c" -o cpp.wasm
 make_stage misbehave "${stage[@]}" "${warnings[@]}" "$here/stage.c"
+make_stage lists-alone "${none[@]}" "${warnings[@]}" "$here/alone.c"
 make_stage misbehave-release "${stage[@]}" -DNDEBUG "${warnings[@]}" "$here/stage.c"
 cpp=("${clang/clang/clang++}" --target=wasm32-wasi -std=c++20 -stdlib=libc++ -fno-exceptions -O2 -I "$here/../include" "${warnings[@]}")
 "${cpp[@]}" "$here/regions.cpp" -o regions++.wasm
@@ -90,6 +91,9 @@ for mode in auto remap copy off; do
 done
 succeeds "$mappable" run --env MODE=auto cpp.wasm
 succeeds "$mappable" run mixed.wasm
+succeeds pipe -o out.png ./lists-alone.wasm:abc,d
+cmp out.png whole.png
+says 1 'the words are wrong' pipe -o bad.png ./lists-alone.wasm:abc
 succeeds pipe -o out.png ./contrast.wasm:0 ./threshold.wasm:128
 cmp out.png white.png
 says 1 'the contrast is a number of 0 to 1000' pipe -o bad.png ./contrast.wasm:more

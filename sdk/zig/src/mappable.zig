@@ -114,6 +114,10 @@ fn accessed(done: abi.Done) Error!void {
     if (done.is_error != 0) return if (done.code == 0) error.RangeOutsideRegion else error.ListTooLong;
 }
 
+/// Where the stack is, by the linker.
+extern const __stack_low: u8;
+extern const __stack_high: u8;
+
 /// A region that this component owns and that is not mapped.
 pub const Region = struct {
     handle: u32,
@@ -187,7 +191,8 @@ pub const Region = struct {
     /// Copies nothing: where the host can't map, that is the error.
     pub fn mapAt(self: *Region, at: []u8) Error!Mapped {
         mistake.check(self.handle != 0, mistake.gone);
-        mistake.check(@frameAddress() -% @intFromPtr(at.ptr) >= at.len, mistake.over_stack);
+        const is_above = @intFromPtr(at.ptr) >= @intFromPtr(&__stack_high);
+        mistake.check(is_above or @intFromPtr(at.ptr) + at.len <= @intFromPtr(&__stack_low), mistake.over_stack);
         const length: usize = @intCast(abi.len(self.handle));
         const whole: usize = @intCast(abi.size(self.handle));
         try mapAny(.region, &self.handle, at);

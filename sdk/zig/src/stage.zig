@@ -82,7 +82,7 @@ pub fn exports(comptime stage: fn (*mappable.Region, *Header, Args) ?[]const u8)
             }
             const held = mappable.held();
             var region = mappable.Region.take(handle);
-            var header: Header = .{ .pixels = @enumFromInt(pixels), .width = width, .height = height, .size = size };
+            var header: Header = .{ .pixels = @fromBackingInt(@intCast(pixels)), .width = width, .height = height, .size = size };
             if (wrong(header, region) orelse stage(&region, &header, .{ .list = args.items() })) |why| {
                 region.deinit();
                 result = .{ .is_error = 1, .is = .{ .why = .{ .ptr = why.ptr, .len = why.len } } };

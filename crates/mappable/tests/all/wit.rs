@@ -114,6 +114,21 @@ fn functions_of_the_text() -> Vec<String> {
     functions
 }
 
+/// Making a component holds the types of what is declared to the package's, but not that all is declared.
+#[test]
+fn the_sdks_that_have_no_bindings_declare_each_function() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // The granule is a constant there.
+    let functions: Vec<_> = functions_of_the_text().into_iter().filter(|it| it != "granule").collect();
+    let drops = ["[resource-drop]mappable".to_owned(), "[resource-drop]frozen".to_owned()];
+    for file in ["sdk/c/include/mappable/abi.h", "sdk/zig/src/abi.zig"] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        for function in functions.iter().chain(&drops) {
+            assert!(text.contains(&format!("\"{function}\"")), "{file} lacks {function}");
+        }
+    }
+}
+
 #[test]
 fn each_function_and_type_matters_for_linking() {
     // That the test above could fail: with another type anywhere, the component is not linked.

@@ -19,21 +19,37 @@ extern "C" {
 #endif
 
 #ifdef MAPPABLE_NO_LIBC
+// Granules in which lists are, one behind the other, until all are freed.
+typedef struct mappable__chunk {
+    struct mappable__chunk *before;
+    size_t size;
+    // So that what follows is aligned for any type.
+    uint64_t none;
+} mappable__chunk;
+
 // Frees the lists that the host has passed to this component: the arguments of an export that has returned, say.
-static inline void mappable_free_lists(void) { mappable__state.lists_next = mappable__state.lists; }
+static inline void mappable_free_lists(void) {
+    while (mappable__state.lists != NULL) {
+        mappable__chunk *chunk = mappable__state.lists;
+        mappable__state.lists = chunk->before;
+        mappable_placement_give(chunk, chunk->size);
+    }
+}
 
 static inline void *mappable__list(size_t align, size_t size) {
     mappable__shared *state = &mappable__state;
-    uint8_t *at = (uint8_t *)(((uintptr_t)state->lists_next + align - 1) & ~(uintptr_t)(align - 1));
-    if (state->lists == NULL || size > (size_t)(state->lists_end - at)) {
-        // What is there already stays where it is, in granules that are not given back.
-        size_t granules = size < MAPPABLE_GRANULE ? MAPPABLE_GRANULE : size;
-        at = state->lists = (uint8_t *)mappable_placement_take(granules);
-        if (at == NULL) mappable__no_heap();
-        state->lists_end = at + ((granules + MAPPABLE_GRANULE - 1) & ~(size_t)(MAPPABLE_GRANULE - 1));
+    uintptr_t at = (state->lists_next + align - 1) & ~(uintptr_t)(align - 1);
+    if (state->lists == NULL || (uint64_t)at + size > (uintptr_t)state->lists + state->lists->size) {
+        uint64_t whole = ((uint64_t)size + sizeof(mappable__chunk) + MAPPABLE_GRANULE - 1) & ~(uint64_t)(MAPPABLE_GRANULE - 1);
+        mappable__chunk *chunk = whole > SIZE_MAX ? NULL : (mappable__chunk *)mappable_placement_take((size_t)whole);
+        if (chunk == NULL) mappable__no_heap();
+        chunk->before = state->lists;
+        chunk->size = (size_t)whole;
+        state->lists = chunk;
+        at = (uintptr_t)(chunk + 1);
     }
     state->lists_next = at + size;
-    return at;
+    return (void *)at;
 }
 #endif
 

@@ -76,12 +76,14 @@ MAPPABLE__MUST_USE static inline mappable_error_t mappable_map(mappable_t *taken
     return mappable__map_any(MAPPABLE__REGION, &taken->handle, mapped);
 }
 
+// Where the stack is, by the linker.
+extern uint8_t __stack_low, __stack_high;
+
 // Maps the region at a placement of the caller's choice: `at_len` bytes, whole granules, in which nothing is that is needed until
 // it is unmapped. Copies nothing: where the host can't map, that is the error.
 MAPPABLE__MUST_USE static inline mappable_error_t mappable_map_at(mappable_t *taken, void *at, size_t at_len, mappable_mapped_t *mapped) {
-    uint8_t here;
     MAPPABLE__CHECK(taken->handle != 0, mappable__no_region);
-    MAPPABLE__CHECK((uintptr_t)&here - (uintptr_t)at >= at_len, mappable__over_stack);
+    MAPPABLE__CHECK((uint8_t *)at >= &__stack_high || (uint8_t *)at + at_len <= &__stack_low, mappable__over_stack);
     uint64_t len = mappable__len(taken->handle), size = mappable__size(taken->handle);
     mappable_error_t error = mappable__map_at(MAPPABLE__REGION, &taken->handle, at, at_len);
     if (error != MAPPABLE_OK) return error;

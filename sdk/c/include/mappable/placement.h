@@ -29,8 +29,9 @@ typedef struct mappable__shared {
     // Where the bytes of the `read` that is running go.
     uint8_t *read_into;
     size_t read_len;
-    // Without a libc: where lists of the host's go, from here to there.
-    uint8_t *lists, *lists_next, *lists_end;
+    // Without a libc: where lists of the host's are, and where the next one goes.
+    struct mappable__chunk *lists;
+    uintptr_t lists_next;
     // The host has said that it can't map into this memory at all. It is not asked again.
     bool is_unmappable;
     bool is_heap_made;
