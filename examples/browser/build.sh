@@ -13,7 +13,7 @@ mappable=${MAPPABLE:-${CARGO_TARGET_DIR:-$root/target}/debug/mappable}
 # jco is a dependency of mappable-js-host's tests too: where that has it, it need not be fetched again.
 jco=$root/sdk/js-host/node_modules/.bin/jco
 if [[ ! -x $jco ]]; then
-  (cd "$here" && npm install --no-audit --no-fund --silent)
+  (cd "$here" && npm install --no-audit --no-fund --no-package-lock --silent)
   jco=$here/node_modules/.bin/jco
 fi
 

@@ -2,30 +2,10 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { extname, join, normalize } from 'node:path';
-
-const KINDS = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm' };
-
-/** A static file server, as any is. */
-export async function serve(folder) {
-  const server = createServer(async (request, response) => {
-    const path = normalize(decodeURIComponent(new URL(request.url, 'http://localhost').pathname));
-    try {
-      const bytes = await readFile(join(folder, path.endsWith('/') ? `${path}index.html` : path));
-      response.setHeader('content-type', KINDS[extname(path)] ?? (path.endsWith('/') ? 'text/html' : 'application/octet-stream'));
-      response.end(bytes);
-    } catch {
-      response.statusCode = 404;
-      response.end();
-    }
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
-}
+import { join } from 'node:path';
+import { until } from './page.js';
 
 export class Chromium {
   #waiting = new Map();
@@ -84,12 +64,8 @@ export class Chromium {
     return result.value;
   }
 
-  async until(condition, seconds = 60) {
-    for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
-      if (await this.evaluate(condition)) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error(`it did not happen: ${condition}`);
+  until(condition) {
+    return until(this, condition);
   }
 
   async screenshot() {
