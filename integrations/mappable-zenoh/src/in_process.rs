@@ -13,19 +13,19 @@ type Place = (usize, usize);
 #[derive(Debug, Default)]
 pub(crate) struct InProcess(Mutex<HashMap<Place, (Frozen, usize)>>);
 
-/// What a message has as long as it exists in this process. Its bytes are those of `shown`.
+/// What a message has as long as it exists in this process: its bytes are the value's.
 #[derive(Debug)]
 pub(crate) struct OnTheWay {
-    shown: Frozen,
+    value: Frozen,
     table: Arc<InProcess>,
 }
 
 impl InProcess {
-    /// `value` is what a receiver gets that has the bytes of `shown`.
-    pub(crate) fn send(self: &Arc<Self>, value: Frozen, shown: Frozen) -> OnTheWay {
+    /// What a message with these bytes keeps.
+    pub(crate) fn send(self: &Arc<Self>, value: Frozen) -> OnTheWay {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        table.entry(place(&shown)).or_insert((value, 0)).1 += 1;
-        OnTheWay { shown, table: Arc::clone(self) }
+        table.entry(place(&value)).or_insert_with(|| (value.clone(), 0)).1 += 1;
+        OnTheWay { value, table: Arc::clone(self) }
     }
 
     /// The value whose bytes these are, if a message has it.
@@ -37,14 +37,14 @@ impl InProcess {
 
 impl AsRef<[u8]> for OnTheWay {
     fn as_ref(&self) -> &[u8] {
-        &self.shown
+        &self.value
     }
 }
 
 impl Drop for OnTheWay {
     fn drop(&mut self) {
         let mut table = self.table.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut entry) = table.entry(place(&self.shown)) {
+        if let Entry::Occupied(mut entry) = table.entry(place(&self.value)) {
             entry.get_mut().1 -= 1;
             if entry.get().1 == 0 {
                 let value = entry.remove();
@@ -55,6 +55,6 @@ impl Drop for OnTheWay {
     }
 }
 
-fn place(shown: &Frozen) -> Place {
-    (shown.as_ptr() as usize, shown.len())
+fn place(value: &Frozen) -> Place {
+    (value.as_ptr() as usize, value.len())
 }

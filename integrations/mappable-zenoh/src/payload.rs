@@ -64,8 +64,8 @@ impl From<Placed> for Outgoing {
 pub(crate) struct Congested;
 
 impl Inner {
-    /// A message with the bytes of a frozen value. They are copied once if a peer of this host may have them that way, and else not
-    /// at all.
+    /// A message with the bytes of a frozen value. They are copied once if a peer of this host may have them that way and they are not
+    /// sealed, and else not at all.
     pub(crate) fn outgoing(&self, value: &Frozen, waits: bool) -> Result<Outgoing, Congested> {
         match self.placed(value, waits) {
             Some(Ok(placed)) => return Ok(placed.into()),
@@ -81,14 +81,14 @@ impl Inner {
 
     /// A message with the bytes where they are.
     pub(crate) fn as_bytes(&self, value: &Frozen) -> Outgoing {
-        let on_the_way = self.in_process.send(value.clone(), value.clone());
+        let on_the_way = self.in_process.send(value.clone());
         Outgoing { bytes: Bytes::from_owner(on_the_way).into(), attachment: None }
     }
 
     /// The value in memory that peers of this host share, if there may be such peers and it is worth it.
     pub(crate) fn placed(&self, value: &Frozen, waits: bool) -> Option<Result<Placed, NotPlaced>> {
         let shared = self.shared.as_ref().filter(|_| value.len() >= SHARED_FROM && self.has_peer_that_shares())?;
-        Some(shared.place(value, waits, |shown| self.in_process.send(value.clone(), shown)))
+        Some(shared.place(value, waits, self.in_process.send(value.clone())))
     }
 
     fn has_peer_that_shares(&self) -> bool {
@@ -118,10 +118,7 @@ impl Inner {
             if attachment.is_none_or(|said| said.to_bytes()[..] != shared.identity.to_le_bytes()) {
                 return Err(ReceiveError::Damaged("the descriptor is of another file"));
             }
-            if shared.frozen.len() as u64 != len {
-                return Err(ReceiveError::Damaged("the file has another length"));
-            }
-            return Ok(shared.frozen);
+            return shared.frozen.slice(0..len).map_err(|_| ReceiveError::Damaged("the file is shorter"));
         }
         copied(&self.runtime, bytes)
     }

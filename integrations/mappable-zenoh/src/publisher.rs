@@ -103,7 +103,8 @@ impl Publisher {
     /// Publishes a frozen value to whoever subscribes to the key now: to nobody, if nobody does.
     ///
     /// Subscribers of this bus in this process get the value itself. Peers of this host share memory into which its bytes are copied
-    /// once. To other hosts the bytes are sent by Zenoh, from where they are.
+    /// once, or the value's own if it is sealed ([`Frozen::seal`]) or was received. To other hosts the bytes are sent by Zenoh, from
+    /// where they are.
     ///
     /// # Errors
     ///

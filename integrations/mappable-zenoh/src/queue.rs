@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// Its sender waits: nothing more is read from the peer, for any subscription, until there is room. A sender that blocks
-    /// ([`Congestion::Block`](crate::Congestion)) waits in turn, and gives up the connection after Zenoh's five seconds; one that
-    /// drops, drops.
+    /// Its sender waits: nothing more is read from the peer, for any subscription, until there is room, and with two such peers
+    /// from nobody, since Zenoh reads by two threads. A sender that blocks ([`Congestion::Block`](crate::Congestion)) waits in turn,
+    /// and gives up the connection after Zenoh's five seconds; one that drops, drops.
     #[default]
     Block,
     /// The oldest messages go, and are counted ([`Subscriber::dropped`](crate::Subscriber::dropped)).

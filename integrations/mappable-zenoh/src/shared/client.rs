@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use mappable::{FileBytes, Frozen, Runtime};
+use mappable::{Exported, Frozen, Runtime, Trust};
 use zenoh::shm::{ChunkID, ProtocolID, SegmentID, ShmClient, ShmSegment, WithProtocolID};
 
 use super::file;
@@ -109,9 +109,11 @@ impl ShmSegment for Segment {
 impl Segment {
     fn open(&self, descriptor: u32) -> io::Result<Shared> {
         let file = file::of_process(self.process, descriptor)?;
-        let identity = file::identity(&file)?;
-        let bytes = FileBytes::sealed(&self.runtime, &file, 0..u64::MAX, self.limit).map_err(io::Error::other)?;
-        Ok(Shared { frozen: bytes.show()?, identity })
+        let (identity, size) = (file::identity(&file)?, file.metadata()?.len());
+        // Nothing of it is believed. How many bytes count is in the message.
+        let exported = Exported::new(file.into(), 0, size, size);
+        let frozen = Frozen::import(&self.runtime, exported, Trust::SEALS, self.limit).map_err(io::Error::other)?;
+        Ok(Shared { frozen, identity })
     }
 }
 
@@ -121,11 +123,16 @@ mod tests {
     use std::io::Write as _;
     use std::os::fd::AsRawFd as _;
 
+    use mappable::GRANULE;
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
     use super::*;
 
     const LIMIT: u64 = 1 << 20;
+
+    fn granule(byte: u8) -> Vec<u8> {
+        vec![byte; GRANULE as usize]
+    }
 
     fn client() -> Client {
         Client::new(file::protocol().unwrap(), Runtime::new().unwrap(), LIMIT)
@@ -149,18 +156,18 @@ mod tests {
         let segment = attach(&client, 0);
         let all = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
         for missing in [SealFlags::WRITE, SealFlags::GROW, SealFlags::SHRINK] {
-            let file = memory_file(b"bytes", all - missing);
+            let file = memory_file(&granule(1), all - missing);
             assert!(segment.map(file.as_raw_fd() as u32).is_err(), "{missing:?}");
         }
-        let sealed = memory_file(b"bytes", all);
+        let sealed = memory_file(&granule(1), all);
         let address = segment.map(sealed.as_raw_fd() as u32).unwrap();
         let shared = client.at(address).unwrap();
-        assert_eq!(shared.frozen[..], *b"bytes");
+        assert_eq!(shared.frozen[..], granule(1));
         assert_eq!(shared.identity, file::identity(&sealed).unwrap());
     }
 
     #[test]
-    fn what_is_no_file_and_what_is_too_long_is_not_mapped() {
+    fn what_is_no_file_of_granules_and_what_is_too_long_is_not_mapped() {
         let client = client();
         let segment = attach(&client, 0);
         let (reader, _writer) = std::io::pipe().unwrap();
@@ -170,8 +177,10 @@ mod tests {
             assert!(segment.map(descriptor as u32).is_err(), "{descriptor}");
         }
         let all = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
-        let long = memory_file(&vec![1; LIMIT as usize + 1], all);
-        assert!(segment.map(long.as_raw_fd() as u32).is_err());
+        for len in [0, 1, GRANULE as usize + 1, LIMIT as usize + GRANULE as usize] {
+            let file = memory_file(&vec![1; len], all);
+            assert!(segment.map(file.as_raw_fd() as u32).is_err(), "{len}");
+        }
         // No process has the highest number there is.
         let nobody = client.attach(segment_id((1 << 26) - 1, 0).unwrap()).unwrap();
         assert!(nobody.map(1).is_err());
@@ -183,7 +192,7 @@ mod tests {
         let client = client();
         // Zenoh's table, which never forgets one.
         let segment = attach(&client, 0);
-        let file = file::sealed(b"bytes").unwrap();
+        let file = memory_file(&granule(1), SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK);
         let buffer = Arc::clone(&segment);
         let address = buffer.map(file.as_raw_fd() as u32).unwrap();
         client.sweep();

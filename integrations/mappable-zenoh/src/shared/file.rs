@@ -1,24 +1,14 @@
-//! Sealed memory files: made here, and opened in the process that made them.
+//! Files of other processes, and which processes can open one another's.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::fd::AsRawFd as _;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, memfd_create};
-
-/// A memory file with these bytes, which nobody can change from here on: not even this process.
-pub(super) fn sealed(bytes: &[u8]) -> io::Result<Arc<File>> {
-    let file = memfd_create("mappable-bus", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    let mut file = File::from(file);
-    file.write_all(bytes)?;
-    fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-    Ok(Arc::new(file))
-}
+use rustix::fs::OFlags;
 
 /// Opens, for reading, what another process of this user has open. Whether it is sealed is for who reads it to ask.
-pub(super) fn of_process(process: u32, descriptor: u32) -> io::Result<Arc<File>> {
+pub(super) fn of_process(process: u32, descriptor: u32) -> io::Result<File> {
     // Only a look: to open a pipe or a device would be an action.
     let looked_at = fs::OpenOptions::new()
         .read(true)
@@ -27,12 +17,12 @@ pub(super) fn of_process(process: u32, descriptor: u32) -> io::Result<Arc<File>>
     if !looked_at.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is of no file"));
     }
-    Ok(Arc::new(File::open(format!("/proc/self/fd/{}", looked_at.as_raw_fd()))?))
+    File::open(format!("/proc/self/fd/{}", looked_at.as_raw_fd()))
 }
 
 /// What tells a file from all others that there are.
-pub(super) fn identity(file: &File) -> io::Result<u64> {
-    Ok(file.metadata()?.ino())
+pub(super) fn identity(file: impl AsFd) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(file)?.st_ino)
 }
 
 /// Whether other processes of this user may open what this process has open.

@@ -1,8 +1,8 @@
 //! Memory that processes of one host share: sealed memory files, by Zenoh's interface for shared memory.
 //!
 //! Zenoh says in each message where its bytes are, and sends the bytes themselves to peers that can't have them that way. It
-//! counts who still needs them. What is shared is a memory file for each message, with the bytes of a frozen value, sealed: the
-//! operating system lets nobody change it, its maker included. So what a receiver maps is constant, whoever sent it.
+//! counts who still needs them. What is shared is what a frozen value exports: a memory file, sealed, so that the operating
+//! system lets nobody change it, its maker included. So what a receiver maps is constant, whoever sent it.
 //!
 //! # Safety
 //!
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, process, thread};
 
-use mappable::{FileBytes, Frozen, Runtime};
+use mappable::{Frozen, GRANULE, Runtime, Trust};
 use zenoh::Wait as _;
 use zenoh::bytes::ZBytes;
 use zenoh::shm::{AllocatedChunk, PtrInSegment, ShmClientStorage, ShmProvider, ShmProviderBuilder};
@@ -38,7 +38,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Shares frozen values with other processes, and has what they share.
 #[derive(Debug)]
 pub(crate) struct SharedMemory {
-    runtime: Runtime,
     pub(crate) client: Arc<Client>,
     provider: Arc<ShmProvider<Backend>>,
     files: Arc<Files>,
@@ -76,7 +75,7 @@ impl SharedMemory {
             }
         };
         thread::Builder::new().name("mappable-bus".into()).spawn(sweep).ok()?;
-        Some(Self { runtime: runtime.clone(), client, provider, files, slot: AtomicU32::new(0) })
+        Some(Self { client, provider, files, slot: AtomicU32::new(0) })
     }
 
     /// What a session needs to have what others share.
@@ -105,22 +104,18 @@ impl SharedMemory {
         }
     }
 
-    /// Copies the bytes of a frozen value, of which there are some, into a file that is shared. `kept` makes what is kept as long as
-    /// this process has the message, of what is shown to it. `waits` says whether to wait for room.
-    pub(crate) fn place<K>(
-        &self,
-        bytes: &[u8],
-        waits: bool,
-        kept: impl FnOnce(Frozen) -> K,
-    ) -> Result<Placed, NotPlaced>
+    /// Shares a frozen value, of which some bytes count. They are copied, unless the value is sealed: it was received by a bus, for
+    /// example, or is the result of [`Frozen::seal`]. `kept` is kept as long as this process has the message. `waits` says whether to
+    /// wait for room.
+    pub(crate) fn place<K>(&self, value: &Frozen, waits: bool, kept: K) -> Result<Placed, NotPlaced>
     where
         K: Send + Sync + 'static,
     {
-        let len = bytes.len() as u64;
-        self.reserve(len, waits)?;
-        let made = self.make(bytes, kept);
+        let size = (value.len() as u64).next_multiple_of(GRANULE);
+        self.reserve(size, waits)?;
+        let made = self.make(value, size, kept);
         if made.is_err() {
-            self.files.unreserve(len);
+            self.files.unreserve(size);
         }
         made.map_err(NotPlaced::Io)
     }
@@ -142,27 +137,32 @@ impl SharedMemory {
         }
     }
 
-    fn make<K>(&self, bytes: &[u8], kept: impl FnOnce(Frozen) -> K) -> io::Result<Placed>
+    fn make<K>(&self, value: &Frozen, size: u64, kept: K) -> io::Result<Placed>
     where
         K: Send + Sync + 'static,
     {
-        let empty = || io::Error::from(io::ErrorKind::InvalidInput);
-        let len = NonZeroUsize::new(bytes.len()).ok_or_else(empty)?;
+        let out_of_range = || io::Error::from(io::ErrorKind::InvalidInput);
+        let len = NonZeroUsize::new(value.len()).ok_or_else(out_of_range)?;
         let slot = self.slot.fetch_add(1, Ordering::Relaxed);
-        let segment = client::segment_id(process::id(), slot).ok_or_else(empty)?;
+        let segment = client::segment_id(process::id(), slot).ok_or_else(out_of_range)?;
 
-        let file = file::sealed(bytes)?;
+        // Without whole granules behind the length, which are nobody's business.
+        let counted;
+        let exported = if value.size() == size {
+            value.export(Trust::SEALS)?
+        } else {
+            counted = value.slice(0..len.get() as u64).map_err(io::Error::other)?;
+            counted.export(Trust::SEALS)?
+        };
+        let file = exported.descriptor;
         let identity = file::identity(&file)?;
-        let all = 0..len.get() as u64;
-        let shown = FileBytes::sealed(&self.runtime, &file, all.clone(), u64::MAX).map_err(io::Error::other)?.show()?;
-        // What Zenoh reads when it sends the bytes themselves. Nobody stores there: the pages are for reading.
-        let address = shown.as_ptr().cast_mut();
-        let kept = kept(shown);
+        // What Zenoh reads when it sends the bytes themselves. It stores into buffers that it allocated itself.
+        let address = value.as_ptr().cast_mut();
 
         let descriptor = file.as_raw_fd() as u32;
         let chunk = provider::chunk(segment, descriptor, len);
         let chunk = AllocatedChunk::new(chunk, PtrInSegment::new(address, Arc::new(kept)));
-        self.files.keep(descriptor, file, all.end);
+        self.files.keep(descriptor, file, size);
         match self.provider.map(chunk, len.get()) {
             Ok(buffer) => Ok(Placed { bytes: buffer.into(), identity }),
             Err(error) => {

@@ -1,8 +1,8 @@
 //! What this process shares: sealed memory files, which it keeps open until nobody is about to open them any more.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ pub(super) struct Files {
 
 #[derive(Debug, Default)]
 struct State {
-    open: HashMap<ChunkID, (Arc<File>, u64)>,
+    open: HashMap<ChunkID, (OwnedFd, u64)>,
     /// Bytes of all that are open, and of those that are being made.
     bytes: u64,
     is_closed: bool,
@@ -58,7 +58,7 @@ impl Files {
         len <= self.budget
     }
 
-    pub(super) fn keep(&self, descriptor: ChunkID, file: Arc<File>, len: u64) {
+    pub(super) fn keep(&self, descriptor: ChunkID, file: OwnedFd, len: u64) {
         self.state().open.insert(descriptor, (file, len));
         self.changed.notify_all();
     }

@@ -1,6 +1,7 @@
 //! The bus: in one process, between members that are connected by loopback, and between processes that may be killed.
 
 mod guests;
+mod guide;
 mod keys;
 mod members;
 mod nodes;

@@ -12,9 +12,10 @@
 mod components;
 mod native;
 
-use std::process::{Child, Command, Stdio};
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::process::{self, Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, io::BufRead as _, io::BufReader};
+use std::{env, thread};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
@@ -115,6 +116,7 @@ impl Pair {
         let lane_name = lane.to_possible_value().context("a lane has a name")?;
         let mut peer = Command::new(env::current_exe()?)
             .args(["bench-peer", "--lane", lane_name.get_name(), "--connect", &sending.address()?])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut ready = String::new();
@@ -197,6 +199,11 @@ pub(crate) fn peer(args: &PeerArgs) -> Result<()> {
             Box::new(native::Receiver::new(args.lane.is_shared(), &args.connect)?)
         }
     };
+    // The end of the other process is that of its pipe. While it measures other lanes, nothing comes here.
+    thread::spawn(|| {
+        let _ = io::stdin().read_to_end(&mut Vec::new());
+        process::exit(0);
+    });
     println!("ready");
     loop {
         let number = receiving.take()?;
