@@ -89,7 +89,7 @@ pub use region::{
     PodError, SplitFailed, ThawFailed,
 };
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
-pub use region::{ExportFailed, Exported, ImportError, Trust};
+pub use region::{ExportFailed, Exported, ImportError, SealFailed, Trust};
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
 pub use sys::injection;

@@ -50,6 +50,18 @@ pub struct ExportFailed {
     pub source: io::Error,
 }
 
+/// Frozen bytes were not sealed.
+#[derive(Debug, thiserror::Error)]
+#[error("{} frozen bytes were not sealed", frozen.size())]
+#[non_exhaustive]
+pub struct SealFailed {
+    /// The reference, as it was.
+    pub frozen: Frozen,
+    /// The operating system's reason.
+    #[source]
+    pub source: io::Error,
+}
+
 /// Why what another process has exported was not taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -319,33 +331,56 @@ impl Frozen {
     ///
     /// # Errors
     ///
-    /// The operating system's.
-    pub fn seal(self) -> io::Result<Self> {
-        let region = self.into_region();
-        let backing = Arc::clone(region.backing());
-        if !backing.is_in_file() {
-            return Self::of(region);
+    /// [`SealFailed`], which gives the reference back.
+    pub fn seal(self) -> Result<Self, SealFailed> {
+        let is_done = !self.region().backing().is_in_file()
+            || match self.region().whole_file().map(|file| is_sealed(file.file())) {
+                Some(Err(source)) => return Err(SealFailed { frozen: self, source }),
+                Some(Ok(is_sealed)) => is_sealed,
+                None => false,
+            };
+        if is_done {
+            return Ok(self);
         }
-        if let Some(file) = region.whole_file()
-            && is_sealed(file.file())?
-        {
-            return Self::of(region);
-        }
-        let region = match region.thaw() {
-            Ok(region) => match region.into_shared() {
-                Ok((file, len)) => match export_file(&file, Trust::SEALS)? {
-                    Some(_) => return Self::of(FrozenRegion::of_shared(file, len)),
-                    None => FrozenRegion::new(Mappable::of_shared(file, len)),
-                },
-                Err(region) => FrozenRegion::new(region),
+        let frozen = match self.into_region().thaw().map(Mappable::into_shared) {
+            Ok(Ok((file, len))) => match seal_own(&file) {
+                Ok(true) => return Ok(Self::of_shown(FrozenRegion::of_shared(file, len))),
+                Ok(false) => shown_again(file, len),
+                Err(source) => return Err(SealFailed { frozen: shown_again(file, len), source }),
             },
-            Err(region) => region,
+            // It was shown, and still is: its window has not gone.
+            Ok(Err(region)) => Self::of_shown(FrozenRegion::new(region)),
+            Err(region) => Self::of_shown(region),
         };
-        let file = copied(region.size(), |offset, into| region.read(offset, into))?;
-        if !file.seal()? {
-            return Err(in_use());
-        }
-        Self::of(FrozenRegion::of_shared(whole(&backing, file), region.len()))
+        let region = frozen.region();
+        let copy = copied(region.size(), |offset, into| region.read(offset, into)).and_then(|file| {
+            if file.seal()? {
+                Self::of(FrozenRegion::of_shared(whole(region.backing(), file), region.len()))
+            } else {
+                Err(in_use())
+            }
+        });
+        copy.map_err(|source| SealFailed { frozen, source })
+    }
+}
+
+/// Seals the file of frozen bytes to which there is no other reference. `false` if a component has mapped it for writing.
+fn seal_own(file: &SharedFile) -> io::Result<bool> {
+    // The host goes on by this window, so it is there before the other one goes.
+    file.read_window()?;
+    seal(file)
+}
+
+/// Frozen bytes alone in a file, from which their owner's window may have been taken.
+fn shown_again(file: Arc<SharedFile>, len: u64) -> Frozen {
+    let region = Mappable::of_shared(file, len);
+    if region.all_bytes().is_ok() {
+        return Frozen::of_shown(FrozenRegion::new(region));
+    }
+    // No room for another window for writing: the one for reading is left, and the bytes can only be copied.
+    match region.into_shared() {
+        Ok((file, len)) => Frozen::of_shown(FrozenRegion::of_shared(file, len)),
+        Err(region) => Frozen::of_shown(FrozenRegion::new(region)),
     }
 }
 

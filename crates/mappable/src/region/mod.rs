@@ -39,7 +39,7 @@ pub(crate) use backing::{Backing, FileId, Source};
 pub(crate) use block::Block;
 pub use error::{AllocateError, FreezeFailed, JoinFailed, LengthError, PartError, SplitFailed, ThawFailed};
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
-pub use export::{ExportFailed, Exported, ImportError};
+pub use export::{ExportFailed, Exported, ImportError, SealFailed};
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 pub(crate) use export::{import_frozen, import_region};
 pub(crate) use extent::{Extent, ZEROES};

@@ -4,6 +4,7 @@
 
 mod calls;
 mod exhausted;
+mod exported;
 mod fault;
 mod growth;
 mod hop;
