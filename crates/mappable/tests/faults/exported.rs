@@ -58,7 +58,7 @@ fn a_region_that_is_not_exported_comes_back() {
         let make = || threes(&runtime, is_exportable);
         let failures = at_each_place(
             make,
-            |region| region.export(Trust::SEALS),
+            |region: Mappable| region.export(Trust::SEALS).map_err(Box::new),
             |answer| {
                 let region = match answer {
                     Ok(exported) => Mappable::import(&runtime, exported, Trust::SEALS, SIZE).unwrap(),
