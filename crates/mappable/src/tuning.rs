@@ -66,3 +66,10 @@ pub(crate) const IDLE_REGIONS: u64 = 32 << 20;
 
 /// The default of [`RuntimeBuilder::max_views`](crate::RuntimeBuilder::max_views), in all. `scale`, `share`.
 pub(crate) const MAX_VIEWS: usize = 4_096;
+
+/// From how many bytes on a snapshot of a file is a clone, where the file system makes such. A clone costs the disk a few writes,
+/// and its pages are read from the disk, whatever of the file is in the system's cache. `files` (`--folder`).
+pub(crate) const SMALLEST_CLONE: u64 = 16 << 20;
+
+/// How many bytes of a file are copied at once: what stays in a processor's cache between reading and writing it. `files`.
+pub(crate) const COPIED_AT_ONCE: usize = 256 << 10;

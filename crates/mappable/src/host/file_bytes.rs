@@ -16,6 +16,7 @@ use wasmtime::component::Resource;
 use super::context::MappableCtx;
 use super::handle::HandleError;
 use super::runtime::Runtime;
+use super::snapshot;
 use crate::region::{FileRange, Frozen, FrozenRegion, GRANULE};
 use crate::sys::File;
 
@@ -86,13 +87,18 @@ pub enum FileError {
 /// ```
 #[derive(Clone, Debug)]
 pub struct FileBytes {
-    region: FrozenRegion,
+    pub(super) region: FrozenRegion,
     /// Its length, or less.
-    start: u64,
+    pub(super) start: u64,
 }
 
 impl FileBytes {
-    /// A copy of the bytes in `range`. What becomes of the file later is of no consequence.
+    /// A copy of the bytes in `range`. What becomes of the file later is of no consequence. Holes of the file, and what is all zero,
+    /// take no memory.
+    ///
+    /// From 16 MiB on, where the file system is XFS or Btrfs and its folder can be written to, the copy is a file without a name that
+    /// shares the blocks (`FICLONE`), and is mapped. It takes no memory then but the system's cache, and its pages are read from the
+    /// disk when they are touched. Such bytes can't be thawed, only copied. Elsewhere the bytes are copied into memory.
     ///
     /// Reads until the range or the file ends, whatever the file's length is said to be (`/proc`). If somebody
     /// writes to the file meanwhile, the copy may have some bytes from before and some from after. Takes at most `limit` bytes, in whole granules.
@@ -105,10 +111,21 @@ impl FileBytes {
         let asked = range.end.saturating_sub(range.start);
         let expected = asked.min(said.saturating_sub(range.start));
         check_limit(expected, limit)?;
+        if snapshot::is_cloned(expected)
+            && let Some(cloned) = snapshot::cloned(runtime, file, &range, limit)
+        {
+            return Ok(cloned);
+        }
+        if let Some(region) = snapshot::copied(runtime, file, range.start, expected)?
+            && (expected == asked || !has_bytes(file, range.start.saturating_add(expected))?)
+        {
+            return Ok(Self::of_copy(region));
+        }
+        // It is as long as it turns out to be.
         let reader = At { file, offset: range.start }.take(asked.min(limit.saturating_add(1)));
         let region = runtime.allocate_from_reader(reader, expected)?;
         check_limit(region.len(), limit)?;
-        Ok(Self { region: FrozenRegion::new(region), start: 0 })
+        Ok(Self::of_copy(region))
     }
 
     /// The bytes in `range` without a copy, of a file that nobody can change: a memory file with the seals `F_SEAL_WRITE`,
@@ -160,15 +177,7 @@ impl FileBytes {
         if bytes.is_empty() || !runtime.backing().is_in_file() {
             return Self::snapshot(runtime, file, bytes, limit);
         }
-        let needed = FileRange::around(bytes.clone()).map_or(u64::MAX, FileRange::len);
-        check_limit(needed, limit)?;
-        let file = pages_of(file)?;
-        file.check_pages().map_err(|error| match error.kind() {
-            io::ErrorKind::OutOfMemory | io::ErrorKind::PermissionDenied => FileError::Io(error),
-            _ => FileError::NoPages(error.to_string()),
-        })?;
-        let start = bytes.start % GRANULE;
-        Ok(Self { region: FrozenRegion::of_file(runtime.backing(), file, bytes)?, start })
+        of_pages(runtime, file, bytes, limit)
     }
 
     /// Where in the frozen bytes the range begins: less than a granule.
@@ -200,12 +209,51 @@ impl MappableCtx {
     /// Gives bytes of a file to this store if its limits have room for them, as [`MappableCtx::try_insert_frozen`] does a
     /// reference. The host's address space is not used for them.
     ///
+    /// ```
+    /// use mappable::{FileBytes, HandleError, Limits, Runtime};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = std::env::temp_dir().join(format!("mappable-doc-insert-{}", std::process::id()));
+    /// # std::fs::write(&path, [7; 100_000])?;
+    /// let runtime = Runtime::new()?;
+    /// let file = std::sync::Arc::new(std::fs::File::open(&path)?);
+    /// let mut context = runtime.context();
+    /// context.set_limits(Limits::default().region_bytes(3 * mappable::GRANULE));
+    /// let bytes = FileBytes::snapshot(&runtime, &file, 0..u64::MAX, u64::MAX)?;
+    ///
+    /// // 100,000 bytes are two granules: the store has room for them, and not for others besides.
+    /// let handle = context.try_insert_file_bytes(bytes)?;
+    /// let more = FileBytes::snapshot(&runtime, &file, 0..u64::MAX, u64::MAX)?;
+    /// assert!(matches!(context.try_insert_file_bytes(more), Err(HandleError::OverQuota)));
+    /// # std::fs::remove_file(path)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`MappableCtx::try_insert`].
     pub fn try_insert_file_bytes(&mut self, bytes: FileBytes) -> Result<Resource<Frozen>, HandleError> {
         self.try_insert_frozen_region(bytes.region)
     }
+}
+
+/// Some bytes of a file, which there are, by its own pages.
+pub(super) fn of_pages(
+    runtime: &Runtime,
+    file: &Arc<fs::File>,
+    bytes: Range<u64>,
+    limit: u64,
+) -> Result<FileBytes, FileError> {
+    let needed = FileRange::around(bytes.clone()).map_or(u64::MAX, FileRange::len);
+    check_limit(needed, limit)?;
+    let file = pages_of(file)?;
+    file.check_pages().map_err(|error| match error.kind() {
+        io::ErrorKind::OutOfMemory | io::ErrorKind::PermissionDenied => FileError::Io(error),
+        _ => FileError::NoPages(error.to_string()),
+    })?;
+    let start = bytes.start % GRANULE;
+    Ok(FileBytes { region: FrozenRegion::of_file(runtime.backing(), file, bytes)?, start })
 }
 
 fn pages_of(file: &Arc<fs::File>) -> Result<File, FileError> {
@@ -227,8 +275,16 @@ fn said_len(file: &fs::File) -> Result<u64, FileError> {
 
 /// An error for a file that says it is empty and has bytes.
 fn check_made_up(file: &fs::File, said: u64) -> Result<(), FileError> {
-    let has_bytes = said == 0 && At { file, offset: 0 }.read(&mut [0])? > 0;
-    if has_bytes { Err(FileError::NoPages("a file of length 0 that has bytes".to_owned())) } else { Ok(()) }
+    if said == 0 && has_bytes(file, 0)? {
+        Err(FileError::NoPages("a file of length 0 that has bytes".to_owned()))
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether there is a byte from this one on.
+fn has_bytes(file: &fs::File, offset: u64) -> io::Result<bool> {
+    Ok(At { file, offset }.read(&mut [0])? > 0)
 }
 
 fn check_limit(bytes: u64, limit: u64) -> Result<(), FileError> {
@@ -237,9 +293,9 @@ fn check_limit(bytes: u64, limit: u64) -> Result<(), FileError> {
 }
 
 /// Reads a file from an offset on, and leaves its position alone, which others may use.
-struct At<'a> {
-    file: &'a fs::File,
-    offset: u64,
+pub(super) struct At<'a> {
+    pub(super) file: &'a fs::File,
+    pub(super) offset: u64,
 }
 
 impl Read for At<'_> {

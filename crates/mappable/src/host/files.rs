@@ -65,7 +65,7 @@ impl Runtime {
 }
 
 /// Reads until there is no room or nothing more. Returns how many bytes were read.
-fn read_until_full(from: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_until_full(from: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     let mut len = 0;
     while len < into.len() {
         match from.read(&mut into[len..]) {

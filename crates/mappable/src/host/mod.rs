@@ -45,6 +45,7 @@ mod mapping;
 mod operand;
 mod probe;
 mod runtime;
+mod snapshot;
 // Features that have the engine run guests on stacks of their own.
 #[cfg(any(feature = "externref", feature = "streams"))]
 mod stacks;

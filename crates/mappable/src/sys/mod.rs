@@ -14,7 +14,7 @@ pub(crate) use linux::{Arrived, Socket};
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 pub(crate) use linux::{
     File, Guard, Space, address_space_limit, faults, install_fault_handler, install_first_fault_handler,
-    may_refuse_pages, with_spare_mappings,
+    may_refuse_pages, reopened, unnamed_clone, with_spare_mappings,
 };
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))))]
@@ -22,7 +22,7 @@ mod unsupported;
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))))]
 pub(crate) use unsupported::{
     File, Guard, Space, address_space_limit, faults, install_fault_handler, install_first_fault_handler,
-    may_refuse_pages, with_spare_mappings,
+    may_refuse_pages, reopened, unnamed_clone, with_spare_mappings,
 };
 
 #[cfg(feature = "fault-injection")]
@@ -69,6 +69,10 @@ pub enum Call {
     SendMessage,
     /// `recvmsg`
     ReceiveMessage,
+    /// `open`
+    Open,
+    /// `ioctl` to share a file's blocks (`FICLONE`)
+    Clone,
     /// `pread`
     Read,
     /// `pwrite`

@@ -143,6 +143,14 @@ pub(crate) fn install_first_fault_handler() -> io::Result<()> {
     Err(unsupported())
 }
 
+pub(crate) fn reopened(_file: &std::fs::File) -> io::Result<std::fs::File> {
+    Err(unsupported())
+}
+
+pub(crate) fn unnamed_clone(_file: &std::fs::File) -> io::Result<std::fs::File> {
+    Err(unsupported())
+}
+
 fn unsupported() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, "mapping regions needs 64-bit Linux")
 }

@@ -33,6 +33,7 @@ mod parts;
 mod private;
 mod private_mappings;
 mod settings;
+mod snapshots;
 mod stages;
 mod stale_handles;
 mod streams;

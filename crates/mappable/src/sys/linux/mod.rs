@@ -35,10 +35,12 @@ mod fault;
 mod lost;
 mod private;
 mod sealable;
+mod snapshot;
 #[cfg(feature = "ipc")]
 mod socket;
 mod spare;
 pub(crate) use fault::{Guard, faults, install as install_fault_handler, install_first as install_first_fault_handler};
+pub(crate) use snapshot::{reopened, unnamed_clone};
 #[cfg(feature = "ipc")]
 pub(crate) use socket::{Arrived, Socket};
 pub(crate) use spare::with_spare_mappings;
@@ -53,6 +55,7 @@ const FS_VERITY_FL: u32 = 0x0010_0000;
 const EXT4: i64 = 0xef53;
 const F2FS: i64 = 0xf2f5_2010;
 const BTRFS: i64 = 0x9123_683e;
+const XFS: i64 = 0x5846_5342;
 const HUGETLBFS: i64 = 0x9584_58f6;
 
 /// A file whose pages are mapped: one of our own, sparse and in memory, in which pages that were never touched, or were
