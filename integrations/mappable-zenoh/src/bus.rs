@@ -43,12 +43,12 @@ pub struct Options {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) message_bytes: u64,
-    shared_bytes: u64,
+    pub(crate) shared_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let limits = Limits { message_bytes: 256 << 20, shared_bytes: 512 << 20 };
+        let limits = Limits { message_bytes: 256 << 20, shared_bytes: 128 << 20 };
         Self { config: Config::default(), listen: vec![], connect: vec![], is_discovered: false, shares: true, limits }
     }
 }
@@ -93,7 +93,8 @@ impl Options {
         self
     }
 
-    /// How many bytes are shared at once: those of messages that peers of this host have not received yet. 512 MiB unless said.
+    /// How many bytes are shared at once: those of messages that peers of this host have not received yet. 128 MiB unless said. A longer value is sent as
+    /// bytes.
     pub fn shared_bytes(mut self, bytes: u64) -> Self {
         self.limits.shared_bytes = bytes;
         self

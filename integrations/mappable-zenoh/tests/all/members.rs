@@ -163,15 +163,25 @@ fn no_more_is_shared_than_may_be_and_who_does_not_wait_is_told() {
     let failed = hasty.send(runtime.allocate_from(&bytes(LARGE, 2)).unwrap()).unwrap_err();
     assert_eq!(failed.region.bytes().unwrap(), bytes(LARGE, 2));
 
-    // Who waits goes on when there is room.
+    // What would never have room is sent as bytes. Who waits goes on when there is room.
     let patient = one.publisher(&"b".parse().unwrap(), Congestion::Block).unwrap();
+    patient.publish(&value_of_four(&runtime)).unwrap();
     std::thread::scope(|scope| {
         let publishing = scope.spawn(|| (0..5).try_for_each(|_| patient.publish(&value)));
-        for _ in 0..8 {
-            assert_eq!(subscriber.receive(LONG).unwrap().unwrap().payload[..], bytes(LARGE, 1));
+        let mut lengths: Vec<usize> = vec![];
+        for _ in 0..9 {
+            let payload = subscriber.receive(LONG).unwrap().unwrap().payload;
+            assert!(payload[..] == bytes(4 * LARGE, 1)[..payload.len()]);
+            lengths.push(payload.len());
         }
+        lengths.sort();
+        assert_eq!(lengths, [&[LARGE; 8][..], &[4 * LARGE][..]].concat());
         publishing.join().unwrap().unwrap();
     });
+}
+
+fn value_of_four(runtime: &Runtime) -> mappable::Frozen {
+    value(runtime, &bytes(4 * LARGE, 1))
 }
 
 #[test]

@@ -27,6 +27,9 @@ const BACK: &str = "bench/back";
 /// In a payload's number: its receiver answers.
 const ANSWER: u32 = 1 << 31;
 
+/// Rounds, each of which goes around the lanes.
+const ROUNDS: u64 = 10;
+
 /// How long either end waits for the other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -38,10 +41,13 @@ pub(crate) struct Args {
     /// Payloads
     #[arg(long, value_delimiter = ',', value_parser = size, default_value = "4KiB,64KiB,1MiB,16MiB,64MiB")]
     sizes: Vec<u32>,
-    /// Hops of each size and lane, in ten rounds that go around the lanes
+    /// What is compared. All, unless said
+    #[arg(long, value_delimiter = ',')]
+    lanes: Vec<Lane>,
+    /// Hops of each size and lane, in ten rounds
     #[arg(long, default_value_t = 200)]
     hops: usize,
-    /// MiB of each size and lane for the throughput, and 20 payloads at least
+    /// MiB of each size and lane for the throughput, and 40 payloads at least. The best of ten rounds counts
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     volume: u64,
 }
@@ -164,28 +170,29 @@ impl Drop for Pair {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let lanes = Lane::value_variants();
+    let lanes = if args.lanes.is_empty() { Lane::value_variants() } else { &args.lanes };
     let mut pairs = lanes.iter().map(|&lane| Pair::new(lane)).collect::<Result<Vec<_>>>()?;
     println!("{:>8}  {:<26} {:>10} {:>10} {:>12}", "payload", "", "p50", "p99", "throughput");
     for &bytes in &args.sizes {
         let mut hops = vec![Vec::new(); pairs.len()];
+        let mut rates = vec![0.0_f64; pairs.len()];
         for pair in &mut pairs {
             pair.hop(bytes)?;
         }
-        for _ in 0..10 {
-            for (pair, hops) in pairs.iter_mut().zip(&mut hops) {
-                for _ in 0..args.hops.div_ceil(10) {
+        let count = ((args.volume << 20) / u64::from(bytes) / ROUNDS).clamp(4, 4000);
+        for _ in 0..ROUNDS {
+            for ((pair, hops), rate) in pairs.iter_mut().zip(&mut hops).zip(&mut rates) {
+                for _ in 0..args.hops.div_ceil(ROUNDS as usize) {
                     hops.push(pair.hop(bytes)?);
                 }
+                // The best round, since the machine does other things.
+                *rate = rate.max(pair.throughput(bytes, count)?);
             }
         }
-        let count = ((args.volume << 20) / u64::from(bytes)).clamp(20, 20_000);
-        for (pair, hops) in pairs.iter_mut().zip(&mut hops) {
-            // The better of two, since the machine does other things.
-            let throughput = pair.throughput(bytes, count)?.max(pair.throughput(bytes, count)?);
+        for ((pair, hops), rate) in pairs.iter().zip(&mut hops).zip(&rates) {
             hops.sort();
             let at = |percent: usize| microseconds(hops[(hops.len() * percent / 100).min(hops.len() - 1)]);
-            let (name, rate) = (pair.lane.name(), throughput / 1e6);
+            let (name, rate) = (pair.lane.name(), rate / 1e6);
             println!("{:>8}  {name:<26} {:>10} {:>10} {rate:>7.0} MB/s", written(bytes), at(50), at(99));
         }
     }
