@@ -40,6 +40,11 @@ pub(crate) struct Args {
     #[arg(long)]
     exact: bool,
 
+    /// How many instances of a stage work on the picture at once, each on a part that it owns, where the stage can be shared
+    /// out; 0 is as many as there are cores
+    #[arg(short, long, value_name = "N", default_value_t = 1, conflicts_with = "fused", value_parser = jobs)]
+    jobs: usize,
+
     /// Print figures as JSON
     #[arg(long)]
     json: bool,
@@ -52,6 +57,12 @@ pub(crate) struct Args {
     runtime: Options,
 }
 
+/// A number of instances of one stage.
+pub(crate) fn jobs(text: &str) -> Result<usize, String> {
+    const MOST: usize = 256;
+    text.parse().ok().filter(|&jobs| jobs <= MOST).ok_or_else(|| format!("expected a number from 0 to {MOST}"))
+}
+
 fn after_help() -> String {
     let width = BUILTINS.iter().map(|builtin| builtin.name.len()).max().unwrap_or(0);
     let stages = BUILTINS.iter().map(|builtin| format!("  {:width$}  {}\n", builtin.name, builtin.about));
@@ -61,6 +72,7 @@ fn after_help() -> String {
          with --exact neither is.\n\n\
          Examples:\n  \
          mappable pipe -i photo.jpg -o gray.png grayscale\n  \
+         mappable pipe -i photo.jpg -o sharp.png -j 0 blur sharpen\n  \
          mappable pipe -i photo.jpg -o small.png blur:2 resize:50% encode:best\n  \
          mappable pipe -i photo.png -o out.png ./mine.wasm:10,20 --json\n\n\
          Exit codes: 0 done; 1 the work failed; 2 wrong usage; 3 a stage can't be loaded; \
@@ -75,6 +87,8 @@ struct Report {
     input: String,
     output: String,
     fused: bool,
+    /// Instances of a stage that can be shared out; 0 is as many as there are cores.
+    jobs: usize,
     /// Loading and compiling the stages.
     ns_load: u64,
     /// From handing the picture to the first stage to having the last one's.
@@ -97,7 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::new(&args.output)?;
     let progress = Progress::new(if args.fused { 1 } else { specs.len() });
 
-    let host = MappedHost::new(args.max_memory << 20, &args.runtime)?;
+    let host = MappedHost::new(args.max_memory << 20, &args.runtime)?.with_jobs(args.jobs);
     let input_name = files::name(&args.input, "stdin");
     let region = files::read(host.runtime(), &args.input, args.max_memory << 20).with_context(|| input_name.clone())?;
 
@@ -131,6 +145,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             input: input_name,
             output: output.name(),
             fused: args.fused,
+            jobs: args.jobs,
             ns_load: nanos(load_time),
             ns_stages: nanos(stages_time),
             width: picture.0,

@@ -83,6 +83,11 @@ impl Geometry {
         Geometry { pixels, ..self }
     }
 
+    /// Some rows of the picture, as a picture.
+    pub(crate) fn with_height(self, rows: usize) -> Result<Geometry, Error> {
+        Geometry::new(self.pixels, self.width, u32::try_from(rows).unwrap_or(u32::MAX))
+    }
+
     /// The picture with its rows and columns exchanged.
     pub(crate) fn transposed(self) -> Geometry {
         Geometry { width: self.height, height: self.width, ..self }

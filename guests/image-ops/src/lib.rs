@@ -13,8 +13,11 @@ pub mod encode;
 mod error;
 mod geometry;
 pub mod grayscale;
+pub mod invert;
 pub mod resize;
+mod rows;
 pub mod sharpen;
 
 pub use error::Error;
 pub use geometry::{Geometry, MAX_PIXELS, Pixels};
+pub use rows::rows;

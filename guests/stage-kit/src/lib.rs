@@ -4,8 +4,10 @@
 //! `stage` with the feature `regions` (a buffer is a mapped region) or in the world `copying-stage` with the feature
 //! `copying` (a buffer is a vector, copied in and out by the canonical ABI). Both run the same code on the same bytes.
 
+mod parallel;
 mod picture;
 
+pub use parallel::{Cut, Parallel};
 pub use picture::{Buffer, Pictured, Stage};
 
 /// The world's bindings.
@@ -32,6 +34,26 @@ pub mod bindings {
     });
 }
 
+/// The bindings of what the world `parallel-stage` has besides the world `stage`.
+///
+/// # Safety
+///
+/// The unsafe code here is generated.
+#[cfg(not(feature = "copying"))]
+#[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
+pub mod parallel_bindings {
+    wit_bindgen::generate!({
+        path: ["../../wit", "../wit"],
+        world: "mappable:stage/parallel-exports",
+        with: {
+            "mappable:memory/types@0.1.0": mappable_guest::bindings::types,
+            "mappable:stage/format@0.1.0": crate::bindings::mappable::stage::format,
+        },
+        pub_export_macro: true,
+        default_bindings_module: "stage_kit::parallel_bindings",
+    });
+}
+
 #[cfg(not(feature = "copying"))]
 mod regions;
 #[cfg(not(feature = "copying"))]
@@ -48,5 +70,24 @@ macro_rules! stage {
     ($stage:ty) => {
         type Exported = $crate::Adapter<$stage>;
         $crate::bindings::export!(Exported);
+    };
+}
+
+/// Makes this component export a [`Parallel`] stage.
+#[cfg(not(feature = "copying"))]
+#[macro_export]
+macro_rules! parallel_stage {
+    ($stage:ty) => {
+        $crate::stage!($stage);
+        $crate::parallel_bindings::export!(Exported);
+    };
+}
+
+/// Makes this component export a [`Parallel`] stage. Lists are not shared out.
+#[cfg(feature = "copying")]
+#[macro_export]
+macro_rules! parallel_stage {
+    ($stage:ty) => {
+        $crate::stage!($stage);
     };
 }

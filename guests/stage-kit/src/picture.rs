@@ -67,27 +67,37 @@ impl<B: Buffer> Pictured<B> {
         let (says, has) = (header.size, buffer.len());
         let size = usize::try_from(says).ok().filter(|&size| size <= has);
         let size = size.ok_or_else(|| format!("the header says {says} bytes, but there are {has}"))?;
-        let pixels = match header.pixels {
-            format::Pixels::Encoded => return Ok(Pictured::file(buffer, size)),
-            format::Pixels::Gray8 => Pixels::Gray8,
-            format::Pixels::Rgba8 => Pixels::Rgba8,
-        };
-        let geometry = Geometry::new(pixels, header.width, header.height).map_err(|error| error.to_string())?;
+        let Some(geometry) = geometry_of(header)? else { return Ok(Pictured::file(buffer, size)) };
         geometry.check(&buffer[..size]).map_err(|error| error.to_string())?;
         Ok(Pictured::pixels(buffer, geometry))
     }
 
     /// Returns the buffer, and the header that describes it.
     pub(crate) fn into_parts(self) -> (B, format::Header) {
-        let pixels = match self.geometry.map(|geometry| geometry.pixels()) {
-            None => format::Pixels::Encoded,
-            Some(Pixels::Gray8) => format::Pixels::Gray8,
-            Some(Pixels::Rgba8) => format::Pixels::Rgba8,
-        };
-        let (width, height) = self.geometry.map_or((0, 0), |geometry| (geometry.width(), geometry.height()));
-        let header = format::Header { pixels, width: width as u32, height: height as u32, size: self.size as u64 };
+        let header = header_of(self.geometry, self.size);
         (self.buffer, header)
     }
+}
+
+/// Returns the geometry that a header tells, or `None` for a file.
+pub(crate) fn geometry_of(header: &format::Header) -> Result<Option<Geometry>, String> {
+    let pixels = match header.pixels {
+        format::Pixels::Encoded => return Ok(None),
+        format::Pixels::Gray8 => Pixels::Gray8,
+        format::Pixels::Rgba8 => Pixels::Rgba8,
+    };
+    Geometry::new(pixels, header.width, header.height).map(Some).map_err(|error| error.to_string())
+}
+
+/// Returns the header that tells a geometry, or a file of so many bytes.
+pub(crate) fn header_of(geometry: Option<Geometry>, size: usize) -> format::Header {
+    let pixels = match geometry.map(|geometry| geometry.pixels()) {
+        None => format::Pixels::Encoded,
+        Some(Pixels::Gray8) => format::Pixels::Gray8,
+        Some(Pixels::Rgba8) => format::Pixels::Rgba8,
+    };
+    let (width, height) = geometry.map_or((0, 0), |geometry| (geometry.width(), geometry.height()));
+    format::Header { pixels, width: width as u32, height: height as u32, size: size as u64 }
 }
 
 /// One step of a pipeline.

@@ -33,6 +33,7 @@ macro_rules! builtins {
 /// All of them, in the order of the help.
 pub(crate) const BUILTINS: &[Builtin] = builtins! {
     "decode" "PNG or JPEG to pixels; put first when it is missing",
+    "invert" "the negative",
     "grayscale" "to luminance",
     "blur" "Gaussian; RADIUS in pixels, 0 to 100",
     "sharpen" "AMOUNT, 0 to 10",

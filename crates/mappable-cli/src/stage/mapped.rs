@@ -5,6 +5,7 @@ use mappable::{Handle, Limits, Mappable, MappableCtx, MappableView, Runtime};
 use wasmtime::component::{Component, Linker, TypedFunc};
 use wasmtime::{Config, Store};
 
+use super::parallel::Parallel;
 use super::{Bytes, Header, Host, Payload, Step, step_of};
 use crate::failure::{Exit, fail};
 use crate::limiter::{Limiter, not_begun};
@@ -20,12 +21,27 @@ pub(crate) struct MappedHost {
     linker: Linker<State>,
     /// What a stage may have in its memories, and again in its regions.
     limit_bytes: u64,
+    /// How many instances of a stage work on one picture, where it can be shared out.
+    jobs: usize,
 }
 
 /// One stage's sandbox.
-struct State {
-    mappable: MappableCtx,
-    limiter: Limiter,
+pub(super) struct State {
+    pub(super) mappable: MappableCtx,
+    pub(super) limiter: Limiter,
+}
+
+impl State {
+    /// A store for one instance.
+    pub(super) fn store(runtime: &Runtime, limit_bytes: u64) -> wasmtime::Result<Store<Self>> {
+        let mut mappable = runtime.context();
+        mappable.set_limits(Limits::default().region_bytes(limit_bytes));
+        let mut store = Store::new(runtime.engine(), Self { mappable, limiter: Limiter::new(limit_bytes) });
+        // Placements are lists: as long as a region can be.
+        store.set_hostcall_fuel(usize::try_from(limit_bytes)?);
+        store.limiter(|state| &mut state.limiter);
+        Ok(store)
+    }
 }
 
 impl MappableView for State {
@@ -40,6 +56,8 @@ type Run = TypedFunc<(Handle, Header, Vec<String>), (Result<(Handle, Header), St
 pub(crate) struct MappedStep {
     store: Store<State>,
     run: Run,
+    /// More instances of it.
+    parallel: Option<Parallel>,
 }
 
 impl MappedHost {
@@ -51,7 +69,12 @@ impl MappedHost {
         let mut linker = Linker::new(runtime.engine());
         mappable::add_to_linker::<State>(&mut linker)
             .map_err(|error| anyhow::anyhow!("the functions on regions can't be offered: {error:#}"))?;
-        Ok(Self { runtime, linker, limit_bytes })
+        Ok(Self { runtime, linker, limit_bytes, jobs: 1 })
+    }
+
+    /// Has so many instances of a stage work on one picture, where it can be shared out.
+    pub(crate) fn with_jobs(self, jobs: usize) -> Self {
+        Self { jobs, ..self }
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
@@ -81,16 +104,15 @@ impl Host for MappedHost {
 
     fn instantiate(&self, component: &Component) -> Result<MappedStep> {
         let step = step_of(component, STEP)?;
-        let mut mappable = self.runtime.context();
-        mappable.set_limits(Limits::default().region_bytes(self.limit_bytes));
-        let state = State { mappable, limiter: Limiter::new(self.limit_bytes) };
-        let mut store = Store::new(self.runtime.engine(), state);
-        // Placements are lists: as long as a region can be.
-        store.set_hostcall_fuel(usize::try_from(self.limit_bytes)?);
-        store.limiter(|state| &mut state.limiter);
-        let instance = self.linker.instantiate(&mut store, component).map_err(|error| not_begun(&error))?;
+        let mut store = State::store(&self.runtime, self.limit_bytes).map_err(|error| not_begun(&error))?;
+        let guest = self.linker.instantiate_pre(component).map_err(|error| not_begun(&error))?;
+        let instance = guest.instantiate(&mut store).map_err(|error| not_begun(&error))?;
         let run = instance.get_typed_func(&mut store, step).map_err(|error| not_begun(&error))?;
-        Ok(MappedStep { store, run })
+        let parallel = match self.jobs {
+            1 => None,
+            jobs => Parallel::new(&self.runtime, &guest, self.limit_bytes, jobs)?,
+        };
+        Ok(MappedStep { store, run, parallel })
     }
 
     fn blank(&self, size: u64) -> Result<Mappable> {
@@ -101,7 +123,13 @@ impl Host for MappedHost {
 impl Step for MappedStep {
     type Payload = Mappable;
 
-    fn call(&mut self, region: Mappable, header: Header, args: &[String]) -> Result<(Mappable, Header)> {
+    fn call(&mut self, mut region: Mappable, header: Header, args: &[String]) -> Result<(Mappable, Header)> {
+        if let Some(parallel) = &mut self.parallel {
+            match parallel.call(region, header, args)? {
+                Ok(done) => return Ok(done),
+                Err(whole) => region = whole,
+            }
+        }
         let handle = self.store.data_mut().mappable.insert(region)?;
         let (answer,) = self
             .run

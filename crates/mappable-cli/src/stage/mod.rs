@@ -4,7 +4,7 @@
 //!   Spec             what the command line says: `blur:5`, `./mine.wasm`
 //!    └ Bytes         where the component is: built in, in a file, or composed (`fused`)
 //!   Host             loads it, each into a store (a sandbox) of its own: `mapped` with regions, `copying` with lists
-//!    └ Step          is called with a picture and gives a picture
+//!    └ Step          is called with a picture and gives a picture; by several instances at once, where it can be (`parallel`)
 //! ```
 //!
 //! A stage is not trusted: its picture's header is checked (`format`), and its memories are bounded ([`limiter`](crate::limiter)).
@@ -15,6 +15,7 @@ mod copying;
 mod format;
 mod fused;
 mod mapped;
+mod parallel;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -6,13 +6,14 @@ use super::support::{Place, decode_png};
 fn frames_are_alike_however_they_are_passed() {
     let place = Place::new();
     for options in [&[][..], &["--mapping-mode", "remap"], &["--mapping-mode", "copy"], &["--tier", "baseline"]] {
-        let args = ["demo", "frames", "--size", "320x180", "--frames", "1", "--json"];
+        let args = ["demo", "frames", "--size", "320x180", "--frames", "1", "-j", "3", "--json"];
         let report = place.mappable(args.iter().chain(options)).succeeds().json();
         assert_eq!((&report["identical"], &report["frames"]), (&true.into(), &4.into()), "{options:?}");
         let lanes = report["lanes"].as_array().unwrap();
         let names: Vec<_> = lanes.iter().map(|lane| lane["lane"].as_str().unwrap()).collect();
-        assert_eq!(names, ["regions", "lists", "lists-by-host", "streams"]);
-        for (lane, copies) in lanes.iter().zip([0, 4, 8, 4]) {
+        assert_eq!(names, ["regions", "cores", "lists", "lists-by-host", "streams"]);
+        assert_eq!(report["cores"], 3);
+        for (lane, copies) in lanes.iter().zip([0, 0, 4, 8, 4]) {
             assert_eq!(lane["bytes_copied"], 320 * 180 * copies);
             assert!(lane["frames_per_second"].as_f64().unwrap() > 0.0);
             assert!(lane["ns_frame_idle"].as_u64().unwrap() > 0);
@@ -23,13 +24,23 @@ fn frames_are_alike_however_they_are_passed() {
 #[test]
 fn frames_are_what_is_shown_first() {
     let place = Place::new();
-    let text =
-        place.mappable(["demo", "--size", "64x64", "--frames", "1", "--chart", "frames.svg"]).succeeds().stdout();
-    for word in ["Frames of 64x64", "exposure", "16 frames of each of 4 lanes were compared", "█", "Regions pass "] {
+    let text = place
+        .mappable(["demo", "--size", "64x64", "--frames", "1", "-j2", "--chart", "frames.svg"])
+        .succeeds()
+        .stdout();
+    let words = [
+        "Frames of 64x64",
+        "exposure",
+        "16 frames of each of 5 lanes were compared",
+        "█",
+        "Regions pass ",
+        "On 2 cores ",
+    ];
+    for word in words {
         assert!(text.contains(word), "{word:?} is not in\n{text}");
     }
     let chart = std::fs::read_to_string(place.path("frames.svg")).unwrap();
-    assert_eq!(chart.matches("<rect").count(), 5, "{chart}");
+    assert_eq!(chart.matches("<rect").count(), 6, "{chart}");
     assert!(chart.contains("list&lt;u8&gt;") && chart.trim_end().ends_with("</svg>"), "{chart}");
 }
 
@@ -47,6 +58,7 @@ fn frames_of_odd_sizes_and_single_lanes() {
         ["--lanes", "pipes"],
         ["--chart", "-"],
         ["--chart", "frames.png"],
+        ["--jobs", "257"],
     ] {
         assert_eq!(place.mappable(["demo"].iter().chain(&wrong)).code(), 2, "{wrong:?}");
     }

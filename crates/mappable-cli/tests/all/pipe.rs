@@ -175,3 +175,32 @@ fn writes_where_it_is_told() {
     pipe(&place, &photo("camera.png"), "/dev/null", &["resize:8x8"]).succeeds();
     assert!(!fs::metadata("/dev/null").unwrap().is_file());
 }
+
+#[test]
+fn a_picture_is_the_same_by_several_instances() {
+    let place = Place::new();
+    // In place, and by rows; after a stage that can't be shared out, and after one that changes the format.
+    let stages: [&[&str]; 2] = [&["invert", "sharpen:2", "edges"], &["grayscale", "resize:333", "blur:40"]];
+    for stages in stages {
+        pipe(&place, &photo("rocket.jpg"), "one.png", stages).succeeds();
+        for options in [["-j", "3"], ["-j8", "--mapping-mode=copy"], ["-j2", "--mapping-mode=remap"]] {
+            pipe(&place, &photo("rocket.jpg"), "many.png", &[&options[..], stages].concat()).succeeds();
+            let [one, many] = ["one.png", "many.png"].map(|name| fs::read(place.path(name)).unwrap());
+            assert!(one == many, "{stages:?} {options:?}");
+        }
+    }
+    let report = pipe(&place, &photo("rocket.jpg"), "many.png", &["-j", "3", "--json", "invert"]).succeeds().json();
+    assert_eq!(report["jobs"], 3);
+}
+
+#[test]
+fn a_stage_of_several_instances_fails_as_one() {
+    let place = Place::new();
+    let photo = photo("rocket.jpg");
+    pipe(&place, &photo, "out.png", &["-j", "2", "blur:big"]).fails(1, &["rocket.jpg: stage blur: ", "\"big\""]);
+    pipe(&place, &photo, "out.png", &["-j", "2", "--exact", "invert"])
+        .fails(1, &["stage invert: this stage works on pixels"]);
+    pipe(&place, &photo, "out.png", &["-j", "2", "--max-memory", "2", "blur"]).fails(4, &["ran out of memory"]);
+    assert_eq!(pipe(&place, &photo, "out.png", &["-j", "2", "--fused", "blur"]).code(), 2);
+    assert!(place.names().is_empty());
+}

@@ -1,7 +1,9 @@
 //! Gaussian blur, in place. One optional argument: the radius in pixels, 0 to 100; the default is 3.
 
-use image_ops::{arguments, blur::blur};
-use stage_kit::{Buffer, Pictured, Stage};
+use core::ops::Range;
+
+use image_ops::{Geometry, arguments, blur::blur};
+use stage_kit::{Buffer, Cut, Parallel, Pictured, Stage};
 
 struct Blur;
 
@@ -14,4 +16,27 @@ impl Stage for Blur {
     }
 }
 
-stage_kit::stage!(Blur);
+impl Parallel for Blur {
+    const CUT: Cut = Cut::Rows;
+
+    fn plan(geometry: Geometry, arguments: &[String]) -> Result<Geometry, String> {
+        arguments::radius(arguments).map_err(|error| error.to_string())?;
+        Ok(geometry)
+    }
+
+    fn make_rows(
+        picture: &[u8],
+        geometry: Geometry,
+        rows: Range<usize>,
+        output: &mut [u8],
+        arguments: &[String],
+    ) -> Result<(), String> {
+        let radius = arguments::radius(arguments).map_err(|error| error.to_string())?;
+        image_ops::rows(picture, geometry, rows, radius as usize, output, |band, geometry| {
+            blur(band, geometry, radius).map(|()| geometry)
+        })
+        .map_err(|error| error.to_string())
+    }
+}
+
+stage_kit::parallel_stage!(Blur);

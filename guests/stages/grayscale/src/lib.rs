@@ -1,7 +1,9 @@
 //! Converts colors to luminance, in place. No arguments.
 
-use image_ops::{arguments, grayscale::grayscale};
-use stage_kit::{Buffer, Pictured, Stage};
+use core::ops::Range;
+
+use image_ops::{Geometry, Pixels, arguments, grayscale::grayscale};
+use stage_kit::{Buffer, Cut, Parallel, Pictured, Stage};
 
 struct Grayscale;
 
@@ -14,4 +16,25 @@ impl Stage for Grayscale {
     }
 }
 
-stage_kit::stage!(Grayscale);
+impl Parallel for Grayscale {
+    const CUT: Cut = Cut::Rows;
+
+    fn plan(geometry: Geometry, arguments: &[String]) -> Result<Geometry, String> {
+        arguments::none(arguments).map_err(|error| error.to_string())?;
+        Ok(geometry.with_pixels(Pixels::Gray8))
+    }
+
+    fn make_rows(
+        picture: &[u8],
+        geometry: Geometry,
+        rows: Range<usize>,
+        output: &mut [u8],
+        arguments: &[String],
+    ) -> Result<(), String> {
+        arguments::none(arguments).map_err(|error| error.to_string())?;
+        image_ops::rows(picture, geometry, rows, 0, output, |band, geometry| Ok(grayscale(band, geometry)))
+            .map_err(|error| error.to_string())
+    }
+}
+
+stage_kit::parallel_stage!(Grayscale);

@@ -1,7 +1,9 @@
 //! Sharpens a picture in place. One optional argument: the amount, 0 to 10; the default is 1.
 
-use image_ops::{arguments, sharpen::sharpen};
-use stage_kit::{Buffer, Pictured, Stage};
+use core::ops::Range;
+
+use image_ops::{Geometry, arguments, sharpen::sharpen};
+use stage_kit::{Buffer, Cut, Parallel, Pictured, Stage};
 
 struct Sharpen;
 
@@ -14,4 +16,27 @@ impl Stage for Sharpen {
     }
 }
 
-stage_kit::stage!(Sharpen);
+impl Parallel for Sharpen {
+    const CUT: Cut = Cut::Rows;
+
+    fn plan(geometry: Geometry, arguments: &[String]) -> Result<Geometry, String> {
+        arguments::amount(arguments).map_err(|error| error.to_string())?;
+        Ok(geometry)
+    }
+
+    fn make_rows(
+        picture: &[u8],
+        geometry: Geometry,
+        rows: Range<usize>,
+        output: &mut [u8],
+        arguments: &[String],
+    ) -> Result<(), String> {
+        let amount = arguments::amount(arguments).map_err(|error| error.to_string())?;
+        image_ops::rows(picture, geometry, rows, 1, output, |band, geometry| {
+            sharpen(band, geometry, amount).map(|()| geometry)
+        })
+        .map_err(|error| error.to_string())
+    }
+}
+
+stage_kit::parallel_stage!(Sharpen);

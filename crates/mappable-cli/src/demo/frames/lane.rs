@@ -10,6 +10,7 @@ use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, Lift, Lower};
 
+use super::cores::Cores;
 use super::film::{Film, Screen};
 use super::lists::{Carried, Lists};
 use super::regions::Regions;
@@ -23,6 +24,8 @@ use crate::runtime::Options;
 pub(super) enum Way {
     /// Regions, by mappable: no copy
     Regions,
+    /// The same on several cores, each frame on one of them
+    Cores,
     /// `list<u8>`, from component to component, on stock Wasmtime: a copy into each stage, by the canonical ABI
     Lists,
     /// `list<u8>`, on stock Wasmtime, where the host takes it from each stage and gives it to the next: two copies by memcpy
@@ -36,6 +39,7 @@ impl Way {
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Regions => "regions",
+            Self::Cores => "regions, on cores",
             Self::Lists => "list<u8>",
             Self::ListsByHost => "list<u8>, by the host",
             Self::Streams => "stream<u8>",
@@ -46,7 +50,7 @@ impl Way {
     pub(super) fn copies(self) -> u64 {
         let hand_overs = STAGES.len() as u64 - 1;
         match self {
-            Self::Regions => 0,
+            Self::Regions | Self::Cores => 0,
             Self::Lists | Self::Streams => hand_overs,
             Self::ListsByHost => 2 * hand_overs,
         }
@@ -55,6 +59,7 @@ impl Way {
     pub(super) fn lane(self, stage: &Setting<'_>) -> Result<Box<dyn Lane>> {
         let lane: Result<Box<dyn Lane>> = match self {
             Self::Regions => Regions::new(stage).map(|lane| Box::new(lane) as _),
+            Self::Cores => Cores::new(stage).map(|lane| Box::new(lane) as _),
             Self::Lists => Lists::new(stage).map(|lane| Box::new(lane) as _),
             Self::ListsByHost => Carried::new(stage).map(|lane| Box::new(lane) as _),
             Self::Streams => Streams::new(stage).map(|lane| Box::new(lane) as _),
@@ -74,6 +79,8 @@ pub(super) struct Setting<'a> {
     pub(super) film: Arc<Film>,
     pub(super) screen: Shared,
     pub(super) size: (u32, u32),
+    /// How many cores the lane for several uses.
+    pub(super) jobs: usize,
     pub(super) options: &'a Options,
 }
 

@@ -1,12 +1,13 @@
 //! `mappable demo frames`: light stages on many frames, where passing a frame on is most of what a pipeline does.
 //!
 //! ```text
-//!   lane             one way to pass frames: `regions`, `lists`, `streams`; the same stages, but for the plumbing
+//!   lane             one way to pass frames: `regions`, `cores`, `lists`, `streams`; the same stages, but for the plumbing
 //!    └ film          the frames that go in, and the screen, which compares those that come out
 //!   show, chart      the figures, for people
 //! ```
 
 mod chart;
+mod cores;
 mod film;
 mod lane;
 mod lists;
@@ -40,7 +41,7 @@ Exit codes: 0 done; 1 the work failed; 2 wrong usage.";
 
 /// The largest frame.
 const LARGEST_BYTES: u64 = 128 << 20;
-/// Frames that a lane gets in a round. Rounds of lanes take turns; times are medians of rounds.
+/// Frames that a lane gets in a round, at the least. Rounds of lanes take turns; times are medians of rounds.
 const ROUND: usize = PICTURES;
 /// Passes before anything is timed: so often each region of the ring goes around until its views are there.
 const WARM_UP: usize = 3;
@@ -51,7 +52,7 @@ const IDLE_ROUNDS: usize = 3;
 ///
 /// Exposure, threshold, letterbox, the overlay of a bitmap and a histogram each go over a frame once. The
 /// same stages, compiled from the same Rust, are passed frames by mappable and by stock Wasmtime with its default
-/// settings. Every lane must give the same pictures, byte for byte. Prints frames a second, on one thread.
+/// settings. Every lane must give the same pictures, byte for byte. Prints frames a second, on one thread but for the lane `cores`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -64,8 +65,12 @@ pub(crate) struct Args {
     frames: u32,
 
     /// How frames are passed on
-    #[arg(long, value_delimiter = ',', value_enum, default_value = "regions,lists,lists-by-host,streams")]
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "regions,cores,lists,lists-by-host,streams")]
     lanes: Vec<Way>,
+
+    /// How many cores the lane `cores` uses; 0 is all that there are
+    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = crate::pipe::jobs)]
+    jobs: usize,
 
     /// Write a chart of frames a second, as SVG
     #[arg(long, value_name = "FILE")]
@@ -107,6 +112,8 @@ struct Report {
     width: u32,
     height: u32,
     format: &'static str,
+    /// Of the lane for several.
+    cores: usize,
     stages: Vec<&'static str>,
     /// Timed in each lane.
     frames: usize,
@@ -122,17 +129,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Err(fail(Exit::Usage, "the chart can't go to stdout, where the table goes: name a file"));
     }
     let chart = args.chart.as_deref().map(Output::chart).transpose()?;
-    let rounds = (args.frames as usize).div_ceil(ROUND);
+    let jobs = match args.jobs {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        jobs => jobs,
+    };
+    // So many that each core has as many as the others.
+    let round = if args.lanes.contains(&Way::Cores) { jobs.next_multiple_of(ROUND) } else { ROUND };
+    let rounds = (args.frames as usize).div_ceil(round);
     let progress = Progress::new(rounds + WARM_UP + IDLE_ROUNDS + 1);
     progress.says("compiling");
 
     let film = Arc::new(Film::new(args.size.0, args.size.1));
     let screen = Shared::new(Screen::new(film.clone()));
-    let setting = Setting { film: film.clone(), screen: screen.clone(), size: args.size, options: &args.runtime };
+    let setting = Setting { film: film.clone(), screen: screen.clone(), size: args.size, jobs, options: &args.runtime };
     let mut ways = args.lanes.clone();
     ways.sort_by_key(|way| *way as usize);
     ways.dedup();
-    let lanes = ways.into_iter().map(|way| Ok(Timed { way, lane: way.lane(&setting)?, screen: screen.clone() }));
+    let lanes = ways.into_iter().map(|way| Ok(Timed { way, lane: way.lane(&setting)?, screen: screen.clone(), round }));
     let mut lanes = lanes.collect::<Result<Vec<_>>>()?;
 
     // The first pass of the first lane says what the stages make of the film.
@@ -161,7 +174,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     lanes.iter_mut().try_for_each(|lane| lane.round(true, Look::Whole).map(drop))?;
     drop(progress);
 
-    let each = |mut times: Vec<Duration>| nanos(median(&mut times)) / ROUND as u64;
+    let each = |mut times: Vec<Duration>| nanos(median(&mut times)) / round as u64;
     let figures = lanes.iter().zip(worked.into_iter().zip(idle)).map(|(lane, (worked, idle))| {
         let ns_frame = each(worked).max(1);
         Figures {
@@ -176,9 +189,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         width: args.size.0,
         height: args.size.1,
         format: "gray8",
+        cores: jobs,
         stages: lane::STAGES.iter().map(|stage| stage.name).collect(),
-        frames: rounds * ROUND,
-        frames_compared: (WARM_UP + 1) * ROUND,
+        frames: rounds * round,
+        frames_compared: (WARM_UP + 1) * round,
         identical: true,
         lanes: figures.collect(),
     };
@@ -196,6 +210,8 @@ struct Timed {
     way: Way,
     lane: Box<dyn Lane>,
     screen: Shared,
+    /// Frames in a round.
+    round: usize,
 }
 
 impl Timed {
@@ -203,11 +219,11 @@ impl Timed {
     fn round(&mut self, work: bool, look: Look) -> Result<Duration> {
         self.screen.get().begin(work, look);
         let begin = Instant::now();
-        let ran = self.lane.run(ROUND, work);
+        let ran = self.lane.run(self.round, work);
         let took = begin.elapsed();
         ran.with_context(|| self.way.title())?;
         match self.screen.get().all_right() {
-            Some(ROUND) => Ok(took),
+            Some(seen) if seen == self.round => Ok(took),
             _ => Err(fail(Exit::Work, format!("{} gave other pictures than the first lane", self.way.title()))),
         }
     }

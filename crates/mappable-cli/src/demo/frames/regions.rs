@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use mappable::{Handle, Mappable, MappableCtx, MappableView};
-use wasmtime::component::{Linker, TypedFunc};
+use mappable::{Handle, Mappable, MappableCtx, MappableView, Runtime};
+use wasmtime::component::{Component, Linker, TypedFunc};
 use wasmtime::{Config, Store, StoreContextMut};
 
 use super::film::Film;
 use super::lane::{Lane, Setting, Shape, Shared, compose, push_of, trapped, unloaded};
 
-const STEP: &str = "mappable:frames/region-step@0.1.0";
-const NEXT: &str = "mappable:frames/region-next@0.1.0";
+pub(super) const STEP: &str = "mappable:frames/region-step@0.1.0";
+pub(super) const NEXT: &str = "mappable:frames/region-next@0.1.0";
 /// Regions in the ring: as cameras have buffers, of which one is filled while the other is worked on.
 const RING: usize = 2;
 
@@ -39,9 +39,7 @@ impl MappableView for State {
 
 impl Regions {
     pub(super) fn new(setting: &Setting<'_>) -> Result<Self> {
-        let runtime = setting.options.build(Config::new())?;
-        let composed = compose(|stage| stage.regions, STEP, NEXT)?;
-        let component = runtime.compile(&composed).map_err(|error| unloaded(anyhow::Error::from(error)))?;
+        let (runtime, component) = compiled(setting)?;
         let mut linker = Linker::new(runtime.engine());
         mappable::add_to_linker::<State>(&mut linker).map_err(unloaded)?;
         let next = linker.instance(NEXT).and_then(|mut next| next.func_wrap("push", show));
@@ -55,6 +53,14 @@ impl Regions {
         let push = instance.get_typed_func(&mut store, push_of(&component, STEP)?).map_err(unloaded)?;
         Ok(Self { film, store, push, shape: setting.shape() })
     }
+}
+
+/// All stages as one component, and a runtime for it.
+pub(super) fn compiled(setting: &Setting<'_>) -> Result<(Runtime, Component)> {
+    let runtime = setting.options.build(Config::new())?;
+    let composed = compose(|stage| stage.regions, STEP, NEXT)?;
+    let component = runtime.compile(&composed).map_err(|error| unloaded(anyhow::Error::from(error)))?;
+    Ok((runtime, component))
 }
 
 /// What the last stage pushes to.

@@ -12,7 +12,7 @@ use crate::table;
 const BAR: f64 = 40.0;
 
 const NOTES: &str = "\
-Medians of rounds of 4 frames, lanes in turn, on one thread. Stock lanes have Wasmtime's default settings. \"A frame\" \
+Medians of rounds of a few frames, lanes in turn, on one thread but where cores are named. Stock lanes have Wasmtime's default settings. \"A frame\" \
 has the\ncamera's copy into the first stage in it, which each lane has. \"Of it passing\" is the same with stages that \
 pass frames on and\nleave them alone.";
 
@@ -26,7 +26,7 @@ pub(super) fn table(report: &Report) -> String {
     let mut table = table::new(&["lane", ">frames/s", ">a frame", ">of it passing", ">copied between stages"]);
     for lane in lanes {
         table.add_row([
-            lane.lane.title().to_owned(),
+            title(report, lane),
             table::rate(lane.frames_per_second),
             table::time(Duration::from_nanos(lane.ns_frame)),
             table::time(Duration::from_nanos(lane.ns_frame_idle)),
@@ -43,31 +43,59 @@ pub(super) fn table(report: &Report) -> String {
         "Frames of {width}x{height} pixels of luminance ({}) through {}, each a component.\n{compared}\n\n{table}\n\n{}{}\n{NOTES}{}",
         HumanBytes(u64::from(*width) * u64::from(*height)),
         stages.join(", "),
-        bars(lanes),
-        ratios(lanes),
+        bars(report),
+        ratios(report),
         if cfg!(debug_assertions) { UNOPTIMISED } else { "" },
     )
 }
 
-fn bars(lanes: &[Figures]) -> String {
+/// As in the table: with the number of cores, where there are several.
+fn title(report: &Report, lane: &Figures) -> String {
+    match (lane.lane, report.cores) {
+        (Way::Cores, 1) => "regions, on 1 core".to_owned(),
+        (Way::Cores, cores) => format!("regions, on {cores} cores"),
+        (way, _) => way.title().to_owned(),
+    }
+}
+
+fn bars(report: &Report) -> String {
+    let lanes = &report.lanes;
     let most = lanes.iter().map(|lane| lane.frames_per_second).fold(0.0, f64::max);
-    let titles = lanes.iter().map(|lane| lane.lane.title().len()).max().unwrap_or(0);
+    let titles = lanes.iter().map(|lane| title(report, lane).len()).max().unwrap_or(0);
     let bar = |lane: &Figures| {
         let long = (lane.frames_per_second / most * BAR).round().max(1.0) as usize;
         let rate = table::rate(lane.frames_per_second);
-        format!("{:titles$}  {} {rate} frames/s\n", lane.lane.title(), "█".repeat(long))
+        format!("{:titles$}  {} {rate} frames/s\n", title(report, lane), "█".repeat(long))
     };
     lanes.iter().map(bar).collect()
 }
 
-/// Regions against each of the others.
-fn ratios(lanes: &[Figures]) -> String {
+/// Regions against each of the others, and several cores against one.
+fn ratios(report: &Report) -> String {
+    let lanes = &report.lanes;
     let Some(regions) = lanes.iter().find(|lane| lane.lane == Way::Regions) else { return String::new() };
-    let others = lanes.iter().filter(|lane| lane.lane != Way::Regions);
     let ratio = |other: &Figures| {
-        let ratio = table::ratio(regions.frames_per_second / other.frames_per_second);
-        format!("Regions pass {ratio} times the frames of {}.\n", other.lane.title())
+        let ratio = regions.frames_per_second / other.frames_per_second;
+        if other.lane == Way::Cores {
+            return cores(report, other, 1.0 / ratio);
+        }
+        format!("Regions pass {} times the frames of {}.\n", table::ratio(ratio), other.lane.title())
     };
+    let others = lanes.iter().filter(|lane| lane.lane != Way::Regions);
     let ratios: String = others.map(ratio).collect();
     if ratios.is_empty() { ratios } else { format!("\n{ratios}") }
+}
+
+/// What more cores give, and what lists would cost there.
+fn cores(report: &Report, lane: &Figures, ratio: f64) -> String {
+    let frame = u64::from(report.width) * u64::from(report.height);
+    let copied = (Way::Lists.copies() * frame) as f64 * lane.frames_per_second;
+    format!(
+        "On {} core{} regions pass {} times the frames of one thread, and no byte is shared. By list<u8>, to pass as many \
+         would be\nto copy {} a second.\n",
+        report.cores,
+        if report.cores == 1 { "" } else { "s" },
+        table::ratio(ratio),
+        HumanBytes(copied as u64),
+    )
 }
