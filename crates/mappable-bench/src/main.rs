@@ -3,13 +3,13 @@
 //!
 //! ```text
 //!   hop, open, lists, load, access,      the benchmarks: what is compared, rows, a summary, a table
-//!   share, scale, counts, ordinary, cold, start, serve, stream, files
+//!   share, scale, counts, ordinary, cold, start, serve, stream, files, cores
 //!    ├ driver    case after case, the methods of each interleaved
 //!    ├ method    ways in which two parties pass bytes, each ready to be timed
 //!    ├ lane      a method under measurement: warmed up, sampled in turn with others, checked each time
 //!    ├ figures   medians and spread, and what they were taken with
 //!    ├ report    the same figures as a page with charts
-//!    └ sys       what needs `unsafe`: stepping through another process
+//!    └ sys       what needs `unsafe`: stepping through another process, and a thread's own time
 //! ```
 //!
 //! Each benchmark checks what it computes; none asserts a time.
@@ -17,6 +17,7 @@
 mod access;
 mod cold;
 mod command;
+mod cores;
 mod counts;
 mod driver;
 mod figures;
@@ -66,6 +67,7 @@ enum Bench {
     Stream(stream::Args),
     Files(files::Args),
     FilesGuest(files::guest::Args),
+    Cores(cores::Args),
 }
 
 /// Runs one benchmark, and prints its table, or its figures as JSON.
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         Bench::Stream(args) => stream::run(&args),
         Bench::Files(args) => files::run(&args),
         Bench::FilesGuest(args) => files::guest::run(&args),
+        Bench::Cores(args) => cores::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

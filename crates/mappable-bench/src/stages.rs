@@ -27,6 +27,10 @@ pub(crate) const PIPELINE: [Stage; 6] = [
     Stage { name: "encode", bytes: built!("encode"), arg: "" },
 ];
 
+/// Stages of world `parallel-stage`, which several instances run at once: in place, and by rows.
+pub(crate) const INVERT: &[u8] = built!("invert");
+pub(crate) const BLUR: &[u8] = PIPELINE[0].bytes;
+
 /// The largest stage.
 pub(crate) const DECODE: &[u8] = built!("decode");
 

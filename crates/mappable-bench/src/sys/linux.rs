@@ -1,4 +1,4 @@
-//! By `ptrace`.
+//! By `ptrace`, and the clock of a thread.
 //!
 //! # Safety
 //!
@@ -12,10 +12,21 @@ use std::io;
 use std::mem::offset_of;
 use std::process::Child;
 use std::ptr::without_provenance_mut;
+use std::time::Duration;
 
 use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 
 use super::Steps;
+
+pub(super) fn thread_cpu_time() -> io::Result<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes to the value that the pointer is made of.
+    let answer = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    if answer != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
+}
 
 pub(super) fn be_counted() -> io::Result<()> {
     // SAFETY: the request ignores its arguments.

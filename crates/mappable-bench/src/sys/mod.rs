@@ -13,6 +13,7 @@ mod platform;
 
 use std::io;
 use std::process::Child;
+use std::time::Duration;
 
 /// How many instructions there are between two marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,15 @@ pub(crate) enum Steps {
     Counted(u64),
     /// More than was allowed. The child is ended.
     TooMany,
+}
+
+/// How long this thread has run on a core.
+///
+/// # Errors
+///
+/// As [`be_counted`].
+pub(crate) fn thread_cpu_time() -> io::Result<Duration> {
+    platform::thread_cpu_time()
 }
 
 /// Has the parent see the marks of this thread from here on.

@@ -2,8 +2,13 @@
 
 use std::io;
 use std::process::Child;
+use std::time::Duration;
 
 use super::Steps;
+
+pub(super) fn thread_cpu_time() -> io::Result<Duration> {
+    Err(io::ErrorKind::Unsupported.into())
+}
 
 pub(super) fn be_counted() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
