@@ -87,7 +87,7 @@ impl Options {
         Self { shares, ..self }
     }
 
-    /// The longest message that is received, in bytes. 256 MiB unless said.
+    /// The longest message that is received, in bytes, and the most that one query gets. 256 MiB unless said.
     pub fn message_bytes(mut self, bytes: u64) -> Self {
         self.limits.message_bytes = bytes;
         self

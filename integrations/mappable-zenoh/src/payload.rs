@@ -26,8 +26,10 @@ pub struct Message {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiveError {
-    /// It is longer than the bus takes.
-    #[error("a message of {len} bytes is over the limit of {limit} (Options::message_bytes)")]
+    /// It is longer than the bus takes, or the answers to a query are together.
+    #[error(
+        "{len} bytes of a message, or of all that a query got, are over the limit of {limit} (Options::message_bytes)"
+    )]
     TooLarge {
         /// Its length in bytes.
         len: u64,

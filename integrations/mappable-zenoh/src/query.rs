@@ -52,7 +52,8 @@ impl Bus {
     }
 
     /// Asks for the values of all keys of a pattern, and returns those that come until all members have answered or the time is up.
-    /// If several members offer one key, each of its values is there.
+    /// If several members offer one key, each of its values is there. All of them together are no longer than one message may be
+    /// ([`Options::message_bytes`](crate::Options::message_bytes)).
     ///
     /// # Errors
     ///
@@ -62,9 +63,14 @@ impl Bus {
         let asking = self.0.session.get(pattern.expression()).target(QueryTarget::All);
         let replies = asking.consolidation(ConsolidationMode::None).timeout(timeout).wait().map_err(bus)?;
         let mut messages = Vec::new();
+        let (mut len, limit) = (0_u64, self.0.limits.message_bytes);
         // It ends when all have answered. A reply that is an error is of a member whose offer has ended.
         while let Ok(reply) = replies.recv() {
             if let Ok(sample) = reply.into_result() {
+                len = len.saturating_add(sample.payload().len() as u64);
+                if len > limit {
+                    return Err(ReceiveError::TooLarge { len, limit }.into());
+                }
                 messages.push(self.0.message(&sample)?);
             }
         }

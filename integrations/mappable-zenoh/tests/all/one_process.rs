@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mappable::Runtime;
-use mappable_zenoh::{Bus, Congestion, Options, Overflow, PublishError, ReceiveError, Subscription};
+use mappable_zenoh::{Bus, Congestion, Options, Overflow, PublishError, QueryError, ReceiveError, Subscription};
 
 use crate::support::{LARGE, LONG, bytes, keys, value};
 
@@ -119,4 +119,15 @@ fn who_asks_for_a_key_gets_each_value_that_is_offered_under_it() {
     drop(offer);
     let got = bus.get(&keys("table/*"), LONG).unwrap();
     assert_eq!((got.len(), got[0].key.as_str(), &got[0].payload[..]), (1, "table/two", &b"two"[..]));
+}
+
+#[test]
+fn a_query_gets_no_more_bytes_than_a_message_may_have() {
+    let runtime = Runtime::new().unwrap();
+    let bus = Bus::open(&runtime, &Options::new().message_bytes(1000)).unwrap();
+    let _one = bus.offer(&"table/one".parse().unwrap(), value(&runtime, &[1; 600])).unwrap();
+    let _two = bus.offer(&"table/two".parse().unwrap(), value(&runtime, &[2; 600])).unwrap();
+    assert_eq!(bus.get(&keys("table/one"), LONG).unwrap().len(), 1);
+    let error = bus.get(&keys("table/*"), LONG).unwrap_err();
+    assert!(matches!(error, QueryError::Receive(ReceiveError::TooLarge { len: 1200, limit: 1000 })), "{error}");
 }
