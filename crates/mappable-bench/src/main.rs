@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   hop, open, lists, load, access,      the benchmarks: what is compared, rows, a summary, a table
-//!   share, scale, counts, ordinary, cold, start, serve, stream, files, cores
+//!   share, scale, counts, ordinary, cold, start, serve, stream, files, cores,
+//!   languages
 //!    ├ driver    case after case, the methods of each interleaved
 //!    ├ method    ways in which two parties pass bytes, each ready to be timed
 //!    ├ lane      a method under measurement: warmed up, sampled in turn with others, checked each time
@@ -24,6 +25,7 @@ mod figures;
 mod files;
 mod hop;
 mod lane;
+mod languages;
 mod lists;
 mod load;
 mod method;
@@ -66,6 +68,7 @@ enum Bench {
     ServeStock(serve::stock::Args),
     Stream(stream::Args),
     Files(files::Args),
+    Languages(languages::Args),
     FilesGuest(files::guest::Args),
     Cores(cores::Args),
 }
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Bench::ServeStock(args) => serve::stock::run(&args),
         Bench::Stream(args) => stream::run(&args),
         Bench::Files(args) => files::run(&args),
+        Bench::Languages(args) => languages::run(&args),
         Bench::FilesGuest(args) => files::guest::run(&args),
         Bench::Cores(args) => cores::run(&args),
     };

@@ -3,10 +3,10 @@ export const copyingStep = {
   run(bytes, header, args) {
     if (args.length > 0 || header.pixels === 'encoded') throw 'invert takes pixels, and no arguments';
     if (header.pixels === 'rgba8') {
-      const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+      const words = new Uint32Array(bytes.buffer, bytes.byteOffset, Number(header.size) / 4);
       for (let i = 0; i < words.length; i++) words[i] ^= 0x00ffffff;
     } else {
-      for (let i = 0; i < bytes.length; i++) bytes[i] ^= 0xff;
+      for (let i = 0, size = Number(header.size); i < size; i++) bytes[i] ^= 0xff;
     }
     return [bytes, header];
   },

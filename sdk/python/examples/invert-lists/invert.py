@@ -10,7 +10,8 @@ class CopyingStep(exports.CopyingStep):
     def run(self, bytes, header, args):
         if args or header.pixels.name == "ENCODED":
             raise Err("invert takes pixels, and no arguments")
-        inverse = bytearray(bytes.translate(INVERSE))
+        inverse = bytearray(bytes)
+        inverse[: header.size] = bytes[: header.size].translate(INVERSE)
         if header.pixels.name == "RGBA8":
             inverse[3::4] = bytes[3::4]
         return inverse, header
