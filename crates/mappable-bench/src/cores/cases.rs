@@ -18,23 +18,17 @@ pub(super) struct Sample {
     pub(super) wall: Duration,
     /// Of all workers' threads.
     pub(super) cpu_all: Duration,
-    /// Of the worker's that had most.
+    /// Of the worker's that has most, if each does its own share and nobody takes another's: a matter of the work alone, and not
+    /// of when threads got a core.
     pub(super) cpu_longest: Duration,
     /// Of the thread that called: what is not shared out.
     pub(super) cpu_caller: Duration,
 }
 
-/// A worker that is numbered.
-pub(super) struct Numbered {
-    number: usize,
-    worker: Worker,
-}
-
-/// So many workers, numbered from 0 on.
-pub(super) fn team(maker: &Maker, count: usize) -> Result<Workers<Numbered>> {
-    let (maker, next) = (maker.clone(), std::sync::atomic::AtomicUsize::new(0));
-    let number = move || next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    Ok(Workers::new(count, move || Ok(Numbered { number: number(), worker: maker.worker()? }))?)
+/// So many workers.
+pub(super) fn team(maker: &Maker, count: usize) -> Result<Workers<Worker>> {
+    let maker = maker.clone();
+    Ok(Workers::new(count, move || maker.worker())?)
 }
 
 /// What a case works on, and what must come of it.
@@ -86,7 +80,7 @@ impl Subject {
         }
     }
 
-    pub(super) fn run(&mut self, case: Case, team: &mut Workers<Numbered>) -> Result<Sample> {
+    pub(super) fn run(&mut self, case: Case, team: &mut Workers<Worker>) -> Result<Sample> {
         match case {
             Case::Pixels => self.pixels(team),
             Case::Rows => self.rows(team),
@@ -95,13 +89,13 @@ impl Subject {
     }
 
     /// One picture inverted in place: each worker owns a part.
-    fn pixels(&mut self, team: &mut Workers<Numbered>) -> Result<Sample> {
+    fn pixels(&mut self, team: &mut Workers<Worker>) -> Result<Sample> {
         let (region, header) = (self.region.take().context("a run failed")?, self.header);
         let was_drawn = region.bytes()?[..4] == self.picture[..4];
         let begin = Begun::now()?;
-        let (region, cpus) = team.map_parts(region, &Parts::of_rows(4), |numbered, part| {
+        let (region, cpus) = team.map_parts(region, &Parts::of_rows(4), |worker, part| {
             let bytes = part.bytes();
-            numbered.timed(|worker| worker.invert(part.region, header, bytes))
+            timed(|| worker.invert(part.region, header, bytes))
         })?;
         let sample = begin.end(team.count(), cpus)?;
         let is_right =
@@ -115,14 +109,14 @@ impl Subject {
     }
 
     /// One picture blurred into another: all workers read the first, each owns a part of the second.
-    fn rows(&mut self, team: &mut Workers<Numbered>) -> Result<Sample> {
+    fn rows(&mut self, team: &mut Workers<Worker>) -> Result<Sample> {
         let (mut output, header, frozen) = (self.output.take().context("a run failed")?, self.header, &self.frozen);
         output.bytes_mut()?.fill(0);
         let begin = Begun::now()?;
         let rows = Parts::of_rows(header.size / u64::from(header.height));
-        let (output, cpus) = team.map_parts(output, &rows, |numbered, part| {
+        let (output, cpus) = team.map_parts(output, &rows, |worker, part| {
             let (offset, rows) = (part.bytes().start, part.rows.clone());
-            numbered.timed(|worker| worker.blur(frozen.clone(), header, part.region, offset, rows))
+            timed(|| worker.blur(frozen.clone(), header, part.region, offset, rows))
         })?;
         let sample = begin.end(team.count(), cpus)?;
         ensure!(output.bytes()? == self.blurred, "the picture is not blurred as by one instance");
@@ -131,12 +125,12 @@ impl Subject {
     }
 
     /// Many pictures, each through the demo's whole pipeline on one worker.
-    fn pictures(&mut self, team: &mut Workers<Numbered>) -> Result<Sample> {
+    fn pictures(&mut self, team: &mut Workers<Worker>) -> Result<Sample> {
         let (runtime, small) = (&self.maker.runtime, self.small);
         let picture = &self.picture[..small.size as usize];
         let begin = Begun::now()?;
-        let made = team.map(vec![(); self.pictures], |numbered, _, ()| {
-            numbered.timed(|worker| worker.pipeline(runtime.allocate_from(picture)?, small))
+        let made = team.map(vec![(); self.pictures], |worker, _, ()| {
+            timed(|| worker.pipeline(runtime.allocate_from(picture)?, small))
         })?;
         let (files, cpus): (Vec<_>, _) = made.into_iter().unzip();
         let sample = begin.end(team.count(), cpus)?;
@@ -147,16 +141,11 @@ impl Subject {
     }
 }
 
-impl Numbered {
-    /// Does this, and says who did and how long its thread ran.
-    fn timed<R>(
-        &mut self,
-        work: impl FnOnce(&mut Worker) -> wasmtime::Result<R>,
-    ) -> wasmtime::Result<(R, (usize, Duration))> {
-        let begin = thread_cpu_time()?;
-        let made = work(&mut self.worker)?;
-        Ok((made, (self.number, thread_cpu_time()?.saturating_sub(begin))))
-    }
+/// Does this, and says how long its thread ran.
+fn timed<R>(work: impl FnOnce() -> wasmtime::Result<R>) -> wasmtime::Result<(R, Duration)> {
+    let begin = thread_cpu_time()?;
+    let made = work()?;
+    Ok((made, thread_cpu_time()?.saturating_sub(begin)))
 }
 
 /// A run that has begun.
@@ -170,11 +159,12 @@ impl Begun {
         Ok(Self { cpu: thread_cpu_time()?, wall: Instant::now() })
     }
 
-    fn end(self, workers: usize, cpus: Vec<(usize, Duration)>) -> Result<Sample> {
+    /// With how long each item took, in order: neighbours are one worker's.
+    fn end(self, workers: usize, cpus: Vec<Duration>) -> Result<Sample> {
         let (wall, cpu_caller) = (self.wall.elapsed(), thread_cpu_time()?.saturating_sub(self.cpu));
         let mut of_each = vec![Duration::ZERO; workers];
-        // A worker that failed and was made anew has a number beyond; none fails here.
-        cpus.into_iter().for_each(|(worker, cpu)| of_each[worker].add_assign(cpu));
+        let items = cpus.len().max(1);
+        cpus.into_iter().enumerate().for_each(|(at, cpu)| of_each[at * workers / items].add_assign(cpu));
         let cpu_longest = of_each.iter().max().copied().unwrap_or_default();
         Ok(Sample { wall, cpu_all: of_each.iter().sum(), cpu_longest, cpu_caller })
     }
