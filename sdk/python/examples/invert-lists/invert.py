@@ -7,11 +7,12 @@ INVERSE = bytes(255 - value for value in range(256))
 
 
 class CopyingStep(exports.CopyingStep):
-    def run(self, bytes, header, args):
+    def run(self, picture, header, args):
         if args or header.pixels.name == "ENCODED":
             raise Err("invert takes pixels, and no arguments")
-        inverse = bytearray(bytes)
-        inverse[: header.size] = bytes[: header.size].translate(INVERSE)
+        inverse = picture[: header.size].translate(INVERSE)
         if header.pixels.name == "RGBA8":
-            inverse[3::4] = bytes[3::4]
-        return inverse, header
+            inverse = bytearray(inverse)
+            inverse[3::4] = picture[3 : header.size : 4]
+            inverse = bytes(inverse)
+        return inverse + picture[header.size :], header
