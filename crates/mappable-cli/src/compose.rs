@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     }
     if !args.exact {
-        specs = with_ends(specs)?;
+        specs = with_ends(specs, true, true)?;
     }
     let regions = if args.portable { Regions::Inside } else { Regions::Imported };
     output.write(&compose(&specs, regions)?)

@@ -44,6 +44,7 @@ mod files;
 mod inspect;
 mod limiter;
 mod map_files;
+mod peer;
 mod pipe;
 mod pipeline;
 mod preview1;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::failure::{Exit, fail};
 use crate::files::{self, Output};
+use crate::peer::{self, Peer};
 use crate::pipeline::{self, Figures, nanos};
 use crate::progress::Progress;
 use crate::runtime::Options;
@@ -21,12 +22,20 @@ use crate::stage::{BUILTINS, Header, MappedHost, Pixels, Spec, Stage, fuse, load
 #[command(after_help = after_help())]
 pub(crate) struct Args {
     /// The picture, PNG or JPEG; - is stdin
-    #[arg(short, long, value_name = "FILE")]
-    input: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "from", conflicts_with = "from")]
+    input: Option<PathBuf>,
 
     /// Where the result goes, a PNG; - is stdout
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "to", conflicts_with = "to")]
+    output: Option<PathBuf>,
+
+    /// Take the picture from another `mappable pipe`, which has its `--to` here; waits for it
+    #[arg(long, value_name = "SOCKET")]
+    from: Option<PathBuf>,
+
+    /// Hand the picture to another `mappable pipe`, which has its `--from` here, as a region and without a copy; waits for it
+    #[arg(long, value_name = "SOCKET")]
+    to: Option<PathBuf>,
 
     /// Built-in names, or paths of components of the world `mappable:stage/stage`, each with its arguments
     #[arg(value_name = "STAGE[:ARG,…]", required = true)]
@@ -74,7 +83,9 @@ fn after_help() -> String {
          mappable pipe -i photo.jpg -o gray.png grayscale\n  \
          mappable pipe -i photo.jpg -o sharp.png -j 0 blur sharpen\n  \
          mappable pipe -i photo.jpg -o small.png blur:2 resize:50% encode:best\n  \
-         mappable pipe -i photo.png -o out.png ./mine.wasm:10,20 --json\n\n\
+         mappable pipe -i photo.png -o out.png ./mine.wasm:10,20 --json\n  \
+         mappable pipe --from /tmp/picture -o gray.png grayscale    # in one terminal\n  \
+         mappable pipe -i photo.jpg --to /tmp/picture blur:2        # in another\n\n\
          Exit codes: 0 done; 1 the work failed; 2 wrong usage; 3 a stage can't be loaded; \
          4 a stage trapped or ran out of memory. On failure no output is written.",
         stages.collect::<String>()
@@ -101,20 +112,20 @@ struct Report {
 
 /// Runs it.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if args.json && files::is_standard(&args.output) {
+    if args.json && args.output.as_deref().is_some_and(files::is_standard) {
         return Err(fail(Exit::Usage, "--json and the picture can't both go to stdout"));
     }
     let mut specs = args.stages.iter().map(|text| Spec::parse(text)).collect::<Result<Vec<_>>>()?;
     if !args.exact {
-        specs = with_ends(specs)?;
+        specs = with_ends(specs, args.from.is_none(), args.to.is_none())?;
     }
-    let output = Output::new(&args.output)?;
+    let output = args.output.as_deref().map(Output::new).transpose()?;
+    let receiver = args.from.as_deref().map(Peer::listen).transpose()?;
     let progress = Progress::new(if args.fused { 1 } else { specs.len() });
 
-    let host = MappedHost::new(args.max_memory << 20, &args.runtime)?.with_jobs(args.jobs);
-    let input_name = files::name(&args.input, "stdin");
-    let region = files::read(host.runtime(), &args.input, args.max_memory << 20).with_context(|| input_name.clone())?;
-
+    let mut options = args.runtime.clone();
+    options.exportable_regions = args.to.is_some();
+    let host = MappedHost::new(args.max_memory << 20, &options)?.with_jobs(args.jobs);
     let begin = Instant::now();
     progress.says("loading");
     let mut stages = match args.fused {
@@ -124,17 +135,42 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     name_fused(&mut stages, &specs);
     let load_time = begin.elapsed();
 
-    let header = Header::encoded(region.len());
+    let (input_name, region, header) = match (&args.input, receiver) {
+        (Some(input), _) => {
+            let name = files::name(input, "stdin");
+            let region = files::read(host.runtime(), input, args.max_memory << 20).with_context(|| name.clone())?;
+            let header = Header::encoded(region.len());
+            (name, region, header)
+        }
+        (None, Some(receiver)) => {
+            progress.says("waiting for the other process");
+            let name = receiver.name();
+            let (region, header) =
+                receiver.receive(host.runtime(), args.max_memory << 20).with_context(|| name.clone())?;
+            (name, region, header)
+        }
+        (None, None) => return Err(fail(Exit::Usage, "there is no --input and no --from")),
+    };
     let done = pipeline::run(&host, &mut stages, region, header, |spec| progress.begins(&spec.to_string()));
     let mut done = done.with_context(|| input_name.clone())?;
-    if done.header.pixels != Pixels::Encoded {
+    if output.is_some() && done.header.pixels != Pixels::Encoded {
         let title = stages.last().map_or_else(String::new, |stage| stage.title.clone());
         let text = format!("{title}: the last stage gives {}, not a file", done.header.describe());
         return Err(fail(Exit::Work, text)).context(input_name);
     }
     drop(stages);
-    let bytes = &done.payload.bytes()?[..usize::try_from(done.header.size)?];
-    output.write(bytes)?;
+    let mut output_name = String::new();
+    if let Some(output) = output {
+        output_name = output.name();
+        let bytes = &done.payload.bytes()?[..usize::try_from(done.header.size)?];
+        output.write(bytes)?;
+    }
+    if let Some(to) = &args.to {
+        output_name = to.display().to_string();
+        progress.says("waiting for the other process");
+        let payload = std::mem::replace(&mut done.payload, host.runtime().allocate(1)?);
+        peer::send(host.runtime(), to, payload, done.header).with_context(|| output_name.clone())?;
+    }
     drop(progress);
 
     if args.json {
@@ -143,7 +179,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let picture = last_geometry(&done.stages);
         let report = Report {
             input: input_name,
-            output: output.name(),
+            output: output_name,
             fused: args.fused,
             jobs: args.jobs,
             ns_load: nanos(load_time),
@@ -164,13 +200,13 @@ fn last_geometry(stages: &[Figures]) -> (u32, u32) {
     headers.map(|header| (header.width, header.height)).find(|size| *size != (0, 0)).unwrap_or((0, 0))
 }
 
-/// With `decode` before and `encode` behind, where they are not there.
-pub(crate) fn with_ends(mut specs: Vec<Spec>) -> Result<Vec<Spec>> {
+/// With `decode` before and `encode` behind, where a file is read or written and they are not there.
+pub(crate) fn with_ends(mut specs: Vec<Spec>, reads: bool, writes: bool) -> Result<Vec<Spec>> {
     let is = |spec: Option<&Spec>, name: &str| spec.is_some_and(|spec| spec.name == name);
-    if !is(specs.first(), "decode") {
+    if reads && !is(specs.first(), "decode") {
         specs.insert(0, Spec::builtin("decode", "")?);
     }
-    if !is(specs.last(), "encode") {
+    if writes && !is(specs.last(), "encode") {
         specs.push(Spec::builtin("encode", "")?);
     }
     Ok(specs)

@@ -57,6 +57,10 @@ pub(crate) struct Options {
     /// Compile each component anew, and keep nothing
     #[arg(long)]
     no_cache: bool,
+
+    /// Whether regions go to another process, and so are alone in files.
+    #[arg(skip)]
+    pub(crate) exportable_regions: bool,
 }
 
 impl Options {
@@ -79,6 +83,7 @@ impl Options {
             Tier::Ledger => mappable::Tier::Ledger,
         };
         let mut builder: RuntimeBuilder = Runtime::builder().config(config).mapping(mapping).tier(tier);
+        builder = builder.exportable_regions(self.exportable_regions);
         if let Some(cache) = self.compile_cache()? {
             builder = builder.compile_cache(cache);
         }

@@ -14,9 +14,9 @@ use crate::failure::{Exit, fail};
 pub(crate) enum Pixels {
     #[component(name = "encoded")]
     Encoded,
-    /// Made by stages only, and lifted.
+    /// Made by stages only, and lifted; or of another process.
     #[component(name = "gray8")]
-    #[allow(dead_code, reason = "only ever lifted")]
+    #[allow(dead_code, reason = "only ever lifted, where there are no other processes")]
     Gray8,
     #[component(name = "rgba8")]
     Rgba8,
@@ -43,6 +43,26 @@ impl Header {
     /// Pixels of four bytes.
     pub(crate) fn rgba8(width: u32, height: u32) -> Self {
         Self { pixels: Pixels::Rgba8, width, height, size: u64::from(width) * u64::from(height) * 4 }
+    }
+
+    /// As one number, for another process: all but the bytes that count. `None` if the picture is too large for that.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    pub(crate) fn tag(&self) -> Option<u64> {
+        let side = |side: u32| (side < 1 << 28).then_some(u64::from(side));
+        let pixels = match self.pixels {
+            Pixels::Encoded => 0,
+            Pixels::Gray8 => 1,
+            Pixels::Rgba8 => 2,
+        };
+        Some(side(self.width)? | side(self.height)? << 28 | pixels << 56)
+    }
+
+    /// What another process has said with a region of so many bytes.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    pub(crate) fn of_tag(tag: u64, size: u64) -> Option<Self> {
+        let pixels = [Pixels::Encoded, Pixels::Gray8, Pixels::Rgba8];
+        let side = |at: u32| (tag >> at & ((1 << 28) - 1)) as u32;
+        Some(Self { pixels: *pixels.get((tag >> 56) as usize)?, width: side(0), height: side(28), size })
     }
 
     /// Checks what a stage says against the bytes that it gave, of which there are `given`.

@@ -96,6 +96,7 @@ pub struct RuntimeBuilder {
     huge_pages: HugePages,
     idle_memories: usize,
     idle_regions: u64,
+    exportable_regions: bool,
     cache: Option<CompileCache>,
 }
 
@@ -110,6 +111,7 @@ impl RuntimeBuilder {
             huge_pages: HugePages::default(),
             idle_memories: tuning::IDLE_MEMORIES,
             idle_regions: tuning::IDLE_REGIONS,
+            exportable_regions: false,
             cache: None,
         }
     }
@@ -163,6 +165,14 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Whether each region that is allocated, by the host or by a component, is alone in a file, so that it can be given to another process
+    /// without a copy; not unless told. Each takes a descriptor then, and a few system calls, and none is kept for the next
+    /// ([`RuntimeBuilder::idle_regions`]). Where there are no descriptors left, or no pages can be mapped, regions are as otherwise.
+    pub fn exportable_regions(mut self, all: bool) -> Self {
+        self.exportable_regions = all;
+        self
+    }
+
     /// How many bytes of regions are kept for those that are allocated next, once nobody owns them any more; 32 MiB unless
     /// told. None of them is larger than half of that, or than 4 MiB where the host has not looked at it, and there are no
     /// more than 512. Where one of just the size that is wanted is there, allocating makes no system call, and what the
@@ -202,6 +212,9 @@ impl RuntimeBuilder {
     /// allocator, say), or this version of Wasmtime is not one that mapping was made for.
     pub fn build(self) -> Result<Runtime, RuntimeError> {
         let backing = backing(self.mapping, self.huge_pages, self.idle_regions).map_err(RuntimeError::Backing)?;
+        if self.exportable_regions {
+            backing.keep_apart();
+        }
         if backing.is_in_file() {
             if let Some((limit, source)) = short_of(2 * (RESERVATION + GUARD)) {
                 return Err(RuntimeError::AddressSpace { limit, source });

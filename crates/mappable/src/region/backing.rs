@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::HugePages;
@@ -37,6 +37,8 @@ pub(crate) struct Backing {
     foreign: Mutex<BTreeMap<FileId, Arc<File>>>,
     /// What the next allocation, or foreign file, is told apart by.
     next: AtomicU64,
+    /// Whether each region gets a file of its own.
+    keeps_apart: AtomicBool,
 }
 
 /// What a region leaves for the next one, besides its range.
@@ -84,12 +86,23 @@ impl Backing {
     fn new(file: Option<File>, huge_pages: HugePages, max_idle: u64) -> Arc<Self> {
         let (free, idle) = (Mutex::new(Ranges::new(FILE_LEN)), Mutex::new(IdleRanges::new(max_idle)));
         let next = AtomicU64::new(FileId::OWN.0 + 1);
-        Arc::new(Self { file, huge_pages, free, idle, max_idle, foreign: Mutex::default(), next })
+        let (foreign, keeps_apart) = (Mutex::default(), AtomicBool::new(false));
+        Arc::new(Self { file, huge_pages, free, idle, max_idle, foreign, next, keeps_apart })
     }
 
     /// Whether pages of it can be mapped.
     pub(crate) fn is_in_file(&self) -> bool {
         self.file.is_some()
+    }
+
+    /// Has each new region get a file of its own.
+    pub(crate) fn keep_apart(&self) {
+        self.keeps_apart.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether each region gets a file of its own.
+    pub(super) fn keeps_apart(&self) -> bool {
+        self.keeps_apart.load(Ordering::Relaxed)
     }
 
     /// Takes `len` bytes, a positive multiple of the granule, that read as zero. `None` when there is no room.

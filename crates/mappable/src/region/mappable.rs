@@ -86,6 +86,12 @@ impl Mappable {
     /// A region of `len` bytes, which is not zero, and of as many granules as they take. It reads as zero.
     pub(crate) fn allocate(backing: &Arc<Backing>, len: u64) -> Result<Self, AllocateError> {
         let size = Self::size_for(len)?;
+        #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+        if backing.keeps_apart()
+            && let Ok(region) = Self::allocate_exportable(backing, len)
+        {
+            return Ok(region);
+        }
         let (extent, left) = backing.take_for_region(size).ok_or(AllocateError::RegionsExhausted(len))?;
         let window = left.window.map_or_else(OnceLock::new, OnceLock::from);
         Ok(Self { window, extent, len, pages: left.pages, was_mapped: false })

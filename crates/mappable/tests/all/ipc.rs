@@ -200,11 +200,34 @@ fn frozen_bytes_go_to_many_and_are_thawed_when_all_are_done() {
         let bytes = bytes.thaw().unwrap_err().frozen;
         drop(read);
         for (from, _) in &ends {
-            assert!(matches!(from.try_receive(), Err(ReceiveError::Empty)));
+            assert!(from.settle().unwrap());
             assert_eq!(from.away(), 0);
         }
         region = bytes.thaw().unwrap();
     }
+}
+
+#[test]
+fn regions_of_components_are_alone_in_files_where_the_embedder_says_so() {
+    let here = Setup::Swap.builder(Setup::Swap.config()).exportable_regions(true).build().unwrap();
+    assert!(here.allocate_from(&[1; 100]).unwrap().is_exportable());
+    assert!(!Setup::Swap.runtime().allocate(1).unwrap().is_exportable());
+    let fixture: &'static Fixture = Box::leak(Box::new(Fixture::new(Setup::Swap, here)));
+    let mut world = fixture.world();
+    let guest = world.guest();
+    let handle = guest.allocate(&mut world, 2 * GRANULE).unwrap();
+    let handle = guest.give(&mut world, handle).unwrap();
+    assert!(world.remove(handle).is_exportable());
+}
+
+#[test]
+fn what_comes_before_all_is_back_waits_to_be_received() {
+    let (here, one, other) = ends(PEER);
+    one.send(filled(&here, 1, 1), 1, Afterwards::GiveBack).unwrap();
+    drop(region(other.receive()));
+    assert!(!one.settle().unwrap() && !one.settle().unwrap());
+    assert_eq!(returned(one.receive()).1, 1);
+    assert!(one.settle().unwrap());
 }
 
 #[test]

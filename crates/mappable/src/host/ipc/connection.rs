@@ -216,6 +216,26 @@ impl Connection {
         }
     }
 
+    /// Waits until the other end has nothing of this one any more: the last reference to frozen bytes that were sent can be thawed then.
+    /// `false` if something else has come first, which [`Connection::receive`] gives.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiveError`]. If the other end is gone, it has nothing.
+    pub fn settle(&self) -> Result<bool, ReceiveError> {
+        loop {
+            if !self.tables().waiting.is_empty() {
+                return Ok(false);
+            }
+            if self.away() == 0 {
+                return Ok(true);
+            }
+            if let Some(received) = self.next(true)? {
+                self.tables().waiting.push_back(received);
+            }
+        }
+    }
+
     /// How many regions and frozen bytes the other end has of this one.
     pub fn away(&self) -> usize {
         self.tables().away()
@@ -380,8 +400,8 @@ impl Connection {
     fn next(&self, waits: bool) -> Result<Option<Received>, ReceiveError> {
         {
             let mut tables = self.tables();
-            if let Some((region, tag)) = tables.returned.pop_front() {
-                return Ok(Some(Received::Returned { region, tag }));
+            if let Some(received) = tables.waiting.pop_front() {
+                return Ok(Some(received));
             }
             if tables.is_over {
                 return Err(ReceiveError::Closed);
@@ -558,10 +578,12 @@ impl Connection {
                 Away::Region { file, len, tag, afterwards } => {
                     let region = Mappable::of_shared(file, len);
                     if afterwards == Afterwards::GiveBack {
-                        tables.returned.push_back((region, tag));
+                        tables.waiting.push_back(Received::Returned { region, tag });
                     }
                 }
-                Away::Given { back } => tables.returned.extend(back),
+                Away::Given { back } => {
+                    tables.waiting.extend(back.map(|(region, tag)| Received::Returned { region, tag }));
+                }
                 Away::Nothing | Away::Frozen { .. } => {}
             }
         }

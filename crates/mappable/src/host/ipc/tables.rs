@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 
-use super::connection::Afterwards;
+use super::connection::{Afterwards, Received};
 use super::link::HeldHere;
 use crate::region::{FileId, FrozenRegion, Mappable, SharedFile};
 
@@ -59,8 +59,8 @@ pub(super) struct Tables {
     names: BTreeMap<FileId, Name>,
     /// Where the search for a free number begins.
     next: usize,
-    /// Regions that came back without being sent back, and what they were sent with.
-    pub(super) returned: VecDeque<(Mappable, u64)>,
+    /// What the application is still to be given.
+    pub(super) waiting: VecDeque<Received>,
     /// Whether the other end has introduced itself.
     pub(super) was_greeted: bool,
     /// Whether nothing will be received any more, and all that was away has been dealt with.
