@@ -64,10 +64,13 @@ pub enum Call {
     /// `fcntl` to add seals
     Seal,
     /// `socket`, `socketpair`, `accept4`
+    #[cfg(feature = "ipc")]
     Socket,
     /// `sendmsg`
+    #[cfg(feature = "ipc")]
     SendMessage,
     /// `recvmsg`
+    #[cfg(feature = "ipc")]
     ReceiveMessage,
     /// `open`
     Open,
