@@ -156,6 +156,11 @@ impl MapOptions {
 
     /// Maps these bytes of an open file, to be written to. The file stays as it is, and needs no right but that to be read.
     ///
+    /// ```ignore
+    /// let mut page = MapOptions::new().offset(8192).len(4096).map_copy(&descriptor)?;
+    /// page[0] = 7; // this mapping's alone
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`MapOptions::map`].
@@ -178,6 +183,11 @@ impl MapOptions {
     }
 
     /// Maps these bytes of the file at `path` as [`MapOptions::open`] does, to be written to.
+    ///
+    /// ```ignore
+    /// let mut bytes = MapOptions::new().open_copy("/data/image.raw")?;
+    /// bytes.iter_mut().for_each(|byte| *byte = !*byte); // the file stays as it is
+    /// ```
     ///
     /// # Errors
     ///

@@ -167,8 +167,7 @@ impl Mapped {
 
     /// Does the same as [`as_pod`](Mapped::as_pod), with values that can be changed.
     pub fn as_pod_mut<T: Pod>(&mut self) -> &mut [T] {
-        let whole = pod_bytes::<T>(self.len());
-        bytemuck::cast_slice_mut(&mut self[..whole])
+        values_mut(self)
     }
 
     /// Returns the bytes in `range` as values of `T`. Costs nothing.
@@ -318,8 +317,7 @@ impl MappedPrivate {
 
     /// Does the same as [`as_pod`](MappedPrivate::as_pod), with values that can be changed.
     pub fn as_pod_mut<T: Pod>(&mut self) -> &mut [T] {
-        let whole = pod_bytes::<T>(self.len());
-        bytemuck::cast_slice_mut(&mut self[..whole])
+        values_mut(self)
     }
 }
 
@@ -351,6 +349,11 @@ fn bounds(range: &impl RangeBounds<usize>) -> (Bound<usize>, Bound<usize>) {
 
 fn values<T: Pod>(bytes: &[u8]) -> &[T] {
     bytemuck::cast_slice(&bytes[..pod_bytes::<T>(bytes.len())])
+}
+
+fn values_mut<T: Pod>(bytes: &mut [u8]) -> &mut [T] {
+    let whole = pod_bytes::<T>(bytes.len());
+    bytemuck::cast_slice_mut(&mut bytes[..whole])
 }
 
 /// Returns how many of `size` bytes hold whole values of `T`.
