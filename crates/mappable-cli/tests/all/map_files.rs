@@ -118,6 +118,32 @@ fn quotas_hold_for_mapped_files() {
     }
 }
 
+/// The program's memory has 4 GiB at most. The host has nothing against it.
+#[test]
+fn a_file_that_the_programs_memory_has_no_room_for_is_an_error_of_the_programs() {
+    let place = Place::new();
+    let size: u64 = 5 << 30;
+    File::create(place.path("sparse")).unwrap().set_len(size).unwrap();
+    let says = format!("the component's memory has no room to map a region of {size} bytes");
+    for (how, act) in ["snapshot", "shared"].into_iter().flat_map(|how| [(how, "sum"), (how, "invert")]) {
+        let options = [&ONLY_READ[..], &["--map-files", how, "--max-regions", "12GiB"]].concat();
+        let done = lookup(&place, &options, &[act, "/data/sparse"]);
+        assert!(done.code() == 1 && done.stderr().contains(&says), "{how}, {act}: {}", done.stderr());
+        // A part of it has room.
+        let done = lookup(&place, &options, &["sum", "/data/sparse", &(size - 5).to_string()]);
+        assert_eq!(done.succeeds().stdout(), "5 0\n", "{how}");
+    }
+    // What it has mapped before stays.
+    place.file("bytes", vec![1; 1 << 20]);
+    for how in ["snapshot", "shared"] {
+        let options = [&ONLY_READ[..], &["--map-files", how, "--max-memory", "16MiB"]].concat();
+        let done = lookup(&place, &options, &["twice", "/data/bytes", "64"]);
+        let said = done.succeeds().stdout();
+        let numbers: Vec<u64> = said.split_whitespace().map(|word| word.parse().unwrap()).collect();
+        assert!((1..16).contains(&numbers[0]) && numbers[1] == numbers[0] << 20, "{how}: {said}");
+    }
+}
+
 #[test]
 fn only_files_that_nobody_can_change_are_sealed() {
     let place = Place::new();

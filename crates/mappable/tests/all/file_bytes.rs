@@ -244,7 +244,7 @@ fn what_many_instances_share_is_in_memory_once() {
 }
 
 /// Gives a guest bytes of a file.
-fn give(world: &mut World, guest: &Guest, bytes: FileBytes) -> u32 {
+pub(crate) fn give(world: &mut World, guest: &Guest, bytes: FileBytes) -> u32 {
     let handle = world.store.data_mut().mappable.try_insert_file_bytes(bytes).unwrap();
     guest.take_frozen(world, handle).unwrap()
 }

@@ -15,6 +15,8 @@ mod fixed;
 mod frozen;
 mod frozen_warm;
 mod gate;
+#[cfg(target_os = "linux")]
+mod grown_files;
 mod growth;
 mod handover;
 mod hostile;

@@ -6,6 +6,7 @@ mod calls;
 mod exhausted;
 mod exported;
 mod fault;
+mod files;
 mod growth;
 mod hop;
 mod host_writes;
