@@ -204,3 +204,66 @@ fn a_stage_of_several_instances_fails_as_one() {
     assert_eq!(pipe(&place, &photo, "out.png", &["-j", "2", "--fused", "blur"]).code(), 2);
     assert!(place.names().is_empty());
 }
+
+/// The picture is one process's and then the other's, and the file is the one that one process makes.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod two_processes {
+    use std::process::Child;
+    use std::thread;
+    use std::time::Duration;
+
+    use mappable::ipc::{Connection, Settings};
+    use mappable::{Runtime, Trust};
+
+    use super::*;
+
+    fn ends(child: Child) -> Done {
+        Done(child.wait_with_output().unwrap())
+    }
+
+    #[test]
+    fn a_picture_goes_from_one_to_the_other_without_a_copy() {
+        let place = Place::new();
+        for (name, bytes) in [("chelsea.png", 451 * 300 * 4), ("rocket.jpg", 640 * 427 * 4)] {
+            pipe(&place, &photo(name), "one.png", &["blur:2", "grayscale"]).succeeds();
+            // Which of them is there first makes no difference.
+            let second = place.begin(["pipe", "--from", "socket", "-o", "two.png", "grayscale"]);
+            let first = place.mappable(["pipe", "-i", photo(name).to_str().unwrap(), "--to", "socket", "blur:2"]);
+            assert_eq!(first.code(), 0, "{}", first.stderr());
+            assert_eq!(first.stderr(), format!("Handed {bytes} bytes over, without a copy\n"));
+            ends(second).succeeds();
+            let [one, two] = ["one.png", "two.png"].map(|name| fs::read(place.path(name)).unwrap());
+            assert!(one == two, "{name}: two processes make another picture");
+        }
+        assert_eq!(place.names(), ["one.png", "two.png"]);
+    }
+
+    #[test]
+    fn a_chain_of_three_is_the_same() {
+        let place = Place::new();
+        pipe(&place, &photo("camera.png"), "one.png", &["blur:2", "sharpen", "edges"]).succeeds();
+        let last = place.begin(["pipe", "--from", "b", "-o", "three.png", "edges"]);
+        let middle = place.begin(["pipe", "--from", "a", "--to", "b", "sharpen"]);
+        let first = place.mappable(["pipe", "-i", photo("camera.png").to_str().unwrap(), "--to", "a", "blur:2"]);
+        let middle = ends(middle);
+        ends(last).succeeds();
+        for sender in [first, middle] {
+            assert!(sender.stderr().ends_with(" bytes over, without a copy\n"), "{}", sender.stderr());
+        }
+        let [one, three] = ["one.png", "three.png"].map(|name| fs::read(place.path(name)).unwrap());
+        assert!(one == three, "three processes make another picture");
+    }
+
+    #[test]
+    fn another_program_at_the_other_end_is_told_what_differs() {
+        let place = Place::new();
+        let second = place.begin(["pipe", "--from", "socket", "-o", "two.png", "grayscale"]);
+        while !place.path("socket").exists() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let runtime = Runtime::new().unwrap();
+        let _other = Connection::connect(&runtime, place.path("socket"), Settings::new(Trust::SEALS)).unwrap();
+        ends(second).fails(1, &["socket", "does not keep to the protocol", "another trust"]);
+        assert_eq!(place.names(), Vec::<String>::new());
+    }
+}
