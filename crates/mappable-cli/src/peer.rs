@@ -66,7 +66,7 @@ mod linux {
     }
 
     /// Hands a picture over, to a process that listens, or will soon.
-    pub(crate) fn send(runtime: &Runtime, path: &Path, region: Mappable, header: Header) -> Result<()> {
+    pub(crate) fn send(runtime: &Runtime, path: &Path, mut region: Mappable, header: Header) -> Result<()> {
         let begin = Instant::now();
         let connection = loop {
             match Connection::connect(runtime, path, settings(region.size())) {
@@ -79,6 +79,8 @@ mod linux {
                 connected => break connected?,
             }
         };
+        // The other end takes the length for the header's size, which a stage may have left larger.
+        region.set_len(header.size)?;
         let tag = header.tag().context("the picture is too large to be handed over")?;
         let (bytes, is_free) = (region.len(), region.is_exportable());
         connection.send(region, tag, Afterwards::Free)?;

@@ -84,8 +84,8 @@ fn after_help() -> String {
          mappable pipe -i photo.jpg -o sharp.png -j 0 blur sharpen\n  \
          mappable pipe -i photo.jpg -o small.png blur:2 resize:50% encode:best\n  \
          mappable pipe -i photo.png -o out.png ./mine.wasm:10,20 --json\n  \
-         mappable pipe --from /tmp/picture -o gray.png grayscale    # in one terminal\n  \
-         mappable pipe -i photo.jpg --to /tmp/picture blur:2        # in another\n\n\
+         mappable pipe --from picture.sock -o gray.png grayscale    # in one terminal\n  \
+         mappable pipe -i photo.jpg --to picture.sock blur:2        # in another\n\n\
          Exit codes: 0 done; 1 the work failed; 2 wrong usage; 3 a stage can't be loaded; \
          4 a stage trapped or ran out of memory. On failure no output is written.",
         stages.collect::<String>()

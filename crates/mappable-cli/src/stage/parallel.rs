@@ -9,8 +9,8 @@ use mappable::{FrozenHandle, Handle, Mappable, Runtime};
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, TypedFunc};
 
-use super::Header;
 use super::mapped::State;
+use super::{Header, Pixels};
 use crate::failure::{Exit, fail};
 use crate::limiter::not_begun;
 
@@ -94,7 +94,7 @@ impl Parallel {
         let planned = planned.map_err(|failed| failure.or(failed.reason))?;
         let [(cut, made)] = planned[..] else { return Ok(Err(region)) };
         made.check(self.limit_bytes)?;
-        if cut == Cut::Whole || header.size == 0 || made.size == 0 {
+        if !may_be_cut(cut, header, made) {
             return Ok(Err(region));
         }
         region.set_len(header.size)?;
@@ -135,6 +135,13 @@ impl Parallel {
     }
 }
 
+/// Whether a picture can be cut as a stage says. A stage may say what it likes; the headers are checked.
+fn may_be_cut(cut: Cut, header: Header, made: Header) -> bool {
+    // A file has no pixels, and an empty picture no rows.
+    let has_pixels = |header: Header| header.pixels != Pixels::Encoded && header.size > 0;
+    cut != Cut::Whole && has_pixels(header) && has_pixels(made)
+}
+
 fn function(component: &Component, exported: &ComponentExportIndex, name: &str) -> Result<ComponentExportIndex> {
     let missing = || fail(Exit::Load, format!("not a stage: its `{PARALLEL}` has no function `{name}`"));
     component.get_export_index(Some(exported), name).ok_or_else(missing)
@@ -164,5 +171,22 @@ impl FirstFailure {
             MapError::Failed { source, .. } => anyhow!("{source:#}"),
             reason => fail(Exit::Work, reason),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_pixels_is_not_cut_whatever_the_stage_says() {
+        let (picture, file, empty) = (Header::rgba8(4, 2), Header::encoded(32), Header::rgba8(0, 2));
+        for cut in [Cut::Pixels, Cut::Rows] {
+            assert!(may_be_cut(cut, picture, picture));
+            for none in [file, empty] {
+                assert!(!may_be_cut(cut, none, picture) && !may_be_cut(cut, picture, none), "{cut:?}, {none:?}");
+            }
+        }
+        assert!(!may_be_cut(Cut::Whole, picture, picture));
     }
 }

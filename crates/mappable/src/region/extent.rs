@@ -19,6 +19,10 @@ pub(crate) static ZEROES: [u8; 32 << 10] = [0; 32 << 10];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AllocationId(pub(super) u64);
 
+/// Which bytes an extent is. Those of another allocation are others, also where they lie in the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExtentId(AllocationId, Source);
+
 /// A part of the backing that belongs to this value. On drop its memory is freed.
 #[derive(Debug)]
 pub(crate) struct Extent {
@@ -71,6 +75,11 @@ impl Extent {
     #[inline]
     pub(crate) fn source(&self) -> Source {
         Source { file: self.file_id(), range: self.range }
+    }
+
+    #[cfg_attr(not(feature = "workers"), expect(dead_code))]
+    pub(crate) fn id(&self) -> ExtentId {
+        ExtentId(self.allocation, self.source())
     }
 
     pub(crate) fn backing(&self) -> &Arc<Backing> {

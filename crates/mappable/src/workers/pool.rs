@@ -133,6 +133,7 @@ impl<W: Send> Workers<W> {
         work: &(impl Fn(&mut W, usize, T) -> wasmtime::Result<R> + Sync),
     ) -> Served<R> {
         let mut served = Served { done: vec![], failed: None };
+        let _stops = StopsOnPanic(queue);
         // A worker whose closure panicked is as one that failed.
         let mut slot = self.slots[at].lock().unwrap_or_else(|poisoned| {
             self.slots[at].clear_poison();
@@ -165,6 +166,17 @@ impl<W: Send> Workers<W> {
             }
         }
         served
+    }
+}
+
+/// Has nothing given out any more, should its thread panic.
+struct StopsOnPanic<'a, T>(&'a Queue<T>);
+
+impl<T> Drop for StopsOnPanic<'_, T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
     }
 }
 

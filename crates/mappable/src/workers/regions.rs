@@ -208,9 +208,9 @@ impl<R: Send> Whole<R> {
         self.pieces = rest;
         let items = wanted.into_iter().map(|(_, region)| region).collect();
         let ran = workers.map(items, |worker, index, region: Mappable| {
-            let source = region.extent().source();
+            let id = region.extent().id();
             let (region, made) = work(worker, region, &spans[index])?;
-            if region.extent().source() != source {
+            if region.extent().id() != id {
                 return Err(AnotherRegion.into());
             }
             Ok((region, made))

@@ -52,6 +52,21 @@ on_every_open_setup! {
 }
 
 #[test]
+fn after_a_panic_no_item_is_begun() {
+    let begun = AtomicUsize::new(0);
+    let mut workers = Workers::new(1, || Ok(())).unwrap();
+    let all = AssertUnwindSafe(|| {
+        workers.map((0..9).collect(), |(), _, item: i32| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            assert_ne!(item, 2, "this panics");
+            Ok(())
+        })
+    });
+    assert!(catch_unwind(all).is_err());
+    assert_eq!(begun.load(Ordering::Relaxed), 3);
+}
+
+#[test]
 fn workers_that_can_t_be_made_say_so() {
     let failed = Workers::<()>::new(2, || Err(wasmtime::Error::msg("no"))).unwrap_err();
     assert!(matches!(failed, WorkersError::NotMade { .. }), "{failed}");

@@ -129,6 +129,23 @@ on_every_open_setup! {
         assert!(failed.lost.iter().eq([&(4 * GRANULE..8 * GRANULE)]), "{:?}", failed.lost);
     }
 
+    fn a_region_in_the_place_of_the_part_is_another(setup) {
+        let (mut workers, _) = workers(setup, 2);
+        let runtime = &setup.fixture().runtime;
+        let failed = workers
+            .map_parts(region(setup, 8), &Parts::of_rows(GRANULE), |_, part| match part.offset {
+                0 => Ok((part.region, ())),
+                _ => {
+                    let size = part.region.size();
+                    drop(part.region);
+                    Ok((runtime.allocate(size)?, ()))
+                }
+            })
+            .unwrap_err();
+        let PartsError::Map(MapError::Failed { index: 1, source }) = &failed.reason else { panic!("{failed:?}") };
+        assert!(source.is::<AnotherRegion>(), "{source}");
+    }
+
     fn a_guests_own_lengths_don_t_move_the_regions(setup) {
         let (mut workers, _) = workers(setup, 2);
         let (whole, _) = workers
