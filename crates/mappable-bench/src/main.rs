@@ -24,6 +24,8 @@ mod driver;
 mod figures;
 mod files;
 mod hop;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod ipc;
 mod lane;
 mod languages;
 mod lists;
@@ -67,6 +69,10 @@ enum Bench {
     Serve(serve::Args),
     ServeStock(serve::stock::Args),
     Stream(stream::Args),
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    Ipc(ipc::Args),
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    IpcPeer(ipc::peer::Args),
     Files(files::Args),
     Languages(languages::Args),
     FilesGuest(files::guest::Args),
@@ -91,6 +97,10 @@ fn main() -> ExitCode {
         Bench::Serve(args) => serve::run(&args),
         Bench::ServeStock(args) => serve::stock::run(&args),
         Bench::Stream(args) => stream::run(&args),
+        #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+        Bench::Ipc(args) => ipc::run(&args),
+        #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+        Bench::IpcPeer(args) => ipc::peer::run(&args),
         Bench::Files(args) => files::run(&args),
         Bench::Languages(args) => languages::run(&args),
         Bench::FilesGuest(args) => files::guest::run(&args),

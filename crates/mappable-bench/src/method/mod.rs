@@ -4,6 +4,8 @@ mod calls;
 mod guests;
 mod mediated;
 mod pipeline;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod sandbox;
 
 use std::hint::black_box;
 
@@ -14,6 +16,8 @@ pub(super) use calls::{of_a_component, of_the_host};
 pub(super) use guests::Guests;
 pub(super) use mediated::Among;
 use mediated::Mediated;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+pub(super) use sandbox::{Reader, Writer, runtime_for_sandboxes};
 
 use super::tier::Tier;
 use crate::driver;
