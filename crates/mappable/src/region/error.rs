@@ -83,9 +83,9 @@ pub struct FreezeFailed {
     pub source: io::Error,
 }
 
-/// Frozen bytes were not thawed: this is not the only reference to them.
+/// Frozen bytes were not thawed: this is not the only reference to them, or another process may read them.
 #[derive(Debug, thiserror::Error)]
-#[error("{} frozen bytes were not thawed: there are other references to them", frozen.size())]
+#[error("{} frozen bytes were not thawed: there are other references to them, or another process may read them", frozen.size())]
 #[non_exhaustive]
 pub struct ThawFailed {
     /// The reference, as it was.

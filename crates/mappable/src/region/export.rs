@@ -180,7 +180,7 @@ impl Mappable {
     }
 
     /// Gives the region away, for another process. For a peer that is trusted these are its own bytes, or those of a copy if it is
-    /// not [exportable](Mappable::is_exportable). For others they are sealed: its own file is, if no component has mapped it
+    /// not [exportable](Mappable::is_exportable), or came over a connection: then it goes back. For others they are sealed: its own file is, if no component has mapped it
     /// yet, and else that of a copy.
     ///
     /// # Errors
@@ -191,6 +191,8 @@ impl Mappable {
         let (size, len) = (self.size(), self.len());
         let done = |descriptor, was_copied| Exported { descriptor, offset: 0, size, len, was_copied };
         let region = match self.into_shared() {
+            // It goes back to the process that it is from, which would have it while the other has it too.
+            Ok((file, len)) if file.is_lent() => Self::of_shared(file, len),
             Ok((file, len)) => match export_file(&file, trust) {
                 Ok(Some(descriptor)) => return Ok(done(descriptor, false)),
                 Ok(None) => Self::of_shared(file, len),
@@ -273,11 +275,11 @@ pub(crate) fn import_frozen(
 }
 
 impl FrozenRegion {
-    /// Whether the bytes are all of a file, and as they should be for a peer of that kind.
+    /// Whether the bytes are all of a file of this process's, and as they should be for a peer of that kind.
     fn is_alone(&self, trust: Trust) -> io::Result<bool> {
         let Some(file) = self.whole_file() else { return Ok(false) };
         let is_whole = file.range().start() == 0 && file.file().len() == file.range().len();
-        Ok(is_whole && (trust.is_peer || is_sealed(file.file())?))
+        Ok(is_whole && !file.is_lent() && (trust.is_peer || is_sealed(file.file())?))
     }
 
     /// The same bytes, as they should be for a peer of that kind: copied if they have to be.
@@ -298,7 +300,8 @@ impl Frozen {
     /// The bytes for another process. The reference stays: frozen bytes are read by any number of processes.
     ///
     /// For a peer that is trusted these are its own bytes, or those of a copy if they are not alone in a file. For others they are sealed:
-    /// [`Frozen::seal`] beforehand makes that free, otherwise each call copies them.
+    /// [`Frozen::seal`] beforehand makes that free, otherwise each call copies them. Nobody says when that process is done with them: bytes that
+    /// were not copied can't be thawed any more, only copied.
     ///
     /// # Errors
     ///
@@ -315,7 +318,9 @@ impl Frozen {
         if let Some(file) = region.whole_file()
             && region.is_alone(trust)?
         {
-            return Ok(done(file.file().descriptor()?, false));
+            let descriptor = file.file().descriptor()?;
+            region.note_read_elsewhere();
+            return Ok(done(descriptor, false));
         }
         let file = copied(region.size(), |offset, into| region.read(offset, into))?;
         if !trust.is_peer && !file.seal()? {
@@ -325,7 +330,7 @@ impl Frozen {
     }
 
     /// The same bytes in a file that the kernel lets nobody change any more (`F_SEAL_WRITE`), not even this process. They are not copied if
-    /// they are already there; nor if this is the only reference, they are alone in a file
+    /// they are already there; nor if this is the only reference, they are alone in a file of this process's
     /// ([`Runtime::allocate_exportable`](crate::Runtime::allocate_exportable)), and no component has mapped that for writing.
     /// Sealed bytes can't be thawed, only copied.
     ///
@@ -342,15 +347,9 @@ impl Frozen {
         if is_done {
             return Ok(self);
         }
-        let frozen = match self.into_region().thaw().map(Mappable::into_shared) {
-            Ok(Ok((file, len))) => match seal_own(&file) {
-                Ok(true) => return Ok(Self::of_shown(FrozenRegion::of_shared(file, len))),
-                Ok(false) => shown_again(file, len),
-                Err(source) => return Err(SealFailed { frozen: shown_again(file, len), source }),
-            },
-            // It was shown, and still is: its window has not gone.
-            Ok(Err(region)) => Self::of_shown(FrozenRegion::new(region)),
-            Err(region) => Self::of_shown(region),
+        let frozen = match self.seal_in_place()? {
+            Ok(sealed) => return Ok(sealed),
+            Err(frozen) => frozen,
         };
         let region = frozen.region();
         let copy = copied(region.size(), |offset, into| region.read(offset, into)).and_then(|file| {
@@ -361,6 +360,25 @@ impl Frozen {
             }
         });
         copy.map_err(|source| SealFailed { frozen, source })
+    }
+
+    /// Seals the file of the bytes, if they are all of one that is this process's, and this is the only reference. Else, or if a component has mapped
+    /// it for writing, the reference comes back.
+    fn seal_in_place(self) -> Result<Result<Self, Self>, SealFailed> {
+        // A file that is lent is to be written to again by the process that it is from.
+        if self.region().whole_file().is_none_or(|file| file.is_lent()) {
+            return Ok(Err(self));
+        }
+        match self.into_region().thaw().map(Mappable::into_shared) {
+            Ok(Ok((file, len))) => match seal_own(&file) {
+                Ok(true) => Ok(Ok(Self::of_shown(FrozenRegion::of_shared(file, len)))),
+                Ok(false) => Ok(Err(shown_again(file, len))),
+                Err(source) => Err(SealFailed { frozen: shown_again(file, len), source }),
+            },
+            // It was all of the file, so its window has not gone.
+            Ok(Err(region)) => Ok(Err(Self::of_shown(FrozenRegion::new(region)))),
+            Err(region) => Ok(Err(Self::of_shown(region))),
+        }
     }
 }
 

@@ -63,6 +63,11 @@ impl Extent {
         self.file.is_some()
     }
 
+    /// Whether a process may read it of which nobody will say that it is done.
+    pub(super) fn is_read_elsewhere(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.is_read_elsewhere())
+    }
+
     fn file_id(&self) -> FileId {
         self.file.as_ref().map_or(FileId::OWN, |file| file.id())
     }

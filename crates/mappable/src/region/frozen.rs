@@ -140,6 +140,14 @@ impl FrozenRegion {
         (file.range() == self.range).then_some(file)
     }
 
+    /// Notes that a process has the bytes of which nobody will say that it is done: they are kept as they are.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    pub(crate) fn note_read_elsewhere(&self) {
+        if let Some(file) = self.whole_file() {
+            file.note_read_elsewhere();
+        }
+    }
+
     #[inline]
     pub(crate) fn size(&self) -> u64 {
         self.range.len()
@@ -157,6 +165,12 @@ impl FrozenRegion {
 
     pub(crate) fn backing(&self) -> &Arc<Backing> {
         self.allocation.backing()
+    }
+
+    /// The same bytes, of which others count: as many as that, of those that there are.
+    #[cfg(feature = "ipc")]
+    pub(crate) fn of_len(&self, len: u64) -> Self {
+        Self { len: len.min(self.size()), ..self.clone() }
     }
 
     /// What tells apart what the reference keeps from being freed.
@@ -185,9 +199,15 @@ impl FrozenRegion {
     }
 
     /// Makes the bytes a region again, and frees what of the allocation they are not. Gives the reference back if it is
-    /// not the last one, if the bytes are those of a file of others, or if there is no memory for a block of the part.
+    /// not the last one, if the bytes are those of a file of others, if a process may read them that nobody hears of, or if there
+    /// is no memory for a block of the part.
     pub(crate) fn thaw(self) -> Result<Mappable, Self> {
         let (range, len, offset) = (self.range, self.len, self.offset());
+        if let Bytes::Region(region) = &self.allocation.bytes
+            && region.extent().is_read_elsewhere()
+        {
+            return Err(self);
+        }
         let mut allocation = Arc::try_unwrap(self.allocation).map_err(|allocation| Self { allocation, range, len })?;
         if let Bytes::Region(region) = &mut allocation.bytes {
             region.keep_part(offset, range.len(), len);
@@ -315,7 +335,9 @@ impl Frozen {
 
     /// Makes the bytes a region that can be written again, if this is the only reference to it: no clone, slice or
     /// mapping is left, here or in any store. What a slice leaves out is freed. Never copies; bytes of a file that
-    /// was mapped ([`Frozen::from_file_mapped`], [`FileBytes::sealed`](crate::FileBytes::sealed)) can only be copied.
+    /// was mapped ([`Frozen::from_file_mapped`], [`FileBytes::sealed`](crate::FileBytes::sealed)) can only be copied. So can bytes that
+    /// another process may read without saying when it is done: those that were [exported](Frozen::export) as they lie, and those that
+    /// the other end of a connection had when this end was dropped or cut off.
     ///
     /// # Errors
     ///

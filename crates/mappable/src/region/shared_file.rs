@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::mappable::window;
@@ -28,6 +28,8 @@ pub(crate) struct SharedFile {
     keeper: Option<Keeper>,
     /// How many bytes the owner has dropped, where there is a keeper.
     dropped: AtomicU64,
+    /// Whether a process that nothing more is heard of may read it. Then its bytes stay as they are for good.
+    is_read_elsewhere: AtomicBool,
 }
 
 impl fmt::Debug for SharedFile {
@@ -48,7 +50,8 @@ impl SharedFile {
     pub(crate) fn new(backing: &Arc<Backing>, file: File, range: FileRange, keeper: Option<Keeper>) -> Arc<Self> {
         let (id, file) = backing.admit(file);
         let (read, left, dropped) = (OnceLock::new(), Mutex::new(None), AtomicU64::new(0));
-        Arc::new(Self { backing: Arc::clone(backing), id, file, range, read, left, keeper, dropped })
+        let (backing, is_read_elsewhere) = (Arc::clone(backing), AtomicBool::new(false));
+        Arc::new(Self { backing, id, file, range, read, left, keeper, dropped, is_read_elsewhere })
     }
 
     pub(crate) fn backing(&self) -> &Arc<Backing> {
@@ -65,6 +68,22 @@ impl SharedFile {
 
     pub(crate) fn range(&self) -> FileRange {
         self.range
+    }
+
+    /// Whether somebody else has it when its owner is done: it is lent, and not its owner's to pass on.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    pub(crate) fn is_lent(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    /// Notes that a process reads it of which nobody will say that it is done.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    pub(crate) fn note_read_elsewhere(&self) {
+        self.is_read_elsewhere.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_read_elsewhere(&self) -> bool {
+        self.is_read_elsewhere.load(Ordering::Acquire)
     }
 
     pub(super) fn source(&self) -> Source {
@@ -98,6 +117,10 @@ impl SharedFile {
     /// Hears that the owner of a part is done with it.
     pub(super) fn free(&self, part: FileRange) {
         let Some(keeper) = &self.keeper else {
+            if self.is_read_elsewhere() {
+                // The memory goes with the last descriptor and mapping.
+                return;
+            }
             // Views that are cached may show it for a while.
             if let Err(error) = self.file.punch(part.start(), part.len()) {
                 tracing::warn!(%error, "the memory of a region was not given back yet");

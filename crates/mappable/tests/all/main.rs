@@ -24,6 +24,8 @@ mod huge;
 mod idle;
 #[cfg(target_os = "linux")]
 mod ipc;
+#[cfg(target_os = "linux")]
+mod ipc_owners;
 mod ledger;
 mod lengths;
 mod limits;

@@ -126,8 +126,8 @@ impl Connection {
     /// Sends a region, with a number of the application's. It is the other end's from here on: it comes back when the other end
     /// sends it back, or by what is to happen `afterwards`. Waits while there is no room, until the other end receives.
     ///
-    /// Where the peer is trusted, a region that is [exportable](Mappable::is_exportable) or was received is not copied, and any other
-    /// is copied into a file of its own, which it has when it comes back. Otherwise a copy is sent, of which the other end makes
+    /// Where the peer is trusted, a region that is [exportable](Mappable::is_exportable) or was received over this connection is not
+    /// copied. Any other is copied into a file of its own, which it has when it comes back; one that was received over another connection goes back there. Otherwise a copy is sent, of which the other end makes
     /// another, see [`Trust`](crate::Trust); so it comes back as it was, and only if the other end was gone before it had the copy.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ impl Connection {
     /// Sends a reference to frozen bytes, with a number of the application's. The bytes are kept until the other end is done with
     /// them. Waits while there is no room.
     ///
-    /// Where the peer is trusted, bytes that have a file to themselves are not copied. Otherwise they are if they are not
+    /// Where the peer is trusted, bytes that have a file to themselves are not copied, unless they were received over another connection. Otherwise they are if they are not
     /// [sealed](Frozen::seal) yet, with each call.
     ///
     /// # Errors
@@ -221,11 +221,14 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ReceiveError`]. If the other end is gone, it has nothing.
+    /// [`ReceiveError`]. If the other end is gone, it has nothing. If it was cut off, nobody knows what it has: [`ReceiveError::Closed`].
     pub fn settle(&self) -> Result<bool, ReceiveError> {
         loop {
             if !self.tables().waiting.is_empty() {
                 return Ok(false);
+            }
+            if self.tables().is_cut_off {
+                return Err(ReceiveError::Closed);
             }
             if self.away() == 0 {
                 return Ok(true);
@@ -275,6 +278,11 @@ impl Connection {
         let len = region.len();
         if self.settings.trust.is_peer {
             let file = match region.into_shared() {
+                // What came by another connection goes back there, and so must not be the third process's.
+                Ok((file, len)) if file.is_lent() && !self.is_theirs(&file) => {
+                    let region = Mappable::of_shared(file, len);
+                    region.copied_alone().map_err(|error| (region, error))?
+                }
                 Ok((file, _)) => file,
                 Err(region) => region.copied_alone().map_err(|error| (region, error))?,
             };
@@ -287,11 +295,16 @@ impl Connection {
         }
     }
 
+    /// Whether a file came by this connection.
+    fn is_theirs(&self, file: &SharedFile) -> bool {
+        matches!(self.tables().name(file.id()), Some(Name::Theirs(_)))
+    }
+
     /// Sends a region of which the peer gets the file.
     fn hand_over(&self, file: &Arc<SharedFile>, len: u64, tag: u64, afterwards: Afterwards) -> Result<(), SendError> {
         let message = Message { kind: kind::REGION, size: file.range().len(), len, tag, ..Message::default() };
         let away = || Away::Region { file: Arc::clone(file), len, tag, afterwards };
-        let tables = &mut *self.tables();
+        let tables = &mut *self.open_tables()?;
         match tables.name(file.id()) {
             Some(Name::Theirs(block)) => {
                 // Not held before the other end may have it, and send it again.
@@ -324,7 +337,7 @@ impl Connection {
     ) -> Result<(), SendError> {
         let len = region.as_ref().map_or(0, Mappable::len);
         let message = Message { kind: kind::REGION, size: file.range().len(), len, tag, ..Message::default() };
-        let tables = &mut *self.tables();
+        let tables = &mut *self.open_tables()?;
         let block = self.introduce(tables, message, file, Away::Given { back: None })?;
         let kept = region.take().filter(|_| back);
         if let Some(mine) = tables.mine(block) {
@@ -334,7 +347,10 @@ impl Connection {
     }
 
     fn send_reference(&self, frozen: &Frozen, tag: u64, waits: bool) -> Result<(), SendError> {
-        let bytes = frozen.region().alone(self.settings.trust)?;
+        let region = frozen.region();
+        // The other end knows its own bytes. Those of a region that is held here are no reference of its.
+        let is_back = region.whole_file().is_some_and(|file| self.is_lent_frozen(file));
+        let bytes = if is_back { region.clone() } else { region.alone(self.settings.trust)? };
         loop {
             match self.lend(&bytes, tag) {
                 Err(SendError::Full) if waits => drop(self.link.socket.wait(true, None)?),
@@ -343,13 +359,20 @@ impl Connection {
         }
     }
 
+    /// Whether a file came by this connection, and what is held of it is references.
+    fn is_lent_frozen(&self, file: &SharedFile) -> bool {
+        let tables = self.tables();
+        let Some(Name::Theirs(block)) = tables.name(file.id()) else { return false };
+        tables.theirs(block).is_some_and(|theirs| theirs.held.is_frozen())
+    }
+
     /// Sends a reference to bytes that are alone in their file.
     fn lend(&self, bytes: &FrozenRegion, tag: u64) -> Result<(), SendError> {
         let Some(file) = bytes.whole_file().map(Arc::clone) else {
             return Err(io::Error::other("bug: bytes that are alone in a file are in none").into());
         };
         let message = Message { kind: kind::FROZEN, size: bytes.size(), len: bytes.len(), tag, ..Message::default() };
-        let tables = &mut *self.tables();
+        let tables = &mut *self.open_tables()?;
         match tables.name(file.id()) {
             // The other end knows its own bytes.
             Some(Name::Theirs(block)) => self.say(Message { block, flags: flag::RECEIVERS, ..message }, None),
@@ -534,7 +557,7 @@ impl Connection {
         }
         if message.has(flag::RECEIVERS) {
             return match tables.mine(block).map(|mine| &mine.away) {
-                Some(Away::Frozen { bytes, .. }) if bytes.len() == len => received(bytes.clone()),
+                Some(Away::Frozen { bytes, .. }) if size == bytes.size() && len <= size => received(bytes.of_len(len)),
                 _ => wrong("a reference to bytes that the other end did not have"),
             };
         }
@@ -589,10 +612,19 @@ impl Connection {
         }
     }
 
-    /// Ends the connection with a peer that is not to be believed: it may have what it was sent for as long as it lives.
+    /// Ends the connection: the peer is not to be believed, or something that it sent was not to be had. It may have what it was sent for as long as it
+    /// lives. It finds out when it sends; that nothing of its is held here any more it hears as always, by the end of the socket.
     fn break_off(&self) {
-        self.link.socket.shut(true);
-        drop(self.tables().end());
+        self.link.socket.shut();
+        let mut tables = self.tables();
+        tables.give_up();
+        tables.is_cut_off = true;
+    }
+
+    /// The tables, to send by.
+    fn open_tables(&self) -> Result<MutexGuard<'_, Tables>, SendError> {
+        let tables = self.tables();
+        if tables.is_over { Err(SendError::Closed) } else { Ok(tables) }
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -610,12 +642,13 @@ impl AsFd for Connection {
 impl Drop for Connection {
     /// What is held that came by it stays whole, and goes back when it is dropped.
     fn drop(&mut self) {
-        self.link.socket.shut(false);
+        self.link.socket.shut();
         // What was not received goes back, or is freed, by the word of who sent it. Then comes the end, which is this one's.
         let mut words = Words::default();
         while let Ok(arrived) = self.link.socket.receive(bytemuck::bytes_of_mut(&mut words), false)
             && arrived.len > 0
             && self.take(&mut self.tables(), Message::of(words), arrived).is_ok()
         {}
+        self.tables().give_up();
     }
 }

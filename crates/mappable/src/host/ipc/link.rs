@@ -1,7 +1,8 @@
 //! The socket of a connection, which stays open as long as anything is held that came by it.
 //!
 //! So the end of the socket tells the other end that nothing of its is held any more: this process is gone, or has dropped the
-//! connection and all that it received.
+//! connection and all that it received. What is sent on to a third process, or exported, is a copy for that reason: what came by a
+//! socket is held in this process alone.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -76,6 +77,11 @@ impl HeldHere {
     pub(super) fn let_go(&self) {
         let fewer = |held: u32| Some(if held == Self::REGION { 0 } else { held.saturating_sub(1) });
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer);
+    }
+
+    /// Whether references are held.
+    pub(super) fn is_frozen(&self) -> bool {
+        !matches!(self.0.load(Ordering::Acquire), 0 | Self::REGION)
     }
 
     pub(super) fn is_nothing(&self) -> bool {

@@ -63,8 +63,10 @@ pub(super) struct Tables {
     pub(super) waiting: VecDeque<Received>,
     /// Whether the other end has introduced itself.
     pub(super) was_greeted: bool,
-    /// Whether nothing will be received any more, and all that was away has been dealt with.
+    /// Whether nothing will be sent or received any more, and all that was away has been dealt with.
     pub(super) is_over: bool,
+    /// Whether it is over because the other end was cut off, which may have what it was sent.
+    pub(super) is_cut_off: bool,
 }
 
 impl Tables {
@@ -134,6 +136,15 @@ impl Tables {
         self.is_over = true;
         let slots = self.mine.iter_mut().flatten();
         slots.map(|mine| std::mem::replace(&mut mine.away, Away::Nothing)).collect()
+    }
+
+    /// Gives up what is away, of which nothing more is heard: it stays as it is for whoever has it, and doesn't come back.
+    pub(super) fn give_up(&mut self) {
+        for away in self.end() {
+            if let Away::Frozen { bytes, .. } = away {
+                bytes.note_read_elsewhere();
+            }
+        }
     }
 
     /// How many blocks of this end's the other end has.

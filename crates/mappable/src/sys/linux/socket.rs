@@ -227,11 +227,11 @@ impl Socket {
         }
     }
 
-    /// Takes no message any more; or neither takes any, nor sends.
-    pub(crate) fn shut(&self, both: bool) {
+    /// Takes no message any more, and goes on sending. The other end hears when it sends.
+    pub(crate) fn shut(&self) {
         count();
         // SAFETY: no pointers. That the other end has shut it already is no error of ours.
-        unsafe { libc::shutdown(self.raw(), if both { libc::SHUT_RDWR } else { libc::SHUT_RD }) };
+        unsafe { libc::shutdown(self.raw(), libc::SHUT_RD) };
     }
 
     fn raw(&self) -> RawFd {
