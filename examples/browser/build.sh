@@ -3,12 +3,12 @@
 #
 #   examples/browser/build.sh [STAGE…]     all stages, or these
 #
-# Needs node and npm, and the command `mappable`: MAPPABLE says where it is, else the workspace's own debug build is taken.
+# Needs node and npm, and the command `mappable`: MAPPABLE_COMMAND says where it is, else the workspace's own debug build is taken.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 root=$(realpath "$here/../..")
-mappable=${MAPPABLE:-${CARGO_TARGET_DIR:-$root/target}/debug/mappable}
-[[ -x $mappable ]] || { echo "build.sh: there is no $mappable: cargo build -p mappable-cli" >&2; exit 1; }
+mappable=${MAPPABLE_COMMAND:-${CARGO_TARGET_DIR:-$root/target}/debug/mappable}
+[[ -f $mappable && -x $mappable ]] || { echo "build.sh: there is no command $mappable: cargo build -p mappable-cli" >&2; exit 1; }
 
 # jco is a dependency of mappable-js-host's tests too: where that has it, it need not be fetched again.
 jco=$root/sdk/js-host/node_modules/.bin/jco
