@@ -146,6 +146,27 @@ fn copy(
     Ok(())
 }
 
+/// Copies what of a file's range is no hole to where all reads as zero.
+fn copy_data(file: &File, range: FileRange, mut write: impl FnMut(u64, &[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut granule = vec![0; GRANULE as usize];
+    let (mut at, end) = (range.start(), range.end());
+    while at < end
+        && let Some(data) = file.data(at..end)?
+    {
+        // Goes on by a granule at the least, whoever punches holes meanwhile.
+        let hole = file.hole(data..end)?.max((data / GRANULE + 1) * GRANULE).min(end);
+        for from in (data..hole).step_by(granule.len()) {
+            let part = &mut granule[..GRANULE.min(hole - from) as usize];
+            file.read(from, part)?;
+            if part.iter().any(|&byte| byte != 0) {
+                write(from - range.start(), part)?;
+            }
+        }
+        at = hole;
+    }
+    Ok(())
+}
+
 /// An error for a file that could not be sealed though nobody else has it.
 fn in_use() -> io::Error {
     io::Error::other("bug: a file that nobody has mapped can't be sealed")
@@ -247,9 +268,7 @@ pub(crate) fn import_region(
         return Ok(Mappable::of_shared(SharedFile::new(backing, file, range, keeper), len));
     }
     let mut region = Mappable::allocate(backing, checked.range.len())?;
-    let start = checked.range.start();
-    let write = |offset, granule: &[u8]| region.extent_mut().write(offset, granule);
-    copy(checked.range.len(), |offset, into| checked.file.read(start + offset, into), write)?;
+    copy_data(&checked.file, checked.range, |offset, part| region.extent_mut().write(offset, part))?;
     region.set_len(checked.len).map_err(io::Error::from)?;
     Ok(region)
 }
@@ -279,7 +298,7 @@ impl FrozenRegion {
     fn is_alone(&self, trust: Trust) -> io::Result<bool> {
         let Some(file) = self.whole_file() else { return Ok(false) };
         let is_whole = file.range().start() == 0 && file.file().len() == file.range().len();
-        Ok(is_whole && !file.is_lent() && (trust.is_peer || is_sealed(file.file())?))
+        Ok(is_whole && !file.is_lent() && file.keeps_size()? && (trust.is_peer || is_sealed(file.file())?))
     }
 
     /// The same bytes, as they should be for a peer of that kind: copied if they have to be.
@@ -425,11 +444,14 @@ impl Checked {
         if len > size {
             return Err(ImportError::Length { len, size });
         }
-        let file = File::of(Arc::new(descriptor.into())).map_err(|error| match error.kind() {
+        // First, so that the length is one that stays.
+        let descriptor = Arc::new(descriptor.into());
+        let seals = File::seals_of(&descriptor)?;
+        let file = File::of(descriptor).map_err(|error| match error.kind() {
             io::ErrorKind::Unsupported => ImportError::HugePages,
             _ => ImportError::Io(error),
         })?;
-        let seals = file.seals()?.ok_or(ImportError::NoMemoryFile)?;
+        let seals = seals.ok_or(ImportError::NoMemoryFile)?;
         if !seals.size {
             return Err(ImportError::SizeNotSealed);
         }

@@ -30,6 +30,8 @@ pub(crate) struct SharedFile {
     dropped: AtomicU64,
     /// Whether a process that nothing more is heard of may read it. Then its bytes stay as they are for good.
     is_read_elsewhere: AtomicBool,
+    /// Whether its size is sealed, once that was asked.
+    keeps_size: OnceLock<bool>,
 }
 
 impl fmt::Debug for SharedFile {
@@ -50,8 +52,8 @@ impl SharedFile {
     pub(crate) fn new(backing: &Arc<Backing>, file: File, range: FileRange, keeper: Option<Keeper>) -> Arc<Self> {
         let (id, file) = backing.admit(file);
         let (read, left, dropped) = (OnceLock::new(), Mutex::new(None), AtomicU64::new(0));
-        let (backing, is_read_elsewhere) = (Arc::clone(backing), AtomicBool::new(false));
-        Arc::new(Self { backing, id, file, range, read, left, keeper, dropped, is_read_elsewhere })
+        let (backing, is_read_elsewhere, keeps_size) = (Arc::clone(backing), AtomicBool::new(false), OnceLock::new());
+        Arc::new(Self { backing, id, file, range, read, left, keeper, dropped, is_read_elsewhere, keeps_size })
     }
 
     pub(crate) fn backing(&self) -> &Arc<Backing> {
@@ -74,6 +76,16 @@ impl SharedFile {
     #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
     pub(crate) fn is_lent(&self) -> bool {
         self.keeper.is_some()
+    }
+
+    /// Whether it is a file in memory that stays as long as it is. Others' files on a disk are not.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    pub(super) fn keeps_size(&self) -> io::Result<bool> {
+        if let Some(known) = self.keeps_size.get() {
+            return Ok(*known);
+        }
+        let is_so = self.file.seals()?.is_some_and(|seals| seals.size);
+        Ok(*self.keeps_size.get_or_init(|| is_so))
     }
 
     /// Notes that a process reads it of which nobody will say that it is done.

@@ -10,7 +10,7 @@
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 mod linux;
 #[cfg(all(feature = "ipc", target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
-pub(crate) use linux::{Arrived, Socket};
+pub(crate) use linux::{Arrived, Socket, Until};
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 pub(crate) use linux::{
     File, Guard, Space, address_space_limit, faults, install_fault_handler, install_first_fault_handler,

@@ -9,8 +9,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::ptr;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
-use mappable::{Exported, Frozen, GRANULE, ImportError, Mappable, Runtime, Trust};
+use mappable::{Exported, FileBytes, Frozen, GRANULE, ImportError, Mappable, Runtime, Trust};
 use rustix::fs::{
     FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create, open,
 };
@@ -255,6 +257,71 @@ fn what_is_not_sealed_as_it_should_be_is_refused() {
         let error = Mappable::import(&runtime, exported(file), PEER, NO_LIMIT).unwrap_err();
         assert!(matches!(error, ImportError::NotWritable), "{error}");
     }
+}
+
+/// What the file of a descriptor is called.
+fn name(exported: &Exported) -> String {
+    let link = format!("/proc/self/fd/{}", exported.descriptor.as_raw_fd());
+    std::fs::read_link(link).unwrap().display().to_string()
+}
+
+#[test]
+fn a_descriptor_of_a_file_on_a_disk_is_not_given_away() {
+    let here = Setup::Swap.runtime();
+    let path = std::env::temp_dir().join(format!("mappable-exported-{}", std::process::id()));
+    std::fs::write(&path, content(2 * GRANULE)).unwrap();
+    let file = Arc::new(File::options().read(true).write(true).open(&path).unwrap());
+    // SAFETY: nobody else knows of the file.
+    let bytes = unsafe { FileBytes::shared(&here, &file, 0..u64::MAX, u64::MAX) }.unwrap();
+    let frozen = bytes.show().unwrap();
+    let exported = frozen.export(PEER).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(exported.was_copied && name(&exported).starts_with("/memfd:"), "{}", name(&exported));
+    let there = Frozen::import(&Setup::Swap.runtime(), exported, PEER, u64::MAX).unwrap();
+    assert_eq!(there[..], content(2 * GRANULE));
+}
+
+#[test]
+fn holes_of_what_is_imported_are_not_copied() {
+    const LEN: u64 = 1 << 36;
+    let file = File::from(memory_file(LEN, SIZE));
+    let page = rustix::param::page_size() as u64;
+    for at in [0, GRANULE + page, LEN - 1] {
+        file.write_at(&[7], at).unwrap();
+    }
+    // Granule by granule this would take minutes.
+    let exported = Exported::new(file.into(), GRANULE, LEN - GRANULE, LEN - GRANULE);
+    let region = Mappable::import(&Setup::Swap.runtime(), exported, Trust::SEALS, LEN).unwrap();
+    let bytes = region.bytes().unwrap();
+    assert_eq!((bytes.len() as u64, bytes[0], bytes[page as usize], bytes[bytes.len() - 1]), (LEN - GRANULE, 0, 7, 7));
+}
+
+#[test]
+fn a_file_that_gets_shorter_while_it_is_looked_at_is_refused() {
+    let here = Setup::Swap.runtime();
+    let mut files: Vec<_> = (0..300).map(|_| Arc::new(memory_file(64 * GRANULE, SealFlags::empty()))).collect();
+    let (give, given) = mpsc::channel::<Arc<OwnedFd>>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for file in given {
+                // Not at all if it was refused before.
+                let _ = ftruncate(&*file, GRANULE);
+                let _ = fcntl_add_seals(&*file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE);
+            }
+        });
+        for (wait, file) in files.drain(..).enumerate() {
+            let copy = file.try_clone().unwrap();
+            give.send(file).unwrap();
+            (0..wait * 20).for_each(|_| std::hint::spin_loop());
+            let exported = Exported::new(copy, 0, 64 * GRANULE, 64 * GRANULE);
+            let error = Frozen::import(&here, exported, Trust::SEALS, u64::MAX).unwrap_err();
+            assert!(
+                matches!(error, ImportError::SizeNotSealed | ImportError::NotSealed | ImportError::OutsideFile { .. }),
+                "{error}"
+            );
+        }
+        drop(give);
+    });
 }
 
 #[test]

@@ -430,6 +430,22 @@ fn an_end_that_lies_is_cut_off() {
 }
 
 #[test]
+fn a_message_without_bytes_is_not_the_end() {
+    let (liar, honest) = Liar::new(PEER);
+    let here = Setup::Swap.runtime();
+    let bytes = filled(&here, 1, 2).freeze().unwrap();
+    honest.send(filled(&here, 1, 1), 0, Afterwards::GiveBack).unwrap();
+    honest.send_frozen(&bytes, 0).unwrap();
+    liar.say_bytes(&[], &[]);
+    assert!(matches!(honest.receive(), Err(ReceiveError::Protocol(_))));
+    // It lives, and may have what it was sent.
+    assert!(matches!(honest.receive(), Err(ReceiveError::Closed)));
+    let failed = honest.send(filled(&here, 1, 1), 0, Afterwards::GiveBack).unwrap_err();
+    assert!(matches!(failed.reason, SendError::Closed), "{failed}");
+    bytes.thaw().unwrap_err();
+}
+
+#[test]
 fn a_region_is_not_given_twice_whatever_the_peer_says() {
     let good = memory_file(2 * GRANULE, SIZE);
     let introduce = [REGION | DESCRIPTOR, 0, 2 * GRANULE, 1, 0];

@@ -26,6 +26,8 @@ mod idle;
 mod ipc;
 #[cfg(target_os = "linux")]
 mod ipc_owners;
+#[cfg(target_os = "linux")]
+mod ipc_threads;
 mod ledger;
 mod lengths;
 mod limits;

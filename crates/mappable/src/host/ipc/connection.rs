@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Settings;
@@ -14,7 +14,7 @@ use super::message::{Message, VERSION, Words, flag, kind};
 use super::tables::{Away, Name, Tables, Theirs};
 use crate::host::runtime::Runtime;
 use crate::region::{Exported, Frozen, FrozenRegion, Mappable, SharedFile, import_frozen, import_region};
-use crate::sys::{Arrived, Socket};
+use crate::sys::{Arrived, Socket, Until};
 
 /// What becomes of a region that the other end drops, or that it has when its process ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub struct Connection {
     runtime: Runtime,
     settings: Settings,
     tables: Mutex<Tables>,
+    /// Is told when a thread has received something, if others wait for that.
+    received: Condvar,
 }
 
 /// A region on its way out.
@@ -120,7 +122,7 @@ impl Connection {
             _ => {}
         }
         let tables = Mutex::new(Tables::new(settings.blocks));
-        Ok(Self { link: Link::new(socket), runtime: runtime.clone(), settings, tables })
+        Ok(Self { link: Link::new(socket)?, runtime: runtime.clone(), settings, tables, received: Condvar::new() })
     }
 
     /// Sends a region, with a number of the application's. It is the other end's from here on: it comes back when the other end
@@ -177,7 +179,7 @@ impl Connection {
     /// [`ReceiveError`].
     pub fn receive(&self) -> Result<Received, ReceiveError> {
         loop {
-            if let Some(received) = self.next(true)? {
+            if let Some(received) = self.next(true, false)? {
                 return Ok(received);
             }
         }
@@ -190,7 +192,7 @@ impl Connection {
     /// [`ReceiveError`].
     pub fn try_receive(&self) -> Result<Received, ReceiveError> {
         loop {
-            if let Some(received) = self.next(false)? {
+            if let Some(received) = self.next(false, false)? {
                 return Ok(received);
             }
         }
@@ -212,7 +214,7 @@ impl Connection {
             if left.is_zero() {
                 return Err(ReceiveError::Empty);
             }
-            self.link.socket.wait(false, Some(left))?;
+            self.wait(left)?;
         }
     }
 
@@ -233,10 +235,19 @@ impl Connection {
             if self.away() == 0 {
                 return Ok(true);
             }
-            if let Some(received) = self.next(true)? {
-                self.tables().waiting.push_back(received);
-            }
+            self.next(true, true)?;
         }
+    }
+
+    /// Waits until something may be there, or no longer than that.
+    fn wait(&self, within: Duration) -> io::Result<()> {
+        let tables = self.tables();
+        if tables.is_receiving {
+            self.wait_for_other(tables, within);
+            return Ok(());
+        }
+        drop(tables);
+        self.link.wait(Some(within))
     }
 
     /// How many regions and frozen bytes the other end has of this one.
@@ -257,7 +268,7 @@ impl Connection {
             };
             let reason = match sent {
                 Ok(()) => return Ok(()),
-                Err(SendError::Full) if waits => match self.link.socket.wait(true, None) {
+                Err(SendError::Full) if waits => match self.link.socket.wait(Until::Room, None) {
                     Ok(_) => continue,
                     Err(error) => error.into(),
                 },
@@ -353,7 +364,7 @@ impl Connection {
         let bytes = if is_back { region.clone() } else { region.alone(self.settings.trust)? };
         loop {
             match self.lend(&bytes, tag) {
-                Err(SendError::Full) if waits => drop(self.link.socket.wait(true, None)?),
+                Err(SendError::Full) if waits => drop(self.link.socket.wait(Until::Room, None)?),
                 sent => return sent,
             }
         }
@@ -419,36 +430,75 @@ impl Connection {
         })
     }
 
-    /// The next message, if it is one for the application.
-    fn next(&self, waits: bool) -> Result<Option<Received>, ReceiveError> {
+    /// The next message, if it is one for the application. A thread that `keeps` it leaves it to be received. Messages count in the order in
+    /// which they have come, so one thread receives at a time.
+    fn next(&self, waits: bool, keeps: bool) -> Result<Option<Received>, ReceiveError> {
+        self.link.flush();
         {
             let mut tables = self.tables();
-            if let Some(received) = tables.waiting.pop_front() {
+            if !keeps && let Some(received) = tables.waiting.pop_front() {
                 return Ok(Some(received));
             }
             if tables.is_over {
                 return Err(ReceiveError::Closed);
             }
+            if tables.is_receiving {
+                if !waits {
+                    return Err(ReceiveError::Empty);
+                }
+                self.wait_for_other(tables, Duration::MAX);
+                return Ok(None);
+            }
+            tables.is_receiving = true;
         }
-        self.link.flush();
         let mut words = Words::default();
-        let arrived = match self.link.socket.receive(bytemuck::bytes_of_mut(&mut words), waits) {
+        let arrived = self.link.receive(bytemuck::bytes_of_mut(&mut words), waits);
+        let mut taken = self.take_arrived(words, arrived, waits);
+        let mut tables = self.tables();
+        tables.is_receiving = false;
+        if keeps && let Ok(received) = &mut taken {
+            tables.waiting.extend(received.take());
+        }
+        if tables.others > 0 {
+            self.received.notify_all();
+        }
+        taken
+    }
+
+    /// Waits until the thread that receives has received something, or no longer than that.
+    fn wait_for_other(&self, mut tables: MutexGuard<'_, Tables>, within: Duration) {
+        tables.others += 1;
+        let waited = self.received.wait_timeout(tables, within);
+        let (mut tables, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        tables.others -= 1;
+    }
+
+    fn take_arrived(
+        &self,
+        words: Words,
+        arrived: io::Result<Arrived>,
+        waits: bool,
+    ) -> Result<Option<Received>, ReceiveError> {
+        let arrived = match arrived {
             Ok(arrived) => arrived,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(ReceiveError::Empty),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return if waits { Ok(None) } else { Err(ReceiveError::Empty) };
+            }
             // The other end was gone before it had read all. What it has sent before is there nevertheless.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        if arrived.len == 0 && arrived.descriptor.is_none() && !arrived.is_too_much {
+        // A peer that lives can send a message of no bytes, too.
+        if arrived.len == 0 && arrived.descriptor.is_none() && self.link.socket.is_hung_up()? {
             self.take_back();
             return Ok(None);
         }
-        let taken = self.take(&mut self.tables(), Message::of(words), arrived);
+        let taken = self.take(Message::of(words), arrived);
         // A peer that lies may have kept what it was sent.
         taken.inspect_err(|_| self.break_off())
     }
 
-    fn take(&self, tables: &mut Tables, message: Message, arrived: Arrived) -> Result<Option<Received>, ReceiveError> {
+    fn take(&self, message: Message, arrived: Arrived) -> Result<Option<Received>, ReceiveError> {
         let wrong = |what| Err(ReceiveError::Protocol(what));
         if arrived.len != size_of::<Words>() || arrived.is_too_much {
             return wrong("a message of another length, or with more than one descriptor");
@@ -456,7 +506,7 @@ impl Connection {
         if message.has(flag::DESCRIPTOR) != arrived.descriptor.is_some() {
             return wrong("a descriptor that was not announced, or the other way round");
         }
-        if tables.was_greeted == (message.kind == kind::HELLO) {
+        if self.tables().was_greeted == (message.kind == kind::HELLO) {
             return wrong("no greeting, or a second one");
         }
         match message.kind {
@@ -467,27 +517,22 @@ impl Connection {
                 if message.blocks != self.settings.blocks {
                     return wrong("another number of blocks: both ends take the same ipc::Settings::blocks");
                 }
-                tables.was_greeted = true;
+                self.tables().was_greeted = true;
                 Ok(None)
             }
-            kind::REGION => self.take_region(tables, message, arrived.descriptor),
-            kind::FROZEN => self.take_frozen(tables, message, arrived.descriptor),
-            kind::DONE if arrived.descriptor.is_none() => self.take_done(tables, message),
+            kind::REGION => self.take_region(message, arrived.descriptor),
+            kind::FROZEN => self.take_frozen(message, arrived.descriptor),
+            kind::DONE if arrived.descriptor.is_none() => self.take_done(message),
             _ => wrong("a message of no known kind"),
         }
     }
 
-    fn take_region(
-        &self,
-        tables: &mut Tables,
-        message: Message,
-        descriptor: Option<OwnedFd>,
-    ) -> Result<Option<Received>, ReceiveError> {
+    fn take_region(&self, message: Message, descriptor: Option<OwnedFd>) -> Result<Option<Received>, ReceiveError> {
         let Message { block, size, len, tag, .. } = message;
         let wrong = |what| Err(ReceiveError::Protocol(what));
         let received = |region| Ok(Some(Received::Region { region, tag }));
         if let Some(descriptor) = descriptor {
-            if message.has(flag::RECEIVERS) || !tables.may_introduce(block) {
+            if message.has(flag::RECEIVERS) || !self.tables().may_introduce(block) {
                 return wrong("a new block in place of one that is held, or of this end's");
             }
             let exported = Exported::new(descriptor, 0, size, len);
@@ -504,7 +549,7 @@ impl Connection {
             let region =
                 import_region(self.runtime.backing(), exported, self.settings.trust, self.settings.max, Some(keeper))?;
             if let Some(file) = region.extent().whole_file() {
-                tables.set_theirs(block, Theirs { file: Arc::clone(file), held, is_writable: true });
+                self.tables().set_theirs(block, Theirs { file: Arc::clone(file), held, is_writable: true });
             } else {
                 // Copied, where nothing can be mapped.
                 self.link.done(block);
@@ -514,6 +559,7 @@ impl Connection {
         if !self.settings.trust.is_peer {
             return wrong("a region without its bytes");
         }
+        let tables = &mut *self.tables();
         if message.has(flag::RECEIVERS) {
             let Some(mine) = tables.mine(block) else { return wrong("a block that this end does not have") };
             return match std::mem::replace(&mut mine.away, Away::Nothing) {
@@ -530,17 +576,12 @@ impl Connection {
         received(Mappable::of_shared(Arc::clone(&theirs.file), len))
     }
 
-    fn take_frozen(
-        &self,
-        tables: &mut Tables,
-        message: Message,
-        descriptor: Option<OwnedFd>,
-    ) -> Result<Option<Received>, ReceiveError> {
+    fn take_frozen(&self, message: Message, descriptor: Option<OwnedFd>) -> Result<Option<Received>, ReceiveError> {
         let Message { block, size, len, tag, .. } = message;
         let wrong = |what| Err(ReceiveError::Protocol(what));
         let received = |region| Ok(Some(Received::Frozen { frozen: Frozen::of(region)?, tag }));
         if let Some(descriptor) = descriptor {
-            if message.has(flag::RECEIVERS) || !tables.may_introduce(block) {
+            if message.has(flag::RECEIVERS) || !self.tables().may_introduce(block) {
                 return wrong("a new block in place of one that is held, or of this end's");
             }
             let held = Arc::new(HeldHere::default());
@@ -551,10 +592,11 @@ impl Connection {
             let region = import_frozen(self.runtime.backing(), exported, trust, max, Some(keeper))?;
             if let Some(file) = region.whole_file() {
                 let is_writable = trust.is_peer && file.file().is_writable()?;
-                tables.set_theirs(block, Theirs { file: Arc::clone(file), held, is_writable });
+                self.tables().set_theirs(block, Theirs { file: Arc::clone(file), held, is_writable });
             }
             return received(region);
         }
+        let tables = &mut *self.tables();
         if message.has(flag::RECEIVERS) {
             return match tables.mine(block).map(|mine| &mine.away) {
                 Some(Away::Frozen { bytes, .. }) if size == bytes.size() && len <= size => received(bytes.of_len(len)),
@@ -568,8 +610,9 @@ impl Connection {
         received(FrozenRegion::of_shared(Arc::clone(&theirs.file), len))
     }
 
-    fn take_done(&self, tables: &mut Tables, message: Message) -> Result<Option<Received>, ReceiveError> {
+    fn take_done(&self, message: Message) -> Result<Option<Received>, ReceiveError> {
         let wrong = || Err(ReceiveError::Protocol("done with what the other end did not have"));
+        let tables = &mut *self.tables();
         let Message { block, len: count, .. } = message;
         let Some(mine) = tables.mine(block) else { return wrong() };
         match std::mem::replace(&mut mine.away, Away::Nothing) {
@@ -647,7 +690,7 @@ impl Drop for Connection {
         let mut words = Words::default();
         while let Ok(arrived) = self.link.socket.receive(bytemuck::bytes_of_mut(&mut words), false)
             && arrived.len > 0
-            && self.take(&mut self.tables(), Message::of(words), arrived).is_ok()
+            && self.take(Message::of(words), arrived).is_ok()
         {}
         self.tables().give_up();
     }

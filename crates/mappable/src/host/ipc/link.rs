@@ -8,10 +8,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::message::{Message, kind};
 use crate::region::Keeper;
-use crate::sys::Socket;
+use crate::sys::{Arrived, Socket, Until};
+
+/// A thread that waits to receive doesn't see what another could not send meanwhile: so it looks that often.
+const FLUSHED_EACH: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -22,8 +26,29 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(socket: Socket) -> Arc<Self> {
-        Arc::new(Self { socket, unsent: Mutex::default(), has_unsent: AtomicBool::new(false) })
+    pub(super) fn new(socket: Socket) -> io::Result<Arc<Self>> {
+        socket.wait_at_most(FLUSHED_EACH)?;
+        Ok(Arc::new(Self { socket, unsent: Mutex::default(), has_unsent: AtomicBool::new(false) }))
+    }
+
+    /// The next message. Waits for it, for a time, or says [`io::ErrorKind::WouldBlock`].
+    pub(super) fn receive(&self, into: &mut [u8], waits: bool) -> io::Result<Arrived> {
+        // The other end may wait for what could not be sent, and send nothing before.
+        while waits && self.has_unsent() {
+            match self.socket.receive(into, false) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                received => return received,
+            }
+            self.wait(None)?;
+            self.flush();
+        }
+        self.socket.receive(into, waits)
+    }
+
+    /// Waits until there is a message, or room for what could not be sent.
+    pub(super) fn wait(&self, within: Option<Duration>) -> io::Result<()> {
+        let until = if self.has_unsent() { Until::Either } else { Until::Message };
+        self.socket.wait(until, within).map(drop)
     }
 
     /// Tells the other end that one of its blocks, or a reference to it, is done with, now or later.
@@ -35,7 +60,7 @@ impl Link {
 
     /// Sends what could not be sent before, as far as there is room.
     pub(super) fn flush(&self) {
-        if !self.has_unsent.load(Ordering::Acquire) {
+        if !self.has_unsent() {
             return;
         }
         let mut unsent = self.unsent();
@@ -48,6 +73,10 @@ impl Link {
             }
         }
         self.has_unsent.store(false, Ordering::Release);
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.has_unsent.load(Ordering::Acquire)
     }
 
     fn unsent(&self) -> MutexGuard<'_, BTreeMap<u32, u64>> {

@@ -61,6 +61,10 @@ pub(super) struct Tables {
     next: usize,
     /// What the application is still to be given.
     pub(super) waiting: VecDeque<Received>,
+    /// Whether a thread receives: then no other does.
+    pub(super) is_receiving: bool,
+    /// How many threads wait for that one.
+    pub(super) others: u32,
     /// Whether the other end has introduced itself.
     pub(super) was_greeted: bool,
     /// Whether nothing will be sent or received any more, and all that was away has been dealt with.

@@ -42,7 +42,7 @@ mod spare;
 pub(crate) use fault::{Guard, faults, install as install_fault_handler, install_first as install_first_fault_handler};
 pub(crate) use snapshot::{reopened, unnamed_clone};
 #[cfg(feature = "ipc")]
-pub(crate) use socket::{Arrived, Socket};
+pub(crate) use socket::{Arrived, Socket, Until};
 pub(crate) use spare::with_spare_mappings;
 
 /// Asks for what is there to be moved into huge pages. Linux 6.1 and later, on every processor.

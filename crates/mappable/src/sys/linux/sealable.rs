@@ -40,8 +40,13 @@ impl File {
 
     /// The seals. `None` if it is no file in memory: no other has them.
     pub(crate) fn seals(&self) -> io::Result<Option<Seals>> {
+        Self::seals_of(&self.file)
+    }
+
+    /// The seals of any file.
+    pub(crate) fn seals_of(file: &std::fs::File) -> io::Result<Option<Seals>> {
         count();
-        match fcntl_get_seals(&self.file) {
+        match fcntl_get_seals(file) {
             Ok(seals) => Ok(Some(Seals {
                 size: seals.contains(SealFlags::SHRINK | SealFlags::GROW),
                 writes: seals.contains(SealFlags::WRITE),

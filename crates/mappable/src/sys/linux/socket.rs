@@ -27,10 +27,20 @@ const CONTROL_WORDS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Socket(OwnedFd);
 
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// That a message can be sent.
+    Room,
+    /// That one is there.
+    Message,
+    Either,
+}
+
 /// What came with a message.
 #[derive(Debug, Default)]
 pub(crate) struct Arrived {
-    /// How many bytes it has. None is the end.
+    /// How many bytes it has. None is the end, or a message without any.
     pub(crate) len: usize,
     pub(crate) descriptor: Option<OwnedFd>,
     /// There were more bytes, or more descriptors, than there may be. All of those are closed.
@@ -213,18 +223,44 @@ impl Socket {
         Ok(arrived)
     }
 
-    /// Waits until a message can be sent, or one is there. `false` if neither is within that time.
-    pub(crate) fn wait(&self, to_send: bool, within: Option<Duration>) -> io::Result<bool> {
-        let events = if to_send { libc::POLLOUT } else { libc::POLLIN };
-        let mut poll = libc::pollfd { fd: self.raw(), events, revents: 0 };
+    /// Waits until a message can be sent, until one is there, or until either is so. `false` if that is not within that time.
+    pub(crate) fn wait(&self, until: Until, within: Option<Duration>) -> io::Result<bool> {
+        let events = match until {
+            Until::Room => libc::POLLOUT,
+            Until::Message => libc::POLLIN,
+            Until::Either => libc::POLLIN | libc::POLLOUT,
+        };
         let millis = within.map_or(-1, |within| i32::try_from(within.as_millis().max(1)).unwrap_or(i32::MAX));
+        Ok(self.poll(events, millis)? != 0)
+    }
+
+    /// Whether the other end is gone: nobody has a descriptor of it, or it has shut both directions.
+    pub(crate) fn is_hung_up(&self) -> io::Result<bool> {
+        Ok(self.poll(0, 0)? & libc::POLLHUP != 0)
+    }
+
+    /// What of the events is so, at the end of that time. None if a signal came.
+    fn poll(&self, events: libc::c_short, millis: libc::c_int) -> io::Result<libc::c_short> {
+        let mut poll = libc::pollfd { fd: self.raw(), events, revents: 0 };
         count();
         // SAFETY: one record.
         match check(unsafe { libc::poll(&raw mut poll, 1, millis) }) {
-            Ok(ready) => Ok(ready > 0),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            Ok(_) => Ok(poll.revents),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
             Err(error) => Err(error),
         }
+    }
+
+    /// Has [`Socket::receive`] wait no longer than that: it says [`io::ErrorKind::WouldBlock`] then.
+    pub(crate) fn wait_at_most(&self, time: Duration) -> io::Result<()> {
+        let time = libc::timeval { tv_sec: time.as_secs() as _, tv_usec: time.subsec_micros() as _ };
+        let len = mem::size_of_val(&time) as libc::socklen_t;
+        count();
+        // SAFETY: `time` is one of that length.
+        check(unsafe {
+            libc::setsockopt(self.raw(), libc::SOL_SOCKET, libc::SO_RCVTIMEO, (&raw const time).cast(), len)
+        })?;
+        Ok(())
     }
 
     /// Takes no message any more, and goes on sending. The other end hears when it sends.
