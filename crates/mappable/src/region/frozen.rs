@@ -168,7 +168,7 @@ impl FrozenRegion {
     }
 
     /// The same bytes, of which others count: as many as that, of those that there are.
-    #[cfg(feature = "ipc")]
+    #[cfg(all(feature = "ipc", target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
     pub(crate) fn of_len(&self, len: u64) -> Self {
         Self { len: len.min(self.size()), ..self.clone() }
     }
