@@ -5,8 +5,9 @@ use std::io;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Parser as _};
 
+use crate::cli::Cli;
 use crate::failure::{Exit, fail};
 
 /// The command that does it.
@@ -15,6 +16,8 @@ const COMMAND: &str = "mappable-bus";
 /// Run components, and send files, across processes and machines: by the command `mappable-bus`
 ///
 /// That is a package of its own, mappable-zenoh, since it brings Eclipse Zenoh along. It must be on the PATH.
+///
+/// From a checkout of the repository: `cargo install --path integrations/mappable-zenoh`
 #[derive(Debug, ClapArgs)]
 #[command(
     disable_help_flag = true,
@@ -31,16 +34,27 @@ pub(crate) struct Args {
 
 /// Runs it, and ends as it does.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let status = Command::new(COMMAND).args(&args.arguments).status().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            let how = "install it by: cargo install --path integrations/mappable-zenoh";
-            fail(Exit::Usage, format!("there is no command {COMMAND} on the PATH: {how}"))
-        }
-        _ => fail(Exit::Work, format!("{COMMAND} can't be run: {error}")),
-    })?;
+    let status = match Command::new(COMMAND).args(&args.arguments).status() {
+        Ok(status) => status,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return without(args),
+        Err(error) => return Err(fail(Exit::Work, format!("{COMMAND} can't be run: {error}"))),
+    };
     // A signal has no code; a shell says 128 and its number.
     let code = status.code().or_else(|| signal(status)).and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// What there is without the command: how to get it.
+fn without(args: &Args) -> Result<ExitCode> {
+    if let [only] = &args.arguments[..]
+        && (only == "--help" || only == "-h")
+        && let Err(help) = Cli::try_parse_from(["mappable", "help", "bus"])
+    {
+        help.print()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let how = "install it by, from a checkout of the repository: cargo install --path integrations/mappable-zenoh";
+    Err(fail(Exit::Usage, format!("there is no command {COMMAND} on the PATH: {how}")))
 }
 
 #[cfg(unix)]

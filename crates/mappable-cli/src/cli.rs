@@ -13,8 +13,8 @@ Exit codes:
   2  wrong usage
   3  a component can't be loaded: not found, of the wrong world, or refused
   4  a stage trapped, or ran out of memory
-`run` exits with the application's own code, with 134 when it traps, and with 124 when its time is up. `bus` exits as
-mappable-bus does.
+`run` exits with the application's own code, with 134 when it traps, and with 124 when its time is up. \
+`bus` exits as mappable-bus does.
 
 Examples:
   mappable demo

@@ -40,7 +40,7 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-The built-in stages are those of `mappable pipe`. `decode` is put first unless the first stage is that,
+The built-in stages are those of `mappable pipe`. `decode` is put first unless the first stage is that, \
 and `encode` last unless the last is that; with --exact neither is.
 
 Examples:

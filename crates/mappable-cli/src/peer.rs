@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use mappable::{Mappable, Runtime};
 
+use crate::progress::Progress;
 use crate::stage::Header;
 
 /// Where a picture is waited for.
@@ -28,7 +29,7 @@ impl Peer {
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod linux {
-    use std::io::ErrorKind;
+    use std::io::{self, ErrorKind};
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -37,9 +38,13 @@ mod linux {
     use mappable::ipc::{Afterwards, Connection, Listener, Received, Settings};
 
     use super::*;
+    use crate::failure::{Exit, fail};
 
     /// How long another process may take until it listens.
     const PATIENCE: Duration = Duration::from_secs(60);
+
+    const TAKEN: &str =
+        "a file is there already: another mappable pipe waits there, or it is no socket of one: take another path";
 
     fn settings(max: u64) -> Settings {
         // SAFETY: the other end is this command, run by a user who may write to the socket's folder. Its components are in a sandbox.
@@ -48,7 +53,11 @@ mod linux {
 
     impl Peer {
         pub(crate) fn listen(path: &Path) -> Result<Self> {
-            let listener = Listener::bind(path).with_context(|| path.display().to_string())?;
+            let listener = Listener::bind(path).map_err(|error| match error.kind() {
+                ErrorKind::AddrInUse => fail(Exit::Work, TAKEN),
+                _ => error.into(),
+            });
+            let listener = listener.with_context(|| path.display().to_string())?;
             Ok(Self { path: path.to_owned(), listener })
         }
 
@@ -66,27 +75,66 @@ mod linux {
     }
 
     /// Hands a picture over, to a process that listens, or will soon.
-    pub(crate) fn send(runtime: &Runtime, path: &Path, mut region: Mappable, header: Header) -> Result<()> {
-        let begin = Instant::now();
-        let connection = loop {
-            match Connection::connect(runtime, path, settings(region.size())) {
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
-                        && begin.elapsed() < PATIENCE =>
-                {
-                    thread::sleep(Duration::from_millis(50));
-                }
-                connected => break connected?,
+    pub(crate) fn send(
+        runtime: &Runtime,
+        path: &Path,
+        region: Mappable,
+        header: Header,
+        progress: &Progress,
+    ) -> Result<()> {
+        let title = || path.display().to_string();
+        let connection = match connect(runtime, path, region.size()).with_context(title)? {
+            Some(connection) => connection,
+            None => {
+                progress.notes(&format!("waiting for mappable pipe --from {}", path.display()));
+                wait(runtime, path, region.size(), Instant::now() + PATIENCE)?
             }
         };
+        hand_over(&connection, region, header, progress).with_context(title)
+    }
+
+    /// Connects, unless nobody listens.
+    fn connect(runtime: &Runtime, path: &Path, size: u64) -> io::Result<Option<Connection>> {
+        match Connection::connect(runtime, path, settings(size)) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
+            connected => connected.map(Some),
+        }
+    }
+
+    /// Connects as soon as somebody listens.
+    fn wait(runtime: &Runtime, path: &Path, size: u64, until: Instant) -> Result<Connection> {
+        while Instant::now() < until {
+            thread::sleep(Duration::from_millis(50));
+            if let Some(connection) = connect(runtime, path, size).with_context(|| path.display().to_string())? {
+                return Ok(connection);
+            }
+        }
+        bail!("no mappable pipe --from waits at {}: waited a minute", path.display())
+    }
+
+    fn hand_over(connection: &Connection, mut region: Mappable, header: Header, progress: &Progress) -> Result<()> {
         // The other end takes the length for the header's size, which a stage may have left larger.
         region.set_len(header.size)?;
         let tag = header.tag().context("the picture is too large to be handed over")?;
         let (bytes, is_free) = (region.len(), region.is_exportable());
         connection.send(region, tag, Afterwards::Free)?;
         let how = if is_free { "without a copy" } else { "after one copy, into a file of its own" };
-        eprintln!("Handed {bytes} bytes over, {how}");
+        progress.notes(&format!("Handed {bytes} bytes over, {how}"));
         Ok(())
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn who_waits_in_vain_is_told_for_whom() {
+            let folder = tempfile::tempdir().unwrap();
+            let (runtime, path) = (Runtime::new().unwrap(), folder.path().join("picture.sock"));
+            let error = wait(&runtime, &path, 1, Instant::now()).unwrap_err();
+            let text = format!("no mappable pipe --from waits at {}: waited a minute", path.display());
+            assert_eq!(format!("{error:#}"), text);
+        }
     }
 }
 
@@ -105,6 +153,6 @@ impl Peer {
 }
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-pub(crate) fn send(_: &Runtime, _: &Path, _: Mappable, _: Header) -> Result<()> {
+pub(crate) fn send(_: &Runtime, _: &Path, _: Mappable, _: Header, _: &Progress) -> Result<()> {
     anyhow::bail!("--to needs 64-bit Linux")
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use clap::Args as ClapArgs;
+use clap::{ArgGroup, Args as ClapArgs};
 use serde::Serialize;
 
 use crate::failure::{Exit, fail};
@@ -19,14 +19,18 @@ use crate::stage::{BUILTINS, Header, MappedHost, Pixels, Spec, Stage, fuse, load
 ///
 /// The picture (PNG or JPEG) is handed from stage to stage as one region of memory, and never copied between them.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = after_help())]
+#[command(
+    after_help = after_help(),
+    group = ArgGroup::new("source").args(["input", "from"]).required(true),
+    group = ArgGroup::new("destination").args(["output", "to"]).required(true),
+)]
 pub(crate) struct Args {
     /// The picture, PNG or JPEG; - is stdin
-    #[arg(short, long, value_name = "FILE", required_unless_present = "from", conflicts_with = "from")]
+    #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
 
     /// Where the result goes, a PNG; - is stdout
-    #[arg(short, long, value_name = "FILE", required_unless_present = "to", conflicts_with = "to")]
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
     /// Take the picture from another `mappable pipe`, which has its `--to` here; waits for it
@@ -169,7 +173,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         output_name = to.display().to_string();
         progress.says("waiting for the other process");
         let payload = std::mem::replace(&mut done.payload, host.runtime().allocate(1)?);
-        peer::send(host.runtime(), to, payload, done.header).with_context(|| output_name.clone())?;
+        peer::send(host.runtime(), to, payload, done.header, &progress)?;
     }
     drop(progress);
 

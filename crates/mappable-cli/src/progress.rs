@@ -1,4 +1,4 @@
-//! Shows what is being done, on one line of a terminal. Prints nothing elsewhere.
+//! Shows what is being done, on one line of a terminal. Elsewhere only notes are printed.
 
 use std::time::Duration;
 
@@ -21,6 +21,11 @@ impl Progress {
     /// Says what this step does.
     pub(crate) fn says(&self, text: &str) {
         self.0.set_message(text.to_owned());
+    }
+
+    /// Writes a line to stderr that stays.
+    pub(crate) fn notes(&self, line: &str) {
+        self.0.suspend(|| eprintln!("{line}"));
     }
 
     /// Begins the next step.

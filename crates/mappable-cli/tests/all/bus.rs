@@ -17,7 +17,25 @@ fn without_the_command_it_says_how_to_install_it() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("no command mappable-bus on the PATH"), "{text}");
-    assert!(text.contains("cargo install --path integrations/mappable-zenoh"), "{text}");
+    assert!(
+        text.contains("from a checkout of the repository: cargo install --path integrations/mappable-zenoh"),
+        "{text}"
+    );
+}
+
+#[test]
+fn without_the_command_its_help_is_ours() {
+    let empty = tempdir().unwrap();
+    let help = Command::new(env!("CARGO_BIN_EXE_mappable")).args(["help", "bus"]).output().unwrap();
+    assert!(
+        String::from_utf8(help.stdout.clone()).unwrap().contains("cargo install --path integrations/mappable-zenoh")
+    );
+    for asks in ["--help", "-h"] {
+        let output = bus(empty.path(), &[asks]);
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(output.stdout, help.stdout);
+        assert!(output.stderr.is_empty());
+    }
 }
 
 #[test]

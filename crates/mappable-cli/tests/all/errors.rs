@@ -180,7 +180,7 @@ fn inputs_larger_than_a_stage_may_have() {
     fs::File::create(place.path("sparse.png")).unwrap().set_len(1 << 40).unwrap();
     pipe(&place, "sparse.png", &["blur"]).fails(1, &["sparse.png: ", "--max-memory"]);
     let done =
-        place.mappable_with(["pipe", "--max-memory", "1", "-i", "-", "-o", "out.png", "blur"], &vec![7; 1 << 21]);
+        place.mappable_with(["pipe", "--max-memory", "2", "-i", "-", "-o", "out.png", "blur"], &vec![7; 1 << 22]);
     done.fails(1, &["stdin: ", "--max-memory"]);
 }
 
@@ -227,4 +227,20 @@ fn a_stage_that_wants_all_memory() {
 fn the_last_stage_must_give_a_file() {
     let place = small();
     pipe(&place, "in.png", &["--exact", "decode"]).fails(1, &["in.png: stage decode: ", "16x8 rgba8, not a file"]);
+}
+
+#[test]
+fn a_picture_comes_from_somewhere_and_goes_somewhere() {
+    let place = small();
+    let without_both = place.mappable(["pipe", "grayscale"]);
+    assert_eq!(without_both.code(), 2);
+    for names in ["--input <FILE>|--from <SOCKET>", "--output <FILE>|--to <SOCKET>"] {
+        assert!(without_both.stderr().contains(names), "{}", without_both.stderr());
+    }
+    let from_two = ["pipe", "-i", "in.png", "--from", "socket", "-o", "out.png", "grayscale"];
+    let to_two = ["pipe", "-i", "in.png", "--to", "socket", "-o", "out.png", "grayscale"];
+    for args in [from_two, to_two] {
+        assert_eq!(place.mappable(args).code(), 2);
+    }
+    assert_eq!(place.names(), ["in.png"]);
 }

@@ -208,6 +208,7 @@ fn a_stage_of_several_instances_fails_as_one() {
 /// The picture is one process's and then the other's, and the file is the one that one process makes.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod two_processes {
+    use std::io::{BufRead as _, BufReader};
     use std::process::Child;
     use std::thread;
     use std::time::Duration;
@@ -235,7 +236,9 @@ mod two_processes {
             let second = place.begin(["pipe", "--from", "socket", "-o", "two.png", behind]);
             let first = place.mappable(["pipe", "-i", photo(name).to_str().unwrap(), "--to", "socket", before]);
             assert_eq!(first.code(), 0, "{}", first.stderr());
-            assert_eq!(first.stderr(), format!("Handed {bytes} bytes over, without a copy\n"));
+            let handed = format!("Handed {bytes} bytes over, without a copy\n");
+            let waited = format!("waiting for mappable pipe --from socket\n{handed}");
+            assert!([handed, waited].contains(&first.stderr()), "{}", first.stderr());
             ends(second).succeeds();
             let [one, two] = ["one.png", "two.png"].map(|name| fs::read(place.path(name)).unwrap());
             assert!(one == two, "{name}: two processes make another picture");
@@ -257,6 +260,49 @@ mod two_processes {
         }
         let [one, three] = ["one.png", "three.png"].map(|name| fs::read(place.path(name)).unwrap());
         assert!(one == three, "three processes make another picture");
+    }
+
+    #[test]
+    fn who_waits_says_so_at_once() {
+        let place = Place::new();
+        let mut first = place.begin(["pipe", "-i", photo("camera.png").to_str().unwrap(), "--to", "socket", "blur:2"]);
+        let mut stderr = BufReader::new(first.stderr.take().unwrap());
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        assert_eq!(line, "waiting for mappable pipe --from socket\n");
+        place.mappable(["pipe", "--from", "socket", "-o", "two.png", "grayscale"]).succeeds();
+        ends(first);
+        line.clear();
+        stderr.read_line(&mut line).unwrap();
+        assert!(line.ends_with(" bytes over, without a copy\n"), "{line}");
+    }
+
+    #[test]
+    fn what_one_that_was_killed_leaves_is_in_nobodys_way() {
+        let place = Place::new();
+        let mut killed = place.begin(["pipe", "--from", "socket", "-o", "two.png", "grayscale"]);
+        while !place.path("socket").exists() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        // One that lives keeps it, and waits on.
+        let already = "socket: a file is there already: another mappable pipe waits there";
+        place.mappable(["pipe", "--from", "socket", "-o", "two.png", "grayscale"]).fails(1, &[already]);
+        assert!(killed.try_wait().unwrap().is_none());
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        assert_eq!(place.names(), ["socket"]);
+
+        let second = place.begin(["pipe", "--from", "socket", "-o", "two.png", "grayscale"]);
+        let first = place.mappable(["pipe", "-i", photo("camera.png").to_str().unwrap(), "--to", "socket", "blur:2"]);
+        assert_eq!(first.code(), 0, "{}", first.stderr());
+        ends(second).succeeds();
+        assert_eq!(place.names(), ["two.png"]);
+
+        // What is no socket is nobody's to remove.
+        place
+            .mappable(["pipe", "--from", "two.png", "-o", "three.png", "grayscale"])
+            .fails(1, &["two.png: a file is there already"]);
+        assert_eq!(place.names(), ["two.png"]);
     }
 
     #[test]

@@ -49,6 +49,8 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use super::runtime::Runtime;
@@ -103,14 +105,24 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens at a path where there is nothing yet. The socket there goes with the listener.
+    /// Listens at a path where there is nothing, or a socket that nobody has any more: a process that is killed leaves it. The socket
+    /// there goes with the listener.
+    ///
+    /// Two processes that find such a socket at the same moment can take it from one another: agree on who listens.
     ///
     /// # Errors
     ///
-    /// The operating system's: [`io::ErrorKind::AddrInUse`] if there is a file.
+    /// The operating system's: [`io::ErrorKind::AddrInUse`] if somebody listens there, or there is another file.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
-        Ok(Self { socket: Socket::listen(path)?, path: path.to_owned() })
+        let socket = Socket::listen(path).or_else(|error| {
+            if error.kind() != io::ErrorKind::AddrInUse || !is_left_behind(path) {
+                return Err(error);
+            }
+            fs::remove_file(path)?;
+            Socket::listen(path)
+        })?;
+        Ok(Self { socket, path: path.to_owned() })
     }
 
     /// Waits for a process that connects.
@@ -129,4 +141,12 @@ impl Drop for Listener {
             tracing::debug!(%error, path = %self.path.display(), "a socket was not removed");
         }
     }
+}
+
+/// Whether it is a socket that no process has any more.
+fn is_left_behind(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    // Of another type than a listener's, so that one that lives is not connected to: the kernel says that the type is wrong.
+    let connected = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
+    is_socket && connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
