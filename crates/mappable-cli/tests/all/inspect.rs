@@ -11,8 +11,8 @@ fn says_what_a_stage_maps() {
         "Imports `mappable:memory/types@0.1.0`.",
         "mappable:memory/types@0.1.0#[static]mappable.map ",
         "mappable:memory/types@0.1.0#[static]mapping.unmap ",
-        "\nTier: ledger. Trusted code is in front of 6 lowers of the package's functions, ",
-        " In 1 place, handles go to the engine.",
+        "\nTier: ledger. Trusted code is in front of 11 lowers of the package's functions, ",
+        " In 3 places, handles go to the engine.",
         "| swap     | it has no declared maximum, so its base may move |",
         " loops have a preload in front: ",
     ] {
@@ -21,8 +21,8 @@ fn says_what_a_stage_maps() {
     let facts = place.mappable(["inspect", "--json", guest("blur.wasm").to_str().unwrap()]).succeeds().json();
     assert_eq!(facts["maps"], true);
     assert_eq!(facts["tier"]["name"], "ledger");
-    assert_eq!(facts["tier"]["crossing"], 1);
-    assert_eq!(facts["functions"].as_array().unwrap().len(), 2);
+    assert_eq!(facts["tier"]["crossing"], 3);
+    assert_eq!(facts["functions"].as_array().unwrap().len(), 4);
     assert_eq!(facts["memories"][0]["strategy"], "swap");
     assert_eq!(facts["memories"][0]["mapped_into"], true);
     assert!(facts["preloads"].as_u64().unwrap() > 0, "{facts}");
