@@ -1,7 +1,8 @@
 //! What a process has for a while it gives back: mappings, descriptors, pages. In a process of its own, one test at a
 //! time, since all is counted for the whole process.
 
-use mappable::GRANULE;
+use mappable::ipc::{Afterwards, Connection, Received, Settings};
+use mappable::{GRANULE, Trust};
 use mappable_testing::{process, support, wat};
 use process::{alone, had};
 use support::{Fixture, G, Guest, Setup, World};
@@ -286,5 +287,31 @@ fn a_warm_map_makes_no_system_call_where_views_are_swapped() {
         } else {
             assert_eq!(made, 10 * 4, "{setup:?}: one for each map and unmap");
         }
+    }
+}
+
+#[test]
+#[allow(unsafe_code, reason = "whoever trusts a peer says so by it")]
+fn a_warm_hop_between_ends_of_a_connection_takes_a_message_and_nothing_else() {
+    let _alone = alone();
+    let [here, there] = [(); 2].map(|()| Setup::Swap.runtime());
+    // SAFETY: both ends are here.
+    let settings = Settings::new(unsafe { Trust::peer() });
+    let (one, other) = Connection::pair(&here, &there, settings).unwrap();
+    let received = |end: &Connection| match end.receive() {
+        Ok(Received::Region { region, .. }) => region,
+        other => panic!("no region: {other:?}"),
+    };
+    let mut sent = here.allocate_exportable(4 * GRANULE).unwrap();
+    for hop in 0..20u8 {
+        let before = mappable::internals::system_calls();
+        one.send(sent, 0, Afterwards::Free).unwrap();
+        let mut region = received(&other);
+        region.bytes_mut().unwrap()[..8].fill(hop);
+        other.send(region, 0, Afterwards::Free).unwrap();
+        sent = received(&one);
+        assert_eq!(sent.bytes().unwrap()[7], hop);
+        let calls = mappable::internals::system_calls() - before;
+        assert!(hop < 3 || calls == 4, "hop {hop} there and back took {calls} system calls");
     }
 }
