@@ -1,6 +1,6 @@
 //! What makes a function a module of tests, one for each [`Setup`](super::Setup).
 
-/// The tests of a rule, one for each of [`Setup::BASELINE`].
+/// The tests of a rule, one for each of [`Setup::BASELINE`](super::Setup::BASELINE).
 #[macro_export]
 macro_rules! baseline_tests {
     ($rule:ident) => {
@@ -56,7 +56,7 @@ macro_rules! crossing_tests {
 }
 pub use crate::crossing_tests;
 
-/// The tests of a rule, one for each of [`Setup::LEDGER`].
+/// The tests of a rule, one for each of [`Setup::LEDGER`](super::Setup::LEDGER).
 #[macro_export]
 macro_rules! ledger_tests {
     ($rule:ident) => {
@@ -93,7 +93,7 @@ macro_rules! ledger_tests {
 }
 pub use crate::ledger_tests;
 
-/// Makes each rule a module of tests, one for each [`Setup`].
+/// Makes each rule a module of tests, one for each [`Setup`](super::Setup).
 #[macro_export]
 macro_rules! on_every_setup {
     ($($(#[$meta:meta])* fn $rule:ident($setup:ident) $body:block)*) => { $(
