@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<()> {
     let guests = [compile(include_bytes!("guests/invert.wat"))?, compile(include_bytes!("guests/total.wat"))?];
 
     // ANCHOR: parts
-    // As many workers as there are cores.
+    // 0 makes one worker for each core.
     let mut workers = Workers::new(0, {
         let (runtime, guests) = (runtime.clone(), guests.clone());
         move || Worker::new(&runtime, &guests)

@@ -52,8 +52,8 @@ pub(crate) const MAX_RUNS: usize = 16;
 /// process's, of which the system allows 65,530. `cold`.
 pub(crate) const MAX_IDLE_RANGES: usize = 512;
 
-/// By what part of itself a part of a region may be larger or smaller than others, for the sake of cuts between rows: an eighth.
-/// Then some worker waits for an eighth of the work at the worst. A cut in a row costs a second round for that row alone, with a
+/// Parts of a region may differ in size, so that cuts fall between rows: by one part in this many.
+/// At worst a worker waits for an eighth of the work. A cut in a row costs a second round for that row alone, with a
 /// call, a split and a join. `cores`.
 #[cfg_attr(not(feature = "workers"), expect(dead_code))]
 pub(crate) const ROWS_A_PART_IS_OFF: u64 = 8;

@@ -16,12 +16,12 @@ use crate::sys::thread_cpu_time;
 pub(super) struct Sample {
     /// By the clock.
     pub(super) wall: Duration,
-    /// Of all workers' threads.
+    /// The time that all workers' threads computed.
     pub(super) cpu_all: Duration,
-    /// Of the worker's that has most, if each does its own share and nobody takes another's: a matter of the work alone, and not
-    /// of when threads got a core.
+    /// The time of the worker that has most to do, if each does its own share. It depends on the work alone, and not on when
+    /// threads got a core.
     pub(super) cpu_longest: Duration,
-    /// Of the thread that called: what is not shared out.
+    /// The time of the thread that called, which is not shared out.
     pub(super) cpu_caller: Duration,
 }
 

@@ -19,7 +19,7 @@ use crate::sys::File;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Exported {
-    /// Of a file in memory that has these bytes and no others.
+    /// A descriptor of a file in memory, which has these bytes and no others.
     pub descriptor: OwnedFd,
     /// Where in the file the bytes begin: a multiple of [`GRANULE`].
     pub offset: u64,

@@ -17,7 +17,7 @@ use super::error::{PipelineError, PipelineFailed};
 ///
 /// Items go around. The source fills one, the stages work on it in order, the sink is done with it, and the source fills it
 /// again. So there are never more than a [run](Pipeline::run) was given, which is the back-pressure: a source that is quicker than the
-/// slowest stage waits for an item to come back. As many items as stages and two more keep all threads busy.
+/// slowest stage waits for an item to come back. Two items more than there are stages keep all threads busy.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -126,7 +126,7 @@ impl<T: Send> Pipeline<T> {
         self
     }
 
-    /// Has this token cancel runs from here on, in place of the one before.
+    /// Sets the token that cancels runs from here on. It replaces the one before.
     pub fn set_cancel(&mut self, cancel: &Cancel) {
         self.cancel = cancel.clone();
     }

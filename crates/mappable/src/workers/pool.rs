@@ -79,7 +79,7 @@ impl<W: Send> Workers<W> {
         self.slots.len()
     }
 
-    /// Has this token cancel what the workers do from here on, in place of the one before.
+    /// Sets the token that cancels what the workers do from here on. It replaces the one before.
     pub fn set_cancel(&mut self, cancel: &Cancel) {
         self.cancel = cancel.clone();
     }

@@ -112,7 +112,7 @@ struct Report {
     width: u32,
     height: u32,
     format: &'static str,
-    /// Of the lane for several.
+    /// How many cores the lane for several cores uses.
     cores: usize,
     stages: Vec<&'static str>,
     /// Timed in each lane.

@@ -10,20 +10,20 @@ pub(super) struct Message {
     pub(super) kind: u32,
     /// Any of [`flag`].
     pub(super) flags: u32,
-    /// The number of a block among those that one of the two ends has sent a descriptor of. Of a hello, the version.
+    /// The number of a block, as the end counts that sent its descriptor. A hello has the version here.
     pub(super) block: u32,
     /// How many blocks the sender of a hello keeps.
     pub(super) blocks: u32,
     /// The bytes that the block has.
     pub(super) size: u64,
-    /// How many of them count. Of what is done with, how many references.
+    /// How many of the bytes count. A message that says "done" has the number of references here.
     pub(super) len: u64,
     /// The application's.
     pub(super) tag: u64,
 }
 
 impl Message {
-    /// As it goes over the socket, to a process of the same machine.
+    /// The message as it goes over the socket. Both processes are on one machine, so the byte order is the same.
     pub(super) fn words(&self) -> Words {
         let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
         [pair(self.kind, self.flags), pair(self.block, self.blocks), self.size, self.len, self.tag]
@@ -59,6 +59,6 @@ pub(super) mod flag {
     pub(in super::super) const RECEIVERS: u32 = 1;
     /// A descriptor comes with the message.
     pub(in super::super) const DESCRIPTOR: u32 = 2;
-    /// Of a hello: the peer is trusted.
+    /// A hello has this flag if its sender trusts the peer.
     pub(in super::super) const TRUSTS: u32 = 4;
 }

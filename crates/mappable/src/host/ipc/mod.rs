@@ -146,7 +146,7 @@ impl Drop for Listener {
 /// Whether it is a socket that no process has any more.
 fn is_left_behind(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    // Of another type than a listener's, so that one that lives is not connected to: the kernel says that the type is wrong.
+    // This socket's type is not a listener's. So the kernel refuses it by its type where a listener lives, which hears nothing of it.
     let connected = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
     is_socket && connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
