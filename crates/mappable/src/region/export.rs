@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::extent::copy_granules;
 use super::shared_file::{Keeper, SharedFile};
 use super::{AllocateError, Backing, FileRange, Frozen, FrozenRegion, GRANULE, Mappable, Trust};
 use crate::sys::File;
@@ -126,24 +127,8 @@ pub enum ImportError {
 /// A new file of `size` bytes, which `read` copies.
 fn copied(size: u64, read: impl Fn(u64, &mut [u8]) -> io::Result<()>) -> io::Result<File> {
     let file = File::create_sealable(size)?;
-    copy(size, read, |offset, chunk| file.write(offset, chunk))?;
+    copy_granules(size, read, |offset, chunk| file.write(offset, chunk))?;
     Ok(file)
-}
-
-/// Copies `size` bytes, whole granules, to where all reads as zero.
-fn copy(
-    size: u64,
-    read: impl Fn(u64, &mut [u8]) -> io::Result<()>,
-    mut write: impl FnMut(u64, &[u8]) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut granule = vec![0; GRANULE as usize];
-    for offset in (0..size).step_by(granule.len()) {
-        read(offset, &mut granule)?;
-        if granule.iter().any(|&byte| byte != 0) {
-            write(offset, &granule)?;
-        }
-    }
-    Ok(())
 }
 
 /// Copies what of a file's range is no hole to where all reads as zero.

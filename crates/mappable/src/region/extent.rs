@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::GRANULE;
 use super::backing::{Backing, FileId, RecycledRange, Source};
 use super::ranges::FileRange;
 use super::region_block::RegionBlock;
@@ -246,6 +247,22 @@ impl Drop for Extent {
             None => self.backing.free(self.range),
         }
     }
+}
+
+/// Copies `size` bytes, whole granules, to where all reads as zero.
+pub(super) fn copy_granules(
+    size: u64,
+    read: impl Fn(u64, &mut [u8]) -> io::Result<()>,
+    mut write: impl FnMut(u64, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut granule = vec![0; GRANULE as usize];
+    for offset in (0..size).step_by(granule.len()) {
+        read(offset, &mut granule)?;
+        if granule.iter().any(|&byte| byte != 0) {
+            write(offset, &granule)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

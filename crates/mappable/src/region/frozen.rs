@@ -24,6 +24,7 @@ use std::ops::{Deref, Range};
 use std::slice;
 use std::sync::Arc;
 
+use super::extent::copy_granules;
 use super::mappable::check_slice;
 use super::shared_file::SharedFile;
 use super::{AllocateError, Backing, FileRange, GRANULE, Mappable, PartError, Source, ThawFailed};
@@ -225,13 +226,8 @@ impl FrozenRegion {
             AllocateError::RegionsExhausted(self.size())
         };
         let mut region = Mappable::allocate(self.backing(), self.size())?;
-        let mut granule = vec![0; GRANULE as usize];
-        for offset in (0..self.size()).step_by(granule.len()) {
-            self.read(offset, &mut granule).map_err(exhausted)?;
-            if granule.iter().any(|&byte| byte != 0) {
-                region.extent_mut().write(offset, &granule).map_err(exhausted)?;
-            }
-        }
+        let write = |offset, granule: &[u8]| region.extent_mut().write(offset, granule);
+        copy_granules(self.size(), |offset, into| self.read(offset, into), write).map_err(exhausted)?;
         region.set_len(self.len).map_err(|_| AllocateError::RegionsExhausted(self.size()))?;
         Ok(region)
     }
