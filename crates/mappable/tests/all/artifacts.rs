@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use mappable::rewrite::internals::REVISION;
 use mappable::{ArtifactKey, CompileCache, DeserializeError, GRANULE, Runtime, Tier};
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
@@ -11,7 +12,8 @@ use wasmtime::component::{Component, Linker};
 use crate::support::{G, Guest, Setup, State, add_env, linker, on_every_setup};
 use crate::wat;
 
-const KEY: ArtifactKey = ArtifactKey::from_bytes([0x5a; 32]);
+const KEY_BYTES: [u8; 32] = [0x5a; 32];
+const KEY: ArtifactKey = ArtifactKey::from_bytes(KEY_BYTES);
 
 /// Maps a region, writes to it, and grows with it mapped.
 fn works(runtime: &Runtime, component: &Component) {
@@ -188,6 +190,30 @@ fn an_artifact_for_other_settings_is_refused_by_name() {
     assert!(Setup::FewViews.runtime().deserialize_with_key(&artifact, &KEY).is_ok());
 }
 
+/// What a build of the rewriter from other sources, of the same version, would have made of an artifact's component.
+fn of_other_sources(artifact: &[u8], key: &[u8; 32]) -> Vec<u8> {
+    let (version, sources) = REVISION.split_once('+').expect("a version, and a hash of the sources");
+    let other = format!("{version}+{}", sources.chars().rev().collect::<String>());
+    assert_ne!(other, REVISION);
+    let (magic_and_tag, body) = artifact.split_at(8 + 32);
+    let mut body = body.to_vec();
+    let at = body.windows(REVISION.len()).position(|part| part == REVISION.as_bytes()).unwrap();
+    body[at..at + other.len()].copy_from_slice(other.as_bytes());
+    [&magic_and_tag[..8], blake3::keyed_hash(key, &body).as_bytes(), &body].concat()
+}
+
+#[test]
+fn an_artifact_of_another_build_of_the_rewriter_is_refused_by_name() {
+    let runtime = Setup::Swap.runtime();
+    let artifact = runtime.precompile_with_key(gives(1).as_bytes(), &KEY).unwrap();
+    match runtime.deserialize_with_key(&of_other_sources(&artifact, &KEY_BYTES), &KEY) {
+        Err(DeserializeError::Foreign { made_with, here }) => {
+            assert!(here.contains(REVISION) && !made_with.contains(REVISION), "{made_with}: {here}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 fn caching(setup: Setup, folder: &Path) -> Runtime {
     let cache = CompileCache::new(folder, 64 << 20).unwrap();
     setup.builder(setup.config()).compile_cache(cache).build().unwrap()
@@ -240,6 +266,21 @@ fn a_damaged_file_of_the_cache_is_compiled_anew() {
         assert_eq!(given(&runtime, &component), 1);
         assert!(fs::read(&kept).unwrap() == whole);
     }
+}
+
+#[test]
+fn a_file_of_the_cache_by_another_build_of_the_rewriter_is_compiled_anew() {
+    // The key of a cache, which is no secret.
+    let key = b"mappable: an artifact is whole. ";
+    let scratch = tempfile::tempdir().unwrap();
+    let runtime = caching(Setup::Swap, scratch.path());
+    runtime.compile(gives(1).as_bytes()).unwrap();
+    let [kept] = files(scratch.path()).try_into().unwrap();
+    let ours = fs::read(&kept).unwrap();
+    fs::write(&kept, of_other_sources(&ours, key)).unwrap();
+    let component = runtime.compile(gives(1).as_bytes()).unwrap();
+    assert_eq!(given(&runtime, &component), 1);
+    assert!(fs::read(&kept).unwrap() == ours);
 }
 
 #[test]
