@@ -21,8 +21,10 @@ Examples:
   mappable pipe -i photo.jpg -o edges.png blur:2 edges
   mappable run --dir . app.wasm input.txt
   mappable serve --frozen table=table.bin app.wasm
+  mappable component --world mappable:stage/stage invert.core.wasm -o invert.wasm
   mappable compose --portable grayscale -o gray.wasm
-  mappable inspect app.wasm";
+  mappable inspect app.wasm
+  mappable bus run --connect tcp/192.0.2.1:7447 --send 'a/*' node.wasm";
 
 /// Regions of memory that WebAssembly components hand to one another without a copy.
 #[derive(Debug, Parser)]

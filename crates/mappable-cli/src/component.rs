@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     wit: Option<PathBuf>,
 
-    /// The world that the module is written for; not needed if the package has one alone
+    /// The world that the module is written for; not needed if the package has only one
     #[arg(long, value_name = "NAME")]
     world: Option<String>,
 

@@ -15,7 +15,7 @@ pub(crate) enum MapFiles {
     /// Copied when they are mapped; whatever becomes of a file makes no difference
     #[default]
     Snapshot,
-    /// As they are, read when touched and shared with other processes. You say that nobody writes to the files of --dir-ro, by a hard link or another mount neither; those of --dir are copied, since the application could
+    /// As they are, read when touched and shared with other processes. You say that nobody writes to the files of --dir-ro, not by a hard link or another mount either; those of --dir are copied, since the application could write to them
     Shared,
     /// As they are, of files that nobody can change: immutable (chattr +i on ext4) or under fs-verity. Others are refused
     Sealed,

@@ -28,8 +28,7 @@ const OUT_OF_TIME: u8 = 124;
 /// Run a WASI command with mapping available
 ///
 /// The component exports `wasi:cli/run`, of WASI 0.2 or 0.3; or it is a core module of preview 1, as compilers of C make them, and is
-/// made a component. It may import `mappable:memory/types`, `mappable:files` and all
-/// of both but HTTP. It has stdin, stdout and stderr, the arguments, and what is given by --dir, --dir-ro and --env; no network. All
+/// made a component. It may import `mappable:memory/types`, `mappable:files`, and all of WASI 0.2 and 0.3 but HTTP. It has stdin, stdout and stderr, the arguments, and what is given by --dir, --dir-ro and --env; no network. All
 /// that follows its name is the application's own.
 #[derive(Debug, ClapArgs)]
 #[command(

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use mappable::{AllocateError, FrozenHandle, GRANULE, Handle, HandleError, MappableCtx, MappableView};
+use mappable::bindings::types::AllocateError;
+use mappable::{FrozenHandle, GRANULE, Handle, HandleError, MappableCtx, MappableView};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Linker, Lower};
 use wasmtime_wasi_http::Error;
@@ -31,29 +32,7 @@ enum ReadError {
     #[component(name = "cut-off")]
     CutOff,
     #[component(name = "no-region")]
-    NoRegion(NoRegion),
-}
-
-/// The package's `allocate-error`.
-#[derive(Clone, Copy, Debug, ComponentType, Lower)]
-#[component(enum)]
-#[repr(u8)]
-enum NoRegion {
-    #[component(name = "invalid-region-size")]
-    InvalidRegionSize,
-    #[component(name = "region-over-quota")]
-    RegionOverQuota,
-    #[component(name = "regions-exhausted")]
-    RegionsExhausted,
-}
-
-impl From<AllocateError> for NoRegion {
-    fn from(error: AllocateError) -> Self {
-        match error {
-            AllocateError::InvalidRegionSize(_) => Self::InvalidRegionSize,
-            _ => Self::RegionsExhausted,
-        }
-    }
+    NoRegion(AllocateError),
 }
 
 impl From<Error> for ReadError {
@@ -106,14 +85,14 @@ async fn read(mut store: StoreContextMut<'_, Request>, len: u64) -> wasmtime::Re
 }
 
 /// A region that the store has room for.
-fn allocate(context: &mut MappableCtx, len: u64) -> wasmtime::Result<Result<Handle, NoRegion>> {
+fn allocate(context: &mut MappableCtx, len: u64) -> wasmtime::Result<Result<Handle, AllocateError>> {
     let region = match context.allocate(len) {
         Ok(region) => region,
         Err(error) => return Ok(Err(error.into())),
     };
     match context.try_insert(region) {
         Ok(handle) => Ok(Ok(handle)),
-        Err(HandleError::OverQuota) => Ok(Err(NoRegion::RegionOverQuota)),
+        Err(HandleError::OverQuota) => Ok(Err(AllocateError::RegionOverQuota)),
         Err(error) => Err(error.into()),
     }
 }

@@ -44,8 +44,8 @@ const MEMORIES_EACH: usize = 4;
 /// Serve HTTP by a component, each request by an instance of its own
 ///
 /// The component exports `wasi:http/incoming-handler` of WASI 0.2 or `wasi:http/handler` of 0.3, and may import
-/// `mappable:memory/types`, `mappable:files`, `mappable:data/shared`, `mappable:data/bodies` and all of both WASIs; requests
-/// of its own are denied. Data sets are held once, in memory, and each instance maps them where it wants them.
+/// `mappable:memory/types`, `mappable:files`, `mappable:data/shared`, `mappable:data/bodies` and all of WASI 0.2
+/// and 0.3; requests of its own are denied. Data sets are held once, in memory, and each instance maps them where it wants them.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   mappable serve app.wasm
@@ -83,7 +83,7 @@ pub(crate) struct Args {
 #[derive(Clone, Debug, ClapArgs)]
 #[command(next_help_heading = "Limits")]
 struct Limits {
-    /// How long a request may take: to send the first part of its body, to wait for an instance, and in it, each
+    /// How long each part of a request may take: to send the beginning of its body, to wait for an instance, and to be answered by it
     #[arg(long, value_name = "TIME", value_parser = span, default_value = "30s")]
     timeout: Duration,
 

@@ -5,6 +5,7 @@ mod component;
 mod compose;
 mod demo;
 mod errors;
+mod help;
 mod inspect;
 mod map_files;
 mod pipe;

@@ -34,7 +34,7 @@ use crate::runtime::Options;
 pub(super) const EXAMPLES: &str = "Examples:
   mappable demo
   mappable demo --frames 60 --chart frames.svg
-  mappable demo --size 1920x1080 --lanes regions,streams --json
+  mappable demo frames --size 1920x1080 --lanes regions,streams --json
   mappable demo picture
 
 Exit codes: 0 done; 1 the work failed; 2 wrong usage.";
