@@ -85,7 +85,27 @@ fn not_made(error: wasmtime::Error) -> RuntimeError {
     if pools { RuntimeError::Pooling(text) } else { RuntimeError::Engine(error) }
 }
 
-/// Settings for a [`Runtime`].
+/// Settings for a [`Runtime`]. Each has a default that suits most embedders.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use mappable::{HugePages, MappingMode, Runtime, Tier};
+///
+/// let mut config = wasmtime::Config::new();
+/// config.concurrency_support(false);
+/// let runtime = Runtime::builder()
+///     .config(config)
+///     .mapping(MappingMode::Auto)
+///     .tier(Tier::Baseline)
+///     .max_views(256, 16)
+///     .huge_pages(HugePages::Collapsed)
+///     .idle_memories(8)
+///     .idle_regions(1 << 20)
+///     .exportable_regions(false)
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct RuntimeBuilder {
     config: Config,
@@ -130,9 +150,9 @@ impl RuntimeBuilder {
         self
     }
 
-    /// How components are made ready; [`Tier::Auto`] unless told: components keep handles in a ledger, map warm
-    /// without the host, hand regions to one another without the engine, and have plain lists copied at the speed of memory.
-    /// Functions that the ledger doesn't carry go by the engine.
+    /// Which of two ways components are run in; [`Tier::Auto`] unless told. With it components keep their handles in a ledger.
+    /// They map without a call of the host once a view is there, hand regions to one another without the engine, and have
+    /// plain lists copied at the speed of memory. Functions that the ledger doesn't carry go by the engine.
     pub fn tier(mut self, tier: Tier) -> Self {
         self.tier = tier;
         self
@@ -155,30 +175,37 @@ impl RuntimeBuilder {
     }
 
     /// How many linear memories are kept for those that are made next, once nobody uses them any more; 64 unless told. To
-    /// take one that is idle costs no more than a few system calls where a new one takes about ten, and its first pages
-    /// are there. Each keeps 4 GiB of address space, three or four of the process's mappings, and up to 256 KiB of
-    /// memory, all zero; those whose guests use more keep that, up to 4 MiB each, and together no more than 256 KiB
-    /// times this number besides. The same number of async stores' stacks is kept, and of ledgers, with 64 KiB each.
-    /// With 0 nothing is kept.
+    /// take one that is idle costs no more than a few system calls, where a new one takes about ten, and its first pages
+    /// are there. With 0 nothing is kept.
+    ///
+    /// Each keeps 4 GiB of address space, three or four of the process's mappings, and up to 256 KiB of memory, all zero.
+    /// One whose guest used more keeps up to 4 MiB; what they all keep beyond 256 KiB is no more than 256 KiB times this
+    /// number together. As many stacks of async stores are kept, and as many ledgers, of 64 KiB each.
     pub fn idle_memories(mut self, max: usize) -> Self {
         self.idle_memories = max;
         self
     }
 
-    /// Whether each region that is allocated, by the host or by a component, is alone in a file, so that it can be given to another process
-    /// without a copy; not unless told. Each takes a descriptor then, and a few system calls, and none is kept for the next
-    /// ([`RuntimeBuilder::idle_regions`]). Where there are no descriptors left, or no pages can be mapped, regions are as otherwise.
+    /// Whether each region that is allocated, by the host or by a component, is alone in a file, so that it can be given to
+    /// another process without a copy; not unless told. Each takes a descriptor then, and a few system calls, and none is
+    /// kept for the next ([`RuntimeBuilder::idle_regions`]). If there are no descriptors left, or no pages can be mapped,
+    /// regions are made as without this setting.
+    ///
+    /// For a few regions, [`Runtime::allocate_exportable`] does without the setting.
     pub fn exportable_regions(mut self, all: bool) -> Self {
         self.exportable_regions = all;
         self
     }
 
     /// How many bytes of regions are kept for those that are allocated next, once nobody owns them any more; 32 MiB unless
-    /// told. None of them is larger than half of that, or than 4 MiB where the host has not looked at it, and there are no
-    /// more than 512. Where one of just the size that is wanted is there, allocating makes no system call, and what the
-    /// one before touched takes no page fault. The pages that it has are written over with zeroes when it is dropped
-    /// (about 0.1 ms for a MiB), or freed, where they lie in many pieces. One that was moved into huge pages comes back in
-    /// such. Each that the host has looked at keeps one of the process's mappings. With 0 none is kept.
+    /// told. With 0 none is kept.
+    ///
+    /// If a region of just the size that is wanted is kept, allocating makes no system call, and pages that its owner before
+    /// touched take no page fault. When a region is dropped, its pages are written over with zeroes (about 0.1 ms for a
+    /// MiB), or freed if they lie in many pieces. One that was moved into huge pages stays in them.
+    ///
+    /// At most 512 regions are kept, none of them larger than half of the bound, or than 4 MiB if the host has not looked at
+    /// it. Each that the host has looked at keeps one of the process's mappings.
     pub fn idle_regions(mut self, max_bytes: u64) -> Self {
         self.idle_regions = max_bytes;
         self
@@ -208,8 +235,9 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     ///
-    /// If the engine can't be made, or does not behave so: the settings don't go together with mapping (the pooling
-    /// allocator, say), or this version of Wasmtime is not one that mapping was made for.
+    /// [`RuntimeError`]: the engine can't be made, or it does not do what mapping rests on. Then the settings don't go
+    /// together with mapping (the pooling allocator doesn't), or this version of Wasmtime is not one that mapping was made
+    /// for.
     pub fn build(self) -> Result<Runtime, RuntimeError> {
         let backing = backing(self.mapping, self.huge_pages, self.idle_regions).map_err(RuntimeError::Backing)?;
         if self.exportable_regions {
@@ -303,10 +331,22 @@ fn with_stacks(mut config: Config, backing: &Backing, max_idle: usize) -> Config
     config
 }
 
-/// Installs, once for the process, the handler by which a host's write into a frozen mapping harms nobody. A program that
-/// makes engines of its own calls this before it makes the first, so that their handler is asked before this one; where
-/// it is not, a guest's store into a frozen mapping does not trap, but goes to a copy of the mapping's own
-/// ([`Runtime::frozen_stores_trap`]). [`RuntimeBuilder::build`] calls it.
+/// Installs, once for the process, the handler by which a host's write into a frozen mapping harms nobody.
+/// [`RuntimeBuilder::build`] calls it. So only a program that makes engines of its own has to: before it makes the first, so
+/// that the engine's handler is asked before this one. If it doesn't, a guest's store into a frozen mapping does not trap,
+/// but goes to a copy of the mapping's own ([`Runtime::frozen_stores_trap`]).
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # #[cfg(target_os = "linux")]
+/// mappable::install_fault_handler()?;
+/// let plain = wasmtime::Engine::default();
+/// let runtime = mappable::Runtime::new()?;
+/// # #[cfg(target_os = "linux")]
+/// assert!(runtime.frozen_stores_trap());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// When a runtime is made, a second handler is installed, which is asked before the engine's and takes the faults of guests in
 /// private mappings. So `Engine::unload_process_handlers` can't be used.

@@ -30,8 +30,9 @@ pub enum CompileError {
 
 impl Runtime {
     /// Compiles a component, in binary or (with the feature `wat`) text, with the refreshes that mapping needs, or for the ledger
-    /// ([`RuntimeBuilder::tier`](crate::RuntimeBuilder::tier)). A component that maps nothing, and passes no lists from component to component, is
-    /// compiled as it is, byte for byte but for the maxima of its memories and the preloads of its loops.
+    /// ([`RuntimeBuilder::tier`](crate::RuntimeBuilder::tier)). A component that maps nothing, and passes no lists from
+    /// component to component, is compiled as it is, byte for byte but for the maxima of its memories and the preloads of its
+    /// loops. [The first example](crate) does it.
     ///
     /// Where pages are mapped, a 32-bit memory of ordinary pages that nothing can be mapped into gets a maximum of 65,535
     /// pages, unless it has a lower one, and compiled code then takes its base for a constant. So such a memory can't have

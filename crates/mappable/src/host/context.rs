@@ -64,6 +64,37 @@ impl<T: ?Sized + MappableView> MappableView for Box<T> {
 ///
 /// Made by [`Runtime::context`](crate::Runtime::context), kept in the store's data and found through
 /// [`MappableView`]. Dropping it frees the regions.
+///
+/// A region is given to the store, passed to a component as a handle, looked at while a component has it, and taken out
+/// again:
+///
+/// ```
+/// use mappable::{GRANULE, HandleError, Limits, Runtime};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let runtime = Runtime::new()?;
+/// let mut context = runtime.context();
+/// context.set_limits(Limits::default().region_bytes(1 << 30));
+/// assert_eq!(context.limits().region_bytes, 1 << 30);
+///
+/// let region = context.allocate(100_000)?; // or `runtime.allocate`: it is the same runtime
+/// let handle = context.insert(region)?; // a component takes it as `own<mappable>`
+/// assert_eq!(context.held(), (1, 2 * GRANULE));
+/// context.bytes_mut(&handle)?[..5].copy_from_slice(b"hello");
+/// context.set_len(&handle, 5)?;
+/// assert_eq!(context.get(&handle)?.bytes()?, b"hello");
+/// let region = context.remove(handle)?;
+///
+/// // Frozen bytes are for any number of stores.
+/// let handle = context.insert_frozen(region.freeze()?)?; // `own<frozen>`
+/// let read = context.get_frozen(&handle)?;
+/// let taken = context.remove_frozen(handle)?;
+/// let again = context.try_insert_frozen(taken)?; // within the limits
+/// assert_eq!(context.remove_all_frozen([again])?.len(), 1);
+/// assert_eq!(read[..], *b"hello");
+/// # Ok(())
+/// # }
+/// ```
 pub struct MappableCtx {
     /// The runtime's: that of every store that the context is right for.
     engine: Engine,

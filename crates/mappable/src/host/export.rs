@@ -8,6 +8,18 @@ impl Runtime {
     /// copy ([`Mappable::export`]). It takes a descriptor for as long as it lives, of which a process has 1,024 by
     /// default, and a few system calls to make; so make few, and use them again.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = mappable::Runtime::new()?;
+    /// let (region, ordinary) = (runtime.allocate_exportable(1_000_000)?, runtime.allocate(1_000_000)?);
+    /// # if runtime.frozen_stores_trap() {
+    /// assert!(region.is_exportable());
+    /// # }
+    /// assert!(!ordinary.is_exportable());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`AllocateError`], also where there are no descriptors left.
@@ -19,7 +31,7 @@ impl Runtime {
 impl Mappable {
     /// Takes a region that another process has given away, of at most `limit` bytes. From a peer that is trusted, its bytes are
     /// used where they lie; else they are copied once, so that nothing the peer does later makes a difference. Where regions
-    /// are mapped by copying, they are always copied.
+    /// are mapped by copying, they are always copied. [`Mappable::export`] has an example.
     ///
     /// # Errors
     ///
@@ -31,7 +43,7 @@ impl Mappable {
 
 impl Frozen {
     /// Takes a reference to bytes that another process has exported, of at most `limit` bytes. They are not copied, unless
-    /// regions are mapped by copying. Unless the peer is trusted, the file must be sealed.
+    /// regions are mapped by copying. Unless the peer is trusted, the file must be sealed. [`Trust`] has an example.
     ///
     /// # Errors
     ///

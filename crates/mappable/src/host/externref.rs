@@ -7,17 +7,22 @@
 //! (import "mappable" "unmap" (func (param $region externref) (param $at i32) (result i32)))
 //! ```
 //!
-//! `map_private` is for frozen bytes, and traps for a region that is not frozen. All act on the memory that the calling instance exports as `memory`, with the placement from `at`. They answer 0, or
-//! 1 and the number of the WIT package's `map-error` (1 is `placement-misaligned`). The rules are those of components,
-//! but for what an `externref` is: it can be kept after it was passed on, so that a region is not its holder's but, while
-//! it is mapped, its memory's. To map what is mapped traps, whoever asks, as does to unmap it from another memory, a
-//! placement outside the memory, and a reference that is null, to something else, or to a region that the host has taken
-//! out.
+//! All act on the memory that the calling instance exports as `memory`, with a placement that begins at `at`. They return 0,
+//! or a number above 0: one more than the case of the WIT package's `map-error` (1 is `placement-misaligned`).
+//! `map_private` is for frozen bytes.
 //!
-//! No module is rewritten. (One whose loops are to be as fast as on a stock engine may go through
-//! [`rewrite::preloaded`](crate::rewrite::preloaded) first.) The functions refresh the memory's base before they return, with
-//! [`wasmtime::Memory::grow`] by nothing. Were that to fail, the call would trap, the region be lost to the memory, and
-//! nothing be mapped or unmapped there any more.
+//! The rules are those of components, with one difference. An `externref` can be kept after it was passed on. So a region that
+//! is mapped belongs to the memory that it is mapped in, and not to whoever has a reference. These trap:
+//!
+//! - to map what is mapped, whoever asks, and to unmap it from another memory;
+//! - `map_private` of a region that is not frozen;
+//! - a placement outside of the memory;
+//! - a reference that is null, to something else, or to a region that the host has taken out.
+//!
+//! No module is rewritten. The functions refresh the memory's base before they return, by [`wasmtime::Memory::grow`] of zero
+//! pages. If the engine refuses that, the call traps, the region is lost to the memory, and nothing can be mapped or unmapped
+//! there any more. A module whose loops are to be as fast as on a stock engine may go through
+//! [`rewrite::preloaded`](crate::rewrite::preloaded) first.
 //!
 //! ```
 //! use mappable::{MappableCtx, MappableView, Runtime, externref};
@@ -52,6 +57,12 @@
 //!
 //! let region = externref::wrap(&mut store, runtime.allocate_from(b"m")?)?;
 //! assert_eq!(first_byte.call(&mut store, Some(region))?, i32::from(b'm'));
+//!
+//! // Frozen bytes are given and taken in the same way.
+//! let frozen = externref::wrap_frozen(&mut store, runtime.allocate_from(b"f")?.freeze()?)?;
+//! let frozen = externref::take_frozen(&mut store, frozen)?;
+//! // A region that is mapped can't be taken: the module has not unmapped it.
+//! assert!(externref::take(&mut store, region).is_err());
 //! # Ok(())
 //! # }
 //! ```
@@ -67,9 +78,10 @@ use wasmtime::{AsContext, AsContextMut, Caller, Extern, ExternRef, Linker, Memor
 use super::addresses::MemoryId;
 use super::context::{MappableCtx, MappableView};
 use super::dropped::Dropped;
-use super::error::{TrapReason, WitMapError};
+use super::error::TrapReason;
 use super::mapping::Changed;
 use super::operand::{List, RegionKind};
+use super::wit_error::WitMapError;
 use crate::region::{Frozen, Mappable};
 
 /// What a reference is to.
@@ -92,7 +104,7 @@ impl Drop for Referent {
 
 type Reference = Option<Rooted<ExternRef>>;
 
-/// Adds `map`, `map_private` and `unmap` to a linker, under the name of a module.
+/// Adds `map`, `map_private` and `unmap` to a linker, under the name of a module. [`externref`](self) has an example.
 ///
 /// # Errors
 ///
@@ -140,7 +152,7 @@ fn change<T: MappableView + 'static>(
     finish(caller, (rep, region), memory, changed)
 }
 
-/// Gives a region to a store. It is freed when the last reference has been collected.
+/// Gives a region to a store. It is freed when the last reference has been collected. [`externref`](self) has an example.
 ///
 /// # Errors
 ///
@@ -167,7 +179,7 @@ pub fn wrap_frozen<T: MappableView + 'static>(
     refer(store, rep, RegionKind::Frozen)
 }
 
-/// Takes a region out of a store. References to it are good for nothing from here on.
+/// Takes a region out of a store. References to it are good for nothing from here on. [`externref`](self) has an example.
 ///
 /// # Errors
 ///

@@ -135,6 +135,31 @@ impl FileBytes {
     ///
     /// Where regions are mapped by copying, the same as [`FileBytes::snapshot`], of any file.
     ///
+    /// ```
+    /// # #[cfg(target_os = "linux")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io::Write;
+    /// use std::sync::Arc;
+    ///
+    /// use mappable::{FileBytes, FileError, Runtime};
+    /// use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    ///
+    /// let mut file = std::fs::File::from(memfd_create("index", MemfdFlags::ALLOW_SEALING)?);
+    /// file.write_all(b"an index")?;
+    /// let file = Arc::new(file);
+    /// let runtime = Runtime::new()?;
+    /// let sealed = || FileBytes::sealed(&runtime, &file, 0..8, u64::MAX);
+    /// # if runtime.frozen_stores_trap() {
+    /// assert!(matches!(sealed(), Err(FileError::NotSealed)));
+    /// # }
+    /// fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW)?;
+    /// assert_eq!(sealed()?.show()?[..], *b"an index");
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(target_os = "linux"))]
+    /// # fn main() {}
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`FileError`].
@@ -151,6 +176,24 @@ impl FileBytes {
     ///
     /// Where regions are mapped by copying, the same as [`FileBytes::snapshot`].
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mappable::{FileBytes, Runtime};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("index");
+    /// # std::fs::write(&path, [7; 200_000])?;
+    /// let runtime = Runtime::new()?;
+    /// let file = std::sync::Arc::new(std::fs::File::open(&path)?);
+    /// // SAFETY: nobody changes the file: it is this program's own.
+    /// let bytes = unsafe { FileBytes::shared(&runtime, &file, 100_000..150_000, 1 << 20)? };
+    /// assert!(!bytes.is_empty());
+    /// let range = bytes.start() as usize..;
+    /// assert_eq!(bytes.show()?[range], [7; 50_000]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Safety
     ///
     /// Until the last reference is gone, and the stores that mapped one, nobody writes to the file or makes it shorter, in this
@@ -159,6 +202,10 @@ impl FileBytes {
     /// If it is made shorter all the same, or its disk can't be read, the damage is bounded: a component that accesses a page
     /// which is gone traps, or reads zeroes in its place where stores into frozen bytes don't trap
     /// ([`Runtime::frozen_stores_trap`]); the host reads zeroes there, from the first such page on.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`].
     pub unsafe fn shared(
         runtime: &Runtime,
         file: &Arc<fs::File>,

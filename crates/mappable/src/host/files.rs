@@ -114,6 +114,22 @@ impl Frozen {
     ///
     /// Can't be thawed, only copied. Where regions are mapped by copying, the same as [`Frozen::from_file`].
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mappable::{Frozen, Runtime};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("weights");
+    /// # std::fs::write(&path, b"model weights")?;
+    /// let runtime = Runtime::new()?;
+    /// let file = std::fs::File::open(&path)?;
+    /// // SAFETY: nobody changes the file: it is this program's own.
+    /// let weights = unsafe { Frozen::from_file_mapped(&runtime, &file)? };
+    /// assert_eq!(weights[..], *b"model weights");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Safety
     ///
     /// As of [`FileBytes::shared`](crate::FileBytes::shared): until the last reference is gone, and the stores that mapped one,

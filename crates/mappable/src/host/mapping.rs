@@ -6,8 +6,9 @@
 use super::addresses::MemoryId;
 use super::context::MappableCtx;
 use super::entries::Entry;
-use super::error::{TrapReason, WitMapError, misplaced};
+use super::error::{TrapReason, misplaced};
 use super::operand::{List, RegionKind};
+use super::wit_error::WitMapError;
 use crate::region::Held;
 use crate::view::{Mount, MountError, Placement, PlacementError};
 

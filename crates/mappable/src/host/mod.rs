@@ -52,6 +52,7 @@ mod stacks;
 #[cfg(feature = "streams")]
 mod streams;
 mod values;
+mod wit_error;
 
 pub use artifact::{ArtifactKey, CompileCache, DeserializeError};
 pub use builder::{MappingMode, RuntimeBuilder, RuntimeError, install_fault_handler};
@@ -65,3 +66,4 @@ pub use probe::ProbeError;
 pub use runtime::Runtime;
 #[cfg(feature = "streams")]
 pub use streams::{Element, Receiver, Sender, channel, future, ring, stream};
+pub use wit_error::{WitAccessError, WitAllocateError, WitMapError, WitPartError};

@@ -45,7 +45,7 @@ impl std::fmt::Debug for Runtime {
 }
 
 impl Runtime {
-    /// With Wasmtime's default configuration.
+    /// A runtime with Wasmtime's default configuration.
     ///
     /// # Errors
     ///
@@ -54,16 +54,7 @@ impl Runtime {
         Self::builder().build()
     }
 
-    /// With other settings.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut config = wasmtime::Config::new();
-    /// config.concurrency_support(false);
-    /// let runtime = mappable::Runtime::builder().config(config).build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Settings for a runtime, which begin as those of [`Runtime::new`]: [`RuntimeBuilder`] has an example.
     pub fn builder() -> RuntimeBuilder {
         RuntimeBuilder::new()
     }
@@ -73,14 +64,37 @@ impl Runtime {
         &self.engine
     }
 
-    /// Whether a guest's store into a frozen mapping traps. If not it goes to a copy that is the mapping's own, and gone
-    /// with it: where regions are mapped by copying, and where an engine was made in this process before the first
-    /// runtime, without [`install_fault_handler`](crate::install_fault_handler) before it.
+    /// Whether a guest's store into a frozen mapping traps. If it doesn't, the guest writes to a copy that is the mapping's
+    /// own and is gone with it. That is so where regions are mapped by copying, and where an engine was made in this process
+    /// before the first runtime, without [`install_fault_handler`](crate::install_fault_handler) before it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mappable::{MappingMode, Runtime};
+    ///
+    /// let copying = Runtime::builder().mapping(MappingMode::Copy).build()?;
+    /// assert!(!copying.frozen_stores_trap());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn frozen_stores_trap(&self) -> bool {
         self.frozen_stores_trap
     }
 
     /// How regions get into a memory of this shape, in this runtime.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mappable::{MappingMode, MemoryShape, Runtime, Strategy, Unmappable};
+    ///
+    /// let shape = MemoryShape { minimum: 1, maximum: None, is_64: false, is_shared: false, page_size: 65_536 };
+    /// let copying = Runtime::builder().mapping(MappingMode::Copy).build()?;
+    /// assert_eq!(copying.strategy_for(&shape), Ok(Strategy::Copy));
+    /// let shape = MemoryShape { is_64: true, ..shape };
+    /// assert_eq!(copying.strategy_for(&shape), Err(Unmappable::Memory64));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -92,16 +106,29 @@ impl Runtime {
         })
     }
 
-    /// A new region of `len` bytes, which is not zero, that reads as zero. Its size is `len` rounded up to whole granules.
+    /// A new region of `len` bytes, one at the least, that reads as zero. Its size is `len` rounded up to whole granules.
+    /// [`Mappable`] has an example.
+    ///
+    /// Takes no memory until it is written to. If an idle region of that size is kept
+    /// ([`RuntimeBuilder::idle_regions`]), allocating makes no system call.
     ///
     /// # Errors
     ///
-    /// [`AllocateError`].
+    /// [`AllocateError::InvalidRegionSize`] for no bytes, and [`AllocateError::RegionsExhausted`].
     pub fn allocate(&self, len: u64) -> Result<Mappable, AllocateError> {
         Mappable::allocate(&self.backing, len)
     }
 
-    /// A new region whose bytes are `bytes`, of as many granules as they take (one at the least). Copies them.
+    /// A new region whose bytes are `bytes`, of as many granules as they take, one at the least. Copies them.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = mappable::Runtime::new()?;
+    /// let region = runtime.allocate_from(b"hello")?;
+    /// assert_eq!((region.bytes()?, region.size()), (&b"hello"[..], mappable::GRANULE));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -136,13 +163,15 @@ impl Runtime {
         store
     }
 
-    /// A context for a store of this runtime's engine. A store keeps the one that it began with.
+    /// A context for a store of this runtime's engine: [`MappableCtx`] has an example. A store keeps the context that it
+    /// began with.
     ///
-    /// Wasmtime counts the bytes of every list that a guest passes to the host against an allowance for a call
-    /// (`Store::set_hostcall_fuel`, 128 MiB by default), and a placement is named by a list, though its bytes are never
-    /// read. So in a store by `Store::new` guests can't map larger regions; [`Runtime::store`] sets the allowance to the
-    /// largest placement, 4 GiB. A guest can then have any other host function of the embedder's that takes a list copy as
-    /// much in one call. Where such a function is offered, set the allowance to the largest region that there may be.
+    /// Make the store with [`Runtime::store`], or set its allowance for lists. Wasmtime counts the bytes of every list that a
+    /// guest passes to the host against an allowance for one call (`Store::set_hostcall_fuel`, 128 MiB by default). A
+    /// placement is named by a list, though its bytes are never read. So in a store that `Store::new` made, guests can't map
+    /// regions larger than 128 MiB. [`Runtime::store`] sets the allowance to the largest placement, 4 GiB. Then a
+    /// guest can also have any other host function that takes a list copy 4 GiB in one call. If you offer such a function,
+    /// set the allowance to the size of the largest region that there may be.
     pub fn context(&self) -> MappableCtx {
         let views = Allowance::new(usize::MAX);
         let driving = DriverConfig { views, ..self.driving.clone() };

@@ -4,7 +4,8 @@
 //! nothing and returns the handles that it took. Mapping is left to [`mapping`](super::mapping).
 
 use super::context::MappableCtx;
-use super::error::{TrapReason, WitAccessError, WitAllocateError, WitPartError, misplaced};
+use super::error::{TrapReason, misplaced};
+use super::wit_error::{WitAccessError, WitAllocateError, WitPartError};
 use crate::region::{FrozenRegion, Held, Mappable, check_slice};
 
 /// The representations of the new handles, or that of the handle that was passed and why it came back.

@@ -17,10 +17,10 @@ const LEFT_BEHIND: Duration = Duration::from_secs(60 * 60);
 
 /// A folder in which compiled components are kept ([`RuntimeBuilder::compile_cache`](crate::RuntimeBuilder::compile_cache)).
 ///
-/// A component is found by its bytes, the versions of this crate and of Wasmtime, and all settings that code depends on, so
-/// programs of any kind can share a folder, at the same time too. A file is written under another name and moved to its own
-/// when it is whole; one that is damaged is compiled anew. When all together are larger than the bound, those that were
-/// not used for the longest time are removed.
+/// A component is found by its bytes, the version of this crate and of the rewriter's sources, that of Wasmtime, and all
+/// settings that code depends on. So programs of any kind can share a folder, at the same time too. A file is written under
+/// another name and moved to its own when it is whole; one that is damaged is compiled anew. When all together are larger
+/// than the bound, those that were not used for the longest time are removed.
 ///
 /// The files hold machine code, which is trusted as the program itself is: the folder must be nobody else's. The first call
 /// makes it, for its owner alone.
@@ -40,7 +40,8 @@ struct Entry {
 }
 
 impl CompileCache {
-    /// The cache in this folder, which is made if it is not there, of at most `max_bytes` or a component.
+    /// The cache in this folder, which is made if it is not there. Its files have at most `max_bytes` together, or are one
+    /// that has more. [`RuntimeBuilder::compile_cache`](crate::RuntimeBuilder::compile_cache) has an example.
     ///
     /// # Errors
     ///

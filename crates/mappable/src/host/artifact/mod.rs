@@ -49,7 +49,7 @@ const NO_SECRET: ArtifactKey = ArtifactKey(*b"mappable: an artifact is whole. ")
 pub struct ArtifactKey([u8; 32]);
 
 impl ArtifactKey {
-    /// The key of these bytes.
+    /// The key of these bytes. [`Runtime::precompile_with_key`] has an example.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -100,7 +100,27 @@ impl From<Unreadable> for DeserializeError {
 
 impl Runtime {
     /// Compiles a component for later: for [`Runtime::deserialize`], in this process or another, where a runtime has the
-    /// same settings.
+    /// same settings. [`Runtime::precompile_with_key`] makes artifacts that need no `unsafe` to load.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = mappable::Runtime::new()?;
+    /// let artifact = runtime.precompile(b"(component)")?;
+    /// // SAFETY: `precompile` has just made it.
+    /// let component = unsafe { runtime.deserialize(&artifact)? };
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::compile`].
+    pub fn precompile(&self, component: &[u8]) -> Result<Vec<u8>, CompileError> {
+        self.precompile_with_key(component, &NO_SECRET)
+    }
+
+    /// Compiles a component for [`Runtime::deserialize_with_key`], as [`Runtime::precompile`] does for
+    /// [`Runtime::deserialize`].
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -115,16 +135,6 @@ impl Runtime {
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Runtime::compile`].
-    pub fn precompile(&self, component: &[u8]) -> Result<Vec<u8>, CompileError> {
-        self.precompile_with_key(component, &NO_SECRET)
-    }
-
-    /// Compiles a component for [`Runtime::deserialize_with_key`], as [`Runtime::precompile`] does for
-    /// [`Runtime::deserialize`].
     ///
     /// # Errors
     ///

@@ -6,12 +6,12 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, WasmList};
 
 use super::super::context::{MappableCtx, MappableView};
-use super::super::error::{WitAllocateError, WitMapError, WitPartError};
 use super::super::gate::gate;
 use super::super::handle::{FrozenMapping, Mapping};
 use super::super::ledger::Operand;
 use super::super::mapping::Changed;
 use super::super::operand::{List, RegionKind};
+use super::super::wit_error::{WitAllocateError, WitMapError, WitPartError};
 use super::give;
 use super::mappable::{read, write};
 use super::swapping::{check_runtime, list};

@@ -4,7 +4,8 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
 use super::super::context::MappableView;
-use super::super::error::{TrapReason, WitAccessError, WitAllocateError, WitPartError};
+use super::super::error::TrapReason;
+use super::super::wit_error::{WitAccessError, WitAllocateError, WitPartError};
 use super::{MAX_READ, give, owned};
 use crate::region::{Frozen, GRANULE, Mappable};
 

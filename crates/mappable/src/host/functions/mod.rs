@@ -25,6 +25,7 @@ const INTERFACE: &str = "types@0.1.0";
 const MAX_READ: u32 = 16 << 20;
 
 /// Adds `mappable:memory/types` to a linker, for components compiled by [`Runtime::compile`](crate::Runtime::compile).
+/// [The first example](crate) does it.
 ///
 /// Adds with it what trusted modules of closed compositions call instead, under the name `mappable:<key>/ledger@0.1.0`. A
 /// component that imports no `mappable:memory` needs that too if its components pass each other lists of plain data (see

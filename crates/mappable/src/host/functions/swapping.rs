@@ -4,10 +4,11 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
 use super::super::context::{MappableCtx, MappableView};
-use super::super::error::{TrapReason, WitMapError};
+use super::super::error::TrapReason;
 use super::super::handle::{FrozenMapping, Mapping};
 use super::super::mapping::Changed;
 use super::super::operand::{List, RegionKind};
+use super::super::wit_error::WitMapError;
 use super::{give, owned};
 use crate::region::{Frozen, Mappable};
 

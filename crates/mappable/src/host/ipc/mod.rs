@@ -72,7 +72,8 @@ pub use error::{ReceiveError, SendError, SendFailed};
 pub struct Settings {
     /// What is taken on trust.
     pub trust: Trust,
-    /// How many blocks of one end's the other may know, and so have at once. 64 by default; each takes a descriptor in both processes.
+    /// How many blocks of one end the other may know, and so have at once. 64 by default; each takes a descriptor in both
+    /// processes.
     pub blocks: u32,
     /// The largest region that is received, in bytes. 4 GiB by default.
     pub max: u64,
@@ -98,6 +99,35 @@ impl Settings {
 }
 
 /// Where other processes connect: a Unix socket in the file system. Who may is up to the rights of the folder that it is in.
+///
+/// ```
+/// use mappable::ipc::{Connection, Listener, Received, Settings};
+/// use mappable::{Runtime, Trust};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("socket");
+/// // Neither trusts the other; no region is larger than 1 MiB; at most 8 are at the other end.
+/// let settings = Settings::new(Trust::SEALS).max(1 << 20).blocks(8);
+/// let listener = Listener::bind(&path)?;
+///
+/// // In another process:
+/// # let there = std::thread::spawn(move || -> Result<(), std::io::Error> {
+/// let runtime = Runtime::new().map_err(std::io::Error::other)?;
+/// let connection = Connection::connect(&runtime, &path, settings)?;
+/// let words = runtime.allocate_from(b"hello").unwrap().freeze().unwrap();
+/// connection.send_frozen(&words, 7).unwrap();
+/// # Ok(())
+/// # });
+///
+/// let runtime = Runtime::new()?;
+/// let connection = listener.accept(&runtime, settings)?;
+/// let Received::Frozen { frozen, tag: 7 } = connection.receive()? else { unreachable!() };
+/// assert_eq!(frozen[..], *b"hello");
+/// # there.join().unwrap()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,

@@ -123,6 +123,25 @@ pub fn ring(
 
 /// The sending end of a [`channel`]. It is a `StreamConsumer` and a `FutureConsumer`: what a guest writes is taken out of the
 /// guest's store and sent. When all senders are gone the receiver gets what was sent, and then nothing more.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let runtime = mappable::Runtime::new()?;
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let (sender, mut receiver) = mappable::channel(1);
+/// sender.send(runtime.allocate_from(b"one")?).await.unwrap();
+/// // It is full: the region comes back.
+/// let two = sender.try_send(runtime.allocate_from(b"two")?).unwrap_err();
+/// assert_eq!(receiver.recv().await.unwrap().bytes()?, b"one");
+/// sender.try_send(two).unwrap();
+///
+/// drop(sender);
+/// assert!(receiver.recv().await.is_some());
+/// assert!(receiver.recv().await.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })
+/// # }
+/// ```
 pub struct Sender<E: Element> {
     queue: Arc<Queue<E>>,
     pub(super) taken: Taken<E::Handle>,
@@ -131,7 +150,7 @@ pub struct Sender<E: Element> {
 }
 
 impl<E: Element> Sender<E> {
-    /// Sends an element, as soon as there is room for it.
+    /// Sends an element, as soon as there is room for it. [`Sender`] has an example.
     ///
     /// # Errors
     ///
@@ -147,7 +166,7 @@ impl<E: Element> Sender<E> {
         }
     }
 
-    /// Sends an element, if there is room for it.
+    /// Sends an element, if there is room for it. [`Sender`] has an example.
     ///
     /// # Errors
     ///
@@ -239,12 +258,13 @@ pub struct Receiver<E: Element> {
 }
 
 impl<E: Element> Receiver<E> {
-    /// The next element, as soon as there is one. `None` if every sender is gone and nothing is left.
+    /// The next element, as soon as there is one. `None` if every sender is gone and nothing is left. [`Sender`] has an
+    /// example.
     pub async fn recv(&mut self) -> Option<E> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// The next element, if there is one now.
+    /// The next element, if there is one now. [`ring`] has an example.
     pub fn try_recv(&self) -> Option<E> {
         let mut state = self.queue.state();
         let element = state.elements.pop_front();

@@ -23,9 +23,9 @@ mod outgoing;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Afterwards {
-    /// It comes back: [`Received::Returned`]. Its bytes are whatever the other end, or what it was killed at, has left there. If the
-    /// peer is not trusted, it comes back as it was sent, if that peer is gone before it has made its copy, and else not at all.
-    /// A peer that is trusted and maps regions by copying has its copy, and gives the region back, as soon as it receives it.
+    /// It comes back: [`Received::Returned`]. Its bytes are whatever the other end has left there, in the middle of its work
+    /// perhaps. From a peer that is not trusted it comes back only if that peer is gone before it has made its copy, and
+    /// then as it was sent. A trusted peer that maps regions by copying gives the region back as soon as it has received it.
     GiveBack,
     /// Its memory is freed.
     #[default]
@@ -61,7 +61,40 @@ pub enum Received {
 
 /// One end of a connection between two processes, over which regions and frozen bytes are handed over.
 ///
-/// See [`ipc`](super).
+/// [`Listener`](super::Listener) has an example of two processes that connect, [`ipc`](super) one of a region that comes
+/// back. This one is of an end that does not wait:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mappable::ipc::{Afterwards, Connection, ReceiveError, Received, SendError, Settings};
+/// use mappable::{Runtime, Trust};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (here, there) = (Runtime::new()?, Runtime::new()?);
+/// // SAFETY: both ends use this library.
+/// let settings = Settings::new(unsafe { Trust::peer() }).blocks(1);
+/// let (sender, receiver) = Connection::pair(&here, &there, settings)?;
+/// assert!(matches!(receiver.try_receive(), Err(ReceiveError::Empty)));
+///
+/// sender.try_send(here.allocate_exportable(100_000)?, 0, Afterwards::Free)?;
+/// assert_eq!(sender.away(), 1);
+/// // The settings allow one region at the other end: a second one comes back.
+/// let failed = sender.try_send(here.allocate_exportable(100_000)?, 1, Afterwards::Free).unwrap_err();
+/// assert!(matches!(failed.reason, SendError::Blocks(1) | SendError::Full));
+///
+/// let received = receiver.receive_within(Duration::from_secs(10))?;
+/// assert!(matches!(received, Received::Region { tag: 0, .. }));
+/// drop(received);
+/// // Waits until the other end has nothing of this one any more.
+/// assert!(sender.settle()?);
+///
+/// let words = failed.region.freeze()?;
+/// sender.try_send_frozen(&words, 2)?;
+/// assert!(matches!(receiver.receive()?, Received::Frozen { tag: 2, .. }));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Connection {
     link: Arc<Link>,
     runtime: Runtime,
@@ -78,7 +111,7 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Connects to who listens at a path.
+    /// Connects to whoever listens at a path. [`Listener`](super::Listener) has an example.
     ///
     /// # Errors
     ///
@@ -99,6 +132,23 @@ impl Connection {
 
     /// A connection over a socket that was made elsewhere: a Unix socket of the type `SOCK_SEQPACKET`, of which nobody else has a
     /// descriptor.
+    ///
+    /// ```
+    /// use mappable::ipc::{Connection, Settings};
+    /// use mappable::{Runtime, Trust};
+    ///
+    /// # use std::os::fd::{FromRawFd, OwnedFd};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut ends, kind) = ([0; 2], libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC);
+    /// # assert_eq!(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) }, 0);
+    /// # let [one, other] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+    /// let (here, there) = (Runtime::new()?, Runtime::new()?);
+    /// // `one` and `other` are the ends of a `socketpair`: one for this process, the other for a child, say.
+    /// let one = Connection::over(&here, one, Settings::new(Trust::SEALS))?;
+    /// let other = Connection::over(&there, other, Settings::new(Trust::SEALS))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -122,9 +172,11 @@ impl Connection {
     /// Sends a region, with a number of the application's. It is the other end's from here on: it comes back when the other end
     /// sends it back, or by what is to happen `afterwards`. Waits while there is no room, until the other end receives.
     ///
-    /// Where the peer is trusted, a region that is [exportable](Mappable::is_exportable) or was received over this connection is not
-    /// copied. Any other is copied into a file of its own, which it has when it comes back; one that was received over another connection goes back there. Otherwise a copy is sent, of which the other end makes
-    /// another, see [`Trust`](crate::Trust); so it comes back as it was, and only if the other end was gone before it had the copy.
+    /// To a trusted peer, a region that is [exportable](Mappable::is_exportable), or was received over this connection, is sent
+    /// without a copy. Any other is copied into a file of its own, in which it stays when it comes back; one that was received
+    /// over another connection goes back there.
+    ///
+    /// To a peer that is not trusted, a copy is sent, of which the other end makes another ([`Trust`](crate::Trust)).
     ///
     /// # Errors
     ///
@@ -134,7 +186,7 @@ impl Connection {
         self.send_region(region, tag, afterwards, true)
     }
 
-    /// The same without waiting: [`SendError::Full`] if there is no room.
+    /// Sends a region as [`Connection::send`] does, without waiting: [`SendError::Full`] if there is no room.
     ///
     /// # Errors
     ///
@@ -147,8 +199,9 @@ impl Connection {
     /// Sends a reference to frozen bytes, with a number of the application's. The bytes are kept until the other end is done with
     /// them. Waits while there is no room.
     ///
-    /// Where the peer is trusted, bytes that have a file to themselves are not copied, unless they were received over another connection. Otherwise they are if they are not
-    /// [sealed](Frozen::seal) yet, with each call.
+    /// To a trusted peer, bytes that have a file to themselves are sent without a copy, unless they were received over another
+    /// connection. To a peer that is not trusted, bytes that are [sealed](Frozen::seal) are. All others are copied, with each
+    /// call.
     ///
     /// # Errors
     ///
@@ -157,7 +210,7 @@ impl Connection {
         self.send_reference(frozen, tag, true)
     }
 
-    /// The same without waiting: [`SendError::Full`] if there is no room.
+    /// Sends a reference as [`Connection::send_frozen`] does, without waiting: [`SendError::Full`] if there is no room.
     ///
     /// # Errors
     ///
@@ -192,7 +245,7 @@ impl Connection {
         }
     }
 
-    /// Waits no longer than that for what comes next.
+    /// Waits for what comes next, no longer than `within`: [`ReceiveError::Empty`] if nothing has come by then.
     ///
     /// # Errors
     ///
@@ -212,12 +265,13 @@ impl Connection {
         }
     }
 
-    /// Waits until the other end has nothing of this one any more: the last reference to frozen bytes that were sent can be thawed then.
-    /// `false` if something else has come first, which [`Connection::receive`] gives.
+    /// Waits until the other end has nothing of this one any more: the last reference to frozen bytes that were sent can be
+    /// thawed then. Returns `false` if something else has come first, which [`Connection::receive`] gives.
     ///
     /// # Errors
     ///
-    /// [`ReceiveError`]. If the other end is gone, it has nothing. If it was cut off, nobody knows what it has: [`ReceiveError::Closed`].
+    /// [`ReceiveError`]. If the other end is gone, it has nothing. If it was cut off, nobody knows what it has:
+    /// [`ReceiveError::Closed`].
     pub fn settle(&self) -> Result<bool, ReceiveError> {
         loop {
             if !self.tables().waiting.is_empty() {
