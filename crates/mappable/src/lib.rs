@@ -49,17 +49,21 @@
 //! # }
 //! ```
 //!
-//! # The rooms
+//! # Where to look
 //!
-//! | module | its one concern |
+//! | to | use |
 //! | --- | --- |
-//! | `region` | what is owned: regions and the memory they lie in |
-//! | `view` | how it is seen: address ranges, views, strategies |
-//! | [`rewrite`] | how compiled code gets to know: the refresh after each map and unmap |
-//! | `ledger` | what trusted code and the host both keep, of a closed composition: its memory, its words |
-//! | `host` | how it is offered: runtime, context, linker |
-//! | `workers` | work on more than one core, with the feature of that name |
-//! | `sys` | every system call |
+//! | set up an engine | [`Runtime`], [`RuntimeBuilder`] |
+//! | compile components, and keep them compiled | [`Runtime::compile`], [`CompileCache`], [`Runtime::precompile`] |
+//! | make regions of bytes, readers and files | [`Runtime::allocate_from`], [`Runtime::allocate_from_reader`], [`FileBytes`] |
+//! | give them to components, and take them back | [`MappableCtx`], [`Handle`]; [`bindings`] for worlds of your own |
+//! | share bytes that don't change | [`Frozen`] |
+//! | bound what components may hold | [`Limits`], [`MappableCtx::set_limits`] |
+//! | pass regions through streams and futures | [`stream`], [`channel`], [`ring`] |
+//! | hand them to core modules | `mappable::externref` |
+//! | hand them to other processes | `mappable::ipc` (feature `ipc`), [`Frozen::export`] |
+//! | work on more than one core | `mappable::workers` (feature `workers`) |
+//! | see what was made of a component | [`Runtime::compile_with_report`], [`rewrite`] |
 
 pub mod bindings;
 mod host;

@@ -16,7 +16,7 @@ use crate::sys::File;
 /// What another process needs to have bytes of this one: a descriptor, and which bytes of it.
 ///
 /// The descriptor goes by a Unix socket (`SCM_RIGHTS`, as `mappable::ipc` sends it) or to a child process. Nobody has to
-/// believe what the numbers say: they are checked where they are used.
+/// believe what the numbers say: they are checked where they are used. [`Mappable::export`] has an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Exported {
@@ -33,7 +33,7 @@ pub struct Exported {
 }
 
 impl Exported {
-    /// What was received from another process.
+    /// What was received from another process: [`Mappable::export`] has an example.
     pub fn new(descriptor: OwnedFd, offset: u64, size: u64, len: u64) -> Self {
         Self { descriptor, offset, size, len, was_copied: false }
     }
@@ -180,14 +180,36 @@ impl Mappable {
         Ok(whole(self.extent().backing(), file))
     }
 
-    /// Whether the region is alone in a file, so that [`Mappable::export`] for a trusted peer costs no copy.
+    /// Whether the region is alone in a file, so that [`Mappable::export`] for a trusted peer costs no copy. Those of
+    /// [`Runtime::allocate_exportable`](crate::Runtime::allocate_exportable) are.
     pub fn is_exportable(&self) -> bool {
         self.extent().whole_file().is_some()
     }
 
-    /// Gives the region away, for another process. For a peer that is trusted these are its own bytes, or those of a copy if it is
-    /// not [exportable](Mappable::is_exportable), or came over a connection: then it goes back. For others they are sealed: its own file is, if no component has mapped it
-    /// yet, and else that of a copy.
+    /// Gives the region away, for another process.
+    ///
+    /// A trusted peer gets the region's own bytes. It gets a copy if the region is not
+    /// [exportable](Mappable::is_exportable), or came over a connection, where it then goes back. Any other peer gets sealed
+    /// bytes: the region's own if it is exportable and no component has mapped it yet, and a copy if not.
+    ///
+    /// ```
+    /// use mappable::{Exported, Mappable, Runtime, Trust};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // In one process:
+    /// let here = Runtime::new()?;
+    /// let mut region = here.allocate_exportable(100_000)?;
+    /// region.bytes_mut()?[..5].copy_from_slice(b"hello");
+    /// let Exported { descriptor, offset, size, len, .. } = region.export(Trust::SEALS)?;
+    ///
+    /// // In another, which has got the descriptor and the numbers, and takes 1 MiB at the most:
+    /// let there = Runtime::new()?;
+    /// let exported = Exported::new(descriptor, offset, size, len);
+    /// let region = Mappable::import(&there, exported, Trust::SEALS, 1 << 20)?;
+    /// assert_eq!((&region.bytes()?[..5], region.len()), (&b"hello"[..], 100_000));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -303,9 +325,10 @@ impl FrozenRegion {
 impl Frozen {
     /// The bytes for another process. The reference stays: frozen bytes are read by any number of processes.
     ///
-    /// For a peer that is trusted these are its own bytes, or those of a copy if they are not alone in a file. For others they are sealed:
-    /// [`Frozen::seal`] beforehand makes that free, otherwise each call copies them. Nobody says when that process is done with them: bytes that
-    /// were not copied can't be thawed any more, only copied.
+    /// A trusted peer gets the bytes themselves, or a copy if they are not alone in a file. Any other peer gets sealed bytes:
+    /// if [`Frozen::seal`] was called before, that costs no copy, and otherwise each call copies them. Nobody says when that
+    /// process is done with them, so bytes that were not copied can't be thawed any more, only copied. [`Trust`] has an
+    /// example.
     ///
     /// # Errors
     ///
@@ -333,10 +356,29 @@ impl Frozen {
         Ok(done(file.descriptor()?, true))
     }
 
-    /// The same bytes in a file that the kernel lets nobody change any more (`F_SEAL_WRITE`), not even this process. They are not copied if
-    /// they are already there; nor if this is the only reference, they are alone in a file of this process's
-    /// ([`Runtime::allocate_exportable`](crate::Runtime::allocate_exportable)), and no component has mapped that for writing.
-    /// Sealed bytes can't be thawed, only copied.
+    /// The same bytes in a file that the kernel lets nobody change any more (`F_SEAL_WRITE`), not even this process. Sealed
+    /// bytes can't be thawed, only copied.
+    ///
+    /// Copies the bytes once, unless they are in such a file already, or the file can be sealed where it is. It can be if they
+    /// are alone in a file of this process's ([`Runtime::allocate_exportable`](crate::Runtime::allocate_exportable)), this is
+    /// the only reference to them, and no component has mapped them for writing.
+    ///
+    /// ```
+    /// use mappable::{Runtime, Trust};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = Runtime::new()?;
+    /// let mut region = runtime.allocate_exportable(100_000)?;
+    /// region.bytes_mut()?.fill(7);
+    /// let sealed = region.freeze()?.seal()?;
+    /// // For any number of processes, none of them trusted, and without a copy.
+    /// let exported = sealed.export(Trust::SEALS)?;
+    /// # if runtime.frozen_stores_trap() {
+    /// assert!(!exported.was_copied);
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

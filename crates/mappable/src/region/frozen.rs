@@ -264,7 +264,9 @@ impl FrozenRegion {
 /// assert!(std::thread::spawn(move || reader.starts_with(b"read")).join().unwrap());
 ///
 /// // The last reference can be made a region again; before, only a copy could.
+/// let copy = words.copy()?;
 /// let region = words.thaw()?;
+/// assert_eq!((copy.bytes()?, copy.size()), (region.bytes()?, region.size()));
 /// # Ok(())
 /// # }
 /// ```

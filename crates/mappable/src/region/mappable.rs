@@ -58,6 +58,7 @@ use crate::sys::{Access, Space};
 /// high.bytes_mut()?.fill(1);
 /// assert_eq!(&greeting.clone()[..5], b"hello");
 /// let whole = greeting.thaw()?.join(high)?;
+/// assert!(!whole.is_empty());
 /// assert_eq!(whole.len(), 100_000);
 /// # Ok(())
 /// # }
@@ -197,6 +198,10 @@ impl Mappable {
     }
 
     /// The region's bytes, for writing. As [`Mappable::bytes`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Mappable::bytes`].
     pub fn bytes_mut(&mut self) -> io::Result<&mut [u8]> {
         let len = self.len as usize;
         Ok(&mut self.all_bytes_mut()?[..len])
@@ -309,15 +314,17 @@ impl Mappable {
         }
     }
 
-    /// Moves the region's bytes into huge pages, whatever [`HugePages`](crate::HugePages) says: on Linux, from 6.1 on, 2 MiB
-    /// each, as far as the region has whole ones of them. It takes memory in full from then on, also where it was never
-    /// touched. Copies the bytes once; worth it for what is read often, or mapped by many. What is freed of it later, a
-    /// part that was split off, takes its pages apart again.
+    /// Moves the region's bytes into huge pages of 2 MiB, as far as the region has whole ones of them, whatever
+    /// [`HugePages`](crate::HugePages) says. For Linux from 6.1 on. [`Frozen::collapse`] has an example.
+    ///
+    /// Copies the bytes once, so it pays for what is read often or mapped by many. From then on the region takes memory in
+    /// full, also where it was never touched. If a part of it is split off and freed, its pages are small ones again.
     ///
     /// # Errors
     ///
-    /// The operating system's, which leave the bytes as they are: [`io::ErrorKind::Unsupported`] where the platform can't map,
-    /// [`io::ErrorKind::InvalidInput`] of an older Linux and of a region that was never touched. Others may not come again.
+    /// The operating system's, which leave the bytes as they are: [`io::ErrorKind::Unsupported`] where the platform can't
+    /// map, [`io::ErrorKind::InvalidInput`] from an older Linux and for a region that was never touched. Any other may not
+    /// come again: call it once more.
     pub fn collapse(&self) -> io::Result<()> {
         self.collapse_part(self.extent.range())
     }

@@ -44,7 +44,18 @@ impl From<PodError> for io::Error {
 }
 
 impl Mappable {
-    /// The region as values of `T`, as many as fit, from its first byte. Costs what [`Mappable::bytes`] does.
+    /// The region's bytes as values of `T`, as many as fit in its length, from the first byte. Costs what
+    /// [`Mappable::bytes`] does.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = mappable::Runtime::new()?;
+    /// let mut region = runtime.allocate(8)?;
+    /// region.as_pod_mut::<f32>()?.copy_from_slice(&[1.0, 2.0]);
+    /// assert_eq!(region.as_pod::<f32>()?, [1.0, 2.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -53,7 +64,7 @@ impl Mappable {
         self.bytes().map(values)
     }
 
-    /// The region as values of `T` that can be changed, as [`Mappable::as_pod`].
+    /// The region's bytes as values of `T` that can be changed, as [`Mappable::as_pod`].
     ///
     /// # Errors
     ///
@@ -96,7 +107,16 @@ impl Mappable {
 }
 
 impl Frozen {
-    /// The bytes as values of `T`, as many as fit, from the first byte. Costs nothing.
+    /// The bytes as values of `T`, as many as fit in the length, from the first byte. Costs nothing.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = mappable::Runtime::new()?;
+    /// let frozen = runtime.allocate_from(&[1, 2, 3, 4, 5])?.freeze()?;
+    /// assert_eq!(frozen.as_pod::<[u8; 2]>(), [[1, 2], [3, 4]]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn as_pod<T: Pod>(&self) -> &[T] {
         values(self)
     }
@@ -123,9 +143,23 @@ impl Frozen {
 
     /// The bytes in `range` as values of `T`: for a range that comes from somebody who is not trusted. Costs nothing.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mappable::PodError;
+    ///
+    /// # let runtime = mappable::Runtime::new()?;
+    /// let frozen = runtime.allocate(mappable::GRANULE)?.freeze()?;
+    /// assert_eq!(frozen.try_as_pod_at::<u32>(0..8), Ok(&[0, 0][..]));
+    /// assert_eq!(frozen.try_as_pod_at::<u32>(1..9), Err(PodError::Misaligned));
+    /// assert_eq!(frozen.try_as_pod_at::<u32>(0..7), Err(PodError::NotWhole));
+    /// assert_eq!(frozen.try_as_pod_at::<u32>(0..100_000), Err(PodError::OutsideRegion));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// The range is not inside the region, does not begin where a value of `T` may, or is no whole number of values.
+    /// [`PodError`].
     pub fn try_as_pod_at<T: Pod>(&self, range: impl RangeBounds<usize>) -> Result<&[T], PodError> {
         values_at(self, &range)
     }
