@@ -14,7 +14,8 @@ use crate::stage::{Bytes, Regions, Spec, compose, exports_step, with_regions_ins
 ///
 /// The stages hand the picture on among themselves. The component imports regions and is a stage again, of the world
 /// `mappable:stage/stage`. With --portable it has its regions in itself and takes and gives lists of bytes, world
-/// `mappable:stage/copying-stage`: it imports no function, and runs in Wasmtime as it comes, in Node and in browsers.
+/// `mappable:stage/copying-stage`: it imports no function, unless a stage imports WASI, and runs in Wasmtime as it comes, in Node and
+/// in browsers.
 ///
 /// Arguments are given when it runs: those of all stages in one list, with `--` between the stages. So a composition that
 /// is composed again has to come first.

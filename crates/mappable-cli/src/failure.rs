@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
 /// Why the process ends, as its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,9 @@ pub(crate) fn trap_reason(error: &wasmtime::Error) -> String {
     if let Some(sentence) = own_sentence(error) {
         return format!("trapped: {sentence}");
     }
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        return format!("ended itself, with exit code {code}");
+    }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         let text = trap.to_string();
         return format!("trapped: {}", text.strip_prefix("wasm trap: ").unwrap_or(&text));
@@ -101,11 +105,14 @@ pub(crate) fn trap_reason(error: &wasmtime::Error) -> String {
 }
 
 /// What a guest says itself: the SDKs for C and Zig have a trap of its own for each mistake, in a function whose name is the sentence,
-/// behind that of its module in Zig.
+/// behind that of its module in Zig. Names in Go have no spaces.
 fn own_sentence(error: &wasmtime::Error) -> Option<String> {
     let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
     let name = frames.first()?.func_name()?;
-    name.split_once("mappable: ").map(|(_, sentence)| one_line(sentence))
+    match name.split_once("mappable.mappable_") {
+        Some((_, name)) => Some(one_line(&name.replace('_', " "))),
+        None => name.split_once("mappable: ").map(|(_, sentence)| one_line(sentence)),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use indicatif::HumanBytes;
 use wasmtime::{ResourceLimiter, Trap};
+use wasmtime_wasi::I32Exit;
 
 use crate::failure::{Exit, fail, trap_reason};
 
@@ -69,7 +70,7 @@ impl ResourceLimiter for Limiter {
 
 /// Why a component did not even begin.
 pub(crate) fn not_begun(error: &wasmtime::Error) -> anyhow::Error {
-    if error.downcast_ref::<Trap>().is_some() {
+    if error.is::<Trap>() || error.is::<I32Exit>() {
         return fail(Exit::Trap, trap_reason(error));
     }
     fail(Exit::Load, format!("not a stage: {error:#}"))

@@ -18,6 +18,9 @@ use crate::stage::{BUILTINS, Header, MappedHost, Pixels, Spec, Stage, fuse, load
 /// Run a picture through stages, each a component in a sandbox of its own
 ///
 /// The picture (PNG or JPEG) is handed from stage to stage as one region of memory, and never copied between them.
+///
+/// A stage may import WASI 0.2, as the runtimes of many languages do, and is given clocks, random numbers and nothing else. What it prints
+/// comes on stderr, behind its name.
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = after_help(),
@@ -129,7 +132,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     let mut options = args.runtime.clone();
     options.exportable_regions = args.to.is_some();
-    let host = MappedHost::new(args.max_memory << 20, &options)?.with_jobs(args.jobs);
+    let host = MappedHost::new(args.max_memory << 20, &options)?.with_jobs(args.jobs).with_notes(progress.others());
     let begin = Instant::now();
     progress.says("loading");
     let mut stages = match args.fused {

@@ -47,7 +47,7 @@ impl Host for StockHost {
         Component::new(&self.engine, bytes).map_err(|error| fail(Exit::Load, format!("not a stage: {error:#}")))
     }
 
-    fn instantiate(&self, component: &Component) -> Result<CopyingStep> {
+    fn instantiate(&self, component: &Component, _: &str) -> Result<CopyingStep> {
         let step = step_of(component, STEP)?;
         let mut store = Store::new(&self.engine, Limiter::new(self.limit_bytes));
         store.limiter(|limiter| limiter);

@@ -23,6 +23,18 @@ const FIRST: &str = "mappable:stage/first@0.1.0";
 const SECOND: &str = "mappable:stage/second@0.1.0";
 const BETWEEN: &str = "--";
 
+/// What stages may import: regions, and of WASI 0.2 what `wasi:cli/imports` has.
+const GIVEN: [&str; 8] = [
+    "mappable:memory/types@",
+    "mappable:stage/format@",
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
+
 /// Where a composition has its regions from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Regions {
@@ -164,8 +176,7 @@ fn register(graph: &mut CompositionGraph, name: &str, bytes: &[u8]) -> Result<Pa
 /// import that, and be to blame.
 fn is_stage(graph: &CompositionGraph, package: PackageId) -> Result<()> {
     let world = &graph.types()[graph[package].ty()];
-    let given =
-        |import: &str| ["mappable:memory/types@", "mappable:stage/format@"].iter().any(|name| import.starts_with(name));
+    let given = |import: &str| GIVEN.iter().any(|name| import.starts_with(name));
     if let Some(import) = world.imports.keys().find(|import| !given(import)) {
         return Err(fail(Exit::Load, format!("not a stage: it imports `{import}`, which stages are not given")));
     }

@@ -4,12 +4,15 @@ use anyhow::{Context, Result};
 use mappable::{Handle, Limits, Mappable, MappableCtx, MappableView, Runtime};
 use wasmtime::component::{Component, Linker, TypedFunc};
 use wasmtime::{Config, Store};
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use super::parallel::Parallel;
+use super::wasi::{Printing, StageWasi};
 use super::{Bytes, Header, Host, Payload, Step, step_of};
 use crate::failure::{Exit, fail};
 use crate::limiter::{Limiter, not_begun};
 use crate::preview1::core_module;
+use crate::progress::Notes;
 use crate::runtime::Options;
 
 /// What a stage exports.
@@ -23,20 +26,24 @@ pub(crate) struct MappedHost {
     limit_bytes: u64,
     /// How many instances of a stage work on one picture, where it can be shared out.
     jobs: usize,
+    /// Where what stages print goes.
+    notes: Notes,
 }
 
 /// One stage's sandbox.
 pub(super) struct State {
     pub(super) mappable: MappableCtx,
+    wasi: StageWasi,
     pub(super) limiter: Limiter,
 }
 
 impl State {
     /// A store for one instance.
-    pub(super) fn store(runtime: &Runtime, limit_bytes: u64) -> wasmtime::Result<Store<Self>> {
+    pub(super) fn store(runtime: &Runtime, limit_bytes: u64, printing: &Printing) -> wasmtime::Result<Store<Self>> {
         let mut mappable = runtime.context();
         mappable.set_limits(Limits::default().region_bytes(limit_bytes));
-        let mut store = Store::new(runtime.engine(), Self { mappable, limiter: Limiter::new(limit_bytes) });
+        let (wasi, limiter) = (StageWasi::new(printing.clone()), Limiter::new(limit_bytes));
+        let mut store = Store::new(runtime.engine(), Self { mappable, wasi, limiter });
         // Placements are lists: as long as a region can be.
         store.set_hostcall_fuel(usize::try_from(limit_bytes)?);
         store.limiter(|state| &mut state.limiter);
@@ -47,6 +54,12 @@ impl State {
 impl MappableView for State {
     fn mappable(&mut self) -> &mut MappableCtx {
         &mut self.mappable
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi.view()
     }
 }
 
@@ -69,7 +82,14 @@ impl MappedHost {
         let mut linker = Linker::new(runtime.engine());
         mappable::add_to_linker::<State>(&mut linker)
             .map_err(|error| anyhow::anyhow!("the functions on regions can't be offered: {error:#}"))?;
-        Ok(Self { runtime, linker, limit_bytes, jobs: 1 })
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)
+            .map_err(|error| anyhow::anyhow!("WASI can't be offered: {error:#}"))?;
+        Ok(Self { runtime, linker, limit_bytes, jobs: 1, notes: Notes::plain() })
+    }
+
+    /// Has what stages print shown beside the progress.
+    pub(crate) fn with_notes(self, notes: Notes) -> Self {
+        Self { notes, ..self }
     }
 
     /// Has so many instances of a stage work on one picture, where it can be shared out.
@@ -102,15 +122,16 @@ impl Host for MappedHost {
         })
     }
 
-    fn instantiate(&self, component: &Component) -> Result<MappedStep> {
+    fn instantiate(&self, component: &Component, title: &str) -> Result<MappedStep> {
         let step = step_of(component, STEP)?;
-        let mut store = State::store(&self.runtime, self.limit_bytes).map_err(|error| not_begun(&error))?;
+        let printing = Printing::new(title, &self.notes);
+        let mut store = State::store(&self.runtime, self.limit_bytes, &printing).map_err(|error| not_begun(&error))?;
         let guest = self.linker.instantiate_pre(component).map_err(|error| not_begun(&error))?;
         let instance = guest.instantiate(&mut store).map_err(|error| not_begun(&error))?;
         let run = instance.get_typed_func(&mut store, step).map_err(|error| not_begun(&error))?;
         let parallel = match self.jobs {
             1 => None,
-            jobs => Parallel::new(&self.runtime, &guest, self.limit_bytes, jobs)?,
+            jobs => Parallel::new(&self.runtime, &guest, self.limit_bytes, jobs, &printing)?,
         };
         Ok(MappedStep { store, run, parallel })
     }

@@ -16,6 +16,7 @@ mod format;
 mod fused;
 mod mapped;
 mod parallel;
+mod wasi;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -138,7 +139,8 @@ pub(crate) trait Host: Sync {
 
     fn bytes(&self, bytes: &Bytes) -> Result<Cow<'static, [u8]>>;
     fn compile(&self, bytes: &[u8]) -> Result<Component>;
-    fn instantiate(&self, component: &Component) -> Result<Self::Step>;
+    /// `title` is how messages name it.
+    fn instantiate(&self, component: &Component, title: &str) -> Result<Self::Step>;
     /// So many bytes that don't matter.
     fn blank(&self, size: u64) -> Result<<Self::Step as Step>::Payload>;
 }
@@ -172,7 +174,7 @@ pub(crate) fn load<H: Host>(host: &H, specs: &[Spec]) -> Result<Vec<Stage<H::Ste
             // The first that asks for it gets the error, and is the last to ask.
             _ => components.remove(spec.name.as_str()).context("not compiled")?.context(title.clone())?,
         };
-        let step = host.instantiate(&component).with_context(|| title.clone())?;
+        let step = host.instantiate(&component, &title).with_context(|| title.clone())?;
         stages.push(Stage { spec: spec.clone(), title, step });
     }
     Ok(stages)

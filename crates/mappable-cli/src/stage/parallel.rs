@@ -10,6 +10,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, TypedFunc};
 
 use super::mapped::State;
+use super::wasi::Printing;
 use super::{Header, Pixels};
 use crate::failure::{Exit, fail};
 use crate::limiter::not_begun;
@@ -57,15 +58,16 @@ impl Parallel {
         guest: &InstancePre<State>,
         limit_bytes: u64,
         count: usize,
+        printing: &Printing,
     ) -> Result<Option<Self>> {
         let component = guest.component();
         let Some(exported) = component.get_export_index(None, PARALLEL) else { return Ok(None) };
         let functions = ["plan", "change-pixels", "make-rows"].map(|name| function(component, &exported, name));
         let [plan, change_pixels, make_rows] = functions;
         let (plan, change_pixels, make_rows) = (plan?, change_pixels?, make_rows?);
-        let (guest, made_with) = (guest.clone(), runtime.clone());
+        let (guest, made_with, printing) = (guest.clone(), runtime.clone(), printing.clone());
         let make = move || {
-            let mut store = State::store(&made_with, limit_bytes)?;
+            let mut store = State::store(&made_with, limit_bytes, &printing)?;
             let instance = guest.instantiate(&mut store)?;
             let plan = instance.get_typed_func(&mut store, plan)?;
             let change_pixels = instance.get_typed_func(&mut store, change_pixels)?;

@@ -12,4 +12,5 @@ mod pipe;
 mod preview1;
 mod run;
 mod serve;
+mod stage_wasi;
 mod support;
