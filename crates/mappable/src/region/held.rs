@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::frozen::{AllocationKey, FrozenRegion};
+use super::frozen_region::{AllocationKey, FrozenRegion};
 use super::{Backing, Mappable, Source};
 use crate::sys::Budget;
 

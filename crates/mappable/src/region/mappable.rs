@@ -18,7 +18,7 @@ use std::slice;
 use std::sync::{Arc, OnceLock};
 
 use super::backing::RecycledRange;
-use super::frozen::FrozenRegion;
+use super::frozen_region::FrozenRegion;
 use super::huge;
 use super::ranges::Runs;
 use super::shared_file::SharedFile;
