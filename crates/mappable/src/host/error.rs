@@ -188,3 +188,15 @@ pub(super) fn bug(what: impl Into<String>) -> TrapReason {
 pub(super) fn misplaced(rep: u32, expected: &str) -> TrapReason {
     bug(format!("handle {rep} stands for no region that is {expected}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_names_the_line_that_noticed_it() {
+        let (reason, here) = (misplaced(7, "there"), line!());
+        let TrapReason::Bug { what, file, line } = reason else { panic!("{reason}") };
+        assert_eq!((file, line), (file!(), here), "{what}");
+    }
+}

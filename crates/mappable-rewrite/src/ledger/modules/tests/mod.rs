@@ -35,6 +35,13 @@ fn fixed_modules_are_valid_and_import_what_they_need() {
     all.iter().for_each(check);
 }
 
+#[test]
+fn a_name_that_is_too_long_is_cut_between_characters() {
+    let kept = format!("a{}", "é".repeat((MAX_NAME - 1) / 2));
+    assert_eq!(kept.len(), MAX_NAME - 1);
+    assert_eq!(ledger_memory(&format!("{kept}é")), ledger_memory(&kept));
+}
+
 fn check(module: &Module) {
     wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all()).validate_all(&module.bytes).unwrap();
     let mut imports = Vec::new();
