@@ -22,7 +22,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate whose names are of the package `mappable:<key>`.
+    /// A gate whose names are of the package `mappable:<key>`. [The first example](crate) makes one.
     ///
     /// # Errors
     ///
@@ -44,7 +44,8 @@ impl Gate {
         gates.into_iter().find(is_free).ok_or_else(|| broken!("more gates than names are taken"))
     }
 
-    /// The name to register an interface under: of `types@0.1.0`, `mappable:<key>/types@0.1.0`.
+    /// The name to register an interface under: of `types@0.1.0`, `mappable:<key>/types@0.1.0`. [The first example](crate)
+    /// asks for it.
     pub fn import_name(&self, interface: &str) -> String {
         format!("{}{interface}", self.prefix)
     }

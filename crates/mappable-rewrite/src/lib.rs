@@ -53,7 +53,10 @@
 //!
 //! let rewritten = rewrite(&component, &gate)?;
 //! assert!(rewritten.changed());
-//! assert_eq!(inspect(&component)?.gated_imports.len(), 1);
+//! let report = inspect(&component)?;
+//! assert_eq!(report.gated_imports.len(), 1);
+//! // It imports the package, and maps nothing so far.
+//! assert!(report.maps() && report.lowers().next().is_none());
 //! // What to register the host's functions as, so that what was rewritten links to them and nothing else does.
 //! assert_eq!(gate.import_name("types@0.1.0"), "mappable:k5f0c/types@0.1.0");
 //! # Ok(())
@@ -148,7 +151,7 @@ pub struct Rewritten<'a> {
 }
 
 impl Rewritten<'_> {
-    /// Whether anything was changed.
+    /// Whether anything was changed. [The first example](crate) asks.
     pub fn changed(&self) -> bool {
         matches!(self.bytes, Cow::Owned(_))
     }
@@ -172,6 +175,18 @@ pub fn rewrite<'a>(component: &'a [u8], gate: &Gate) -> Result<Rewritten<'a>, Re
 ///
 /// `component` is a binary component; text is not accepted. It is validated first. Rewriting the output of the baseline
 /// tier a second time changes nothing; that of the ledger tier is not to be rewritten.
+///
+/// ```
+/// use mappable_rewrite::{Gate, Settings, Tier, rewrite_with};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let settings = Settings { tier: Tier::Baseline, ..Settings::default() };
+/// let component = wat::parse_str("(component)")?;
+/// let rewritten = rewrite_with(&component, &Gate::new("k5f0c")?, settings)?;
+/// assert!(!rewritten.changed());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -315,7 +330,8 @@ pub fn inspect(component: &[u8]) -> Result<Report, RewriteError> {
 }
 
 /// Returns the report that [`rewrite_with`] gives with a gate that `component` doesn't know. The component is rewritten and
-/// checked for it, and what was written is thrown away: it costs as much as rewriting.
+/// checked for it, and what was written is thrown away: it costs as much as rewriting. [`rewrite_with`] has an example of
+/// settings.
 ///
 /// # Errors
 ///

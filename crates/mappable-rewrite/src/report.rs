@@ -62,12 +62,12 @@ impl TierReport {
 }
 
 impl Report {
-    /// All marked lowers of the tree, each with the component that holds it.
+    /// All marked lowers of the tree, each with the component that holds it. [The first example](crate) counts them.
     pub fn lowers(&self) -> impl Iterator<Item = (&ComponentReport, &LowerReport)> {
         self.components.iter().flat_map(|component| component.lowers.iter().map(move |lower| (component, lower)))
     }
 
-    /// Whether the tree calls any swapping function, or imports our package.
+    /// Whether the tree calls any swapping function, or imports our package. [The first example](crate) asks.
     pub fn maps(&self) -> bool {
         !self.gated_imports.is_empty() || self.lowers().next().is_some()
     }

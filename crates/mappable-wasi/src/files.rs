@@ -38,12 +38,20 @@ enum Holding {
 
 impl FilesCtx {
     /// For a store whose [`MappableCtx`](mappable::MappableCtx) is of that runtime. Files are copied, once for each request:
-    /// [`FileBytes::snapshot`].
+    /// [`FileBytes::snapshot`]. [The first example](crate) has all that a store needs.
     pub fn new(runtime: &Runtime) -> Self {
         Self { runtime: runtime.clone(), holding: Holding::Snapshot }
     }
 
     /// Takes files that nobody can change as they are, and no others: [`FileBytes::sealed`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = mappable::Runtime::new()?;
+    /// let files = mappable_wasi::FilesCtx::new(&runtime).sealed();
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn sealed(self) -> Self {
         Self { holding: Holding::Sealed, ..self }
@@ -51,6 +59,15 @@ impl FilesCtx {
 
     /// Takes files as they are: [`FileBytes::shared`]. Of files that a component could write to, by the permissions of the
     /// folder that they were opened in ([`FsPerms::ReadWrite`]), it gets a copy.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = mappable::Runtime::new()?;
+    /// // SAFETY: the folder that the store is given is on a disk that is mounted for reading alone.
+    /// let files = unsafe { mappable_wasi::FilesCtx::new(&runtime).shared() };
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Safety
     ///

@@ -63,7 +63,8 @@ pub fn add_to_linker_async<T: FilesView + 'static>(linker: &mut Linker<T>) -> wa
 }
 
 /// Adds `mappable:files/p2` to a linker, for stores that are called synchronously. Needs [`mappable::add_to_linker`] and
-/// [`wasmtime_wasi::p2::add_to_linker_sync`] besides. (Components of WASI 0.3 are called asynchronously.)
+/// [`wasmtime_wasi::p2::add_to_linker_sync`] besides. (Components of WASI 0.3 are called asynchronously.) [The first
+/// example](crate) does the same for an asynchronous store.
 ///
 /// # Errors
 ///

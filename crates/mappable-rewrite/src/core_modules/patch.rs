@@ -100,6 +100,14 @@ impl<'f, 'a> Patched<'f, 'a> {
 /// does for components. Any memory of it that may move is taken for one that is mapped into. The module is validated first,
 /// and given back as it is if no loop is worth a preload.
 ///
+/// ```
+/// # fn main() -> anyhow::Result<()> {
+/// let module = wat::parse_str("(module)")?;
+/// assert_eq!(*mappable_rewrite::preloaded(&module)?, *module); // there is no loop
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// What is no valid core module.

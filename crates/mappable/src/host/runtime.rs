@@ -59,7 +59,7 @@ impl Runtime {
         RuntimeBuilder::new()
     }
 
-    /// The engine, for stores and linkers.
+    /// The engine, for stores and linkers. [The first example](crate) makes a linker for it.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }

@@ -43,6 +43,22 @@ impl Trust {
 
     /// "I trust this peer."
     ///
+    /// ```
+    /// use mappable::{Mappable, Runtime, Trust};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (here, there) = (Runtime::new()?, Runtime::new()?);
+    /// // SAFETY: both processes are this program, which keeps to what is asked.
+    /// let trust = unsafe { Trust::peer() };
+    /// let exported = here.allocate_exportable(100_000)?.export(trust)?;
+    /// # if here.frozen_stores_trap() {
+    /// assert!(!exported.was_copied);
+    /// # }
+    /// let region = Mappable::import(&there, exported, trust, 1 << 20)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Safety
     ///
     /// The other process, and whoever gets the descriptor from it, writes to no region that it has given away and to no frozen

@@ -10,11 +10,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// finished. To end those too, have guests interrupted: give stores an epoch deadline whose callback asks
 /// [`Cancel::is_cancelled`] and returns an error, and advance the engine's epoch after [`Cancel::cancel`]. The guest traps
 /// then, and what its worker had is freed.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use mappable::workers::{Cancel, MapError, Workers};
+///
+/// let mut workers = Workers::new(2, || Ok(()))?;
+/// assert_eq!(workers.count(), 2);
+/// let cancel = Cancel::new();
+/// workers.set_cancel(&cancel);
+/// // On any thread:
+/// cancel.cancel();
+/// assert!(cancel.is_cancelled());
+///
+/// let failed = workers.map(vec!["a", "b"], |_, _, item| Ok(item)).unwrap_err();
+/// assert!(matches!(failed.reason, MapError::Cancelled));
+/// // The items come back.
+/// assert_eq!(failed.left, [(0, "a"), (1, "b")]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// A token that is not cancelled.
+    /// A token that is not cancelled. [`Cancel`] has an example.
     pub fn new() -> Self {
         Self::default()
     }

@@ -19,6 +19,7 @@ use crate::tuning;
 ///
 /// // Lines of 1920 pixels of four bytes, in one part for each worker.
 /// let lines = Parts::of_rows(4 * 1920);
+/// assert_eq!(lines.row_bytes(), 7_680);
 /// // Any run of pixels will do, in eight parts at the most.
 /// let pixels = Parts::of_rows(4).at_most(8);
 /// ```

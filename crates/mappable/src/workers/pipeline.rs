@@ -126,7 +126,7 @@ impl<T: Send> Pipeline<T> {
         self
     }
 
-    /// Sets the token that cancels runs from here on. It replaces the one before.
+    /// Sets the token that cancels runs from here on. It replaces the one before. [`Cancel`] has an example.
     pub fn set_cancel(&mut self, cancel: &Cancel) {
         self.cancel = cancel.clone();
     }

@@ -74,12 +74,12 @@ impl<W: Send> Workers<W> {
         Ok(Self { pool, make, slots, cancel: Cancel::new() })
     }
 
-    /// How many workers there are.
+    /// How many workers there are. [`Cancel`] has an example.
     pub fn count(&self) -> usize {
         self.slots.len()
     }
 
-    /// Sets the token that cancels what the workers do from here on. It replaces the one before.
+    /// Sets the token that cancels what the workers do from here on. It replaces the one before. [`Cancel`] has an example.
     pub fn set_cancel(&mut self, cancel: &Cancel) {
         self.cancel = cancel.clone();
     }

@@ -24,6 +24,7 @@ pub struct Part {
 
 impl Part {
     /// Where the rows lie in the part, in bytes. The last row of a region ends where the region's length does.
+    /// [`Workers::map_parts`] has an example.
     pub fn bytes(&self) -> Range<u64> {
         let end = self.rows.end.saturating_mul(self.row_bytes).min(self.whole_len);
         self.rows.start * self.row_bytes - self.offset..end - self.offset
@@ -46,7 +47,7 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Where this worker's rows lie in the bytes.
+    /// Where this worker's rows lie in the bytes. [`Workers::map_slices`] has an example.
     pub fn bytes(&self) -> Range<u64> {
         let end = self.rows.end.saturating_mul(self.row_bytes) - self.offset;
         self.rows.start * self.row_bytes - self.offset..end.min(self.frozen.len() as u64)

@@ -80,18 +80,18 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// With that trust, and otherwise the defaults.
+    /// Settings with that trust, and otherwise the defaults. [`Listener`] has an example.
     pub const fn new(trust: Trust) -> Self {
         Self { trust, blocks: 64, max: 4 << 30 }
     }
 
-    /// These settings, with another [`blocks`](Self#structfield.blocks), one at the least.
+    /// These settings, with another [`blocks`](Self#structfield.blocks), one at the least. [`Listener`] has an example.
     #[must_use]
     pub const fn blocks(self, blocks: u32) -> Self {
         Self { blocks: if blocks == 0 { 1 } else { blocks }, ..self }
     }
 
-    /// These settings, with another [`max`](Self#structfield.max).
+    /// These settings, with another [`max`](Self#structfield.max). [`Listener`] has an example.
     #[must_use]
     pub const fn max(self, max: u64) -> Self {
         Self { max, ..self }
