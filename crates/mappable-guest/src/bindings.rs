@@ -40,3 +40,20 @@ mod generated_files {
 
 #[cfg(all(feature = "fs", target_family = "wasm"))]
 pub use generated_files::mappable::files::p2 as files;
+
+/// The interface `mappable:files/p3`. Its descriptors and errors are those of the crate `wasip3`.
+#[cfg(all(feature = "fs-p3", target_family = "wasm"))]
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+mod generated_files_p3 {
+    wit_bindgen::generate!({
+        path: "wit/files",
+        world: "mappable:files/imports-p3",
+        with: {
+            "mappable:memory/types@0.1.0": crate::bindings::types,
+            "wasi:filesystem/types@0.3.0": wasip3::filesystem::types,
+        },
+    });
+}
+
+#[cfg(all(feature = "fs-p3", target_family = "wasm"))]
+pub use generated_files_p3::mappable::files::p3 as files_p3;

@@ -156,7 +156,7 @@
 //! # Files
 //!
 //! With the feature `fs`, a program of WASI 0.2 maps files as with `memmap2`: `fs::map("/data/index")` is a `[u8]` of which
-//! nothing was read.
+//! nothing was read. With `fs-p3`, so does one of WASI 0.3: `fs::p3::map("/data/index")`.
 //!
 //! # Native builds
 //!
@@ -172,7 +172,7 @@ extern crate std;
 pub mod bindings;
 mod error;
 mod frozen;
-#[cfg(all(feature = "fs", target_family = "wasm"))]
+#[cfg(all(any(feature = "fs", feature = "fs-p3"), target_family = "wasm"))]
 pub mod fs;
 mod handle;
 mod held;

@@ -52,6 +52,57 @@ fn any_part_of_a_file_is_mapped() {
     assert_eq!(lookup(&place, &ONLY_READ, &["sum", "/data/empty"]).succeeds().stdout(), "0 0\n");
 }
 
+/// By the crate `wasip3`: paths, an open descriptor, and a private copy.
+#[test]
+fn a_program_of_wasi_0_3_maps_files() {
+    let place = Place::new();
+    let bytes: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
+    place.file("bytes", &bytes);
+    place.file("empty", "");
+    place.command("mkfifo", ["pipe"]).succeeds();
+    let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>();
+    let inverted: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+    let app = guest("lookup-p3.wasm");
+    for settings in [&["--map-files", "snapshot"][..], &["--map-files", "shared"], &["--mapping-mode", "copy"]] {
+        let look = |arguments: &[&str]| {
+            place.mappable([&["run"], &ONLY_READ[..], settings, &[app.to_str().unwrap()], arguments].concat())
+        };
+        for (offset, len) in [(0, 200_000), (65_535, 65_538), (199_999, 100), (200_000, 1), (1 << 62, 1)] {
+            let part = &bytes[bytes.len().min(offset)..bytes.len().min(offset + len)];
+            let done = look(&["sum", "/data/bytes", &offset.to_string(), &len.to_string()]);
+            assert_eq!(done.succeeds().stdout(), format!("{} {}\n", part.len(), sum(part)), "{settings:?}, {offset}");
+        }
+        assert_eq!(look(&["sum", "/data/empty"]).succeeds().stdout(), "0 0\n", "{settings:?}");
+        let done = look(&["open", "bytes"]);
+        assert_eq!(done.succeeds().stdout(), format!("200000 {}\n", sum(&bytes)), "{settings:?}");
+        let done = look(&["invert", "/data/bytes"]);
+        assert_eq!(done.succeeds().stdout(), format!("{} {}\n", sum(&inverted), sum(&bytes)), "{settings:?}");
+        for (path, says) in [
+            ("/other/bytes", "no folder"),
+            ("/data/none", "No such file"),
+            ("/data/../bytes", "not permitted"),
+            ("/data/pipe", "No such device"),
+        ] {
+            let done = look(&["sum", path]);
+            assert!(done.code() == 1 && done.stderr().contains(says), "{settings:?}, {path}: {}", done.stderr());
+        }
+    }
+    let text = place.mappable(["inspect", app.to_str().unwrap()]).succeeds().stdout();
+    assert!(text.contains("\nMaps files, by `mappable:files/p3@0.1.0`."), "{text}");
+}
+
+/// WASI's own way of opening it would wait for somebody who writes.
+#[test]
+fn a_pipe_is_an_error_at_once() {
+    let place = Place::new();
+    place.command("mkfifo", ["pipe"]).succeeds();
+    for how in ["snapshot", "shared", "sealed"] {
+        let options = [&ONLY_READ[..], &["--map-files", how, "--timeout", "60"]].concat();
+        let done = lookup(&place, &options, &["sum", "/data/pipe"]);
+        assert!(done.code() == 1 && done.stderr().contains("No such device"), "{how}: {}", done.stderr());
+    }
+}
+
 #[test]
 fn a_private_copy_of_a_file_is_written_to_and_the_file_stays() {
     let place = Place::new();

@@ -1,39 +1,66 @@
-//! Files that are mapped, in the shape of the crate `memmap2`: for programs of WASI 0.2 whose host offers `mappable:files`.
+//! Files that are mapped, in the shape of the crate `memmap2`: for programs of WASI whose host offers `mappable:files`.
 //!
 //! ```ignore
 //! let index = mappable_guest::fs::map("/data/index.fst")?;
 //! let index = fst::Map::new(index)?; // anything that takes an `AsRef<[u8]>`
 //! ```
 //!
-//! A [`MappedFile`] is a `[u8]`. Its bytes are not read into this component's memory: the host shows them there. Descriptors are
-//! those of the crate `wasip2`. Needs the feature `fs`, and is there on WebAssembly alone.
+//! A [`MappedFile`] is a `[u8]`. Its bytes are not read into this component's memory: the host shows them there. With the feature
+//! `fs`, descriptors are those of the crate `wasip2`; with `fs-p3`, they are those of the crate `wasip3`, and [`p3`] opens paths. Both
+//! are there on WebAssembly alone.
 //!
-//! | `memmap2` | here |
-//! | --- | --- |
-//! | `unsafe { Mmap::map(&file) }` | [`map(path)`](map), [`MappedFile::map(&descriptor)`](MappedFile::map) |
-//! | `MmapOptions::new().offset(4096).len(100)` | [`MapOptions::new().offset(4096).len(100)`](MapOptions) |
-//! | `unsafe { options.map(&file) }` | [`options.map(&descriptor)`](MapOptions::map), [`options.open(path)`](MapOptions::open) |
-//! | `unsafe { options.map_copy(&file) }` | [`options.map_copy(&descriptor)`](MapOptions::map_copy), [`options.open_copy(path)`](MapOptions::open_copy) |
-//! | `MmapMut`, `flush` | none: nothing is written back |
+//! | `memmap2` | WASI 0.2 | WASI 0.3 |
+//! | --- | --- | --- |
+//! | `unsafe { Mmap::map(&file) }` | `map(path)`, [`MappedFile::map(&descriptor)`](MappedFile::map) | `p3::map(path)`, the same |
+//! | `MmapOptions::new().offset(4096).len(100)` | [`MapOptions::new().offset(4096).len(100)`](MapOptions) | the same |
+//! | `unsafe { options.map(&file) }` | [`options.map(&descriptor)`](MapOptions::map), `options.open(path)` | the same, `p3::open(path, options)` |
+//! | `unsafe { options.map_copy(&file) }` | [`options.map_copy(&descriptor)`](MapOptions::map_copy), `options.open_copy(path)` | the same, `p3::open_copy(path, options)` |
+//! | `MmapMut`, `flush` | none: nothing is written back | none |
 
+#[cfg(feature = "fs")]
+mod p2;
+#[cfg(feature = "fs-p3")]
+pub mod p3;
+
+use alloc::string::String;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 
-use wasip2::filesystem::preopens::get_directories;
-use wasip2::filesystem::types::{Descriptor, ErrorCode, PathFlags};
-
-use crate::bindings::files;
+#[cfg(feature = "fs")]
+pub use self::p2::map;
+use self::sealed::{Files, Part};
 use crate::error::{MapFailed, MapReason};
-use crate::frozen::Frozen;
 use crate::mapped::{MappedFrozen, MappedPrivate};
 
-/// Maps the whole file at `path`, below one of the folders that the program was given. As [`MapOptions::open`].
-///
-/// # Errors
-///
-/// As [`MapOptions::open`].
-pub fn map(path: &str) -> Result<MappedFile, Error> {
-    MapOptions::new().open(path)
+/// What a file is open by, or a folder: the descriptors of the crates `wasip2` and `wasip3`.
+pub trait Descriptor: Files {}
+
+impl<D: Files> Descriptor for D {}
+
+mod sealed {
+    use core::fmt;
+
+    use crate::frozen::Frozen;
+
+    /// What the host gives of a file.
+    #[derive(Debug)]
+    pub struct Part {
+        pub(super) bytes: Frozen,
+        pub(super) start: usize,
+        pub(super) len: u64,
+    }
+
+    /// What the interfaces of both versions of WASI have.
+    pub trait Files {
+        type Code;
+
+        fn freeze(&self, offset: u64, len: u64) -> Result<Part, Self::Code>;
+    }
+
+    /// Why the host gave nothing.
+    pub trait Code {
+        fn say(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+    }
 }
 
 /// A file, or a part of one, that is mapped into this component's memory, for reading. Dropping it takes the bytes out.
@@ -52,17 +79,17 @@ impl MappedFile {
     /// # Errors
     ///
     /// As [`MapOptions::map`].
-    pub fn map(file: &Descriptor) -> Result<MappedFile, Error> {
+    pub fn map<D: Descriptor>(file: &D) -> Result<MappedFile, Error<D::Code>> {
         MapOptions::new().map(file)
     }
 
-    fn new(file: files::FileBytes) -> Result<MappedFile, Error> {
+    fn new(part: Part) -> Result<MappedFile, MapReason> {
         // No placement is needed for what is not there.
-        let bytes = match file.len {
+        let bytes = match part.len {
             0 => None,
-            _ => Some(Frozen::from(file.bytes).map().map_err(|MapFailed { reason, .. }| Error::NotMapped(reason))?),
+            _ => Some(part.bytes.map().map_err(|MapFailed { reason, .. }| reason)?),
         };
-        Ok(MappedFile { bytes, start: file.start as usize })
+        Ok(MappedFile { bytes, start: part.start })
     }
 }
 
@@ -81,7 +108,8 @@ impl AsRef<[u8]> for MappedFile {
 }
 
 /// A file, or a part of one, that is mapped into this component's memory, for reading and writing. What is written is this
-/// mapping's own, and never the file's: [`Frozen::map_private`]. Dropping it takes the bytes out, and they are lost.
+/// mapping's own, and never the file's: [`Frozen::map_private`](crate::Frozen::map_private). Dropping it takes the bytes out, and
+/// they are lost.
 #[derive(Debug)]
 pub struct MappedCopy {
     /// `None` if there are no bytes.
@@ -90,13 +118,12 @@ pub struct MappedCopy {
 }
 
 impl MappedCopy {
-    fn new(file: files::FileBytes) -> Result<MappedCopy, Error> {
-        let map = || Frozen::from(file.bytes).map_private();
-        let bytes = match file.len {
+    fn new(part: Part) -> Result<MappedCopy, MapReason> {
+        let bytes = match part.len {
             0 => None,
-            _ => Some(map().map_err(|MapFailed { reason, .. }| Error::NotMapped(reason))?),
+            _ => Some(part.bytes.map_private().map_err(|MapFailed { reason, .. }| reason)?),
         };
-        Ok(MappedCopy { bytes, start: file.start as usize })
+        Ok(MappedCopy { bytes, start: part.start })
     }
 }
 
@@ -150,8 +177,8 @@ impl MapOptions {
     /// # Errors
     ///
     /// The host's, and those of mapping.
-    pub fn map(self, file: &Descriptor) -> Result<MappedFile, Error> {
-        MappedFile::new(self.freeze(file)?)
+    pub fn map<D: Descriptor>(self, file: &D) -> Result<MappedFile, Error<D::Code>> {
+        MappedFile::new(self.freeze(file)?).map_err(Error::NotMapped)
     }
 
     /// Maps these bytes of an open file, to be written to. The file stays as it is, and needs no right but that to be read.
@@ -164,46 +191,24 @@ impl MapOptions {
     /// # Errors
     ///
     /// As [`MapOptions::map`].
-    pub fn map_copy(self, file: &Descriptor) -> Result<MappedCopy, Error> {
-        MappedCopy::new(self.freeze(file)?)
+    pub fn map_copy<D: Descriptor>(self, file: &D) -> Result<MappedCopy, Error<D::Code>> {
+        MappedCopy::new(self.freeze(file)?).map_err(Error::NotMapped)
     }
 
-    fn freeze(self, file: &Descriptor) -> Result<files::FileBytes, Error> {
-        Ok(files::freeze(file, self.offset, self.len.unwrap_or(u64::MAX))?)
+    fn freeze<D: Descriptor>(self, file: &D) -> Result<Part, Error<D::Code>> {
+        file.freeze(self.offset, self.len_or_all()).map_err(Error::Refused)
     }
 
-    /// Maps these bytes of the file at `path`, below one of the folders that the program was given, by the name that it was
-    /// given under.
-    ///
-    /// # Errors
-    ///
-    /// As [`MapOptions::map`], and those of opening the file.
-    pub fn open(self, path: &str) -> Result<MappedFile, Error> {
-        MappedFile::new(self.freeze_at(path)?)
+    fn len_or_all(self) -> u64 {
+        self.len.unwrap_or(u64::MAX)
     }
+}
 
-    /// Maps these bytes of the file at `path` as [`MapOptions::open`] does, to be written to.
-    ///
-    /// ```ignore
-    /// let mut bytes = MapOptions::new().open_copy("/data/image.raw")?;
-    /// bytes.iter_mut().for_each(|byte| *byte = !*byte); // the file stays as it is
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`MapOptions::open`].
-    pub fn open_copy(self, path: &str) -> Result<MappedCopy, Error> {
-        MappedCopy::new(self.freeze_at(path)?)
-    }
-
-    fn freeze_at(self, path: &str) -> Result<files::FileBytes, Error> {
-        let given = get_directories();
-        let found = given.iter().filter_map(|(folder, name)| Some((folder, below(name, path)?)));
-        // The innermost folder leaves the shortest path.
-        let (folder, rest) = found.min_by_key(|(_, rest)| rest.len()).ok_or(Error::NotGiven)?;
-        let len = self.len.unwrap_or(u64::MAX);
-        Ok(files::freeze_at(folder, PathFlags::SYMLINK_FOLLOW, rest, self.offset, len)?)
-    }
+/// The innermost of the folders that the program was given in which a path is, and what is left of the path.
+fn innermost<'a, D>(given: &'a [(D, String)], path: &'a str) -> Option<(&'a D, &'a str)> {
+    let found = given.iter().filter_map(|(folder, name)| Some((folder, below(name, path)?)));
+    // It leaves the shortest path.
+    found.min_by_key(|(_, rest)| rest.len())
 }
 
 /// What is left of a path below the folder of that name.
@@ -220,32 +225,29 @@ fn below<'a>(folder: &str, path: &'a str) -> Option<&'a str> {
     Some(rest.trim_start_matches('/'))
 }
 
-/// Why a file was not mapped.
+/// Why a file was not mapped. `Code` is the `ErrorCode` of the crate whose descriptors are used.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Error {
+pub enum Error<Code> {
     /// The path is in no folder that the program was given.
     NotGiven,
     /// The host gave no bytes of it.
-    Refused(ErrorCode),
+    Refused(Code),
     /// There are bytes, but they could not be mapped.
     NotMapped(MapReason),
 }
 
-impl From<ErrorCode> for Error {
-    fn from(code: ErrorCode) -> Error {
-        Error::Refused(code)
-    }
-}
-
-impl fmt::Display for Error {
+impl<Code: sealed::Code> fmt::Display for Error<Code> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NotGiven => f.write_str("the path is in no folder that the program was given"),
-            Error::Refused(code) => write!(f, "the file was not mapped: {}", code.message()),
+            Error::Refused(code) => {
+                f.write_str("the file was not mapped: ")?;
+                code.say(f)
+            }
             Error::NotMapped(reason) => write!(f, "{}", MapFailed { region: (), reason: *reason }),
         }
     }
 }
 
-impl core::error::Error for Error {}
+impl<Code: sealed::Code + fmt::Debug> core::error::Error for Error<Code> {}
