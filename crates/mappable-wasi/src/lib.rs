@@ -55,6 +55,7 @@
 mod error;
 mod files;
 mod linker;
+mod sys;
 
 pub use files::{FilesCtx, FilesView};
 pub use linker::{add_to_linker_async, add_to_linker_sync};

@@ -15,6 +15,7 @@ use wasmtime_wasi::runtime::{in_tokio, spawn_blocking};
 
 use crate::error::{later, of_file, of_handle};
 use crate::files::FilesView;
+use crate::sys::open_below;
 
 /// The version of the WIT package that is offered.
 const P2: &str = "mappable:files/p2@0.1.0";
@@ -88,13 +89,23 @@ async fn freeze<T: FilesView>(store: &mut StoreContextMut<'_, T>, (file, offset,
 async fn freeze_at<T: FilesView>(store: &mut StoreContextMut<'_, T>, at: At<PathFlags>) -> Answer {
     let (directory, path_flags, path, offset, len) = at;
     let mut filesystem = store.data_mut().filesystem();
-    // To open a pipe waits until somebody writes to it, and nothing ends that.
+    // What has no bytes to map is not opened: that may have effects.
     let folder = Resource::new_borrow(directory.rep());
     match filesystem.stat_at(folder, path_flags, path.clone()).await?.type_ {
         DescriptorType::RegularFile => {}
         DescriptorType::Directory => return Err(ErrorCode::IsDirectory.into()),
         DescriptorType::SymbolicLink => return Err(ErrorCode::Loop.into()),
         _ => return Err(ErrorCode::NoDevice.into()),
+    }
+    let folder = match filesystem.table.get(&directory)? {
+        Descriptor::Dir(folder) => folder.clone(),
+        Descriptor::File(_) => return Err(ErrorCode::NotDirectory.into()),
+    };
+    // It may have become a pipe since.
+    let (permissions, follow, at) = (folder.perms, path_flags.contains(PathFlags::SYMLINK_FOLLOW), path.clone());
+    if let Some(opened) = spawn_blocking(move || open_below(&folder.dir, &at, follow)).await {
+        let file = File::new(opened?, permissions, OpenMode::READ, false);
+        return give(store, file, offset, len).await;
     }
     let opened = filesystem.open_at(directory, path_flags, path, OpenFlags::empty(), DescriptorFlags::READ).await?;
     // The guest has no handle of it.

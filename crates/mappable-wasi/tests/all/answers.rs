@@ -2,12 +2,17 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use mappable::{Limits, MappingMode};
 use mappable_wasi::FilesCtx;
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-use crate::guest::{VERSIONS, World, runtime};
+use crate::guest::{VERSIONS, Version, World, runtime};
 
 fn content() -> Vec<u8> {
     (0..150_000_u32).map(|at| (at % 251) as u8).collect()
@@ -96,6 +101,45 @@ fn a_path_is_opened_as_wasi_opens_it() {
         world.close(descriptor);
         assert_eq!(open_files(), before, "{version:?}: nothing stays open");
     }
+}
+
+/// A folder's owner exchanges a file and a pipe to which nobody writes, over and over: who opens the pipe and waits never returns.
+#[test]
+fn a_file_that_becomes_a_pipe_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["file", "pipe"].map(|name| folder.path().join(name));
+    fs::write(&names[0], b"hello").unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &names[1], rustix::fs::Mode::RUSR).unwrap();
+    let done = AtomicBool::new(false);
+    let (answered, answers) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let flags = rustix::fs::RenameFlags::EXCHANGE;
+            while !done.load(Relaxed) {
+                rustix::fs::renameat_with(rustix::fs::CWD, &names[0], rustix::fs::CWD, &names[1], flags).unwrap();
+            }
+        });
+        scope.spawn(|| {
+            let mut world = World::new(Version::P2);
+            let directory = world.directory(folder.path(), FsPerms::ReadOnly);
+            for _ in 0..500 {
+                let answer = world.freeze_at(directory, false, "file", 0, 100).unwrap();
+                answered.send(answer.map(|bytes| world.taken(bytes))).unwrap();
+            }
+            done.store(true, Relaxed);
+        });
+        let mut pipes = 0;
+        for _ in 0..500 {
+            match answers.recv_timeout(Duration::from_secs(60)) {
+                Ok(Ok(bytes)) => assert_eq!(bytes, b"hello"),
+                Ok(Err(code)) if code.contains("no-device") => pipes += 1,
+                Ok(Err(code)) => panic!("{code}"),
+                // A thread waits, and so would the test.
+                Err(_) => std::process::abort(),
+            }
+        }
+        assert!(pipes > 0, "it was a pipe at times");
+    });
 }
 
 /// How many descriptors of files and folders that these tests made are open, in this process.
