@@ -128,6 +128,50 @@ fn only_a_file_that_nobody_can_change_is_sealed() {
     assert!(bytes.show().unwrap().thaw().is_err(), "it is not ours to write to");
 }
 
+/// `FS_IOC_ENABLE_VERITY` of linux/fsverity.h, with hashes of SHA-256 over pages of 4 KiB.
+fn verify(file: &File) -> rustix::io::Result<()> {
+    #[repr(C)]
+    struct Enable {
+        numbers: [u32; 4],
+        salt: u64,
+        signature_size: [u32; 2],
+        signature: u64,
+        reserved: [u64; 11],
+    }
+    const ENABLE: rustix::ioctl::Opcode = rustix::ioctl::opcode::write::<Enable>(b'f', 133);
+    // Version, algorithm, block size, and no salt.
+    let how = Enable { numbers: [1, 1, 4096, 0], salt: 0, signature_size: [0; 2], signature: 0, reserved: [0; 11] };
+    // SAFETY: the kernel reads a structure of this form, whose opcode it is, and writes to none.
+    let how = unsafe { rustix::ioctl::Setter::<ENABLE, Enable>::new(how) };
+    // SAFETY: as above.
+    unsafe { rustix::ioctl::ioctl(file, how) }
+}
+
+/// Where the kernel and the file system have fs-verity. `.ci/reflink` runs it where they should, if it can.
+#[test]
+fn a_file_under_fs_verity_is_sealed() {
+    let runtime = Setup::Swap.runtime();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    std::fs::write(&path, content(100_000)).unwrap();
+    let file = Arc::new(File::open(&path).unwrap());
+    let sealed = || Way::Sealed.bytes(&runtime, &file, 70_000..u64::MAX);
+    let refused = sealed().unwrap_err();
+    assert!(matches!(refused, FileError::NotSealed) && refused.to_string().contains("fs-verity"), "{refused}");
+    match verify(&file) {
+        Ok(()) => {
+            let bytes = sealed().unwrap();
+            assert_eq!(bytes.show().unwrap()[bytes.start() as usize..], content(100_000)[70_000..]);
+            assert!(File::options().write(true).open(&path).is_err(), "nobody can change it");
+        }
+        // There is none, and nothing has become of the file.
+        Err(error) => {
+            assert!(std::env::var_os("MAPPABLE_VERITY").is_none(), "{error}");
+            assert!(matches!(sealed().unwrap_err(), FileError::NotSealed), "{error}");
+        }
+    }
+}
+
 #[test]
 fn what_has_no_pages_is_read_or_refused() {
     let runtime = Setup::Swap.runtime();

@@ -21,16 +21,14 @@ use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use rustix::fs::{
-    FallocateFlags, IFlags, MemfdFlags, SealFlags, SeekFrom, fallocate, fcntl_get_seals, fstatfs, ftruncate,
-    ioctl_getflags, memfd_create, seek,
-};
+use rustix::fs::{FallocateFlags, MemfdFlags, SeekFrom, fallocate, fstatfs, ftruncate, memfd_create, seek};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 use rustix::process::{Resource, getrlimit};
 
 use super::{Access, Call, HUGE_PAGE, count, enter};
 
+mod constant;
 mod fault;
 mod lost;
 mod private;
@@ -48,12 +46,7 @@ pub(crate) use spare::with_spare_mappings;
 /// Asks for what is there to be moved into huge pages. Linux 6.1 and later, on every processor.
 const MADV_COLLAPSE: libc::c_int = 25;
 
-/// The flag of a file whose bytes the file system verifies (fs-verity), and nobody can change.
-const FS_VERITY_FL: u32 = 0x0010_0000;
-
 /// File systems, by `statfs`.
-const EXT4: i64 = 0xef53;
-const F2FS: i64 = 0xf2f5_2010;
 const BTRFS: i64 = 0x9123_683e;
 const XFS: i64 = 0x5846_5342;
 const HUGETLBFS: i64 = 0x9584_58f6;
@@ -109,33 +102,6 @@ impl File {
         }
         let len = file.metadata()?.len();
         Ok(Self { file, len })
-    }
-
-    /// Whether the system says that nobody can change the bytes: the file is sealed, in memory, or immutable, or verified by
-    /// its file system. A seal and verification stay; an administrator can make an immutable file an ordinary one.
-    ///
-    /// A flag is believed of file systems that are known to keep to it. What a FUSE server says is its own affair, and on
-    /// tmpfs who opened a file before it became immutable goes on writing.
-    pub(crate) fn is_constant(&self) -> io::Result<bool> {
-        count();
-        match fcntl_get_seals(&self.file) {
-            Ok(seals) if seals.contains(SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW) => return Ok(true),
-            // Not a file that has seals.
-            Ok(_) | Err(Errno::INVAL) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let believed = match file_system(&self.file)? {
-            EXT4 => IFlags::IMMUTABLE | IFlags::from_bits_retain(FS_VERITY_FL),
-            F2FS | BTRFS => IFlags::from_bits_retain(FS_VERITY_FL),
-            _ => return Ok(false),
-        };
-        count();
-        match ioctl_getflags(&self.file) {
-            Ok(flags) => Ok(flags.intersects(believed)),
-            // Not a file system that has flags.
-            Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// An error where its pages can't be mapped: if they are made up as they are read (`/proc`, `/sys`), or if it may not be
