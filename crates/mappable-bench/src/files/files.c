@@ -1,12 +1,14 @@
-// Scans a file, or looks up words in it, and prints how long that took: in the components and natively the same, but for how bytes
-// of the file are had.
+// Scans a file, looks up words in it, or changes a copy of it, and prints how long that took: in the components and natively the same,
+// but for how bytes of the file are had.
 //
-//   files scan|lookup FILE          once
-//   files scan|lookup FILE COUNT    natively: COUNT times, all mapped at once; begins with a line on stdin, and ends with stdin
+//   files scan|lookup|patch|rewrite FILE          once
+//   files scan|lookup|patch|rewrite FILE COUNT    natively: COUNT times, all mapped at once; begins with a line on stdin, and ends with
+//                                                 stdin
 //
 // Prints for each time: nanoseconds to the first answer, nanoseconds in all, the answers' sum. Built with
 //   -DREADS       it reads (pread) what it needs
 //   -DSTOCK       for a host without mappable: what the adapter of preview 1 asks the program for is here
+//   -DHOSTED      a core module without WASI, whose host maps the file into its memory: see hosted.rs
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,7 +17,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#ifndef READS
+#if !defined(READS) && !defined(HOSTED)
 #include <sys/mman.h>
 #endif
 
@@ -35,6 +37,10 @@ __attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_
 }
 #endif
 
+#ifdef HOSTED
+__attribute__((import_module("host"), import_name("now"))) uint64_t now(void);
+__attribute__((import_module("host"), import_name("map"))) char *map(uint64_t at, uint64_t len);
+#else
 static void fail(const char *what) {
     perror(what);
     exit(1);
@@ -45,6 +51,7 @@ static uint64_t now(void) {
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
+#endif
 
 // Of bytes in multiples of 64. Eight sums at once, since the compiler unrolls such a loop for one machine and not for the other.
 static uint64_t sum(const void *bytes, uint64_t len) {
@@ -56,6 +63,14 @@ static uint64_t sum(const void *bytes, uint64_t len) {
     uint64_t sum = 0;
     for (int i = 0; i < 8; i++) sum += sums[i];
     return sum;
+}
+
+// Of such bytes, too: each word is twice what it was.
+static void twice(void *bytes, uint64_t len) {
+    uint64_t *words = bytes, *end = words + len / 8;
+    for (; words != end; words += 8) {
+        for (int i = 0; i < 8; i++) words[i] += words[i];
+    }
 }
 
 // Where the word is that is looked up in this turn: it looks random, and is the same each time.
@@ -106,24 +121,55 @@ static void look_up(int file, uint64_t size, struct answer *answer) {
     }
 }
 
+static char *window(int file, uint64_t size, uint64_t at, uint64_t *len, int written) {
+    (void)written;
+    *len = size - at < WINDOW ? size - at : WINDOW;
+    char *bytes = malloc(*len);
+    if (bytes == NULL) fail("malloc");
+    read_at(file, bytes, *len, at);
+    return bytes;
+}
+
+// The last window stays.
+static void close_window(char *bytes, uint64_t len, uint64_t at, uint64_t size) {
+    if (at + len < size) free(bytes);
+}
+
 #else
 
-static const char *window(int file, uint64_t size, uint64_t at, uint64_t *len) {
+#ifdef HOSTED
+
+static char *window(int file, uint64_t size, uint64_t at, uint64_t *len, int written) {
+    (void)file, (void)written;
     *len = size - at < WINDOW ? size - at : WINDOW;
-    const char *bytes = mmap(NULL, *len, PROT_READ, MAP_PRIVATE, file, (off_t)at);
+    return map(at, *len);
+}
+
+// The host maps the next over it.
+static void close_window(char *bytes, uint64_t len, uint64_t at, uint64_t size) {
+    (void)bytes, (void)len, (void)at, (void)size;
+}
+
+#else
+
+static char *window(int file, uint64_t size, uint64_t at, uint64_t *len, int written) {
+    *len = size - at < WINDOW ? size - at : WINDOW;
+    char *bytes = mmap(NULL, *len, written ? PROT_READ | PROT_WRITE : PROT_READ, MAP_PRIVATE, file, (off_t)at);
     if (bytes == MAP_FAILED) fail("mmap");
     return bytes;
 }
 
 // The last window stays.
-static void close_window(const char *bytes, uint64_t len, uint64_t at, uint64_t size) {
-    if (at + len < size && munmap((void *)bytes, len) != 0) fail("munmap");
+static void close_window(char *bytes, uint64_t len, uint64_t at, uint64_t size) {
+    if (at + len < size && munmap(bytes, len) != 0) fail("munmap");
 }
+
+#endif
 
 static void scan(int file, uint64_t size, struct answer *answer) {
     uint64_t len;
     for (uint64_t at = 0; at < size; at += len) {
-        const char *bytes = window(file, size, at, &len);
+        char *bytes = window(file, size, at, &len, 0);
         uint64_t begin = 0;
         if (at == 0) {
             begin = FIRST;
@@ -138,7 +184,7 @@ static void scan(int file, uint64_t size, struct answer *answer) {
 static void look_up(int file, uint64_t size, struct answer *answer) {
     uint64_t len;
     for (uint64_t at = 0; at < size; at += len) {
-        const char *bytes = window(file, size, at, &len);
+        char *bytes = window(file, size, at, &len, 0);
         for (uint64_t turn = 0; turn < PLACES; turn++) {
             uint64_t wanted = place(turn, size);
             if (wanted < at || wanted - at >= len) continue;
@@ -150,6 +196,60 @@ static void look_up(int file, uint64_t size, struct answer *answer) {
 }
 
 #endif
+
+// Puts the turn's number in the place of each word that is looked up.
+static void patch(int file, uint64_t size, struct answer *answer) {
+    uint64_t len;
+    for (uint64_t at = 0; at < size; at += len) {
+        char *bytes = window(file, size, at, &len, 1);
+        for (uint64_t turn = 0; turn < PLACES; turn++) {
+            uint64_t wanted = place(turn, size);
+            if (wanted < at || wanted - at >= len) continue;
+            uint64_t *word = (uint64_t *)(bytes + (wanted - at));
+            answer->sum += *word;
+            *word = turn;
+            note_first(answer);
+        }
+        close_window(bytes, len, at, size);
+    }
+}
+
+static void rewrite(int file, uint64_t size, struct answer *answer) {
+    uint64_t len;
+    for (uint64_t at = 0; at < size; at += len) {
+        char *bytes = window(file, size, at, &len, 1);
+        twice(bytes, FIRST);
+        note_first(answer);
+        twice(bytes + FIRST, len - FIRST);
+        answer->sum += sum(bytes, len);
+        close_window(bytes, len, at, size);
+    }
+}
+
+typedef void act(int file, uint64_t size, struct answer *answer);
+
+static act *const ACTS[] = {scan, look_up, patch, rewrite};
+
+#ifdef HOSTED
+
+static struct answer given;
+
+__attribute__((export_name("run"))) uint64_t run(int which, uint64_t size) {
+    ACTS[which](0, size, &given);
+    return given.sum;
+}
+
+__attribute__((export_name("first"))) uint64_t first(void) { return given.first; }
+
+#else
+
+static act *named(const char *name) {
+    const char *const names[] = {"scan", "lookup", "patch", "rewrite"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(name, names[i]) == 0) return ACTS[i];
+    }
+    exit(2);
+}
 
 int main(int count, char **arguments) {
     if (count < 3) return 2;
@@ -167,7 +267,7 @@ int main(int count, char **arguments) {
         if (file < 0) fail(arguments[2]);
         struct stat stat;
         if (fstat(file, &stat) != 0) fail("fstat");
-        (strcmp(arguments[1], "scan") == 0 ? scan : look_up)(file, (uint64_t)stat.st_size, &answer);
+        named(arguments[1])(file, (uint64_t)stat.st_size, &answer);
         uint64_t end = now();
         printf("0 %llu %llu %llu\n", (unsigned long long)(answer.first - begin), (unsigned long long)(end - begin),
                (unsigned long long)answer.sum);
@@ -179,3 +279,5 @@ int main(int count, char **arguments) {
     }
     return 0;
 }
+
+#endif

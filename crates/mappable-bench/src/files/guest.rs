@@ -20,6 +20,10 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::runtime::in_tokio;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
+use super::Act;
+use super::hosted::Hosted;
+use crate::driver;
+
 /// Run a component of the benchmark `files`.
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
@@ -28,7 +32,8 @@ pub(crate) struct Args {
     host: Host,
     app: PathBuf,
     /// What the program does
-    act: String,
+    #[arg(value_enum)]
+    act: Act,
     /// The file
     file: PathBuf,
     /// How many instances
@@ -43,6 +48,8 @@ pub(super) enum Host {
     /// With advice for huge pages.
     SharedHuge,
     Stock,
+    /// A core module whose host maps the file itself.
+    StockMmap,
 }
 
 /// Where the program finds the file's folder.
@@ -50,6 +57,14 @@ const FOLDER: &str = "/data";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     match args.host {
+        Host::StockMmap => {
+            let hosted = Hosted::new(&args.app)?;
+            each(args, || {
+                let done = hosted.run(args.act, &args.file)?;
+                println!("{} {} {} {}", done.start, done.first, done.all, done.sum);
+                Ok(done)
+            })
+        }
         Host::Stock => {
             let engine = Engine::new(&Config::new())?;
             let mut linker = Linker::<WasiState>::new(&engine);
@@ -80,12 +95,8 @@ fn all<T: WasiView + Send + 'static>(
     store: impl Fn(WasiState) -> Store<T>,
 ) -> Result<()> {
     let program = CommandPre::new(program)?;
-    let mut line = String::new();
-    println!("ready");
-    io::stdin().read_line(&mut line)?;
-    let mut stores = vec![];
-    for _ in 0..args.count {
-        let (wasi, output) = WasiState::new(&args.act, &args.file)?;
+    each(args, || {
+        let (wasi, output) = WasiState::new(&driver::name(args.act), &args.file)?;
         let begin = Instant::now();
         let mut store = store(wasi);
         let started = in_tokio(async {
@@ -98,7 +109,18 @@ fn all<T: WasiView + Send + 'static>(
         let said = output.contents();
         let said = std::str::from_utf8(&said)?.strip_prefix("0 ").context("the program has not said its times")?;
         print!("{} {said}", started.as_nanos());
-        stores.push(store);
+        Ok(store)
+    })
+}
+
+/// As often as is told, when it is told to begin. What is left of each stays until the end.
+fn each<T>(args: &Args, mut one: impl FnMut() -> Result<T>) -> Result<()> {
+    let mut line = String::new();
+    println!("ready");
+    io::stdin().read_line(&mut line)?;
+    let mut kept = vec![];
+    for _ in 0..args.count {
+        kept.push(one()?);
     }
     println!("done");
     io::stdout().flush()?;

@@ -1,6 +1,7 @@
 //! `mappable-bench files`: programs that look into a file, by mapping it and without.
 
 pub(crate) mod guest;
+mod hosted;
 mod process;
 mod programs;
 
@@ -26,11 +27,13 @@ use crate::{driver, table};
 const PAGE: Page =
     Page { name: "files", title: "What it takes to look into a file", each: "an instance", charts: Charts::OverBytes };
 
-/// A program in C opens a file, and adds all its words up (`scan`) or 1,000 of them in random places (`lookup`), interleaved in one run.
+/// A program in C opens a file, and adds all its words up (`scan`) or 1,000 of them in random places (`lookup`), interleaved in one run. Or
+/// it has a copy of its own, of which it writes to such places (`patch`), or doubles all words and adds them up (`rewrite`).
 ///
 /// It is the same source for all. `shared` and `snapshot` map the file here, held in these ways; `read` calls `pread` on stock Wasmtime,
-/// 64 KiB at once for a scan; `emulated` calls the `mmap` of wasi-libc there, which reads the file; `native` is no component. What is
-/// mapped of a file larger than 1 GiB is one window of 1 GiB after the other. Each lane has a process of its own. All instances of a process
+/// 64 KiB at once for a scan, and reads all of the file where it has a copy; `emulated` calls the `mmap` of wasi-libc there, which reads the
+/// file; `native` is no component. `stock-mmap` is the loop in Wasm alone, over pages that its host has mapped into a stock memory by
+/// `mmap`, without WASI. What is mapped of a file larger than 1 GiB is one window of 1 GiB after the other. Each lane has a process of its own. All instances of a process
 /// run one after the other, and keep what they have mapped until its end.
 ///
 /// `first answer` is the program's time to the sum of 4 KiB (64 KiB where it reads) or to the first word, `time` that to its end: medians
@@ -60,7 +63,7 @@ pub(crate) struct Args {
     acts: Vec<Act>,
 
     /// What is compared
-    #[arg(long, value_delimiter = ',', value_enum, default_value = "shared,snapshot,read,emulated,native")]
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "shared,snapshot,read,emulated,native,stock-mmap")]
     methods: Vec<Method>,
 
     /// Processes for each figure
@@ -97,6 +100,10 @@ enum Act {
     Scan,
     /// Adds up 1,000 words in random places
     Lookup,
+    /// Writes to 1,000 words in random places, of a copy of its own
+    Patch,
+    /// Doubles all words of a copy of its own, and adds them up
+    Rewrite,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
@@ -114,12 +121,15 @@ enum Method {
     Emulated,
     /// Mapped by a native program
     Native,
+    /// Mapped by the host with `mmap`, over pages of a stock Wasmtime's memory
+    StockMmap,
 }
 
 impl Method {
-    /// Whether each instance has its own copy of the file.
-    fn copies(self) -> bool {
-        matches!(self, Self::Snapshot | Self::Emulated)
+    /// Whether each instance has its own copy of the file when it has done this.
+    fn copies(self, act: Act) -> bool {
+        let written = act == Act::Rewrite || act == Act::Patch && self == Self::Read;
+        written || matches!(self, Self::Snapshot | Self::Emulated)
     }
 }
 
@@ -157,6 +167,10 @@ struct Summary {
     scan_over_native: BTreeMap<String, f64>,
     /// The same, a second of the processor's.
     scan_over_native_cpu: BTreeMap<String, f64>,
+    /// Bytes a second of a scan of a mapped file over those of the same loop in Wasm over pages that a host has mapped, one instance.
+    scan_over_stock_mmap: BTreeMap<String, f64>,
+    /// The same, a second of the processor's.
+    scan_over_stock_mmap_cpu: BTreeMap<String, f64>,
     why_not_counted: BTreeMap<&'static str, String>,
 }
 
@@ -194,7 +208,7 @@ impl Bench<'_> {
         let mut rows = vec![];
         for (act, instances) in driver::pairs(&self.args.acts, &self.args.instances) {
             let fits = |method: &&Method| {
-                !method.copies() || bytes.min(WINDOW) * u64::from(instances) <= self.args.copies_within
+                !method.copies(act) || bytes.min(WINDOW) * u64::from(instances) <= self.args.copies_within
             };
             let methods: Vec<_> = self.args.methods.iter().filter(fits).copied().collect();
             let mut seen: Vec<Vec<Seen>> = methods.iter().map(|_| vec![]).collect();
@@ -243,6 +257,7 @@ impl Bench<'_> {
             Method::Read => (Some(Host::Stock), &self.programs.read),
             Method::Emulated => (Some(Host::Stock), &self.programs.emulated),
             Method::Native => (None, &self.programs.native),
+            Method::StockMmap => (Some(Host::StockMmap), &self.programs.hosted),
         };
         let own = [driver::name(act), self.file.display().to_string(), instances.to_string()];
         match host.and_then(|host| host.to_possible_value()) {
@@ -304,6 +319,15 @@ fn sum(act: Act, bytes: u64) -> u64 {
             (numbers as u64).wrapping_mul(FACTOR)
         }
         Act::Lookup => (0..PLACES).fold(0, |sum, turn| sum.wrapping_add(word(place(turn) % words))),
+        Act::Patch => {
+            let mut written = BTreeMap::new();
+            let before = (0..PLACES).map(|turn| {
+                let at = place(turn) % words;
+                written.insert(at, turn).unwrap_or_else(|| word(at))
+            });
+            before.fold(0, u64::wrapping_add)
+        }
+        Act::Rewrite => self::sum(Act::Scan, bytes).wrapping_mul(2),
     }
 }
 
@@ -349,6 +373,8 @@ fn summary(rows: &[Row], counters: &Counters) -> Summary {
         memory_of_most: most(Act::Scan).chain(most(Act::Lookup)).collect(),
         scan_over_native: ratios(Act::Scan, Method::Native, |ours, theirs| theirs.time.ns / ours.time.ns),
         scan_over_native_cpu: ratios(Act::Scan, Method::Native, |ours, theirs| theirs.cpu_ns / ours.cpu_ns),
+        scan_over_stock_mmap: ratios(Act::Scan, Method::StockMmap, |ours, theirs| theirs.time.ns / ours.time.ns),
+        scan_over_stock_mmap_cpu: ratios(Act::Scan, Method::StockMmap, |ours, theirs| theirs.cpu_ns / ours.cpu_ns),
         why_not_counted: counters.not_counted(),
     }
 }
@@ -371,7 +397,11 @@ fn print(args: &Args, rows: &[Row], summary: &Summary) {
     ];
     let mut table = table::new(&titles);
     for row in rows {
-        let rate = if row.act == Act::Scan { format!("{:.1}", row.bytes as f64 / row.time.ns) } else { String::new() };
+        let rate = if matches!(row.act, Act::Scan | Act::Rewrite) {
+            format!("{:.1}", row.bytes as f64 / row.time.ns)
+        } else {
+            String::new()
+        };
         table.add_row([
             driver::name(row.act),
             size::human(row.bytes),
@@ -401,6 +431,8 @@ fn print(args: &Args, rows: &[Row], summary: &Summary) {
     println!("First word, emulated ÷ shared: {}", list(&summary.first_word_sooner));
     println!("Bytes a second of a scan, shared ÷ native: {}", list(&summary.scan_over_native));
     println!("The same, a second of the processor's: {}", list(&summary.scan_over_native_cpu));
+    println!("Bytes a second of a scan, shared ÷ stock-mmap: {}", list(&summary.scan_over_stock_mmap));
+    println!("The same, a second of the processor's: {}", list(&summary.scan_over_stock_mmap_cpu));
     println!("Memory of the most instances ÷ that of the fewest, shared: {}", list(&summary.memory_of_most));
     for (event, why) in &summary.why_not_counted {
         println!("Not counted: {event}: {why}");

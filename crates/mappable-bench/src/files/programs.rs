@@ -31,6 +31,8 @@ pub(super) struct Programs {
     pub(super) read: PathBuf,
     /// Calls `mmap` of wasi-libc.
     pub(super) emulated: PathBuf,
+    /// A core module whose host calls `mmap` of this machine.
+    pub(super) hosted: PathBuf,
 }
 
 /// The same for all. With SIMD of 128 bits everywhere, which this machine's compiler takes for granted.
@@ -53,8 +55,11 @@ impl Tools {
             self.compile(&source, &module, &[&WASM, flags].concat())?;
             self.component(&module, folder.join(name).with_extension("wasm"))
         };
+        let hosted = folder.join("hosted.wasm");
+        self.compile(&source, &hosted, &[&WASM[..], &["-DHOSTED", "-nostartfiles", "-Wl,--no-entry"]].concat())?;
         Ok(Programs {
             native,
+            hosted,
             mapped: component("mapped", &[&config])?,
             read: component("read", &["-DSTOCK", "-DREADS"])?,
             emulated: component("emulated", &["-DSTOCK", "-D_WASI_EMULATED_MMAN", "-lwasi-emulated-mman"])?,

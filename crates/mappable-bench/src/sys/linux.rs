@@ -1,20 +1,28 @@
-//! By `ptrace`, and the clock of a thread.
+//! By `ptrace`, and the clock of a thread; and a file that is mapped over a memory.
 //!
 //! # Safety
 //!
 //! `ptrace` is called with requests that neither read nor write memory of the caller: `PTRACE_TRACEME` ignores all
 //! arguments, and the others are of a child, by number. What they can do to a child is no matter of the caller's
 //! memory.
+//!
+//! `mmap` replaces pages of a linear memory, which the engine takes for bytes that a guest may have changed. It reads and writes them
+//! only while the store runs, and this has the store.
 
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
 use std::mem::offset_of;
+use std::ops::Range;
 use std::process::Child;
 use std::ptr::without_provenance_mut;
 use std::time::Duration;
 
+use rustix::mm::{MapFlags, ProtFlags, mmap};
 use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+
+use wasmtime::{AsContextMut, Memory};
 
 use super::Steps;
 
@@ -26,6 +34,27 @@ pub(super) fn thread_cpu_time() -> io::Result<Duration> {
         return Err(io::Error::last_os_error());
     }
     Ok(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
+}
+
+pub(super) fn map_over(
+    memory: Memory,
+    mut store: impl AsContextMut,
+    range: Range<u64>,
+    file: &File,
+    offset: u64,
+    written: bool,
+) -> io::Result<()> {
+    let page = rustix::param::page_size() as u64;
+    let bytes = memory.data_mut(&mut store);
+    let whole = [range.start, range.end].iter().all(|end| end.is_multiple_of(page));
+    let of_range = bytes.get_mut(range.start as usize..range.end as usize).filter(|_| whole);
+    let at = of_range.ok_or(io::ErrorKind::InvalidInput)?;
+    let access = if written { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+    // SAFETY: the pages are the memory's, checked above, and no reference to them is left: the one here is not used any more. The
+    // engine unmaps its whole reservation when the memory is dropped.
+    unsafe { mmap(at.as_mut_ptr().cast(), at.len(), access, flags, file, offset) }?;
+    Ok(())
 }
 
 pub(super) fn be_counted() -> io::Result<()> {

@@ -11,9 +11,13 @@
 #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "unsupported.rs")]
 mod platform;
 
+use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::process::Child;
 use std::time::Duration;
+
+use wasmtime::{AsContextMut, Memory};
 
 /// How many instructions there are between two marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,23 @@ pub(crate) enum Steps {
 /// As [`be_counted`].
 pub(crate) fn thread_cpu_time() -> io::Result<Duration> {
     platform::thread_cpu_time()
+}
+
+/// Maps bytes of a file over whole pages of a linear memory, until that is dropped: for reading, or privately to be written to. What was
+/// there is gone. The embedder is to see to it that nobody makes the file shorter.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::InvalidInput`] for what is not within the memory, or not of whole pages; as [`be_counted`].
+pub(crate) fn map_over(
+    memory: Memory,
+    store: impl AsContextMut,
+    range: Range<u64>,
+    file: &File,
+    offset: u64,
+    written: bool,
+) -> io::Result<()> {
+    platform::map_over(memory, store, range, file, offset, written)
 }
 
 /// Has the parent see the marks of this thread from here on.
