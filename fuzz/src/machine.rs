@@ -4,7 +4,8 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::LazyLock;
 
-use wasmtime::component::{Component, ComponentType, Lift, Linker, Lower, Resource, ResourceType, Val, WasmList};
+use mappable::bindings::types::MapError;
+use wasmtime::component::{Component, Linker, Resource, ResourceType, Val, WasmList};
 use wasmtime::{Config, Engine, ResourceLimiter, Store, StoreContextMut, Trap};
 
 use crate::code::Code;
@@ -54,27 +55,6 @@ impl Record {
 
 struct Region;
 struct Mapping;
-
-#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
-#[component(enum)]
-#[repr(u8)]
-#[allow(dead_code)]
-enum MapError {
-    #[component(name = "placement-misaligned")]
-    PlacementMisaligned,
-    #[component(name = "placement-too-small")]
-    PlacementTooSmall,
-    #[component(name = "placement-overlaps")]
-    PlacementOverlaps,
-    #[component(name = "placement-mismatch")]
-    PlacementMismatch,
-    #[component(name = "placement-unmappable")]
-    PlacementUnmappable,
-    #[component(name = "mapping-over-quota")]
-    MappingOverQuota,
-    #[component(name = "mappings-exhausted")]
-    MappingsExhausted,
-}
 
 /// The host: its script, and the record of what it saw.
 struct Host {

@@ -117,7 +117,6 @@ impl<W: Send> Workers<W> {
     /// # Panics
     ///
     /// If `work` does. The region is dropped.
-    #[allow(clippy::result_large_err, reason = "what is left of the region comes back")]
     pub fn map_parts<R: Send>(
         &mut self,
         region: Mappable,
@@ -280,7 +279,6 @@ impl<R: Send> Whole<R> {
     }
 
     /// The region, and what came of its rows.
-    #[allow(clippy::result_large_err, reason = "what is left of the region comes back")]
     fn finish(mut self, len: u64) -> Result<(Mappable, Vec<R>), PartsFailed> {
         self.join();
         self.restore(len);

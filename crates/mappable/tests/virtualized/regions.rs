@@ -1,10 +1,11 @@
 //! The rules of the interface, through the portable guest's exports.
 
+use mappable::bindings::types::{AccessError, AllocateError, MapError, PartError};
 use wasmtime::Engine;
 use wasmtime::component::{Component, ResourceAny};
 
 use crate::composition::Composition;
-use crate::stock::{AccessError, AllocateError, Frozen, MapError, PartError, Region, Stock};
+use crate::stock::{Frozen, Region, Stock};
 use crate::{GRANULE, PORTABLE, TYPES};
 
 #[test]
@@ -37,13 +38,13 @@ fn what_is_written_over_a_granules_end_is_read_again() {
 #[test]
 fn sizes_are_whole_granules_that_fit() {
     let mut stock = Stock::new(PORTABLE);
-    assert_eq!(stock.allocate(0).unwrap_err(), AllocateError::InvalidSize);
+    assert_eq!(stock.allocate(0).unwrap_err(), AllocateError::InvalidRegionSize);
     for len in [1, GRANULE - 1, GRANULE, GRANULE + 1] {
         let region = stock.allocate(len).unwrap();
         assert_eq!((stock.len(region), stock.size(region)), (len, len.next_multiple_of(GRANULE)));
     }
     for size in [1 << 32, u64::MAX / GRANULE * GRANULE, u64::MAX] {
-        assert_eq!(stock.allocate(size).unwrap_err(), AllocateError::Exhausted, "{size}");
+        assert_eq!(stock.allocate(size).unwrap_err(), AllocateError::RegionsExhausted, "{size}");
     }
 }
 
@@ -53,24 +54,28 @@ fn ranges_outside_are_refused_and_long_reads_too() {
     let region = stock.region(&[1; 17]);
     let size = 17 * GRANULE;
     for (offset, len) in [(size, 1), (size - 1, 2), (u64::MAX, 1), (0, size as u32 + 1)] {
-        assert_eq!(stock.read(region, offset, len).unwrap_err(), AccessError::Outside);
-        assert_eq!(stock.write(region, offset, &vec![2; len as usize]).unwrap_err(), AccessError::Outside);
+        assert_eq!(stock.read(region, offset, len).unwrap_err(), AccessError::RangeOutsideRegion);
+        assert_eq!(stock.write(region, offset, &vec![2; len as usize]).unwrap_err(), AccessError::RangeOutsideRegion);
     }
     assert_eq!(stock.read(region, size, 0).unwrap().len(), 0);
     assert_eq!(stock.read(region, GRANULE, 1 << 20).unwrap().len(), 1 << 20);
-    assert_eq!(stock.read(region, 0, (1 << 20) + 1).unwrap_err(), AccessError::TooLong);
+    assert_eq!(stock.read(region, 0, (1 << 20) + 1).unwrap_err(), AccessError::ListTooLong);
     assert_eq!(stock.granules(region), [1; 17]);
     let frozen = stock.freeze(region);
     let slice = stock.slice(frozen, GRANULE, GRANULE).unwrap();
-    assert_eq!(stock.read_frozen(slice, GRANULE - 1, 2).unwrap_err(), AccessError::Outside);
-    assert_eq!(stock.read_frozen(frozen, 0, (1 << 20) + 1).unwrap_err(), AccessError::TooLong);
+    assert_eq!(stock.read_frozen(slice, GRANULE - 1, 2).unwrap_err(), AccessError::RangeOutsideRegion);
+    assert_eq!(stock.read_frozen(frozen, 0, (1 << 20) + 1).unwrap_err(), AccessError::ListTooLong);
 }
 
 #[test]
 fn mapping_is_refused_and_gives_the_handle_back() {
     let mut stock = Stock::new(PORTABLE);
     let mut region = stock.region(&[1, 2]);
-    for (at, expected) in [(2 * GRANULE, MapError::Unmappable), (1, MapError::Unmappable), (0, MapError::Misaligned)] {
+    for (at, expected) in [
+        (2 * GRANULE, MapError::PlacementUnmappable),
+        (1, MapError::PlacementUnmappable),
+        (0, MapError::PlacementMisaligned),
+    ] {
         let at = vec![0u8; at as usize];
         let answer: Result<ResourceAny, _> = stock.types("[static]mappable.map", (region, at.as_slice()));
         let (back, error): (Region, MapError) = answer.unwrap_err();
@@ -125,8 +130,8 @@ fn a_split_has_two_parts_of_whole_granules_or_gives_the_region_back() {
     let mut stock = Stock::new(PORTABLE);
     let mut region = stock.region(&[1, 2]);
     let last = u64::MAX / GRANULE * GRANULE;
-    let misaligned = [1, GRANULE - 1, 5 * GRANULE + 1, u64::MAX].map(|at| (at, PartError::Misaligned));
-    let outside = [0, 2 * GRANULE, 3 * GRANULE, last].map(|at| (at, PartError::Outside));
+    let misaligned = [1, GRANULE - 1, 5 * GRANULE + 1, u64::MAX].map(|at| (at, PartError::PartMisaligned));
+    let outside = [0, 2 * GRANULE, 3 * GRANULE, last].map(|at| (at, PartError::PartOutsideRegion));
     for (at, expected) in misaligned.into_iter().chain(outside) {
         let (back, error) = stock.split(region, at).unwrap_err();
         assert_eq!(error, expected, "{at}");
@@ -159,7 +164,7 @@ fn a_length_goes_with_the_value_and_its_parts() {
     for (len, low, high) in [(0, 0, 0), (7, 7, 0), (GRANULE, GRANULE, 0), (GRANULE + 7, GRANULE, 7)] {
         let region = stock.region(&[1, 2]);
         stock.set_len(region, len).unwrap();
-        assert_eq!(stock.set_len(region, 2 * GRANULE + 1).unwrap_err(), AccessError::Outside);
+        assert_eq!(stock.set_len(region, 2 * GRANULE + 1).unwrap_err(), AccessError::RangeOutsideRegion);
         assert_eq!((stock.len(region), stock.granules(region)), (len, vec![1, 2]));
         let (first, second) = stock.split(region, GRANULE).unwrap();
         assert_eq!((stock.len(first), stock.len(second)), (low, high));
@@ -190,10 +195,10 @@ fn slices_begin_at_a_granule_and_are_inside() {
     assert_eq!(stock.frozen_granules(inner), [3]);
     let odd = stock.slice(slice, GRANULE, GRANULE + 1).unwrap();
     assert_eq!((stock.len_frozen(odd), stock.frozen_granules(odd)), (GRANULE + 1, vec![3, 4]));
-    assert_eq!(stock.slice(slice, 1, GRANULE).unwrap_err(), PartError::Misaligned);
+    assert_eq!(stock.slice(slice, 1, GRANULE).unwrap_err(), PartError::PartMisaligned);
     let last = u64::MAX / GRANULE * GRANULE;
     for (offset, size) in [(0, 0), (0, 3 * GRANULE + 1), (GRANULE, u64::MAX), (3 * GRANULE, GRANULE), (last, last)] {
-        assert_eq!(stock.slice(slice, offset, size).unwrap_err(), PartError::Outside, "{offset} {size}");
+        assert_eq!(stock.slice(slice, offset, size).unwrap_err(), PartError::PartOutsideRegion, "{offset} {size}");
     }
 }
 
@@ -236,7 +241,7 @@ fn a_full_memory_is_an_error_and_what_is_dropped_makes_room() {
     const HALF: u64 = 256 * GRANULE;
     let mut stock = Stock::limited(PORTABLE, 2 * HALF as usize + (8 << 20));
     let region = stock.allocate(2 * HALF).unwrap();
-    assert_eq!(stock.allocate(HALF).unwrap_err(), AllocateError::Exhausted);
+    assert_eq!(stock.allocate(HALF).unwrap_err(), AllocateError::RegionsExhausted);
     stock.write(region, 0, &[1; GRANULE as usize]).unwrap();
 
     let (low, high) = stock.split(region, HALF).unwrap();
@@ -246,11 +251,15 @@ fn a_full_memory_is_an_error_and_what_is_dropped_makes_room() {
 
     let frozen = stock.freeze(low);
     let clone = stock.copy(frozen).expect("the room of the part");
-    assert_eq!(stock.copy(frozen).unwrap_err(), AllocateError::Exhausted);
+    assert_eq!(stock.copy(frozen).unwrap_err(), AllocateError::RegionsExhausted);
     stock.drop(clone);
     let slice = stock.slice(frozen, 0, GRANULE).unwrap();
     stock.drop(frozen);
-    assert_eq!(stock.allocate(2 * HALF - GRANULE).unwrap_err(), AllocateError::Exhausted, "a slice keeps all of it");
+    assert_eq!(
+        stock.allocate(2 * HALF - GRANULE).unwrap_err(),
+        AllocateError::RegionsExhausted,
+        "a slice keeps all of it"
+    );
     let thawed = stock.thaw(slice).unwrap();
     let other = stock.allocate(2 * HALF - GRANULE).expect("the room of what a thawed slice leaves out");
     assert_eq!((stock.granules(thawed), stock.size(other)), (vec![1], 2 * HALF - GRANULE));
@@ -265,7 +274,7 @@ fn a_full_memory_has_room_for_the_lists_of_calls() {
             break error;
         }
     };
-    assert_eq!(error, AllocateError::Exhausted);
+    assert_eq!(error, AllocateError::RegionsExhausted);
     stock.write(region, 0, &[1; 1 << 20]).unwrap();
     assert!(stock.read(region, 0, 1 << 20).unwrap() == [1; 1 << 20]);
 }

@@ -1,71 +1,14 @@
 //! A component on a stock engine, and the interface to regions as its host calls it.
 
 use anyhow::{Context, Result};
-use wasmtime::component::{Component, ComponentNamedList, ComponentType, Instance, Lift, Linker, Lower, ResourceAny};
+use mappable::bindings::types::{AccessError, AllocateError, PartError};
+use wasmtime::component::{Component, ComponentNamedList, Instance, Lift, Linker, Lower, ResourceAny};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
 use crate::image::Header;
 use crate::{GRANULE, STEP, TYPES};
 
 const COPYING_STEP: &str = "mappable:stage/copying-step@0.1.0";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
-#[component(enum)]
-#[repr(u8)]
-#[allow(dead_code, reason = "named for their order")]
-pub(crate) enum MapError {
-    #[component(name = "placement-misaligned")]
-    Misaligned,
-    #[component(name = "placement-too-small")]
-    TooSmall,
-    #[component(name = "placement-overlaps")]
-    Overlaps,
-    #[component(name = "placement-mismatch")]
-    Mismatch,
-    #[component(name = "placement-unmappable")]
-    Unmappable,
-    #[component(name = "mapping-over-quota")]
-    OverQuota,
-    #[component(name = "mappings-exhausted")]
-    Exhausted,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
-#[component(enum)]
-#[repr(u8)]
-#[allow(dead_code, reason = "named for their order")]
-pub(crate) enum AllocateError {
-    #[component(name = "invalid-region-size")]
-    InvalidSize,
-    #[component(name = "region-over-quota")]
-    OverQuota,
-    #[component(name = "regions-exhausted")]
-    Exhausted,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
-#[component(enum)]
-#[repr(u8)]
-#[allow(dead_code, reason = "named for their order")]
-pub(crate) enum PartError {
-    #[component(name = "part-misaligned")]
-    Misaligned,
-    #[component(name = "part-outside-region")]
-    Outside,
-    #[component(name = "region-over-quota")]
-    OverQuota,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
-#[component(enum)]
-#[repr(u8)]
-#[allow(dead_code, reason = "named for their order")]
-pub(crate) enum AccessError {
-    #[component(name = "range-outside-region")]
-    Outside,
-    #[component(name = "list-too-long")]
-    TooLong,
-}
 
 pub(crate) type Region = ResourceAny;
 pub(crate) type Frozen = ResourceAny;

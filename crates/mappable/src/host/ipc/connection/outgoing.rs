@@ -12,7 +12,6 @@ use crate::region::{Frozen, FrozenRegion, Mappable, SharedFile};
 use crate::sys::Until;
 
 /// A region on its way out.
-#[allow(clippy::large_enum_variant, reason = "lives for the time of a call")]
 enum Parcel {
     /// Its file.
     Region { file: Arc<SharedFile>, len: u64 },
