@@ -19,18 +19,21 @@ use crate::view::{Allowance, Creator, DriverConfig, Memories};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MappingMode {
-    /// By swapping views where the memory can be, by remapping where not; by copying where the platform has not the
-    /// means for either, or the process's address space is limited (`ulimit -v`) and less than 64 GiB of it are left, or the system never overcommits
-    /// (`vm.overcommit_memory` is 2) and would end the process at the first touch of a page that it does not have.
+    /// By swapping views into memories whose base may move, and by remapping into others. By copying where
+    ///
+    /// - the platform has the means for neither,
+    /// - the process's address space is limited (`ulimit -v`) and less than 64 GiB of it are left, or
+    /// - the system never overcommits (`vm.overcommit_memory` is 2), and would end the process at the first touch of a page
+    ///   that it does not have.
     #[default]
     Auto,
-    /// By remapping always: a system call each time, and no view but the first. Also where [`MappingMode::Auto`] would copy
-    /// for want of address space, or because the system never overcommits.
+    /// By remapping always: a system call for each change, and no view but the first. Also under the last two conditions
+    /// under which [`MappingMode::Auto`] copies.
     Remap,
-    /// By copying always, on any platform: the bytes are moved into the memory and out of it, and the engine checks every
-    /// access to a memory. A store into a frozen mapping does not trap; it is gone with the mapping.
+    /// By copying always, on any platform. The bytes are moved into the memory by `map` and out of it by `unmap`, and the
+    /// engine checks every access to a memory. A store into a frozen mapping does not trap: it goes to the copy.
     Copy,
-    /// Not at all: every `map` returns `placement-unmappable`, and guests read and write by copy.
+    /// Not at all. Every `map` returns `placement-unmappable`, and guests use `read` and `write`, which copy.
     Off,
 }
 

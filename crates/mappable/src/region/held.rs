@@ -21,21 +21,21 @@ use crate::sys::Budget;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The bytes of all regions, of all allocations that frozen references keep (each once, and in full), and of what was
-    /// written to private mappings, together. `allocate`, `copy` and the like return `region-over-quota` beyond, and a guest's
-    /// store into a private mapping traps.
+    /// How many bytes all regions may have together, with all allocations that frozen references keep (each once, and in full)
+    /// and what was written to private mappings. Beyond, `allocate` and `copy` return `region-over-quota`, and a guest's store
+    /// into a private mapping traps.
     pub region_bytes: u64,
-    /// How many regions and references to frozen ones, mapped or not. What makes one more returns `region-over-quota`
-    /// beyond.
+    /// How many regions and references to frozen ones there may be, mapped or not. Beyond, what makes one more returns
+    /// `region-over-quota`.
     pub regions: usize,
-    /// How many may be mapped at once, those included whose mapping was dropped while they are still shown (but for those
-    /// in the memory that is mapped into, which go with that call). `map` returns `mapping-over-quota` beyond.
+    /// How many of them may be mapped at once. Beyond, `map` returns `mapping-over-quota`. One whose mapping was dropped counts
+    /// until the next `map` or `unmap` in its memory, which shows it till then.
     pub mappings: usize,
-    /// How many bytes of frozen regions may be mapped at once: as many as a guest can have copied for itself, by having
-    /// the host write to them. `map` returns `mapping-over-quota` beyond.
+    /// How many bytes of frozen regions may be mapped at once. Beyond, `map` returns `mapping-over-quota`. A guest can have as
+    /// many copied for itself: what the host writes there for it, a result of a call, goes to a copy.
     pub frozen_mapped_bytes: u64,
-    /// How many views of its memories the store may have in the cache, beyond the first of each. No error: beyond, the
-    /// least recently used one goes, or regions are mapped by remapping.
+    /// How many views of its memories the store may have in the cache, besides the first of each. Beyond, nothing fails: the
+    /// least recently used view goes, or regions are mapped by remapping, which takes longer.
     pub views: usize,
 }
 

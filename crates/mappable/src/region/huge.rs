@@ -18,17 +18,17 @@ use crate::sys::Space;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HugePages {
-    /// Those of which it was asked for: [`Frozen::collapse`](crate::Frozen::collapse),
+    /// Those that the embedder moves into them, by [`Frozen::collapse`](crate::Frozen::collapse) or
     /// [`Mappable::collapse`](crate::Mappable::collapse).
     #[default]
     Collapsed,
-    /// These, and all new ones where the administrator leaves it to programs (on Linux, with `advise` in
-    /// `/sys/kernel/mm/transparent_hugepage/shmem_enabled`): one system call more for each that is shown somewhere for
-    /// the first time. A region then takes memory by whole huge pages.
+    /// These, and all new regions, if the administrator leaves the choice to programs: on Linux, with `advise` in
+    /// `/sys/kernel/mm/transparent_hugepage/shmem_enabled`. A region then takes memory by whole huge pages. It costs one system
+    /// call more when a region is first shown somewhere.
     ///
-    /// So are the pages of files that are mapped ([`FileBytes::shared`](crate::FileBytes::shared)), where the file system has such (ext4
-    /// from Linux 6.16 on, XFS; with `madvise` or `always` in `/sys/kernel/mm/transparent_hugepage/enabled`): what isn't in the system's
-    /// cache is then read by 2 MiB, which is good for a file of which most is wanted by many.
+    /// Files that are mapped ([`FileBytes::shared`](crate::FileBytes::shared)) lie in huge pages, too, if the file system has
+    /// them (XFS, and ext4 from Linux 6.16 on) and `/sys/kernel/mm/transparent_hugepage/enabled` says `madvise` or `always`.
+    /// What isn't in the system's cache is then read by 2 MiB, which is good for a file of which many want most.
     Advised,
 }
 

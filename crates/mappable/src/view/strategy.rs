@@ -11,8 +11,9 @@ use crate::region::RESERVATION;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// Another view is made current: no system call once the view is there. It is built when the same is mapped for the
-    /// second time; the first time is by remapping, or by exchanging bytes where the region is small and comes again.
+    /// Another view is made current, which takes no system call once the view is there. A view is built when the same regions
+    /// are mapped for the second time. The first time is by remapping, or by exchanging bytes if the region is small
+    /// and was used before.
     Swap,
     /// The region's pages are mapped into the one view: one system call, and page faults on first touch. For
     /// memories whose base can't move.
