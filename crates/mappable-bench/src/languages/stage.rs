@@ -4,8 +4,9 @@ use core::fmt;
 
 use anyhow::{Context, Result, ensure};
 use mappable::{Handle, Mappable, MappableCtx, MappableView, Runtime};
-use wasmtime::component::{Component, ComponentType, Instance, Lift, Linker, Lower, TypedFunc};
+use wasmtime::component::{Component, ComponentType, Instance, Lift, Linker, Lower, ResourceTable, TypedFunc};
 use wasmtime::{Engine, Store};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::method::Method;
 
@@ -94,11 +95,22 @@ fn check(bytes: &[u8], header: &Header, calls: u64) -> Result<()> {
 type RunRegion = TypedFunc<(Handle, Header, Vec<String>), (Result<(Handle, Header), String>,)>;
 type RunList = TypedFunc<(Vec<u8>, Header, Vec<String>), (Result<(Vec<u8>, Header), String>,)>;
 
-struct State(MappableCtx);
+struct State {
+    mappable: MappableCtx,
+    /// For the runtimes of languages that import it. There is nothing in it.
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
 
 impl MappableView for State {
     fn mappable(&mut self) -> &mut MappableCtx {
-        &mut self.0
+        &mut self.mappable
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
@@ -116,7 +128,10 @@ impl Regions {
     pub(super) fn new(runtime: &Runtime, component: &Component, bytes: u64, part: Part) -> Result<Self> {
         let mut linker = Linker::new(runtime.engine());
         mappable::add_to_linker::<State>(&mut linker)?;
-        let mut store = Store::new(runtime.engine(), State(runtime.context()));
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        let wasi = WasiCtx::builder().build();
+        let mut store =
+            Store::new(runtime.engine(), State { mappable: runtime.context(), wasi, table: ResourceTable::new() });
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         let instance = linker.instantiate(&mut store, component)?;
         let run = function(&mut store, &instance, "mappable:stage/step@0.1.0")?;
@@ -129,11 +144,11 @@ impl Method for Regions {
     fn run(&mut self, rounds: u32) -> Result<u64> {
         for _ in 0..rounds {
             let region = self.region.take().context("the stage failed before")?;
-            let handle = self.store.data_mut().0.insert(region)?;
+            let handle = self.store.data_mut().mappable.insert(region)?;
             let (answer,) = self.run.call(&mut self.store, (handle, self.header, vec![]))?;
             let (handle, header) = answer.map_err(anyhow::Error::msg)?;
             ensure!(header == self.header, "the stage gave {header:?}");
-            self.region = Some(self.store.data_mut().0.remove(handle)?);
+            self.region = Some(self.store.data_mut().mappable.remove(handle)?);
             self.calls += 1;
         }
         check(self.region.as_ref().context("the stage failed")?.bytes()?, &self.header, self.calls)?;

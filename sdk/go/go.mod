@@ -1,0 +1,3 @@
+module mappable
+
+go 1.24
