@@ -165,7 +165,7 @@ impl MappableCtx {
     ///
     /// [`AllocateError`].
     pub fn allocate_from(&self, bytes: &[u8]) -> Result<Mappable, AllocateError> {
-        Mappable::allocate_from(&self.backing, bytes)
+        Mappable::allocate_from(&self.backing, &[bytes])
     }
 
     /// A new region of `len` bytes, as by [`Runtime::allocate`](crate::Runtime::allocate).

@@ -134,7 +134,25 @@ impl Runtime {
     ///
     /// [`AllocateError`], also where the region can't be mapped into the host.
     pub fn allocate_from(&self, bytes: &[u8]) -> Result<Mappable, AllocateError> {
-        Mappable::allocate_from(&self.backing, bytes)
+        Mappable::allocate_from(&self.backing, &[bytes])
+    }
+
+    /// The same of bytes that lie in pieces: those of all slices, one behind the other.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = mappable::Runtime::new()?;
+    /// let region = runtime.allocate_from_slices(&[b"head", b" and ", b"body"])?;
+    /// assert_eq!(region.bytes()?, b"head and body");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::allocate_from`].
+    pub fn allocate_from_slices(&self, slices: &[&[u8]]) -> Result<Mappable, AllocateError> {
+        Mappable::allocate_from(&self.backing, slices)
     }
 
     /// A store of this runtime's engine, whose guests can map regions of any size ([`Runtime::context`] says why another

@@ -3,7 +3,7 @@
 //! Where pages can be mapped it is one sparse file: descriptors are scarce (1,024 by default), so regions and the heaps
 //! of linear memories share one. Where they can't, each extent is a block of the process's heap, and ranges only tell
 //! extents apart. Invariant I3 (a region that comes from `allocate` reads as zero) stands on one rule: a range is free
-//! only while it is a hole, it is idle only while it reads as zero, and a block comes zeroed.
+//! only while it is a hole, of an idle one it is known which pages are to be written over, and a block comes zeroed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +29,7 @@ pub(crate) struct Backing {
     huge_pages: HugePages,
     /// Every range that is free here is a hole in `file`.
     free: Mutex<Ranges>,
-    /// Ranges that regions had and that are neither free nor anybody's. Each reads as zero.
+    /// Ranges that regions had and that are neither free nor anybody's.
     idle: Mutex<IdleRanges<RecycledRange>>,
     /// How many bytes there may be of them.
     max_idle: u64,
@@ -44,9 +44,9 @@ pub(crate) struct Backing {
 /// What a region leaves for the next one, besides its range.
 #[derive(Debug, Default)]
 pub(super) struct RecycledRange {
-    /// Where the host sees all of the range and nothing else, if it has looked.
+    /// Where the host sees all of the range and nothing else, if it has looked. Without a window the range reads as zero.
     pub(super) window: Option<Space>,
-    /// Which pages there are.
+    /// Which pages there are. All others read as zero; these have what the region before has left, if there is a window.
     pub(super) pages: Runs,
 }
 
@@ -115,7 +115,7 @@ impl Backing {
         Some(self.extent(range, block))
     }
 
-    /// The same for a region: one that is idle, if there is such a one, with what was left there.
+    /// The same for a region: one that is idle, if there is such a one, with what was left there, which nobody else may read.
     pub(super) fn take_for_region(self: &Arc<Self>, len: u64) -> Option<(Extent, RecycledRange)> {
         let idle = self.idle().take(len);
         match idle {
@@ -175,7 +175,7 @@ impl Backing {
         len <= self.max_idle / 2
     }
 
-    /// Keeps a range for another region. It reads as zero, and belongs to nobody.
+    /// Keeps a range, which belongs to nobody, for another region.
     pub(super) fn keep(&self, range: FileRange, left: RecycledRange) {
         let gone = self.idle().put(range, left);
         // Not under the lock.

@@ -226,7 +226,7 @@ impl Extent {
         len > 0 && self.block.is_none() && self.file.is_none() && is_aligned && is_quick && self.backing.may_keep(len)
     }
 
-    /// Keeps the range, which reads as zero, for another region.
+    /// Keeps the range for another region.
     pub(super) fn keep_idle(&mut self, left: RecycledRange) {
         self.backing.keep(std::mem::take(&mut self.range), left);
     }

@@ -1,4 +1,5 @@
-//! Ranges that regions had, kept for those that are allocated next. Bookkeeping alone: how many, and who gets which. That all of it reads as zero is up to who puts it here ([`Mappable`](super::Mappable), on drop).
+//! Ranges that regions had, kept for those that are allocated next. Bookkeeping alone: how many, and
+//! who gets which. What is in them is up to who puts them here and takes them ([`Mappable`](super::Mappable)).
 
 use std::collections::VecDeque;
 
@@ -12,7 +13,7 @@ pub(super) struct IdleRanges<W> {
     max: u64,
     /// How many there are: the sum of `kept`, and no more than `max`.
     bytes: u64,
-    /// Each reads as zero, and no other value has it. The one that came last is the last.
+    /// No other value has any of them. The one that came last is the last.
     kept: VecDeque<(FileRange, W)>,
 }
 

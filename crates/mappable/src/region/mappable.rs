@@ -41,7 +41,7 @@ use crate::sys::{Access, Space};
 /// bytes behind the length are the region's own too, zero unless somebody who owned this region wrote there; all of them are
 /// handed over with it.
 ///
-/// Dropping it frees its memory, or keeps that, written over, for a region that is allocated next
+/// Dropping it frees its memory, or keeps that for a region that is allocated next, which has it written over
 /// ([`RuntimeBuilder::idle_regions`](crate::RuntimeBuilder::idle_regions)).
 ///
 /// ```
@@ -86,6 +86,27 @@ impl fmt::Debug for Mappable {
 impl Mappable {
     /// A region of `len` bytes, which is not zero, and of as many granules as they take. It reads as zero.
     pub(crate) fn allocate(backing: &Arc<Backing>, len: u64) -> Result<Self, AllocateError> {
+        Self::allocate_zeroed_from(backing, len, 0)
+    }
+
+    /// One whose bytes are those of the slices, one behind the other.
+    pub(crate) fn allocate_from(backing: &Arc<Backing>, slices: &[&[u8]]) -> Result<Self, AllocateError> {
+        let len = slices.iter().map(|slice| slice.len() as u64).sum::<u64>();
+        // What the slices are copied over need not be written over before.
+        let mut region = Self::allocate_zeroed_from(backing, len.max(1), len)?;
+        region.len = len;
+        let mut rest = region.bytes_mut().map_err(|_| AllocateError::RegionsExhausted(len))?;
+        for slice in slices {
+            let (here, behind) = rest.split_at_mut(slice.len());
+            here.copy_from_slice(slice);
+            rest = behind;
+        }
+        Ok(region)
+    }
+
+    /// A region that reads as zero from an offset on. What is before is for the caller to write over, all of it, if the host can be shown
+    /// the region; else nobody may have it.
+    fn allocate_zeroed_from(backing: &Arc<Backing>, len: u64, offset: u64) -> Result<Self, AllocateError> {
         let size = Self::size_for(len)?;
         #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
         if backing.keeps_apart()
@@ -95,15 +116,8 @@ impl Mappable {
         }
         let (extent, left) = backing.take_for_region(size).ok_or(AllocateError::RegionsExhausted(len))?;
         let window = left.window.map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Self { window, extent, len, pages: left.pages, was_mapped: false })
-    }
-
-    /// One whose bytes are `bytes`.
-    pub(crate) fn allocate_from(backing: &Arc<Backing>, bytes: &[u8]) -> Result<Self, AllocateError> {
-        let len = bytes.len() as u64;
-        let mut region = Self::allocate(backing, len.max(1))?;
-        region.len = len;
-        region.bytes_mut().map_err(|_| AllocateError::RegionsExhausted(len))?.copy_from_slice(bytes);
+        let mut region = Self { window, extent, len, pages: left.pages, was_mapped: false };
+        region.write_over(offset).map_err(|_| AllocateError::RegionsExhausted(len))?;
         Ok(region)
     }
 
@@ -382,20 +396,31 @@ impl Mappable {
         &mut self.extent
     }
 
-    /// Has all of it read as zero. The pages that there are are written over and stay; what there is of them in more pieces
-    /// than can be kept goes.
-    fn clear(&mut self) -> io::Result<()> {
+    /// Finds the pages that there are, which stay; what there is in more pieces than can be kept goes. Without a window they are
+    /// written over.
+    fn leave_pages(&mut self) -> io::Result<()> {
         let size = self.size();
         let Touched { runs, rest } = self.extent.touched(size, &self.pages)?;
-        if self.window.get().is_some() {
-            let bytes = self.all_bytes_mut()?;
-            runs.iter().for_each(|run| bytes[run.start as usize..run.end as usize].fill(0));
-        } else {
+        if self.window.get().is_none() {
             runs.iter().cloned().try_for_each(|run| self.extent.write_zeroes(run))?;
         }
         if let Some(rest) = rest {
             self.extent.punch(rest..size)?;
         }
+        self.pages = runs;
+        Ok(())
+    }
+
+    /// Writes over what the region before has left from an offset on: all of it is in these pages, and the host has a window. Without one
+    /// all reads as zero.
+    fn write_over(&mut self, offset: u64) -> io::Result<()> {
+        if self.window.get().is_none() || self.pages.last().is_none_or(|last| last.end <= offset) {
+            return Ok(());
+        }
+        let runs = mem::take(&mut self.pages);
+        let bytes = self.all_bytes_mut()?;
+        let behind = runs.iter().map(|run| run.start.max(offset)..run.end).filter(|run| !run.is_empty());
+        behind.for_each(|run| bytes[run.start as usize..run.end as usize].fill(0));
         self.pages = runs;
         Ok(())
     }
@@ -410,7 +435,7 @@ impl Mappable {
 }
 
 impl Drop for Mappable {
-    /// Keeps the region's memory for another one, if it may be kept and can be made to read as zero.
+    /// Keeps the region's memory for another one, if it may be kept. Who takes it writes over what is in it.
     fn drop(&mut self) {
         if let Some(file) = self.extent.whole_file() {
             file.leave(self.window.take());
@@ -418,7 +443,7 @@ impl Drop for Mappable {
         if !self.extent.may_be_idle(self.window.get().is_some()) {
             return;
         }
-        match self.clear() {
+        match self.leave_pages() {
             Ok(()) => {
                 let left = RecycledRange { window: self.window.take(), pages: mem::take(&mut self.pages) };
                 self.extent.keep_idle(left);

@@ -233,6 +233,23 @@ on_every_setup! {
         }
     }
 
+    /// Of any length, in pieces.
+    fn bytes_that_are_copied_over_a_region_that_comes_back_have_zeroes_behind_them(setup) {
+        let runtime = setup.runtime();
+        for len in [0, 1, 4095, 4096, 65_535, 65_536, 70_000, 131_072] {
+            let size = (len as u64).max(1).next_multiple_of(GRANULE);
+            let mut before = runtime.allocate(size).unwrap();
+            before.bytes_mut().unwrap().fill(0xa5);
+            drop(before);
+            let bytes: Vec<u8> = (0..len).map(|at| at as u8 | 1).collect();
+            let (low, high) = bytes.split_at(len / 3);
+            let mut region = runtime.allocate_from_slices(&[low, &[], high]).unwrap();
+            assert!(region.bytes().unwrap() == bytes, "{setup:?}, {len}");
+            region.set_len(size).unwrap();
+            assert!(all_are(&region.bytes().unwrap()[len..], 0), "{setup:?}, {len}");
+        }
+    }
+
     /// Whoever wrote to a region, and whichever part of it, dropped as what it was then.
     fn whoever_gets_a_region_next_reads_zeroes_in_it(setup) {
         let fixture = Fixture::new(setup, setup.runtime());
