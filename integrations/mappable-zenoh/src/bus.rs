@@ -44,11 +44,16 @@ pub struct Options {
 pub(crate) struct Limits {
     pub(crate) message_bytes: u64,
     pub(crate) shared_bytes: u64,
+    pub(crate) shared_from: u64,
 }
+
+/// From this length on, what peers of this host have is shared. A new file's pages, mappings and seals take longer than loopback
+/// up to that, and less long at 1 MiB (`mappable-bus bench --shared-from 8`).
+const SHARED_FROM: u64 = 256 << 10;
 
 impl Default for Options {
     fn default() -> Self {
-        let limits = Limits { message_bytes: 256 << 20, shared_bytes: 128 << 20 };
+        let limits = Limits { message_bytes: 256 << 20, shared_bytes: 128 << 20, shared_from: SHARED_FROM };
         Self { config: Config::default(), listen: vec![], connect: vec![], is_discovered: false, shares: true, limits }
     }
 }
@@ -97,6 +102,13 @@ impl Options {
     /// bytes.
     pub fn shared_bytes(mut self, bytes: u64) -> Self {
         self.limits.shared_bytes = bytes;
+        self
+    }
+
+    /// From how many bytes on a value is shared with peers of this host: 256 KiB unless said. Shorter ones are sent as bytes, which
+    /// takes less time, and of a value that is sealed already ([`Frozen::seal`](mappable::Frozen::seal)) no memory besides.
+    pub fn shared_from(mut self, bytes: u64) -> Self {
+        self.limits.shared_from = bytes;
         self
     }
 

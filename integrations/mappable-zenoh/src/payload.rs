@@ -9,10 +9,6 @@ use zenoh::sample::Sample;
 use crate::bus::Inner;
 use crate::shared::{NotPlaced, Placed};
 
-/// From this length on, what peers of this host have is shared. A new file's pages, mappings and seals take longer than loopback
-/// at 64 KiB, and less long at 1 MiB (`mappable-bus bench`).
-const SHARED_FROM: usize = 256 << 10;
-
 /// A value, and the key that it was published under.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -89,7 +85,9 @@ impl Inner {
 
     /// The value in memory that peers of this host share, if there may be such peers and it is worth it.
     pub(crate) fn placed(&self, value: &Frozen, waits: bool) -> Option<Result<Placed, NotPlaced>> {
-        let is_worth_it = value.len() >= SHARED_FROM && value.len() as u64 <= self.limits.shared_bytes;
+        let (len, limits) = (value.len() as u64, self.limits);
+        // A file of no bytes is none.
+        let is_worth_it = (limits.shared_from.max(1)..=limits.shared_bytes).contains(&len);
         let shared = self.shared.as_ref().filter(|_| is_worth_it && self.has_peer_that_shares())?;
         Some(shared.place(value, waits, self.in_process.send(value.clone())))
     }
@@ -127,16 +125,8 @@ impl Inner {
     }
 }
 
-/// A frozen value with a copy of what came over the network.
+/// A frozen value with a copy of what came over the network, which Zenoh has in the pieces in which it came.
 fn copied(runtime: &Runtime, bytes: &ZBytes) -> Result<Frozen, ReceiveError> {
-    let len = bytes.len() as u64;
-    let mut region = runtime.allocate(len.max(1))?;
-    let mut rest = region.bytes_mut()?;
-    for slice in bytes.slices() {
-        let (here, others) = rest.split_at_mut(slice.len());
-        here.copy_from_slice(slice);
-        rest = others;
-    }
-    region.set_len(len).map_err(std::io::Error::from)?;
-    region.freeze().map_err(|failed| failed.source.into())
+    let pieces: Vec<&[u8]> = bytes.slices().collect();
+    runtime.allocate_from_slices(&pieces)?.freeze().map_err(|failed| failed.source.into())
 }

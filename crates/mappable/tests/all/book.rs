@@ -278,23 +278,28 @@ fn cases(wit: &str) -> BTreeSet<String> {
     lines.map(|line| line.trim_end_matches(',').to_owned()).filter(|it| !it.is_empty()).collect()
 }
 
+const WIT: &str = "wit/mappable.wit";
+const BUS_WIT: &str = "integrations/mappable-zenoh/wit/bus.wit";
+
 #[test]
 fn every_error_is_on_the_page_for_errors() {
     let mut code = String::new();
-    ["crates/mappable/src", "crates/mappable-rewrite/src"].iter().for_each(|it| sources(&root().join(it), &mut code));
+    let crates = ["crates/mappable/src", "crates/mappable-rewrite/src", "integrations/mappable-zenoh/src"];
+    crates.iter().for_each(|it| sources(&root().join(it), &mut code));
     let ledger = root().join("crates/mappable-rewrite/src/ledger");
     let mut reasons = String::new();
     for path in ["obstacle.rs", "signature.rs", "analysis/judge.rs", "analysis/class.rs", "analysis/canon.rs"] {
         reasons.push_str(&read(&ledger.join(path)));
     }
-    let wit = cases(&read(&root().join("wit/mappable.wit")));
+    let [wit, bus] = [WIT, BUS_WIT].map(|path| cases(&read(&root().join(path))));
     let (messages, obstacles) = (messages(&code), obstacles(&reasons));
-    assert!(messages.len() > 80 && obstacles.len() > 15 && wit.len() == 14, "{messages:?} {obstacles:?} {wit:?}");
+    assert!(messages.len() > 80 && obstacles.len() > 15, "{messages:?} {obstacles:?}");
+    assert!(wit.len() == 14 && bus.len() == 9, "{wit:?} {bus:?}");
 
     let page = read(&root().join("docs/src/trouble.md"));
     let quoted: BTreeSet<_> =
         page.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
-    let all: BTreeSet<_> = messages.into_iter().chain(obstacles).chain(wit).collect();
+    let all: BTreeSet<_> = messages.into_iter().chain(obstacles).chain(wit).chain(bus).collect();
     let missing: Vec<_> = all.difference(&quoted).collect();
     assert!(missing.is_empty(), "docs/src/trouble.md lacks {missing:#?}");
 }
@@ -307,10 +312,10 @@ fn pieces(message: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn errors_are_quoted_as_the_code_has_them() {
     let mut code = String::new();
-    let crates = ["crates/mappable/src", "crates/mappable-rewrite/src", "crates/mappable-cli/src"];
-    crates.iter().for_each(|it| sources(&root().join(it), &mut code));
+    let own = ["crates/mappable/src", "crates/mappable-rewrite/src", "crates/mappable-cli/src"];
+    own.iter().chain(&["integrations/mappable-zenoh/src"]).for_each(|it| sources(&root().join(it), &mut code));
     let code = code.replace('`', "");
-    let wit = read(&root().join("wit/mappable.wit"));
+    let wit = [WIT, BUS_WIT].map(|path| read(&root().join(path))).concat();
     let page = read(&root().join("docs/src/trouble.md"));
     let mut found = 0;
     for row in page.lines().filter(|line| line.starts_with("| `")) {

@@ -1,14 +1,19 @@
-//! The commands of the guide's page do what it says.
+//! The commands of the guide's page do what it says. Between machines: see `namespaces`.
 
 use crate::support::{Process, run};
 
 const PAGE: &str = include_str!("../../../../docs/src/machines.md");
+const README: &str = include_str!("../../README.md");
+
+/// The arguments of a text's commands, in order.
+fn commands_of(text: &str) -> Vec<Vec<String>> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("$ mappable bus "));
+    lines.map(|line| line.split(' ').map(|word| word.trim_matches('\'').to_owned()).collect()).collect()
+}
 
 /// The arguments of the page's commands for one subcommand, in order.
-fn commands(subcommand: &str) -> Vec<Vec<String>> {
-    let lines = PAGE.lines().filter_map(|line| line.strip_prefix("$ mappable bus "));
-    let words = lines.map(|line| line.split(' ').map(|word| word.trim_matches('\'').to_owned()).collect::<Vec<_>>());
-    words.filter(|words| words[0] == subcommand).collect()
+pub(crate) fn commands(subcommand: &str) -> Vec<Vec<String>> {
+    commands_of(PAGE).into_iter().filter(|words| words[0] == subcommand).collect()
 }
 
 /// A command without where it listens or connects, which is the test's to say; files are those of `folder`.
@@ -57,4 +62,10 @@ fn the_file_of_the_guide_is_sent_and_received() {
     connected(&adapted(send, "--connect", folder.path().to_str().unwrap(), &["result.bin"]), &receiver.address);
     assert_eq!(receiver.output(), "results: 100000 bytes");
     assert_eq!(std::fs::read(there.join("result.bin")).unwrap(), [7; 100_000]);
+}
+
+#[test]
+fn the_readme_has_the_guides_commands() {
+    let (readme, page) = (commands_of(README), commands_of(PAGE));
+    assert!(readme.len() == 2 && readme.iter().all(|command| page.contains(command)), "{readme:?}");
 }

@@ -4,6 +4,7 @@ mod guests;
 mod guide;
 mod keys;
 mod members;
+mod namespaces;
 mod nodes;
 mod one_process;
 mod processes;

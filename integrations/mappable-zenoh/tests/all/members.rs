@@ -60,6 +60,23 @@ fn on_one_host_what_is_received_is_the_file_that_is_shared() {
 }
 
 #[test]
+fn a_value_is_shared_from_the_length_on_that_was_said() {
+    for (from, is_shared) in [(None, false), (Some(70_000), true), (Some(70_001), false)] {
+        let runtime = Runtime::new().unwrap();
+        let options = from.map_or(Options::new(), |from| Options::new().shared_from(from));
+        let (one, other) = two(&runtime, &options);
+        let subscriber = other.subscriber(&keys("a"), Subscription::new()).unwrap();
+        let publisher = one.publisher(&"a".parse().unwrap(), Congestion::Block).unwrap();
+        assert!(publisher.wait_for_subscriber(LONG));
+        publisher.publish(&value(&runtime, &bytes(70_000, 1))).unwrap();
+        let payload = subscriber.receive(LONG).unwrap().unwrap().payload;
+        assert!(payload[..] == bytes(70_000, 1));
+        // What has come over the network is the receiver's own.
+        assert_eq!(payload.thaw().is_err(), is_shared, "{from:?}");
+    }
+}
+
+#[test]
 fn what_was_received_is_passed_on_without_a_copy() {
     let runtime = Runtime::new().unwrap();
     let (one, other) = two(&runtime, &Options::new());

@@ -2,10 +2,10 @@
 
 use crate::support::{COMMAND, Process, run};
 
-const CAMERA: &str = "examples/camera.wat";
-const VIEWER: &str = "examples/viewer.wat";
-const SENT: &str = "all sent\n";
-const RECEIVED: &str = "all received, and all as they were sent";
+pub(crate) const CAMERA: &str = "examples/camera.wat";
+pub(crate) const VIEWER: &str = "examples/viewer.wat";
+pub(crate) const SENT: &str = "all sent\n";
+pub(crate) const RECEIVED: &str = "all received, and all as they were sent";
 
 #[test]
 fn a_component_feeds_another_in_a_second_process_by_either_way() {

@@ -56,10 +56,17 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts one that listens, and waits until it does.
+    /// Starts one that listens at an address of this machine, and waits until it does.
     pub(crate) fn listening(arguments: &[&str]) -> Self {
-        let mut command = Command::new(COMMAND);
-        command.args([arguments[0], "--listen", "tcp/127.0.0.1:0"]).args(&arguments[1..]);
+        Self::listening_at("tcp/127.0.0.1:0", arguments)
+    }
+
+    pub(crate) fn listening_at(address: &str, arguments: &[&str]) -> Self {
+        Self::start(Command::new(COMMAND).args([arguments[0], "--listen", address]).args(&arguments[1..]))
+    }
+
+    /// Starts a command that listens, and waits until it does.
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = lines.next().expect("it says where it listens").unwrap();
@@ -93,7 +100,12 @@ impl Drop for Process {
 
 /// Runs the command to its end, which is to be good, and returns what it has printed.
 pub(crate) fn run(arguments: &[&str]) -> String {
-    let output = Command::new(COMMAND).args(arguments).output().unwrap();
+    output(Command::new(COMMAND).args(arguments))
+}
+
+/// The same for any command.
+pub(crate) fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     assert!(output.status.success(), "{}: {}", output.status, text(output.stderr));
     text(output.stdout)

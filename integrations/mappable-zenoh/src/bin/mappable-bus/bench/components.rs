@@ -1,12 +1,14 @@
 //! Sandboxed components at both ends, on the bus.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use mappable::Runtime;
 use mappable_zenoh::host::{Grants, Quota};
 use mappable_zenoh::{Bus, Congestion, Key, Options, Overflow, Publisher, Subscriber, Subscription};
 use wasmtime::component::TypedFunc;
 
-use super::{BACK, PATIENCE, Receiving, Sending, THERE};
+use super::{Answer, BACK, PATIENCE, Receiving, Sending, THERE};
 use crate::node::Node;
 
 /// Memory of each end, and of what it holds of regions.
@@ -46,9 +48,10 @@ fn node(runtime: &Runtime, component: &str, bus: &Bus) -> Result<Node> {
 }
 
 impl Sender {
-    pub(super) fn new(is_shared: bool) -> Result<Self> {
+    pub(super) fn new(is_shared: bool, shared_from: u32) -> Result<Self> {
         let runtime = Runtime::new()?;
-        let bus = Bus::open(&runtime, &options(is_shared).listen("tcp/127.0.0.1:0"))?;
+        let options = options(is_shared).shared_from(shared_from.into()).listen("tcp/127.0.0.1:0");
+        let bus = Bus::open(&runtime, &options)?;
         let mut node = node(&runtime, include_str!("sender.wat"), &bus)?;
         let hop = node.instance.get_typed_func(&mut node.store, "hop")?;
         let there = bus.publisher(&THERE.parse()?, Congestion::Block)?;
@@ -72,9 +75,8 @@ impl Sending for Sender {
         Ok(())
     }
 
-    fn answer(&mut self) -> Result<u32> {
-        let message = self.back.receive(PATIENCE)?.context("there is no answer")?;
-        Ok(u32::from_le_bytes(message.payload[..4].try_into()?))
+    fn answer(&mut self, timeout: Duration) -> Result<Option<Answer>> {
+        self.back.receive(timeout)?.map(|message| Answer::read(&message.payload)).transpose()
     }
 }
 
@@ -100,8 +102,8 @@ impl Receiving for Receiver {
         }
     }
 
-    fn answer(&mut self, number: u32) -> Result<()> {
-        let answer = self.runtime.allocate_from(&u64::from(number).to_le_bytes())?;
+    fn answer(&mut self, answer: Answer) -> Result<()> {
+        let answer = self.runtime.allocate_from(&answer.to_bytes())?;
         Ok(self.back.send(answer)?)
     }
 }

@@ -1,4 +1,4 @@
-//! `mappable-bus bench`: a hop between two processes, with what Zenoh does by itself beside it.
+//! `mappable-bus bench`: a hop from a process to one or more others, with what Zenoh does by itself beside it.
 //!
 //! ```text
 //!   bench         rounds, and the table
@@ -6,8 +6,9 @@
 //!    └ native      programs at both ends, on Zenoh alone
 //! ```
 //!
-//! A hop: the payload is made and filled, sent, and received by another process, which compares a byte of each 4096 with what it
-//! must be and answers with eight bytes. Payloads alone, one behind the other, are the throughput.
+//! A hop: the payload is made and filled, published, and received by each subscriber, a process of its own, which compares a byte of
+//! each 4096 with what it must be and answers with eight bytes. It ends with the last answer. Payloads alone, one behind the other,
+//! are the throughput: the bytes that are published in a second, each of which all subscribers receive.
 
 mod components;
 mod native;
@@ -33,9 +34,12 @@ const ROUNDS: u64 = 10;
 /// How long either end waits for the other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Time a hop between two processes
+/// How long a subscriber may take to be known everywhere, before it is tried again.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Time a hop from one process to others
 ///
-/// Sandboxed components at both ends, against programs that use Zenoh by themselves. Each answer is checked.
+/// Sandboxed components at all ends, against programs that use Zenoh by themselves. Each answer is checked.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Payloads
@@ -44,19 +48,28 @@ pub(crate) struct Args {
     /// What is compared. All, unless said
     #[arg(long, value_delimiter = ',')]
     lanes: Vec<Lane>,
+    /// To how many subscribers
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=64), default_value = "1")]
+    subscribers: Vec<u32>,
+    /// From how many bytes on components' values go through shared memory
+    #[arg(long, value_parser = size, default_value = "256KiB")]
+    shared_from: u32,
     /// Hops of each size and lane, in ten rounds
-    #[arg(long, default_value_t = 200)]
-    hops: usize,
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), default_value = "200")]
+    hops: u64,
     /// MiB of each size and lane for the throughput, and 40 payloads at least. The best of ten rounds counts
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     volume: u64,
 }
 
-/// Be the other process of the benchmark
+/// Be a subscriber of the benchmark
 #[derive(Debug, clap::Args)]
 pub(crate) struct PeerArgs {
     #[arg(long)]
     lane: Lane,
+    /// Which of the subscribers
+    #[arg(long)]
+    index: u32,
     #[arg(long)]
     connect: String,
 }
@@ -88,48 +101,106 @@ impl Lane {
     }
 }
 
-/// The end that sends.
-trait Sending {
-    fn address(&self) -> Result<String>;
-    /// Waits until the other end subscribes.
-    fn wait(&self) -> Result<()>;
-    fn send(&mut self, number: u32, bytes: u32) -> Result<()>;
-    /// The number of the next answer.
-    fn answer(&mut self) -> Result<u32>;
+/// What a subscriber says of a payload.
+#[derive(Clone, Copy)]
+struct Answer {
+    /// The payload's.
+    number: u32,
+    /// Which subscriber says it.
+    index: u32,
 }
 
-/// The end that receives.
+impl Answer {
+    fn to_bytes(self) -> [u8; 8] {
+        (u64::from(self.number) | u64::from(self.index) << 32).to_le_bytes()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let word = u64::from_le_bytes(bytes[..8].try_into()?);
+        Ok(Self { number: word as u32, index: (word >> 32) as u32 })
+    }
+}
+
+/// The end that publishes.
+trait Sending {
+    fn address(&self) -> Result<String>;
+    /// Waits until another end subscribes.
+    fn wait(&self) -> Result<()>;
+    fn send(&mut self, number: u32, bytes: u32) -> Result<()>;
+    /// The next answer, or none if the time is up.
+    fn answer(&mut self, timeout: Duration) -> Result<Option<Answer>>;
+}
+
+/// An end that receives.
 trait Receiving {
     /// Receives a payload, checks it, and returns its number.
     fn take(&mut self) -> Result<u32>;
-    fn answer(&mut self, number: u32) -> Result<()>;
+    fn answer(&mut self, answer: Answer) -> Result<()>;
 }
 
-/// The two ends.
-struct Pair {
-    lane: Lane,
-    sending: Box<dyn Sending>,
-    peer: Child,
-    number: u32,
-}
+/// A subscriber, killed when the benchmark is done with it.
+struct Peer(Child);
 
-impl Pair {
-    fn new(lane: Lane) -> Result<Self> {
-        let sending: Box<dyn Sending> = match lane {
-            Lane::Shared | Lane::Network => Box::new(components::Sender::new(lane.is_shared())?),
-            Lane::ZenohShared | Lane::ZenohNetwork => Box::new(native::Sender::new(lane.is_shared())?),
-        };
+impl Peer {
+    fn new(lane: Lane, index: u32, address: &str) -> Result<Self> {
         let lane_name = lane.to_possible_value().context("a lane has a name")?;
-        let mut peer = Command::new(env::current_exe()?)
-            .args(["bench-peer", "--lane", lane_name.get_name(), "--connect", &sending.address()?])
+        let child = Command::new(env::current_exe()?)
+            .args(["bench-peer", "--lane", lane_name.get_name(), "--connect", address])
+            .args(["--index", &index.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
+        let mut peer = Self(child);
         let mut ready = String::new();
-        BufReader::new(peer.stdout.take().context("its output is piped")?).read_line(&mut ready)?;
-        ensure!(ready == "ready\n", "the other process of {:?} did not begin", lane.name());
+        BufReader::new(peer.0.stdout.take().context("its output is piped")?).read_line(&mut ready)?;
+        ensure!(ready == "ready\n", "a subscriber of {:?} did not begin", lane.name());
+        Ok(peer)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A publisher, and its subscribers.
+struct Group {
+    lane: Lane,
+    sending: Box<dyn Sending>,
+    peers: Vec<Peer>,
+    number: u32,
+}
+
+impl Group {
+    fn new(lane: Lane, subscribers: u32, shared_from: u32) -> Result<Self> {
+        let sending: Box<dyn Sending> = match lane {
+            Lane::Shared | Lane::Network => Box::new(components::Sender::new(lane.is_shared(), shared_from)?),
+            Lane::ZenohShared | Lane::ZenohNetwork => Box::new(native::Sender::new(lane.is_shared())?),
+        };
+        let address = sending.address()?;
+        let peers = (0..subscribers).map(|index| Peer::new(lane, index, &address)).collect::<Result<_>>()?;
         sending.wait()?;
-        Ok(Self { lane, sending, peer, number: 0 })
+        let mut group = Self { lane, sending, peers, number: 0 };
+        // Each is ready by itself. That it subscribes may not be known here yet.
+        let begun = Instant::now();
+        while !group.is_answered_by_all()? {
+            ensure!(begun.elapsed() < PATIENCE, "not all of {subscribers} subscribers of {:?} answer", lane.name());
+        }
+        Ok(group)
+    }
+
+    fn is_answered_by_all(&mut self) -> Result<bool> {
+        let number = self.send(8, ANSWER)?;
+        let mut left = self.peers.len();
+        while left > 0 {
+            let Some(answer) = self.sending.answer(SOON)? else { return Ok(false) };
+            // Others are those of an earlier try.
+            left -= usize::from(answer.number == number);
+        }
+        Ok(true)
     }
 
     fn send(&mut self, bytes: u32, flag: u32) -> Result<u32> {
@@ -139,11 +210,22 @@ impl Pair {
         Ok(number)
     }
 
+    /// Publishes a payload that each subscriber answers once.
+    fn send_and_wait(&mut self, bytes: u32) -> Result<()> {
+        let number = self.send(bytes, ANSWER)?;
+        let mut has_answered = vec![false; self.peers.len()];
+        for _ in 0..self.peers.len() {
+            let answer = self.sending.answer(PATIENCE)?.context("there is no answer")?;
+            ensure!(answer.number == number, "payload {number} was answered as {}", answer.number);
+            let before = has_answered.get_mut(answer.index as usize).map(|it| std::mem::replace(it, true));
+            ensure!(before == Some(false), "payload {number} was answered by subscriber {} again", answer.index);
+        }
+        Ok(())
+    }
+
     fn hop(&mut self, bytes: u32) -> Result<Duration> {
         let begun = Instant::now();
-        let number = self.send(bytes, ANSWER)?;
-        let answer = self.sending.answer()?;
-        ensure!(answer == number, "payload {number} was answered as {answer}");
+        self.send_and_wait(bytes)?;
         Ok(begun.elapsed())
     }
 
@@ -153,46 +235,45 @@ impl Pair {
         for _ in 1..count {
             self.send(bytes, 0)?;
         }
-        let number = self.send(bytes, ANSWER)?;
         // Payloads are received in order, so all have come when the last is answered. What doesn't come is a trap of its receiver.
-        let answer = self.sending.answer()?;
-        ensure!(answer == number, "payload {number} was answered as {answer}");
+        self.send_and_wait(bytes)?;
         Ok((u64::from(bytes) * count) as f64 / begun.elapsed().as_secs_f64())
     }
 }
 
-impl Drop for Pair {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.peer.kill();
-        let _ = self.peer.wait();
+pub(crate) fn run(args: &Args) -> Result<()> {
+    for &subscribers in &args.subscribers {
+        println!("to {subscribers}:");
+        measure(args, subscribers)?;
     }
+    Ok(())
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+fn measure(args: &Args, subscribers: u32) -> Result<()> {
     let lanes = if args.lanes.is_empty() { Lane::value_variants() } else { &args.lanes };
-    let mut pairs = lanes.iter().map(|&lane| Pair::new(lane)).collect::<Result<Vec<_>>>()?;
+    let mut groups =
+        lanes.iter().map(|&lane| Group::new(lane, subscribers, args.shared_from)).collect::<Result<Vec<_>>>()?;
     println!("{:>8}  {:<26} {:>10} {:>10} {:>12}", "payload", "", "p50", "p99", "throughput");
     for &bytes in &args.sizes {
-        let mut hops = vec![Vec::new(); pairs.len()];
-        let mut rates = vec![0.0_f64; pairs.len()];
-        for pair in &mut pairs {
-            pair.hop(bytes)?;
+        let mut hops = vec![Vec::new(); groups.len()];
+        let mut rates = vec![0.0_f64; groups.len()];
+        for group in &mut groups {
+            group.hop(bytes)?;
         }
         let count = ((args.volume << 20) / u64::from(bytes) / ROUNDS).clamp(4, 4000);
         for _ in 0..ROUNDS {
-            for ((pair, hops), rate) in pairs.iter_mut().zip(&mut hops).zip(&mut rates) {
-                for _ in 0..args.hops.div_ceil(ROUNDS as usize) {
-                    hops.push(pair.hop(bytes)?);
+            for ((group, hops), rate) in groups.iter_mut().zip(&mut hops).zip(&mut rates) {
+                for _ in 0..args.hops.div_ceil(ROUNDS) {
+                    hops.push(group.hop(bytes)?);
                 }
                 // The best round, since the machine does other things.
-                *rate = rate.max(pair.throughput(bytes, count)?);
+                *rate = rate.max(group.throughput(bytes, count)?);
             }
         }
-        for ((pair, hops), rate) in pairs.iter().zip(&mut hops).zip(&rates) {
+        for ((group, hops), rate) in groups.iter().zip(&mut hops).zip(&rates) {
             hops.sort();
             let at = |percent: usize| microseconds(hops[(hops.len() * percent / 100).min(hops.len() - 1)]);
-            let (name, rate) = (pair.lane.name(), rate / 1e6);
+            let (name, rate) = (group.lane.name(), rate / 1e6);
             println!("{:>8}  {name:<26} {:>10} {:>10} {rate:>7.0} MB/s", written(bytes), at(50), at(99));
         }
     }
@@ -206,7 +287,7 @@ pub(crate) fn peer(args: &PeerArgs) -> Result<()> {
             Box::new(native::Receiver::new(args.lane.is_shared(), &args.connect)?)
         }
     };
-    // The end of the other process is that of its pipe. While it measures other lanes, nothing comes here.
+    // The end of the publisher's process is that of its pipe. While it measures other lanes, nothing comes here.
     thread::spawn(|| {
         let _ = io::stdin().read_to_end(&mut Vec::new());
         process::exit(0);
@@ -215,7 +296,7 @@ pub(crate) fn peer(args: &PeerArgs) -> Result<()> {
     loop {
         let number = receiving.take()?;
         if number & ANSWER != 0 {
-            receiving.answer(number)?;
+            receiving.answer(Answer { number, index: args.index })?;
         }
     }
 }

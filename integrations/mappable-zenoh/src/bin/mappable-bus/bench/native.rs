@@ -1,5 +1,7 @@
 //! Programs at both ends, on Zenoh alone: its own shared memory, or its own network.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result, ensure};
 use zenoh::bytes::ZBytes;
 use zenoh::handlers::FifoChannelHandler;
@@ -9,7 +11,7 @@ use zenoh::sample::Sample;
 use zenoh::shm::{BlockOn, GarbageCollect, PosixShmProviderBackend, ShmProvider, ShmProviderBuilder};
 use zenoh::{Config, Session, Wait as _};
 
-use super::{BACK, PATIENCE, Receiving, Sending, THERE};
+use super::{Answer, BACK, PATIENCE, Receiving, Sending, THERE};
 
 /// What may be shared at once: as much as the bus shares unless told.
 const POOL: usize = 512 << 20;
@@ -48,10 +50,10 @@ fn publisher(session: &Session, key: &'static str) -> Result<Publisher<'static>>
 }
 
 fn wait(publisher: &Publisher<'static>) -> Result<()> {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while !publisher.matching_status().wait().map_err(of_zenoh)?.matching() {
         ensure!(begun.elapsed() < PATIENCE, "the other end does not subscribe");
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
 }
@@ -98,9 +100,9 @@ impl Sending for Sender {
         self.there.put(payload).wait().map_err(of_zenoh)
     }
 
-    fn answer(&mut self) -> Result<u32> {
-        let answer = self.back.recv_timeout(PATIENCE).map_err(of_zenoh)?.context("there is no answer")?;
-        Ok(u32::from_le_bytes(answer.payload().to_bytes()[..4].try_into()?))
+    fn answer(&mut self, timeout: Duration) -> Result<Option<Answer>> {
+        let answer = self.back.recv_timeout(timeout).map_err(of_zenoh)?;
+        answer.map(|answer| Answer::read(&answer.payload().to_bytes())).transpose()
     }
 }
 
@@ -125,7 +127,7 @@ impl Receiving for Receiver {
         Ok(number)
     }
 
-    fn answer(&mut self, number: u32) -> Result<()> {
-        self.back.put(u64::from(number).to_le_bytes()).wait().map_err(of_zenoh)
+    fn answer(&mut self, answer: Answer) -> Result<()> {
+        self.back.put(answer.to_bytes().to_vec()).wait().map_err(of_zenoh)
     }
 }
