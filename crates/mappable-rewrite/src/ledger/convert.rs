@@ -194,7 +194,8 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
     }
 
     /// A kind of handle of ours anywhere in a type.
-    fn mentioned(&mut self, ty: &ComponentValType) -> Option<Kind> {
+    /// A kind of handle of ours that is in a type, streams and futures too.
+    pub(crate) fn mentioned(&mut self, ty: &ComponentValType) -> Option<Kind> {
         let Self { types, kind, mentions, .. } = self;
         mentions.within(*types, ty, |ty| match ty {
             Some(Defined::Own(id) | Defined::Borrow(id)) => kind(id.resource()),

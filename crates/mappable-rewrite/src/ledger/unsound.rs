@@ -130,6 +130,12 @@ pub enum Unsound {
     /// A function with a wrapper, of another type than the wrapper was made for, or than is left of that.
     #[error("canonical function {0} is of another type than its wrapper was made for")]
     OtherType(u32),
+
+    // Rule 10.
+    /// A canonical function that gives the engine handles of the package's, or drops them, and has no wrapper: a guest has the
+    /// ledger's.
+    #[error("canonical function {0} gives the engine handles of the package's, and no wrapper stands there")]
+    NoCrossing(u32),
 }
 
 /// What nobody but trusted modules has.

@@ -31,6 +31,9 @@
 //!    the package's function behind a builtin: with the package's resources, as the ledger's interface has them in that
 //!    component. What the table drops are those.
 //!
+//! 10. *No crossing is missing.* Whatever else gives the engine handles of the package's, or drops them, has a wrapper or is
+//!     the table's. Which resources are the package's is told here by the root's imports, and by what each component is given.
+//!
 //! A wrapper in a module of many ([`Bundle`](super::modules::Bundle)) is looked at as if it had an instance of its own.
 //!
 //! What is left to others: that trusted modules do what they should, that types are the input's but for handles, and

@@ -8,10 +8,12 @@ use std::rc::Rc;
 use super::component::takes;
 use super::*;
 use crate::core_modules::patch::Patched;
+use crate::error::Bug;
 use crate::gate::Renames;
 use crate::ledger::analysis::{Analysis, CanonRole, ComponentRoles, Walker};
 use crate::ledger::interface::Builtin;
 use crate::ledger::signature::{Kind, Signature, Value};
+use crate::ledger::unsound::Unsound;
 use crate::tree::binary::FEATURES;
 use crate::tree::read::{Bodies, read, read_with};
 
@@ -142,6 +144,100 @@ fn a_closed_pair_validates_with_u32_for_its_handles_and_lists() {
         panic!("{error}:\n{text}");
     }
     crate::ledger::check::check(&output, &emitted.guests, &emitted.trusted, &gate).unwrap();
+}
+
+/// What an emitter writes that thinks so of a tree, if the check lets it pass.
+fn emitted(input: &[u8], change: impl FnOnce(&mut Analysis)) -> Result<Vec<u8>, RewriteError> {
+    let mut walker = Walker::default();
+    let (facts, types) = read_with(input, Bodies::Validate, &mut walker).unwrap();
+    let settings = crate::ledger::analysis::Settings { lists: true };
+    let mut analysis = walker.finish(&facts, types.as_ref(), settings).unwrap().outcome.unwrap();
+    change(&mut analysis);
+    let (patched, gate) = (Patched::new(input, &facts, false, false).unwrap(), Gate::new("k0").unwrap());
+    let renames = Renames::new(&facts.root_imports, &gate).unwrap();
+    let emitted = emit(&patched, &analysis, &renames, &gate)?;
+    crate::ledger::check::check(&emitted.bytes, &emitted.guests, &emitted.trusted, &gate)?;
+    Ok(emitted.bytes)
+}
+
+/// One component that gives handles to the engine in every way.
+fn giver() -> String {
+    format!(
+        r#"(component
+    {TYPES}
+    (import "give" (func $give (param "m" (own $mappable))))
+    (import "lend" (func $lend (param "m" (borrow $mappable))))
+    (component $giver
+      {TYPES}
+      (import "give" (func $give (param "m" (own $mappable))))
+      (import "lend" (func $lend (param "m" (borrow $mappable))))
+      (core module $m (memory (export "m") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "make") (result i32) unreachable)
+        (func (export "make-later") (result i32) unreachable)
+        (func (export "callback") (param i32 i32 i32) (result i32) unreachable))
+      (core instance $m (instantiate $m))
+      (type $stream (stream (own $mappable)))
+      (type $future (future (own $mappable)))
+      (core func $give' (canon lower (func $give)))
+      (core func $lend' (canon lower (func $lend)))
+      (core func $return (canon task.return (result (own $mappable))))
+      (core func $stream' (canon stream.write $stream async (memory $m "m")))
+      (core func $future' (canon future.write $future async (memory $m "m")))
+      (core func $drop (canon resource.drop $mappable))
+      (core module $user
+        (import "" "give" (func (param i32))) (import "" "lend" (func (param i32)))
+        (import "" "return" (func (param i32))) (import "" "drop" (func (param i32)))
+        (import "" "stream" (func (param i32 i32 i32) (result i32))) (import "" "future" (func (param i32 i32) (result i32))))
+      (core instance (instantiate $user (with "" (instance
+        (export "give" (func $give')) (export "lend" (func $lend')) (export "return" (func $return))
+        (export "stream" (func $stream')) (export "future" (func $future')) (export "drop" (func $drop))))))
+      (func (export "make") (result (own $mappable)) (canon lift (core func $m "make")))
+      (func (export "make-later") async (result (own $mappable))
+        (canon lift (core func $m "make-later") async (callback (func $m "callback")))))
+    (instance $giver (instantiate $giver (with "mappable:memory/types@0.1.0" (instance $types))
+      (with "give" (func $give)) (with "lend" (func $lend))))
+    (export "make" (func $giver "make"))
+    (export "make-later" (func $giver "make-later")))"#
+    )
+}
+
+#[test]
+fn an_emitter_that_forgets_a_crossing_is_refused() {
+    let input = wat::parse_str(giver()).unwrap();
+    let mut due = Vec::new();
+    emitted(&input, |analysis| {
+        for (component, roles) in analysis.components.iter().enumerate() {
+            let crosses = |role: &CanonRole| matches!(role, CanonRole::Crossing(_) | CanonRole::Drop(_));
+            let canons = roles.canons.iter().enumerate().filter(|(_, role)| crosses(role));
+            due.extend(canons.map(|(canon, _)| (component, canon)));
+        }
+    })
+    .unwrap();
+    assert_eq!(due.len(), 7);
+    let missing = |output: Result<Vec<u8>, RewriteError>| match output {
+        Err(RewriteError::Bug(Bug::Unsound { what: Unsound::NoCrossing(canon), .. })) => canon as usize,
+        other => panic!("{other:?}"),
+    };
+    let forget = |analysis: &mut Analysis, (component, canon): (usize, usize)| {
+        analysis.components[component].canons[canon] = CanonRole::Untouched;
+    };
+    for &one in &due {
+        missing(emitted(&input, |analysis| forget(analysis, one)));
+    }
+    // All of them, and that any handle is there: then no interface of the ledger's says which resources are the package's.
+    missing(emitted(&input, |analysis| {
+        due.iter().for_each(|one| forget(analysis, *one));
+        for roles in &mut analysis.components {
+            *roles = ComponentRoles {
+                needs_ledger: false,
+                crosses: false,
+                needs_crossings: false,
+                handles: Vec::new(),
+                ..std::mem::take(roles)
+            };
+        }
+    }));
 }
 
 #[test]

@@ -374,6 +374,11 @@ impl<'a, 't> Core<'a, 't> {
         at(&self.canons, canon).and_then(|canon| canon.wrapper)
     }
 
+    /// Whether somebody but trusted modules has a canonical function, or what a may-leave check stands in front of.
+    pub(super) fn is_used(&self, canon: u32) -> bool {
+        at(&self.canons, canon).is_some_and(|canon| canon.used || canon.barred)
+    }
+
     /// Rule 3: a lower of the ledger's.
     fn host(&self, name: &str, options: &Options<'a>) -> Checked {
         let is_guests = |memory: Entity<'a>| matches!(self.item(memory), Item::Guest);

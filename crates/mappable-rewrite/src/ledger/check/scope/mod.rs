@@ -9,7 +9,7 @@ use wasmparser::{ComponentExternalKind as Kind, ComponentType, Instance, Payload
 
 use super::classes::{Classes, Node};
 use super::core::{Core, Wrapper, at, len};
-use super::types::{Compare, Kinds, Typed};
+use super::types::{Compare, Due, Kinds, Passed, Typed, all_kinds};
 use super::{Trusted, TrustedModule};
 use crate::error::{Bug, ReadError, RewriteError, broken};
 use crate::gate::Gate;
@@ -27,7 +27,12 @@ pub(super) struct Tree<'a, 't> {
     marks: Marks,
     /// Which resources are the package's.
     kinds: Kinds,
+    /// The same, of the root's imports alone, and what components are given.
+    roots: Kinds,
+    passed: Passed,
     wrapped: Vec<Wrapped<'t>>,
+    /// Canonical functions that guests have and no wrapper stands at.
+    bare: Vec<(ComponentPath, u32, Typed)>,
     classes: Classes<'a, 't>,
     /// The components that have begun and not ended, the outermost first.
     open: Vec<Scope<'a, 't>>,
@@ -105,7 +110,10 @@ impl<'a, 't> Tree<'a, 't> {
             names,
             marks: Marks::default(),
             kinds: Kinds::new(),
+            roots: Kinds::new(),
+            passed: Passed::new(),
             wrapped: Vec::new(),
+            bare: Vec::new(),
             classes: Classes::default(),
             open: Vec::new(),
         }
@@ -153,6 +161,8 @@ impl<'a, 't> Tree<'a, 't> {
         for (canon, typed) in scope.typed {
             if let Some(wrapper) = scope.core.wrapper(canon) {
                 self.wrapped.push(Wrapped { path: scope.path.clone(), canon, typed, wrapper });
+            } else if matches!(typed, Typed::Lift(..)) || scope.core.is_used(canon) {
+                self.bare.push((scope.path.clone(), canon, typed));
             }
         }
         if let Some(outer) = self.open.last_mut() {
@@ -177,6 +187,13 @@ impl<'a, 't> Tree<'a, 't> {
                 return Err(Bug::Unsound { component: path, what: Unsound::OtherType(canon) }.into());
             }
         }
+        let kinds = all_kinds(self.roots, &self.passed);
+        let mut due = Due::new(types, &kinds);
+        for (component, canon, typed) in self.bare {
+            if due.gives(typed) {
+                return Err(Bug::Unsound { component, what: Unsound::NoCrossing(canon) }.into());
+            }
+        }
         Ok(())
     }
 
@@ -190,6 +207,8 @@ impl<'a, 't> Tree<'a, 't> {
             names: &self.names,
             marks: &mut self.marks,
             kinds: &mut self.kinds,
+            roots: &mut self.roots,
+            passed: &mut self.passed,
             classes: &mut self.classes,
         };
         match payload {
@@ -222,6 +241,8 @@ struct Section<'s, 'a, 't> {
     names: &'s Names,
     marks: &'s mut Marks,
     kinds: &'s mut Kinds,
+    roots: &'s mut Kinds,
+    passed: &'s mut Passed,
     classes: &'s mut Classes<'a, 't>,
 }
 

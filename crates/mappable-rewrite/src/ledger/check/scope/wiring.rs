@@ -35,6 +35,9 @@ impl<'a> Section<'_, 'a, '_> {
         if implements || gates(name) && (!self.is_root() || name.starts_with(&self.names.ledgers)) {
             return Err(self.unsound(Unsound::GateName(name.to_owned())));
         }
+        if gates(name) && kind == Kind::Instance {
+            types::note_kinds(self.types, self.types.component_instance_at(len(&self.scope.instances)), self.roots);
+        }
         self.push(kind, self.scope.imports, name);
         Ok(())
     }
@@ -151,6 +154,7 @@ impl<'a> Section<'_, 'a, '_> {
             }
             return Ok(made);
         };
+        types::note_passed(self.types, component, args, self.passed);
         for arg in args {
             self.put(arg.kind, arg.index, imports, arg.name);
         }

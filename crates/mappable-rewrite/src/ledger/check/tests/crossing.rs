@@ -191,3 +191,42 @@ fn what_is_behind_a_crossing_is_behind_it_alone() {
     let what = found(&[(given, &given.replace(r#"$size "call""#, "$engine"))]);
     assert!(matches!(what, Unsound::PastWrapper(_)), "{what:?}");
 }
+
+#[test]
+fn what_gives_the_engine_handles_without_a_crossing_is_found() {
+    let before = "(core instance $user (instantiate $guest-user";
+    for (export, made, given) in [
+        ("give", "lower (func $give)", true),
+        ("give", "lower (func $freeze)", true),
+        ("give", "lower (func $lend)", true),
+        ("give", "lower (func $number)", false),
+        ("size", r#"lower (func $types "[method]mappable.size")"#, true),
+        ("return", "task.return (result (own $mappable))", true),
+        ("return", "task.return (result u32)", false),
+        ("stream", r#"stream.write $stream async (memory $libc "memory")"#, true),
+        ("future", r#"future.write $future async (memory $libc "memory")"#, true),
+        ("give", "resource.drop $mappable", true),
+        ("give", "resource.drop $frozen", true),
+        ("give", "resource.drop $other", false),
+    ] {
+        let bare = format!("(core func $bare (canon {made}))\n  {before}");
+        let given_to = format!(r#"(export "{export}" (func $"#);
+        let text = TEXT.replacen(before, &bare, 1);
+        let (front, rest) = text.split_once(&given_to).unwrap();
+        let (_, rest) = rest.split_once("))").unwrap();
+        let output = wat::parse_str(format!("{front}{given_to}bare)){rest}")).unwrap();
+        let verdict = verdict_with(&output, |_, _| {});
+        let is_found = matches!(verdict, Err(RewriteError::Bug(Bug::Unsound { what: Unsound::NoCrossing(_), .. })));
+        assert!(is_found == given && verdict.is_ok() != given, "{verdict:?} for {made}");
+    }
+    // By what is lifted.
+    for (ty, given) in [("(own $mappable)", true), ("(own $frozen)", true), ("u32", false)] {
+        let lift = format!(
+            r#"(func $bare (result {ty}) (canon lift (core func $libc "take"))) (export "bare" (func $bare)) (export "take""#
+        );
+        let output =
+            wat::parse_str(TEXT.replacen(r#"(export "take" (func $take))"#, &format!("{lift} (func $take))"), 1));
+        let verdict = verdict_with(&output.unwrap(), |_, _| {});
+        assert!(verdict.is_ok() != given, "{verdict:?} for {ty}");
+    }
+}
