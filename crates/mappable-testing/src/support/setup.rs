@@ -101,6 +101,10 @@ impl Setup {
     pub fn config(self) -> Config {
         let mut config = Config::new();
         config.concurrency_support(self.is_concurrent());
+        // Runs a whole suite on an engine that inlines calls between core modules.
+        if std::env::var_os("MAPPABLE_INLINING").is_some() {
+            config.compiler_inlining(wasmtime::Inlining::InterModule);
+        }
         config
     }
 

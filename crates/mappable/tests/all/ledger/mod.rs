@@ -6,6 +6,7 @@ mod builtins;
 mod crossing;
 mod embedder;
 mod handles;
+mod inlined;
 mod leaving;
 mod lists;
 mod many;

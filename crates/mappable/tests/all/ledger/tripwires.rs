@@ -4,10 +4,10 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use wasmtime::{Engine, Instance, LinearMemory, MemoryCreator, MemoryType, Module, Store, Trap};
+use wasmtime::{Engine, Inlining, Instance, LinearMemory, MemoryCreator, MemoryType, Module, Store, Trap, component};
 
 use crate::support::{G, trap_is};
-use crate::tripwires::{BACKED, Faces, GUARD, SPAN, engine_of};
+use crate::tripwires::{BACKED, Faces, GUARD, SPAN, config_of, engine_of};
 
 /// A memory that shows whichever one it is told to, its length too.
 #[derive(Clone)]
@@ -136,6 +136,46 @@ fn memories_with_one_base_are_one_memory() {
         }
     }
     assert_eq!(shared.byte(0, 3 * G as usize), 0x50);
+}
+
+#[test]
+fn memories_with_one_base_are_one_memory_in_a_function_that_another_was_inlined_into() {
+    let creator = Creator::default();
+    let mut config = config_of(Arc::new(creator.clone()), false);
+    config.compiler_inlining(Inlining::InterModule);
+    let engine = Engine::new(&config).unwrap();
+    let text = r#"(component
+        (core module $b
+          (memory (export "memory") 1)
+          (func (export "refresh") (result i32) (memory.grow (i32.const 0)))
+          (func (export "swap") (param $at i32) (param $new i32) (result i32)
+            (i32.load8_u (local.get $at))
+            (i32.store8 (local.get $at) (local.get $new))))
+        (core instance $b (instantiate $b))
+        (core module $a
+          (import "b" "refresh" (func $refresh (result i32)))
+          (import "b" "swap" (func $swap (param i32 i32) (result i32)))
+          (memory (export "memory") 1)
+          (func (export "refresh") (result i32) (i32.mul (memory.grow (i32.const 0)) (call $refresh)))
+          ;; Its own byte, which the other loads, and which it loads when the other has stored one.
+          (func (export "around") (param $at i32) (result i32)
+            (i32.store8 (local.get $at) (i32.const 0x11))
+            (i32.or
+              (i32.shl (call $swap (local.get $at) (i32.const 0x22)) (i32.const 8))
+              (i32.load8_u (local.get $at)))))
+        (core instance $a (instantiate $a (with "b" (instance $b))))
+        (func (export "refresh") (result u32) (canon lift (core func $a "refresh")))
+        (func (export "around") (param "at" u32) (result u32) (canon lift (core func $a "around"))))"#;
+    let component = component::Component::new(&engine, text).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = component::Linker::new(&engine).instantiate(&mut store, &component).unwrap();
+    let refresh = instance.get_typed_func::<(), (u32,)>(&mut store, "refresh").unwrap();
+    let around = instance.get_typed_func::<(u32,), (u32,)>(&mut store, "around").unwrap();
+    assert_eq!(around.call(&mut store, (1000,)).unwrap(), (0xa011,), "two memories, to begin with");
+    let shared = Scene::faces(4);
+    creator.0.lock().unwrap().iter().for_each(|follower| follower.follow(&shared));
+    assert_eq!(refresh.call(&mut store, ()).unwrap(), (16,));
+    assert_eq!(around.call(&mut store, (1000,)).unwrap(), (0x1122,));
 }
 
 #[test]

@@ -108,6 +108,11 @@ fn engine(concurrency: bool) -> (Engine, Creator) {
 
 /// An engine with the settings of the library, whose memories are made by this creator.
 pub(crate) fn engine_of(creator: Arc<dyn MemoryCreator>, concurrency: bool) -> Engine {
+    Engine::new(&config_of(creator, concurrency)).unwrap()
+}
+
+/// The same, as settings.
+pub(crate) fn config_of(creator: Arc<dyn MemoryCreator>, concurrency: bool) -> Config {
     let mut config = Config::new();
     config
         .with_host_memory(creator)
@@ -117,7 +122,7 @@ pub(crate) fn engine_of(creator: Arc<dyn MemoryCreator>, concurrency: bool) -> E
         .memory_reservation_for_growth(0)
         .memory_init_cow(false)
         .concurrency_support(concurrency);
-    Engine::new(&config).unwrap()
+    config
 }
 
 struct Core {
