@@ -1,10 +1,11 @@
 //! What a process has for a while it gives back: mappings, descriptors, pages. In a process of its own, one test at a
 //! time, since all is counted for the whole process.
 
-use mappable::ipc::{Afterwards, Connection, Received, Settings};
+use mappable::ipc::{Afterwards, Connection, ReceiveError, Received, Settings};
 use mappable::{GRANULE, Trust};
 use mappable_testing::{process, support, wat};
 use process::{alone, had};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::{Fixture, G, Guest, Setup, World};
 
 /// Everything that takes something: views, growth, dropped handles, regions left mapped, traps.
@@ -314,4 +315,37 @@ fn a_warm_hop_between_ends_of_a_connection_takes_a_message_and_nothing_else() {
         let calls = mappable::internals::system_calls() - before;
         assert!(hop < 3 || calls == 4, "hop {hop} there and back took {calls} system calls");
     }
+    // Frozen bytes: the reference there, and the word back that it is done with.
+    for hop in 0..20u64 {
+        let before = mappable::internals::system_calls();
+        let frozen = sent.freeze().unwrap();
+        one.send_frozen(&frozen, hop).unwrap();
+        let Ok(Received::Frozen { frozen: there, tag }) = other.receive() else { panic!("no frozen bytes") };
+        assert_eq!((there[7], tag), (19, hop));
+        drop(there);
+        assert!(one.settle().unwrap());
+        sent = frozen.thaw().unwrap();
+        let calls = mappable::internals::system_calls() - before;
+        assert!(hop < 3 || calls == 4, "hop {hop} and the word back took {calls} system calls");
+    }
+}
+
+#[test]
+fn a_receiver_without_a_descriptor_left_says_so_and_the_region_comes_back() {
+    let _alone = alone();
+    let [here, there] = [(); 2].map(|()| Setup::Swap.runtime());
+    let (one, other) = Connection::pair(&here, &there, Settings::new(Trust::SEALS)).unwrap();
+    let mut region = here.allocate(GRANULE).unwrap();
+    region.bytes_mut().unwrap().fill(3);
+    one.send(region, 4, Afterwards::GiveBack).unwrap();
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..limit }).unwrap();
+    let received = other.receive();
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let error = received.unwrap_err();
+    assert!(matches!(error, ReceiveError::Descriptors), "{error}");
+    assert!(matches!(other.receive(), Err(ReceiveError::Closed)));
+    drop(other);
+    let Ok(Received::Returned { region, tag: 4 }) = one.receive() else { panic!("the region is gone") };
+    assert!(region.bytes().unwrap().iter().all(|&byte| byte == 3));
 }

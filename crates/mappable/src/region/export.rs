@@ -180,10 +180,11 @@ impl Mappable {
         Ok(whole(self.extent().backing(), file))
     }
 
-    /// Whether the region is alone in a file, so that [`Mappable::export`] for a trusted peer costs no copy. Those of
-    /// [`Runtime::allocate_exportable`](crate::Runtime::allocate_exportable) are.
+    /// Whether the region is alone in a file of this process's, so that [`Mappable::export`] for a trusted peer costs no copy. Those of
+    /// [`Runtime::allocate_exportable`](crate::Runtime::allocate_exportable) are. One that came over a connection is not: it
+    /// goes back over that without a copy, and elsewhere as a copy.
     pub fn is_exportable(&self) -> bool {
-        self.extent().whole_file().is_some()
+        self.extent().whole_file().is_some_and(|file| !file.is_lent())
     }
 
     /// Gives the region away, for another process.

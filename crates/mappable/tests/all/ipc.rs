@@ -3,11 +3,11 @@
 
 #![allow(unsafe_code)]
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::ptr;
 use std::thread;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use mappable::ipc::{Afterwards, Connection, Listener, ReceiveError, Received, SendError, Settings};
 use mappable::{Frozen, GRANULE, Mappable, Runtime, Trust};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::process::{getegid, geteuid};
 
 use crate::support::*;
 
@@ -83,7 +84,8 @@ fn what_lies_with_others_is_copied_once_and_then_no_more() {
     assert!(!region.is_exportable());
     one.send(region, 0, Afterwards::Free).unwrap();
     let (region, _) = self::region(other.receive());
-    assert!(region.is_exportable() && region.bytes().unwrap() == [3; 100]);
+    // It is lent, and would go to a third process as a copy.
+    assert!(!region.is_exportable() && region.bytes().unwrap() == [3; 100]);
     // A part of one is copied too: the other part is not the receiver's.
     let (low, high) = filled(&here, 2, 4).split(GRANULE).unwrap();
     one.send(low, 0, Afterwards::Free).unwrap();
@@ -267,6 +269,35 @@ fn ends_that_do_not_take_the_same_part() {
         assert!(matches!(error, ReceiveError::Protocol(_)), "{error}");
         drop(listener);
         assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_listener_leaves_what_is_not_its_own_socket() {
+    let runtime = Setup::Swap.runtime();
+    let path = std::env::temp_dir().join(format!("mappable-ipc-{}-listener", std::process::id()));
+    let first = Listener::bind(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let second = Listener::bind(&path).unwrap();
+    drop(first);
+    let _one = Connection::connect(&runtime, &path, Settings::new(PEER)).unwrap();
+    // Other rights make no other file of it.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    drop(second);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_connection_tells_who_is_at_the_other_end() {
+    let runtime = Setup::Swap.runtime();
+    let path = std::env::temp_dir().join(format!("mappable-ipc-{}-peer", std::process::id()));
+    let listener = Listener::bind(&path).unwrap();
+    let one = Connection::connect(&runtime, &path, Settings::new(PEER)).unwrap();
+    let other = listener.accept(&runtime, Settings::new(PEER)).unwrap();
+    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    for end in [one, other] {
+        let peer = end.peer().unwrap();
+        assert_eq!((peer.pid, peer.uid, peer.gid), (Some(std::process::id()), uid, gid));
     }
 }
 

@@ -50,6 +50,12 @@ pub enum ReceiveError {
     /// What the other end has sent was refused. The connection is closed, and what was sent on it is not given back.
     #[error("the other end of the connection has sent what is refused: {0}")]
     Import(#[from] ImportError),
+    /// This process has as many descriptors as it may have, so it lost what the other end has sent. The connection is closed, as for what is
+    /// refused; the other end has its own back when nothing of it is held here.
+    #[error(
+        "this process can have no further descriptor for what the other end has sent (see ulimit -n), so the connection is closed"
+    )]
+    Descriptors,
     /// The operating system's.
     #[error(transparent)]
     Io(#[from] io::Error),

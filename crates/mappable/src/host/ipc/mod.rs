@@ -49,7 +49,8 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -61,10 +62,12 @@ mod connection;
 mod error;
 mod link;
 mod message;
+mod peer;
 mod tables;
 
 pub use connection::{Afterwards, Connection, Received};
 pub use error::{ReceiveError, SendError, SendFailed};
+pub use peer::Peer;
 
 /// How two ends get on. Both take the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +135,12 @@ impl Settings {
 pub struct Listener {
     socket: Socket,
     path: PathBuf,
+    /// Which file is there by this listener.
+    file: Option<FileAt>,
 }
+
+/// What tells a file from another that has its path later. The socket keeps its file, so no other has these numbers while it is open.
+type FileAt = (u64, u64);
 
 impl Listener {
     /// Listens at a path where there is nothing, or a socket that nobody has any more: a process that is killed leaves it. The socket
@@ -152,10 +160,10 @@ impl Listener {
             fs::remove_file(path)?;
             Socket::listen(path)
         })?;
-        Ok(Self { socket, path: path.to_owned() })
+        Ok(Self { socket, path: path.to_owned(), file: file_at(path) })
     }
 
-    /// Waits for a process that connects.
+    /// Waits for a process that connects. [`Connection::peer`] says which that is, before anything is received from it.
     ///
     /// # Errors
     ///
@@ -165,12 +173,27 @@ impl Listener {
     }
 }
 
+impl AsFd for Listener {
+    /// The socket, to wait for it together with others (`poll`): it is readable when somebody has connected.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
+        // Somebody may have removed it, and another may listen there.
+        if self.file.is_none() || self.file != file_at(&self.path) {
+            return;
+        }
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(%error, path = %self.path.display(), "a socket was not removed");
         }
     }
+}
+
+fn file_at(path: &Path) -> Option<FileAt> {
+    fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// Whether it is a socket that no process has any more.

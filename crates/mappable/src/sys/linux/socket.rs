@@ -45,6 +45,8 @@ pub(crate) struct Arrived {
     pub(crate) descriptor: Option<OwnedFd>,
     /// There were more bytes, or more descriptors, than there may be. All of those are closed.
     pub(crate) is_too_much: bool,
+    /// There were descriptors, and the kernel could give this process none of them: it has as many as it may have.
+    pub(crate) is_short_of_descriptors: bool,
 }
 
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
@@ -100,6 +102,17 @@ impl Socket {
         // SAFETY: there is room for a number, and `len` says how much.
         check(unsafe { libc::getsockopt(self.raw(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut len) })?;
         Ok(value)
+    }
+
+    /// Who the other end was when the connection was made.
+    pub(crate) fn peer(&self) -> io::Result<libc::ucred> {
+        let mut peer = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
+        let mut len = mem::size_of_val(&peer) as libc::socklen_t;
+        let (level, name) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
+        count();
+        // SAFETY: there is room for a record of that kind, and `len` says how much.
+        check(unsafe { libc::getsockopt(self.raw(), level, name, (&raw mut peer).cast(), &raw mut len) })?;
+        Ok(peer)
     }
 
     pub(crate) fn listen(path: &Path) -> io::Result<Self> {
@@ -196,7 +209,7 @@ impl Socket {
             }
         };
         let mut arrived = Arrived { len, ..Arrived::default() };
-        arrived.is_too_much = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+        arrived.is_too_much = message.msg_flags & libc::MSG_TRUNC != 0;
         // SAFETY: the kernel has filled the control buffer as far as it says.
         let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
         while !header.is_null() {
@@ -216,6 +229,11 @@ impl Socket {
             }
             // SAFETY: as for the first.
             header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
+        }
+        if message.msg_flags & libc::MSG_CTRUNC != 0 {
+            // There is room for one, so that there is none at all is not for want of room.
+            arrived.is_short_of_descriptors = arrived.descriptor.is_none();
+            arrived.is_too_much |= arrived.descriptor.is_some();
         }
         if arrived.is_too_much {
             arrived.descriptor = None;

@@ -87,6 +87,9 @@ impl Connection {
         if arrived.len != size_of::<Words>() || arrived.is_too_much {
             return wrong("a message of another length, or with more than one descriptor");
         }
+        if arrived.is_short_of_descriptors {
+            return Err(ReceiveError::Descriptors);
+        }
         if message.has(flag::DESCRIPTOR) != arrived.descriptor.is_some() {
             return wrong("a descriptor that was not announced, or the other way round");
         }

@@ -11,6 +11,7 @@ use super::Settings;
 use super::error::{ReceiveError, SendError, SendFailed};
 use super::link::Link;
 use super::message::{Message, VERSION, Words, flag, kind};
+use super::peer::Peer;
 use super::tables::Tables;
 use crate::host::runtime::Runtime;
 use crate::region::{Frozen, Mappable};
@@ -167,6 +168,27 @@ impl Connection {
         }
         let tables = Mutex::new(Tables::new(settings.blocks));
         Ok(Self { link: Link::new(socket)?, runtime: runtime.clone(), settings, tables, received: Condvar::new() })
+    }
+
+    /// The process at the other end, as the kernel knows it. An embedder that trusts a peer can ask for it, and drop a connection to
+    /// another user's process before it sends or receives anything.
+    ///
+    /// ```
+    /// # use mappable::ipc::{Connection, Settings};
+    /// # use mappable::{Runtime, Trust};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = Runtime::new()?;
+    /// # let (connection, _other) = Connection::pair(&runtime, &runtime, Settings::new(Trust::SEALS))?;
+    /// assert_eq!(connection.peer()?.pid, Some(std::process::id()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn peer(&self) -> io::Result<Peer> {
+        Peer::of(&self.link.socket)
     }
 
     /// Sends a region, with a number of the application's. It is the other end's from here on: it comes back when the other end
