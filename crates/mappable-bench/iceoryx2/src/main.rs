@@ -1,14 +1,19 @@
 //! iceoryx2's part of `mappable-bench ipc`. `ping` starts as many `pong`s as it is told. For each line with a number on its
-//! standard input it hands bytes over that often, and prints how many nanoseconds each took: there and back to one, or to all of
-//! many until all have read them.
+//! standard input it hands bytes over that often, and prints how many nanoseconds each took: there and back to one (`answered`), or
+//! until all have read them and said so (`read`).
 //!
 //! Each end waits by an event of iceoryx2's. A sample is written in place, in its first 64 bytes, and those are read and
 //! compared at the other end.
+//!
+//! An event of iceoryx2 0.10 may be lost for good. A listener that was woken says that it is idle and then empties its socket. If a
+//! notifier sends in between, and has not yet noted that it did when the listener blocks again, then it notes it afterwards: the socket is empty, and
+//! no notifier sends any more. So each wait here ends after [`AGAIN`], which sets that right, and after [`PATIENCE`] all ends with an error.
 
 use std::io::{BufRead as _, Write as _};
 use std::mem::MaybeUninit;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use iceoryx2::port::listener::Listener;
@@ -22,16 +27,47 @@ type Service = ipc::Service;
 /// How many bytes are written and read of each sample.
 const LINE: usize = 64;
 
+/// After which a listener looks whether an event was lost.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// After which nothing will come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The word that says that no sample follows.
+const END: u64 = u64::MAX;
+
+/// What a round is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// A sample there, and another back.
+    Answered,
+    /// A sample there, and the word that it was read.
+    Read,
+}
+
+impl FromStr for Round {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "answered" => Ok(Self::Answered),
+            "read" => Ok(Self::Read),
+            _ => bail!("{text} is no round: answered or read"),
+        }
+    }
+}
+
 fn main() -> Result<()> {
     set_log_level(LogLevel::Error);
     // Whoever ends the one that started this ends this, too. SAFETY: sets a number of this process.
     ensure!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } == 0, "no signal for the end of the parent");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |at: usize| -> Result<usize> { Ok(arguments.get(at).context("an argument is missing")?.parse()?) };
-    match arguments.first().map(String::as_str) {
-        Some("ping") => ping(number(1)?, number(2)?),
-        Some("pong") => pong(arguments.get(1).context("no name")?, number(2)?, number(3)?, number(4)?),
-        _ => bail!("usage: ping BYTES PEERS, which starts pong NAME BYTES PEERS NUMBER"),
+    let text = |at: usize| arguments.get(at).map(String::as_str).context("an argument is missing");
+    let number = |at: usize| -> Result<usize> { Ok(text(at)?.parse()?) };
+    match text(0)? {
+        "ping" => ping(text(1)?, number(2)?, number(3)?),
+        "pong" => pong(text(1)?.parse()?, number(2)?, number(3)?, text(4)?, number(5)?),
+        _ => bail!("usage: ping ROUND BYTES PEERS, which starts pong ROUND BYTES PEERS NAME NUMBER"),
     }
 }
 
@@ -104,13 +140,45 @@ impl Way {
                 ensure!(words.all(|other| other == word), "the words of a line differ");
                 return Ok(word);
             }
-            self.listener.blocking_wait(|_| {})?;
+            wait(&self.listener, |_| {})?;
         }
+    }
+}
+
+/// Waits for events.
+fn wait(listener: &Listener<Service>, mut each: impl FnMut(EventId)) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let mut is_there = false;
+        listener.timed_wait(
+            |event| {
+                is_there = true;
+                each(event.id);
+            },
+            AGAIN,
+        )?;
+        if is_there {
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < PATIENCE, "nothing has come for {} s", PATIENCE.as_secs());
     }
 }
 
 /// The other ends, which end with this.
 struct Pongs(Vec<Child>);
+
+impl Pongs {
+    /// Waits for a while until they have ended.
+    fn end(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        for pong in &mut self.0 {
+            while pong.try_wait()?.is_none() && begun.elapsed() < Duration::from_secs(1) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Drop for Pongs {
     fn drop(&mut self) {
@@ -121,7 +189,9 @@ impl Drop for Pongs {
     }
 }
 
-fn ping(bytes: usize, peers: usize) -> Result<()> {
+fn ping(kind: &str, bytes: usize, peers: usize) -> Result<()> {
+    let round: Round = kind.parse()?;
+    ensure!(round == Round::Read || peers == 1, "one answers, and no more");
     let name = format!("mappable-bench/{}", std::process::id());
     let node = NodeBuilder::new().create::<Service>()?;
     let way = Way::new(&node, [&format!("{name}/there"), &format!("{name}/back")], bytes, peers, 0)?;
@@ -129,14 +199,14 @@ fn ping(bytes: usize, peers: usize) -> Result<()> {
     let mut pongs = Pongs(vec![]);
     for number in 1..=peers {
         let mut command = Command::new(&program);
-        command.args(["pong", &name, &bytes.to_string(), &peers.to_string(), &number.to_string()]);
+        command.args(["pong", kind, &bytes.to_string(), &peers.to_string(), &name, &number.to_string()]);
         pongs.0.push(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?);
     }
     let mut word = 0;
     let all = |way: &Way, peers: usize| -> Result<()> {
         let mut left: u64 = ((1u64 << peers) - 1) << 1;
         while left != 0 {
-            way.listener.blocking_wait(|event| left &= !(1 << event.id.as_value()))?;
+            wait(&way.listener, |id| left &= !(1 << id.as_value()))?;
         }
         Ok(())
     };
@@ -150,22 +220,25 @@ fn ping(bytes: usize, peers: usize) -> Result<()> {
             let start = Instant::now();
             word += 1;
             way.send(bytes, word)?;
-            if peers == 1 {
-                let answer = way.receive(bytes)?;
-                ensure!(answer == word + 1, "{answer} came back for {word}");
-                word = answer;
-            } else {
-                all(&way, peers)?;
+            match round {
+                Round::Answered => {
+                    let answer = way.receive(bytes)?;
+                    ensure!(answer == word + 1, "{answer} came back for {word}");
+                    word = answer;
+                }
+                Round::Read => all(&way, peers)?,
             }
             text += &format!("{} ", start.elapsed().as_nanos());
         }
         println!("{text}");
         std::io::stdout().flush()?;
     }
-    Ok(())
+    // So that no shared memory of theirs is left.
+    way.send(bytes, END)?;
+    pongs.end()
 }
 
-fn pong(name: &str, bytes: usize, peers: usize, number: usize) -> Result<()> {
+fn pong(round: Round, bytes: usize, peers: usize, name: &str, number: usize) -> Result<()> {
     let node = NodeBuilder::new().create::<Service>()?;
     let way = Way::new(&node, [&format!("{name}/back"), &format!("{name}/there")], bytes, peers, number)?;
     way.notifier.notify()?;
@@ -173,11 +246,13 @@ fn pong(name: &str, bytes: usize, peers: usize, number: usize) -> Result<()> {
     loop {
         let word = way.receive(bytes)?;
         ensure!(word > last, "{word} after {last}");
+        if word == END {
+            return Ok(());
+        }
         last = word;
-        if peers == 1 {
-            way.send(bytes, word + 1)?;
-        } else {
-            way.notifier.notify()?;
+        match round {
+            Round::Answered => way.send(bytes, word + 1)?,
+            Round::Read => drop(way.notifier.notify()?),
         }
     }
 }

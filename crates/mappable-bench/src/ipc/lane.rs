@@ -3,49 +3,30 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use mappable::ipc::{Afterwards, Connection, Listener, Received, Settings};
 use mappable::{Mappable, Runtime};
 
+use super::children::{Children, somebody_connects};
 use super::{Kind, trusting};
-use crate::driver;
 use crate::method::{self, Method, Writer, runtime_for_sandboxes};
 
-/// The other processes, which end with this.
-pub(super) struct Children(Vec<Child>);
-
-impl Drop for Children {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+/// A method under measurement.
+pub(super) struct Lane {
+    way: Way,
+    children: Children,
 }
 
-impl Children {
-    fn start(kind: Kind, size: u64, socket: &Path, count: u32) -> Result<Self> {
-        let mut children = Self(vec![]);
-        for _ in 0..count {
-            let mut command = Command::new(std::env::current_exe()?);
-            command.args(["ipc-peer", &driver::name(kind), &size.to_string()]).arg(socket);
-            children.0.push(command.stdin(Stdio::null()).spawn()?);
-        }
-        Ok(children)
-    }
-}
-
-/// A method under measurement, with the processes that it needs.
 #[allow(clippy::large_enum_variant, reason = "a few live at once")]
-pub(super) enum Lane {
-    Region { connection: Connection, writer: Writer, region: Option<Mappable>, written: u64, _children: Children },
-    Frozen { connections: Vec<Connection>, writer: Writer, region: Option<Mappable>, written: u64, _children: Children },
-    Socket { stream: UnixStream, writer: Writer, region: Option<Mappable>, written: u64, _children: Children },
+enum Way {
+    Region { connection: Connection, writer: Writer, region: Option<Mappable>, written: u64 },
+    Frozen { connections: Vec<Connection>, writer: Writer, region: Option<Mappable>, written: u64 },
+    Socket { stream: UnixStream, writer: Writer, region: Option<Mappable>, written: u64 },
     List { method: Box<dyn Method>, done: u64 },
-    Iceoryx2 { to: ChildStdin, from: BufReader<ChildStdout>, _child: Children },
+    Iceoryx2 { to: ChildStdin, from: BufReader<ChildStdout> },
 }
 
 fn region(runtime: &Runtime, size: u64) -> Result<Option<Mappable>> {
@@ -58,58 +39,73 @@ fn word(region: &Mappable) -> Result<u64> {
 }
 
 impl Lane {
+    /// None if the method hands nothing to so many, or its program was not given.
     pub(super) fn new(kind: Kind, size: u64, readers: u32, iceoryx2: Option<&Path>) -> Result<Option<Self>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("socket");
-        let one = readers == 1;
-        Ok(Some(match kind {
-            Kind::Region if one => {
+        let children = Children::default();
+        let way = match kind {
+            Kind::Region | Kind::Socket | Kind::ListU8 | Kind::Iceoryx2 if readers > 1 => return Ok(None),
+            Kind::Region => {
                 let runtime = runtime_for_sandboxes()?;
                 let listener = Listener::bind(&path)?;
-                let children = Children::start(kind, size, &path, 1)?;
+                children.start(kind, size, &path, 1)?;
+                somebody_connects(&listener)?;
                 let connection = listener.accept(&runtime, Settings::new(trusting()))?;
                 let writer = Writer::new(&runtime, size)?;
-                Self::Region { connection, writer, region: region(&runtime, size)?, written: 0, _children: children }
+                Way::Region { connection, writer, region: region(&runtime, size)?, written: 0 }
             }
             Kind::Frozen => {
                 let runtime = runtime_for_sandboxes()?;
                 let listener = Listener::bind(&path)?;
-                let children = Children::start(kind, size, &path, readers)?;
-                let accept = |_| listener.accept(&runtime, Settings::new(trusting()));
-                let connections = (0..readers).map(accept).collect::<std::io::Result<_>>()?;
+                children.start(kind, size, &path, readers)?;
+                let mut connections = vec![];
+                for _ in 0..readers {
+                    somebody_connects(&listener)?;
+                    connections.push(listener.accept(&runtime, Settings::new(trusting()))?);
+                }
                 let writer = Writer::new(&runtime, size)?;
-                Self::Frozen { connections, writer, region: region(&runtime, size)?, written: 0, _children: children }
+                Way::Frozen { connections, writer, region: region(&runtime, size)?, written: 0 }
             }
-            Kind::Socket if one => {
+            Kind::Socket => {
                 let runtime = runtime_for_sandboxes()?;
                 let listener = UnixListener::bind(&path)?;
-                let children = Children::start(kind, size, &path, 1)?;
+                children.start(kind, size, &path, 1)?;
+                somebody_connects(&listener)?;
                 let (stream, _) = listener.accept()?;
                 let writer = Writer::new(&runtime, size)?;
                 let region = Some(runtime.allocate(size)?);
-                Self::Socket { stream, writer, region, written: 0, _children: children }
+                Way::Socket { stream, writer, region, written: 0 }
             }
-            Kind::ListU8 if one => Self::List { method: method::lists(false, size)?, done: 0 },
-            Kind::Iceoryx2 => {
+            Kind::ListU8 => Way::List { method: method::lists(false, size)?, done: 0 },
+            Kind::Iceoryx2 | Kind::Iceoryx2Read => {
                 let Some(program) = iceoryx2 else { return Ok(None) };
+                let round = if kind == Kind::Iceoryx2 { "answered" } else { "read" };
                 let mut command = Command::new(program);
-                command.args(["ping", &size.to_string(), &readers.to_string()]);
+                command.args(["ping", round, &size.to_string(), &readers.to_string()]);
                 let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
                 let mut child = child.with_context(|| program.display().to_string())?;
                 let to = child.stdin.take().context("no stdin")?;
                 let mut from = BufReader::new(child.stdout.take().context("no stdout")?);
-                let child = Children(vec![child]);
+                children.add(child);
                 let mut line = String::new();
-                from.read_line(&mut line)?;
+                children.answer_in_time(|| Ok(from.read_line(&mut line)?))?;
                 ensure!(line.trim() == "ready", "{}: it is not ready: {line}", program.display());
-                Self::Iceoryx2 { to, from, _child: child }
+                Way::Iceoryx2 { to, from }
             }
-            Kind::Region | Kind::Socket | Kind::ListU8 => return Ok(None),
-        }))
+        };
+        Ok(Some(Self { way, children }))
     }
 
     /// How many nanoseconds each of so many rounds took: there and back, or to all readers.
     pub(super) fn sample(&mut self, rounds: u32) -> Result<Vec<f64>> {
+        let Self { way, children } = self;
+        children.answer_in_time(|| way.sample(rounds))
+    }
+}
+
+impl Way {
+    fn sample(&mut self, rounds: u32) -> Result<Vec<f64>> {
         if let Self::Iceoryx2 { to, from, .. } = self {
             writeln!(to, "{rounds}")?;
             let mut line = String::new();

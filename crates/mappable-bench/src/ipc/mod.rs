@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+mod children;
 mod lane;
 pub(crate) mod peer;
 
@@ -34,12 +35,25 @@ pub(crate) enum Kind {
     Region,
     /// Frozen bytes by `mappable::ipc`, written by a component here, and read by one in each other process
     Frozen,
-    /// iceoryx2, without sandboxes: see --iceoryx2
+    /// A sample of iceoryx2's there and another back, without sandboxes: see --iceoryx2; to one
     Iceoryx2,
+    /// A sample of iceoryx2's there, and an event of its back when it was read
+    Iceoryx2Read,
     /// A Unix socket that all bytes go through, between components; to one
     Socket,
     /// A `list<u8>` between two components of one process, on an engine with default settings; to one
     ListU8,
+}
+
+impl Kind {
+    fn is_iceoryx2(self) -> bool {
+        matches!(self, Self::Iceoryx2 | Self::Iceoryx2Read)
+    }
+
+    /// Whether a round is until all have read what was sent. Else it is there and back.
+    fn is_read(self) -> bool {
+        matches!(self, Self::Frozen | Self::Iceoryx2Read)
+    }
 }
 
 const PAGE: Page =
@@ -48,15 +62,17 @@ const PAGE: Page =
 /// Hand bytes over between processes: regions and frozen bytes by `mappable::ipc`, with a sandboxed component at both ends,
 /// against iceoryx2, a Unix socket, and a `list<u8>` in one process, in turn in one run.
 ///
-/// Who has the bytes writes, or reads, one line of 64 bytes. To one reader a region goes there and back, and a figure is half of
-/// that; frozen bytes, and those to many, go there, and a figure ends when all have read them. Each end waits by the system
+/// Who has the bytes writes, or reads, one line of 64 bytes. A region goes there and back, and a figure is half of
+/// that: compare it with `iceoryx2`. Frozen bytes go there, and a figure ends when who sent them knows that all have read them: compare it
+/// with `iceoryx2-read`. Each end waits by the system
 /// (a socket, or an event of iceoryx2's), none by spinning. What is read is compared with what was written, each time.
+/// Another process that doesn't answer for two minutes is ended, and that is an error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mappable-bench ipc
   cargo build --manifest-path crates/mappable-bench/iceoryx2/Cargo.toml
   mappable-bench ipc --iceoryx2 crates/mappable-bench/iceoryx2/target/debug/mappable-bench-iceoryx2
-  mappable-bench ipc --readers 8 --methods frozen,iceoryx2 --iceoryx2 …
+  mappable-bench ipc --readers 8 --methods frozen,iceoryx2-read --iceoryx2 …
   mappable-bench ipc --json | jq .rows")]
 pub(crate) struct Args {
     /// Sizes, in lines of 64 bytes: bytes, or with KiB or MiB. Less than 64 KiB ride in a region of 64 KiB
@@ -69,7 +85,12 @@ pub(crate) struct Args {
     readers: Vec<u32>,
 
     /// What is compared
-    #[arg(long, value_delimiter = ',', value_enum, default_value = "region,frozen,iceoryx2,socket,list-u8")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_enum,
+        default_value = "region,iceoryx2,frozen,iceoryx2-read,socket,list-u8"
+    )]
     methods: Vec<Kind>,
 
     /// The program of `crates/mappable-bench/iceoryx2`, which is a workspace of its own. Without it there is no such row
@@ -105,7 +126,7 @@ struct Row {
     ns_p99: f64,
     /// That a hop takes along, over its mean time.
     bytes_per_second: f64,
-    /// The median over iceoryx2's.
+    /// The median over that of iceoryx2 doing the same.
     over_iceoryx2: Option<f64>,
 }
 
@@ -115,8 +136,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let cases = driver::pairs(&args.readers, &args.sizes);
     let name = |(readers, bytes): &(u32, u64)| format!("{} to {readers}", size::human(*bytes));
     let rows = driver::each(&cases, name, |&(readers, bytes)| measure(args, readers, bytes))?;
-    let is_left_out = args.methods.contains(&Kind::Iceoryx2) && args.iceoryx2.is_none();
-    let not_measured = if is_left_out { vec![Kind::Iceoryx2] } else { vec![] };
+    let is_left_out = |kind: &Kind| kind.is_iceoryx2() && args.iceoryx2.is_none();
+    let not_measured = args.methods.iter().copied().filter(is_left_out).collect();
     args.output.give(&PAGE, rows, Summary { not_measured }, print)
 }
 
@@ -136,7 +157,7 @@ fn measure(args: &Args, readers: u32, bytes: u64) -> Result<Vec<Row>> {
             times.extend(lane.sample(args.rounds).with_context(|| driver::name(*kind))?);
         }
     }
-    let hops = |kind| if readers == 1 && kind != Kind::Frozen { 2.0 } else { 1.0 };
+    let hops = |kind: Kind| if kind.is_read() { 1.0 } else { 2.0 };
     let mut rows = vec![];
     for (method, _, mut times) in lanes {
         times.sort_by(f64::total_cmp);
@@ -154,8 +175,11 @@ fn measure(args: &Args, readers: u32, bytes: u64) -> Result<Vec<Row>> {
             over_iceoryx2: None,
         });
     }
-    let theirs = rows.iter().find(|row| row.method == Kind::Iceoryx2).map(|row| row.ns);
-    rows.iter_mut().for_each(|row| row.over_iceoryx2 = theirs.map(|theirs| row.ns / theirs));
+    let medians: Vec<(Kind, f64)> = rows.iter().map(|row| (row.method, row.ns)).collect();
+    for row in &mut rows {
+        let is_same = |theirs: &&(Kind, f64)| theirs.0.is_iceoryx2() && theirs.0.is_read() == row.method.is_read();
+        row.over_iceoryx2 = medians.iter().find(is_same).map(|(_, theirs)| row.ns / theirs);
+    }
     Ok(rows)
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 stream.write_all(region.bytes()?)?;
             }
         }
-        Kind::ListU8 | Kind::Iceoryx2 => bail!("there is no other end of that kind here"),
+        Kind::ListU8 | Kind::Iceoryx2 | Kind::Iceoryx2Read => bail!("there is no other end of that kind here"),
     }
     Ok(())
 }
