@@ -141,6 +141,20 @@ fn reads_stdin_and_writes_stdout() {
     place.mappable(["pipe", "-i", "-", "-o", "-", "blur", "--json"]).fails(2, &["stdout"]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_says_it_has_no_bytes_is_read_to_its_end() {
+    let place = Place::new();
+    // A pipe by a path: its length reads 0.
+    let bytes = fs::read(photo("camera.png")).unwrap();
+    place
+        .mappable_with(["pipe", "-i", "/dev/stdin", "-o", "same.png", "--exact", "decode", "encode"], &bytes)
+        .succeeds();
+    let (same, original) = (written(&place, "same.png"), decode_png(&bytes));
+    assert_eq!((same.width, same.height), (original.width, original.height));
+    assert!(same.bytes == original.bytes);
+}
+
 #[test]
 fn stages_by_path_are_stages_like_others() {
     let place = Place::new();
