@@ -15,7 +15,8 @@
 //!    table's drops. All else (memories, globals, other functions) only ever goes to trusted instances, through core
 //!    instances made for one of them. A lower that a wrapper stands in front of is used by it alone.
 //! 5. *Canonical functions.* A lift lifts a guest's function, a door, or a wrapper made for lifts, which nobody else
-//!    has. Options name guests' memories and, where there is a handle table, `realloc` and `post-return` behind guards.
+//!    has. Options name guests' memories and, where there is a handle table, `realloc` and `post-return` behind guards,
+//!    if guests have anything that is not their own: otherwise these can call nothing.
 //!    Where a wrapper calls `realloc` itself, all that leaves the component and that guests have is behind may-leave
 //!    checks, and if guests have context slots, its guard keeps them.
 //! 6. *Changes.* No function that changes what is mapped is lowered, but the ledger's. What else is done with a handle of

@@ -183,9 +183,10 @@ impl<'a> Emitter<'a> {
         Ok((new, wrapped))
     }
 
-    /// Puts a guard around each `realloc` and `post-return` that has none yet, if the component has a handle table.
+    /// Puts a guard around each `realloc` and `post-return` that has none yet, if the component has a handle table and they could
+    /// call anything.
     fn guard_options(&mut self, options: &[CanonicalOption]) -> EmitResult {
-        if !self.body()?.has_table() {
+        if !self.body()?.has_table() || !self.component_facts()?.can_call_out() {
             return Ok(());
         }
         for option in options {

@@ -217,7 +217,7 @@ impl Generated {
         }
         let mut needed: Vec<_> = wrappers.iter().flatten().cloned().collect();
         let calls_back = needed.iter().any(|made| made.needs(Need::Realloc));
-        if roles.has_table() {
+        if roles.has_table() && facts.can_call_out() {
             for ty in facts.called_back.values() {
                 needed.push(self.guard_of(ty, &facts.slots)?);
             }

@@ -241,6 +241,40 @@ fn an_emitter_that_forgets_a_crossing_is_refused() {
 }
 
 #[test]
+fn only_what_could_call_something_has_a_guard() {
+    let pair = |more: &str| {
+        format!(
+            r#"(component
+        (component $taker
+          (core module $m (memory (export "m") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+            (func (export "take") (param i32 i32)))
+          (core instance $m (instantiate $m))
+          {more}
+          (func (export "take") (param "bytes" (list u8))
+            (canon lift (core func $m "take") (memory $m "m") (realloc (func $m "realloc")))))
+        (component $giver
+          (import "take" (func $take (param "bytes" (list u8))))
+          (core module $m (memory (export "m") 1))
+          (core instance $m (instantiate $m))
+          (core func $take' (canon lower (func $take) (memory $m "m")))
+          (core module $user (import "" "take" (func (param i32 i32))))
+          (core instance (instantiate $user (with "" (instance (export "take" (func $take')))))))
+        (instance $taker (instantiate $taker))
+        (instance (instantiate $giver (with "take" (func $taker "take")))))"#
+        )
+    };
+    let has_guard = |more: &str| {
+        let output = emitted(&wat::parse_str(pair(more)).unwrap(), |_| ()).unwrap();
+        let name = b"mappable-guard";
+        output.windows(name.len()).any(|bytes| bytes == name)
+    };
+    assert!(!has_guard(""));
+    assert!(has_guard("(type $r (resource (rep i32))) (core func $drop (canon resource.drop $r))"));
+    assert!(has_guard("(core func $get (canon context.get i32 0))"));
+}
+
+#[test]
 fn a_component_is_nested_as_long_as_a_section_may_be() {
     let input = wat::parse_str("(component (component $inner))").unwrap();
     let (facts, _) = read_with(&input, Bodies::Validate, &mut Walker::default()).unwrap();

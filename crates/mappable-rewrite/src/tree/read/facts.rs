@@ -61,6 +61,11 @@ pub(crate) struct ComponentFacts<'a> {
 }
 
 impl ComponentFacts<'_> {
+    /// Whether its core modules may have anything to call but each other: a canonical function other than a lift.
+    pub(crate) fn can_call_out(&self) -> bool {
+        self.canons > self.lifts.len()
+    }
+
     pub(super) fn use_func(&mut self, func: u32, user: FuncUser) {
         self.func_users.entry(func).or_default().push(user);
     }

@@ -43,7 +43,7 @@ impl Core<'_, '_> {
                 return Err(Unsound::SharesContext(wrapper));
             }
         }
-        if let (Some(canon), Some(_)) = (self.unguarded, self.table) {
+        if let (Some(canon), Some(_), true) = (self.unguarded, self.table, self.calls_out) {
             return Err(Unsound::Unguarded(canon));
         }
         let joined = self.ledger_memory.is_none() || self.table.is_some();

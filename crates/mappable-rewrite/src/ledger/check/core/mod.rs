@@ -111,6 +111,8 @@ pub(super) struct Core<'a, 't> {
     window_start: Option<u32>,
     /// The first canonical function with a `realloc` or `post-return` that has no guard.
     unguarded: Option<u32>,
+    /// Whether guests have anything but what is their own.
+    calls_out: bool,
     /// Whether a trusted instance is given a `realloc`.
     calls_back: bool,
     /// For each context slot, the first such instance whose `realloc` has no guard that keeps it.
@@ -143,6 +145,7 @@ impl<'a, 't> Core<'a, 't> {
             window_memory: None,
             window_start: None,
             unguarded: None,
+            calls_out: false,
             calls_back: false,
             shares: Default::default(),
         }
@@ -219,8 +222,13 @@ impl<'a, 't> Core<'a, 't> {
     /// Refuses an item that a guest may not have; notes the use of one that it may.
     fn reach(&mut self, entity: Entity<'a>) -> Result<(), Private> {
         match self.item(entity) {
-            Item::Guest | Item::Door => Ok(()),
+            Item::Guest => Ok(()),
+            Item::Door => {
+                self.calls_out = true;
+                Ok(())
+            }
             Item::Open => {
+                self.calls_out = true;
                 if let Entity::Canon(index) = entity
                     && let Some(canon) = self.canons.get_mut(index as usize)
                 {
