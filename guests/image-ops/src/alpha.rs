@@ -10,7 +10,7 @@ pub(crate) fn matters(bytes: &[u8], geometry: Geometry) -> bool {
 }
 
 /// Whether all pixels of an RGBA picture are opaque.
-fn is_opaque(bytes: &[u8]) -> bool {
+pub(crate) fn is_opaque(bytes: &[u8]) -> bool {
     // In runs, so that the inner loop has no exit and is vectorised.
     bytes.chunks(4096).all(|run| run.as_chunks::<4>().0.iter().fold(255, |all, pixel| all & pixel[3]) == 255)
 }

@@ -4,13 +4,15 @@
 //! Each old row is scaled to the new width when it is first needed, and kept as long as it is needed. The kept rows are
 //! then mixed into rows of the new picture. Scratch memory is a few rows.
 
+use core::ops::Range;
+
 use crate::geometry::scratch;
 use crate::{Error, Geometry, Pixels, alpha};
 
-/// Scales the picture `from`, of `from_geometry`, to `to`, of `to_geometry`.
+/// Scales the picture `from`, of `from_geometry`, to the `rows` in `to` of a picture of `to_geometry`. So several can make a
+/// picture, each some rows of it.
 ///
-/// Colors are weighed by their alpha. `from` is used as scratch memory for that, and its bytes are undefined
-/// afterwards.
+/// Colors are weighed by their alpha.
 ///
 /// # Errors
 ///
@@ -18,31 +20,31 @@ use crate::{Error, Geometry, Pixels, alpha};
 ///
 /// # Panics
 ///
-/// If the two pictures differ in format, or one has another length than its geometry says.
-pub fn resize(from: &mut [u8], from_geometry: Geometry, to: &mut [u8], to_geometry: Geometry) -> Result<(), Error> {
+/// If the two pictures differ in format, the rows are not in the new one, or bytes have another length than the geometry says.
+pub fn resize(
+    from: &[u8],
+    from_geometry: Geometry,
+    rows: Range<usize>,
+    to: &mut [u8],
+    to_geometry: Geometry,
+) -> Result<(), Error> {
     assert_eq!(from_geometry.pixels(), to_geometry.pixels());
-    assert!(from.len() == from_geometry.size_bytes() && to.len() == to_geometry.size_bytes());
+    assert!(rows.end <= to_geometry.height() && to.len() == rows.len() * to_geometry.stride());
+    assert_eq!(from.len(), from_geometry.size_bytes());
     if from_geometry == to_geometry {
-        to.copy_from_slice(from);
+        to.copy_from_slice(&from[rows.start * to_geometry.stride()..][..to.len()]);
         return Ok(());
     }
-    let transparent = alpha::matters(from, from_geometry);
-    if transparent {
-        alpha::premultiply(from);
-    }
     match from_geometry.pixels() {
-        Pixels::Gray8 => both_ways::<1>(from, from_geometry, to, to_geometry)?,
-        Pixels::Rgba8 => both_ways::<4>(from, from_geometry, to, to_geometry)?,
+        Pixels::Gray8 => both_ways::<1>(from, from_geometry, rows, to, to_geometry),
+        Pixels::Rgba8 => both_ways::<4>(from, from_geometry, rows, to, to_geometry),
     }
-    if transparent {
-        alpha::unpremultiply(to);
-    }
-    Ok(())
 }
 
 fn both_ways<const CHANNELS: usize>(
     from: &[u8],
     from_geometry: Geometry,
+    rows: Range<usize>,
     to: &mut [u8],
     to_geometry: Geometry,
 ) -> Result<(), Error> {
@@ -55,14 +57,23 @@ fn both_ways<const CHANNELS: usize>(
         scratch::<f32>(to_stride.checked_mul(kept_rows).ok_or(Error::OutOfMemory { size_bytes: u64::MAX })?)?;
     let mut sums = scratch::<f32>(to_stride)?;
     let mut wide = scratch::<f32>(from_stride)?;
+    // A row that is opaque is not changed by either.
+    let mut premultiplied = scratch::<u8>(if CHANNELS == 4 { from_stride } else { 0 })?;
+    let is_opaque = |row: &[u8]| CHANNELS < 4 || alpha::is_opaque(row);
     let mut rows_done = 0;
-    for (y, row) in to.chunks_exact_mut(to_stride).enumerate() {
+    for (y, row) in rows.zip(to.chunks_exact_mut(to_stride)) {
         let (first, weights) = down.of(y);
         rows_done = rows_done.max(first);
         while rows_done < first + weights.len() {
             let slot = (rows_done % kept_rows) * to_stride;
+            let mut old = &from[rows_done * from_stride..][..from_stride];
+            if !is_opaque(old) {
+                premultiplied.copy_from_slice(old);
+                alpha::premultiply(&mut premultiplied);
+                old = &premultiplied;
+            }
             // Each byte goes into several pixels, so it is converted to a float once.
-            for (wide, &byte) in wide.iter_mut().zip(&from[rows_done * from_stride..][..from_stride]) {
+            for (wide, &byte) in wide.iter_mut().zip(old) {
                 *wide = f32::from(byte);
             }
             mix::<CHANNELS>(&wide, &mut kept[slot..][..to_stride], &across);
@@ -85,6 +96,9 @@ fn both_ways<const CHANNELS: usize>(
                 let alpha = pixel[3];
                 pixel[..3].iter_mut().for_each(|color| *color = (*color).min(alpha));
             }
+        }
+        if !is_opaque(row) {
+            alpha::unpremultiply(row);
         }
     }
     Ok(())
@@ -184,9 +198,9 @@ mod tests {
 
     #[test]
     fn a_ramp_stays_a_ramp() {
-        let mut from: Vec<u8> = (0..100).map(|x| 2 * x).collect();
+        let from: Vec<u8> = (0..100).map(|x| 2 * x).collect();
         let mut to = vec![0; 50];
-        resize(&mut from, gray(100, 1), &mut to, gray(50, 1)).unwrap();
+        resize(&from, gray(100, 1), 0..1, &mut to, gray(50, 1)).unwrap();
         for x in 3..47 {
             assert!(to[x].abs_diff((4 * x + 1) as u8) <= 1, "{to:?}");
         }
@@ -197,7 +211,7 @@ mod tests {
         let from = Geometry::new(Pixels::Rgba8, 2, 1).unwrap();
         let to = Geometry::new(Pixels::Rgba8, 1, 1).unwrap();
         let mut made = [0; 4];
-        resize(&mut [200, 0, 0, 255, 0, 255, 0, 0], from, &mut made, to).unwrap();
+        resize(&[200, 0, 0, 255, 0, 255, 0, 0], from, 0..1, &mut made, to).unwrap();
         assert_eq!(made, [199, 0, 0, 128]);
     }
 
@@ -210,9 +224,9 @@ mod tests {
             let from = Geometry::new(Pixels::Rgba8, old.0, old.1).unwrap();
             let to = Geometry::new(Pixels::Rgba8, new.0, new.1).unwrap();
             let pixel = [pixel[0], pixel[1], pixel[2], 255];
-            let mut bytes = pixel.repeat((old.0 * old.1) as usize);
+            let bytes = pixel.repeat((old.0 * old.1) as usize);
             let mut made = vec![1; to.size_bytes()];
-            resize(&mut bytes, from, &mut made, to).unwrap();
+            resize(&bytes, from, 0..to.height(), &mut made, to).unwrap();
             prop_assert_eq!(made, pixel.repeat((new.0 * new.1) as usize));
         }
 
@@ -223,7 +237,7 @@ mod tests {
             seed in prop::collection::vec(any::<u8>(), 1600),
         ) {
             let (from, to) = (gray(old.0, old.1), gray(new.0, new.1));
-            let mut bytes = seed[..from.size_bytes()].to_vec();
+            let bytes = seed[..from.size_bytes()].to_vec();
             let across = Taps::new(from.width(), to.width()).unwrap();
             let down = Taps::new(from.height(), to.height()).unwrap();
             let mut expected = Vec::new();
@@ -247,8 +261,29 @@ mod tests {
                 expected.clone_from(&bytes);
             }
             let mut made = vec![0; to.size_bytes()];
-            resize(&mut bytes, from, &mut made, to).unwrap();
+            resize(&bytes, from, 0..to.height(), &mut made, to).unwrap();
             prop_assert_eq!(made, expected);
+        }
+
+        /// Whoever makes them, and whether or not what is seen of the old picture is opaque.
+        #[test]
+        fn rows_are_those_of_the_whole(
+            old in (1..20_u32, 1..60_u32), new in (1..20_u32, 1..60_u32), cut in any::<prop::sample::Index>(),
+            opaque_from in any::<prop::sample::Index>(), mut bytes in prop::collection::vec(any::<u8>(), 4800),
+        ) {
+            let from = Geometry::new(Pixels::Rgba8, old.0, old.1).unwrap();
+            let to = Geometry::new(Pixels::Rgba8, new.0, new.1).unwrap();
+            bytes.truncate(from.size_bytes());
+            let opaque = opaque_from.index(from.height()) * from.stride();
+            bytes[opaque..].iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = 255);
+            let mut whole = vec![0; to.size_bytes()];
+            resize(&bytes, from, 0..to.height(), &mut whole, to).unwrap();
+            let cut = cut.index(to.height() + 1);
+            let mut made = vec![1; to.size_bytes()];
+            let (top, bottom) = made.split_at_mut(cut * to.stride());
+            resize(&bytes, from, 0..cut, top, to).unwrap();
+            resize(&bytes, from, cut..to.height(), bottom, to).unwrap();
+            prop_assert_eq!(made, whole);
         }
     }
 }

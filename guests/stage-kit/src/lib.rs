@@ -4,9 +4,11 @@
 //! `stage` with the feature `regions` (a buffer is a mapped region) or in the world `copying-stage` with the feature
 //! `copying` (a buffer is a vector, copied in and out by the canonical ABI). Both run the same code on the same bytes.
 
+mod in_place;
 mod parallel;
 mod picture;
 
+pub use in_place::{InPlace, InPlaceStage};
 pub use parallel::{Cut, Parallel};
 pub use picture::{Buffer, Pictured, Stage};
 
@@ -89,5 +91,13 @@ macro_rules! parallel_stage {
 macro_rules! parallel_stage {
     ($stage:ty) => {
         $crate::stage!($stage);
+    };
+}
+
+/// Makes this component export the [`Parallel`] stage that does work [`InPlace`].
+#[macro_export]
+macro_rules! in_place_stage {
+    ($work:ty) => {
+        $crate::parallel_stage!($crate::InPlaceStage<$work>);
     };
 }

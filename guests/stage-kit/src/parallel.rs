@@ -107,11 +107,11 @@ mod adapter {
             let picture = Frozen::from(picture).map().map_err(|error| error.to_string())?;
             let pixels =
                 picture.get(..geometry.size_bytes()).ok_or("the picture has fewer bytes than its header says")?;
+            let made = S::plan(geometry, &arguments)?;
             let rows: Range<usize> = first as usize..(first as usize).saturating_add(count as usize);
-            if rows.end > geometry.height() {
+            if rows.end > made.height() {
                 return Err(format!("there are no rows up to {}", rows.end));
             }
-            let made = S::plan(geometry, &arguments)?;
             let mut part = map(part)?;
             let output = bytes_at(&mut part, offset, (rows.len() * made.stride()) as u64)?;
             S::make_rows(pixels, geometry, rows, output, &arguments)?;

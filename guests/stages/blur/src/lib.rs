@@ -1,42 +1,26 @@
 //! Gaussian blur, in place. One optional argument: the radius in pixels, 0 to 100; the default is 3.
 
-use core::ops::Range;
-
-use image_ops::{Geometry, arguments, blur::blur};
-use stage_kit::{Buffer, Cut, Parallel, Pictured, Stage};
+use image_ops::{Error, Geometry, arguments, blur::blur};
+use stage_kit::{Cut, InPlace};
 
 struct Blur;
 
-impl Stage for Blur {
-    fn run<B: Buffer>(mut picture: Pictured<B>, arguments: &[String]) -> Result<Pictured<B>, String> {
-        let geometry = picture.expect_pixels()?;
-        let radius = arguments::radius(arguments).map_err(|error| error.to_string())?;
-        blur(picture.bytes(), geometry, radius).map_err(|error| error.to_string())?;
-        Ok(picture)
-    }
-}
-
-impl Parallel for Blur {
+impl InPlace for Blur {
     const CUT: Cut = Cut::Rows;
+    /// The radius.
+    type Setting = u32;
 
-    fn plan(geometry: Geometry, arguments: &[String]) -> Result<Geometry, String> {
-        arguments::radius(arguments).map_err(|error| error.to_string())?;
-        Ok(geometry)
+    fn setting(arguments: &[String]) -> Result<u32, Error> {
+        arguments::radius(arguments)
     }
 
-    fn make_rows(
-        picture: &[u8],
-        geometry: Geometry,
-        rows: Range<usize>,
-        output: &mut [u8],
-        arguments: &[String],
-    ) -> Result<(), String> {
-        let radius = arguments::radius(arguments).map_err(|error| error.to_string())?;
-        image_ops::rows(picture, geometry, rows, radius as usize, output, |band, geometry| {
-            blur(band, geometry, radius).map(|()| geometry)
-        })
-        .map_err(|error| error.to_string())
+    fn halo(radius: &u32) -> usize {
+        *radius as usize
+    }
+
+    fn work(bytes: &mut [u8], geometry: Geometry, radius: &u32) -> Result<(), Error> {
+        blur(bytes, geometry, *radius)
     }
 }
 
-stage_kit::parallel_stage!(Blur);
+stage_kit::in_place_stage!(Blur);

@@ -1,39 +1,29 @@
 //! Edges by Sobel's operator, in place. No arguments.
 
-use core::ops::Range;
-
-use image_ops::{Geometry, Pixels, arguments, edges::edges};
-use stage_kit::{Buffer, Cut, Parallel, Pictured, Stage};
+use image_ops::{Error, Geometry, Pixels, arguments, edges::edges};
+use stage_kit::{Cut, InPlace};
 
 struct Edges;
 
-impl Stage for Edges {
-    fn run<B: Buffer>(mut picture: Pictured<B>, arguments: &[String]) -> Result<Pictured<B>, String> {
-        let geometry = picture.expect_pixels()?;
-        arguments::none(arguments).map_err(|error| error.to_string())?;
-        let edges = edges(picture.bytes(), geometry).map_err(|error| error.to_string())?;
-        Ok(Pictured::pixels(picture.buffer, edges))
-    }
-}
-
-impl Parallel for Edges {
+impl InPlace for Edges {
     const CUT: Cut = Cut::Rows;
+    type Setting = ();
 
-    fn plan(geometry: Geometry, arguments: &[String]) -> Result<Geometry, String> {
-        arguments::none(arguments).map_err(|error| error.to_string())?;
-        Ok(geometry.with_pixels(Pixels::Gray8))
+    fn setting(arguments: &[String]) -> Result<(), Error> {
+        arguments::none(arguments)
     }
 
-    fn make_rows(
-        picture: &[u8],
-        geometry: Geometry,
-        rows: Range<usize>,
-        output: &mut [u8],
-        arguments: &[String],
-    ) -> Result<(), String> {
-        arguments::none(arguments).map_err(|error| error.to_string())?;
-        image_ops::rows(picture, geometry, rows, 1, output, edges).map_err(|error| error.to_string())
+    fn halo((): &()) -> usize {
+        1
+    }
+
+    fn made(_: Pixels) -> Pixels {
+        Pixels::Gray8
+    }
+
+    fn work(bytes: &mut [u8], geometry: Geometry, (): &()) -> Result<(), Error> {
+        edges(bytes, geometry).map(drop)
     }
 }
 
-stage_kit::parallel_stage!(Edges);
+stage_kit::in_place_stage!(Edges);

@@ -1,40 +1,26 @@
 //! Converts colors to luminance, in place. No arguments.
 
-use core::ops::Range;
-
-use image_ops::{Geometry, Pixels, arguments, grayscale::grayscale};
-use stage_kit::{Buffer, Cut, Parallel, Pictured, Stage};
+use image_ops::{Error, Geometry, Pixels, arguments, grayscale::grayscale};
+use stage_kit::{Cut, InPlace};
 
 struct Grayscale;
 
-impl Stage for Grayscale {
-    fn run<B: Buffer>(mut picture: Pictured<B>, arguments: &[String]) -> Result<Pictured<B>, String> {
-        let geometry = picture.expect_pixels()?;
-        arguments::none(arguments).map_err(|error| error.to_string())?;
-        let gray = grayscale(picture.bytes(), geometry);
-        Ok(Pictured::pixels(picture.buffer, gray))
-    }
-}
-
-impl Parallel for Grayscale {
+impl InPlace for Grayscale {
     const CUT: Cut = Cut::Rows;
+    type Setting = ();
 
-    fn plan(geometry: Geometry, arguments: &[String]) -> Result<Geometry, String> {
-        arguments::none(arguments).map_err(|error| error.to_string())?;
-        Ok(geometry.with_pixels(Pixels::Gray8))
+    fn setting(arguments: &[String]) -> Result<(), Error> {
+        arguments::none(arguments)
     }
 
-    fn make_rows(
-        picture: &[u8],
-        geometry: Geometry,
-        rows: Range<usize>,
-        output: &mut [u8],
-        arguments: &[String],
-    ) -> Result<(), String> {
-        arguments::none(arguments).map_err(|error| error.to_string())?;
-        image_ops::rows(picture, geometry, rows, 0, output, |band, geometry| Ok(grayscale(band, geometry)))
-            .map_err(|error| error.to_string())
+    fn made(_: Pixels) -> Pixels {
+        Pixels::Gray8
+    }
+
+    fn work(bytes: &mut [u8], geometry: Geometry, (): &()) -> Result<(), Error> {
+        grayscale(bytes, geometry);
+        Ok(())
     }
 }
 
-stage_kit::parallel_stage!(Grayscale);
+stage_kit::in_place_stage!(Grayscale);

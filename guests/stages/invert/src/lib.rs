@@ -1,31 +1,22 @@
 //! The negative of a picture, in place. No arguments.
 
-use image_ops::{Geometry, Pixels, arguments, invert::invert};
-use stage_kit::{Buffer, Cut, Parallel, Pictured, Stage};
+use image_ops::{Error, Geometry, arguments, invert::invert};
+use stage_kit::{Cut, InPlace};
 
 struct Invert;
 
-impl Stage for Invert {
-    fn run<B: Buffer>(mut picture: Pictured<B>, arguments: &[String]) -> Result<Pictured<B>, String> {
-        let geometry = picture.expect_pixels()?;
-        Self::change_pixels(picture.bytes(), geometry.pixels(), arguments)?;
-        Ok(picture)
-    }
-}
-
-impl Parallel for Invert {
+impl InPlace for Invert {
     const CUT: Cut = Cut::Pixels;
+    type Setting = ();
 
-    fn plan(geometry: Geometry, arguments: &[String]) -> Result<Geometry, String> {
-        arguments::none(arguments).map_err(|error| error.to_string())?;
-        Ok(geometry)
+    fn setting(arguments: &[String]) -> Result<(), Error> {
+        arguments::none(arguments)
     }
 
-    fn change_pixels(bytes: &mut [u8], pixels: Pixels, arguments: &[String]) -> Result<(), String> {
-        arguments::none(arguments).map_err(|error| error.to_string())?;
-        invert(bytes, pixels);
+    fn work(bytes: &mut [u8], geometry: Geometry, (): &()) -> Result<(), Error> {
+        invert(bytes, geometry.pixels());
         Ok(())
     }
 }
 
-stage_kit::parallel_stage!(Invert);
+stage_kit::in_place_stage!(Invert);
