@@ -1,4 +1,4 @@
-//! Work that is cancelled, and guests that are interrupted; stores whose guests are called asynchronously.
+//! Work that is cancelled, and guests that are interrupted or trap, in stores whose guests are called asynchronously and in others.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use mappable::workers::{Cancel, MapError, Parts, PartsError, Workers};
 use mappable::{GRANULE, Handle, Mappable, MappableCtx, MappableView, Runtime};
 use wasmtime::component::{InstancePre, Linker, TypedFunc};
-use wasmtime::{Config, Store, UpdateDeadline};
+use wasmtime::{Config, Store, Trap, UpdateDeadline};
 
 use super::support::{Setup, on_every_open_setup};
 use super::workers;
@@ -49,37 +49,52 @@ impl MappableView for State {
     }
 }
 
-/// A store with `invert`, which is called asynchronously.
+/// How guests are called.
+#[derive(Clone, Debug)]
+enum Calls {
+    Sync,
+    Async(tokio::runtime::Handle),
+}
+
+/// A store with `invert`.
 struct Inverter {
     store: Store<State>,
     invert: TypedFunc<(Handle,), (Handle,)>,
+    calls: Calls,
 }
 
 impl Inverter {
-    async fn new(runtime: &Runtime, guest: &InstancePre<State>, cancel: &Cancel) -> wasmtime::Result<Self> {
+    fn new(runtime: &Runtime, guest: &InstancePre<State>, cancel: &Cancel, calls: &Calls) -> wasmtime::Result<Self> {
         let mut store = runtime.store(State { mappable: runtime.context() });
         store.set_epoch_deadline(1);
-        let cancel = cancel.clone();
-        store.epoch_deadline_callback(move |_| match cancel.is_cancelled() {
-            true => Err(wasmtime::Error::msg("interrupted")),
-            false => Ok(UpdateDeadline::Yield(1)),
+        let (cancel, goes_on) = (cancel.clone(), calls.clone());
+        store.epoch_deadline_callback(move |_| match (cancel.is_cancelled(), &goes_on) {
+            (true, _) => Err(wasmtime::Error::msg("interrupted")),
+            (false, Calls::Sync) => Ok(UpdateDeadline::Continue(1)),
+            (false, Calls::Async(_)) => Ok(UpdateDeadline::Yield(1)),
         });
-        let instance = guest.instantiate_async(&mut store).await?;
+        let instance = match calls {
+            Calls::Sync => guest.instantiate(&mut store)?,
+            Calls::Async(tokio) => tokio.block_on(guest.instantiate_async(&mut store))?,
+        };
         let invert = instance.get_typed_func::<(Handle,), (Handle,)>(&mut store, "invert")?;
-        Ok(Self { store, invert })
+        Ok(Self { store, invert, calls: calls.clone() })
     }
 
-    /// Inverts a region so often.
-    async fn call(&mut self, region: Mappable, times: u32) -> wasmtime::Result<Mappable> {
+    /// Inverts a region so often. The guest traps on one that is longer than a granule.
+    fn call(&mut self, region: Mappable, times: u32) -> wasmtime::Result<Mappable> {
         let mut handle = self.store.data_mut().mappable.insert(region)?;
         for _ in 0..times {
-            (handle,) = self.invert.call_async(&mut self.store, (handle,)).await?;
+            (handle,) = match &self.calls {
+                Calls::Sync => self.invert.call(&mut self.store, (handle,))?,
+                Calls::Async(tokio) => tokio.block_on(self.invert.call_async(&mut self.store, (handle,)))?,
+            };
         }
         Ok(self.store.data_mut().mappable.remove(handle)?)
     }
 }
 
-fn inverters(count: usize, cancel: &Cancel) -> (Runtime, tokio::runtime::Runtime, Workers<Inverter>) {
+fn inverters(count: usize, cancel: &Cancel, calls: &Calls) -> (Runtime, Workers<Inverter>) {
     let mut config = Config::new();
     config.epoch_interruption(true);
     let runtime = Runtime::builder().config(config).build().unwrap();
@@ -87,10 +102,18 @@ fn inverters(count: usize, cancel: &Cancel) -> (Runtime, tokio::runtime::Runtime
     let mut linker = Linker::new(runtime.engine());
     mappable::add_to_linker::<State>(&mut linker).unwrap();
     let guest = linker.instantiate_pre(&guest).unwrap();
+    let (made_with, cancel_made_with, calls) = (runtime.clone(), cancel.clone(), calls.clone());
+    let workers = Workers::new(count, move || Inverter::new(&made_with, &guest, &cancel_made_with, &calls));
+    let mut workers = workers.unwrap();
+    workers.set_cancel(cancel);
+    (runtime, workers)
+}
+
+/// Does the same with guests that are called in each way.
+fn however_called(test: impl Fn(&Calls)) {
+    test(&Calls::Sync);
     let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (handle, made_with, cancel) = (tokio.handle().clone(), runtime.clone(), cancel.clone());
-    let workers = Workers::new(count, move || handle.block_on(Inverter::new(&made_with, &guest, &cancel)));
-    (runtime, tokio, workers.unwrap())
+    test(&Calls::Async(tokio.handle().clone()));
 }
 
 /// Advances the epoch while `work` runs.
@@ -111,13 +134,12 @@ fn with_clock<R>(runtime: &Runtime, work: impl FnOnce() -> R) -> R {
 
 #[test]
 fn guests_of_async_stores_are_waited_for_on_workers_threads() {
-    let (runtime, tokio, mut workers) = inverters(2, &Cancel::new());
-    let handle = tokio.handle();
+    let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (runtime, mut workers) = inverters(2, &Cancel::new(), &Calls::Async(tokio.handle().clone()));
     let region = runtime.allocate_from(&[0x0f; 6 * GRANULE as usize]).unwrap();
     let (region, _) = with_clock(&runtime, || {
-        workers.map_parts(region, &Parts::of_rows(1).at_most(6), |worker, part| {
-            Ok((handle.block_on(worker.call(part.region, 101))?, ()))
-        })
+        workers
+            .map_parts(region, &Parts::of_rows(1).at_most(6), |worker, part| Ok((worker.call(part.region, 101)?, ())))
     })
     .unwrap();
     assert!(region.bytes().unwrap().iter().all(|&byte| byte == 0xf0));
@@ -135,22 +157,72 @@ fn guests_of_async_stores_are_waited_for_on_workers_threads() {
 }
 
 #[test]
+fn a_trapped_guest_is_told_with_its_part_however_it_is_called() {
+    however_called(|calls| {
+        let (runtime, mut workers) = inverters(1, &Cancel::new(), calls);
+        // Parts of 1, 1, 2, 1, 1 and 2 granules: the third is too long for the guest.
+        let region = runtime.allocate_from(&[0x0f; 8 * GRANULE as usize]).unwrap();
+        let parts = Parts::of_rows(1).at_most(6);
+        let failed =
+            workers.map_parts(region, &parts, |worker, part| Ok((worker.call(part.region, 1)?, ()))).unwrap_err();
+        let PartsError::Map(MapError::Failed { index: 2, source }) = &failed.reason else { panic!("{failed:?}") };
+        assert_eq!(source.downcast_ref::<Trap>(), Some(&Trap::UnreachableCodeReached), "{calls:?}");
+        assert!(failed.lost.iter().eq([&(2 * GRANULE..4 * GRANULE)]), "{calls:?}: {:?}", failed.lost);
+        assert_eq!(failed.done, [0..GRANULE, GRANULE..2 * GRANULE]);
+        let [(0, low), (at, high)] = &failed.pieces[..] else { panic!("{:?}", failed.pieces) };
+        assert_eq!((*at, high.size()), (4 * GRANULE, 4 * GRANULE));
+        let are = |region: &Mappable, all: u8| region.bytes().unwrap().iter().all(|&byte| byte == all);
+        assert!(are(low, 0xf0) && are(high, 0x0f), "{calls:?}");
+        // The worker is made anew.
+        let region = runtime.allocate_from(&[0x0f; 4 * GRANULE as usize]).unwrap();
+        let (region, _) = workers
+            .map_parts(region, &Parts::of_rows(1).at_most(4), |worker, part| Ok((worker.call(part.region, 1)?, ())))
+            .unwrap();
+        assert!(are(&region, 0xf0), "{calls:?}");
+    });
+}
+
+#[test]
+fn what_is_cancelled_comes_back_however_guests_are_called() {
+    however_called(|calls| {
+        let cancel = Cancel::new();
+        let (runtime, mut workers) = inverters(1, &cancel, calls);
+        let region = runtime.allocate_from(&[0x0f; 4 * GRANULE as usize]).unwrap();
+        let failed = workers
+            .map_parts(region, &Parts::of_rows(1).at_most(4), |worker, part| {
+                let is_second = part.offset == GRANULE;
+                let region = worker.call(part.region, 1)?;
+                if is_second {
+                    cancel.cancel();
+                }
+                Ok((region, ()))
+            })
+            .unwrap_err();
+        assert!(matches!(failed.reason, PartsError::Map(MapError::Cancelled)), "{calls:?}: {failed:?}");
+        assert_eq!((failed.done, failed.lost), (vec![0..GRANULE, GRANULE..2 * GRANULE], vec![]));
+        let [(0, region)] = &failed.pieces[..] else { panic!("{:?}", failed.pieces) };
+        let (done, left) = region.bytes().unwrap().split_at(2 * GRANULE as usize);
+        assert!(done.iter().all(|&byte| byte == 0xf0) && left.iter().all(|&byte| byte == 0x0f), "{calls:?}");
+    });
+}
+
+#[test]
 fn a_guest_that_is_interrupted_is_freed_with_what_it_had() {
-    let cancel = Cancel::new();
-    let (runtime, tokio, mut workers) = inverters(2, &cancel);
-    workers.set_cancel(&cancel);
-    let handle = tokio.handle();
-    let region = runtime.allocate(6 * GRANULE).unwrap();
-    let failed = with_clock(&runtime, || {
-        workers.map_parts(region, &Parts::of_rows(1).at_most(6), |worker, part| {
-            if part.offset == 0 {
-                cancel.cancel();
-            }
-            // For as long as it is let.
-            Ok((handle.block_on(worker.call(part.region, if part.offset == 0 { u32::MAX } else { 2 }))?, ()))
+    however_called(|calls| {
+        let cancel = Cancel::new();
+        let (runtime, mut workers) = inverters(2, &cancel, calls);
+        let region = runtime.allocate(6 * GRANULE).unwrap();
+        let failed = with_clock(&runtime, || {
+            workers.map_parts(region, &Parts::of_rows(1).at_most(6), |worker, part| {
+                if part.offset == 0 {
+                    cancel.cancel();
+                }
+                // For as long as it is let.
+                Ok((worker.call(part.region, if part.offset == 0 { u32::MAX } else { 2 })?, ()))
+            })
         })
-    })
-    .unwrap_err();
-    assert!(failed.lost.contains(&(0..GRANULE)), "{failed:?}");
-    assert!(!failed.pieces.is_empty(), "what was not begun came back");
+        .unwrap_err();
+        assert!(failed.lost.contains(&(0..GRANULE)), "{calls:?}: {failed:?}");
+        assert!(!failed.pieces.is_empty(), "{calls:?}: what was not begun came back");
+    });
 }

@@ -1,5 +1,7 @@
 //! Workers: threads that each have a store and a guest, and are handed regions and parts of them. Each worker's store has a
 //! canary, which is looked at when the worker goes.
+//!
+//! Workers pass regions to guests from outside, so the rules here are for open setups: into a closed composition the host can give none.
 
 mod cancelling;
 mod items;
