@@ -1,6 +1,7 @@
 //! `mappable demo`: the whole idea, from nothing. `frames` is light work on many frames, `picture` heavy work on one.
 
 mod frames;
+mod gain;
 mod picture;
 
 use anyhow::Result;
@@ -8,7 +9,7 @@ use clap::{Args as ClapArgs, Subcommand};
 
 /// Show what passing bytes without a copy is worth: 4K frames through five stages
 ///
-/// Without a subcommand, the same as `mappable demo frames`.
+/// Without a subcommand, the same as `mappable demo frames`: on one core and on all (`-j`).
 #[derive(Debug, ClapArgs)]
 #[group(skip)]
 #[command(args_conflicts_with_subcommands = true, after_help = frames::EXAMPLES)]

@@ -9,6 +9,9 @@ use mappable::rewrite::{
 };
 use mappable::{MemoryShape, Strategy};
 use serde::Serialize;
+use wasmparser::{Parser, Payload};
+
+use crate::stage::PARALLEL;
 
 /// All facts, as JSON has them.
 #[derive(Serialize)]
@@ -22,6 +25,8 @@ pub(super) struct Facts {
     pub(super) imports: Vec<String>,
     /// The interfaces of `mappable:files` by which it asks for bytes of files.
     pub(super) files: Vec<String>,
+    /// Whether it is a stage that says how several instances of it work on one picture.
+    pub(super) parallel: bool,
     pub(super) tier: Tier,
     /// Those that change what is mapped.
     pub(super) functions: Vec<Function>,
@@ -128,7 +133,8 @@ pub(super) struct Memory {
 }
 
 impl Facts {
-    pub(super) fn new(report: &Report) -> Self {
+    /// Of a component, and of what was found in it.
+    pub(super) fn new(component: &[u8], report: &Report) -> Self {
         let modules = report.components.iter().flat_map(|component| &component.modules);
         Self {
             maps: report.maps(),
@@ -136,6 +142,7 @@ impl Facts {
             core_modules: modules.clone().filter(|module| !module.refresh).count(),
             imports: report.gated_imports.iter().map(|import| import.name.clone()).collect(),
             files: files(report),
+            parallel: exports(component, PARALLEL),
             tier: Tier::from(&report.tier),
             functions: report.lowers().map(|(component, lower)| function(component, lower)).collect(),
             calls: report.components.iter().flat_map(calls).collect(),
@@ -143,6 +150,22 @@ impl Facts {
             preloads: modules.map(|module| module.preloads).sum(),
         }
     }
+}
+
+/// Whether the outermost component exports something of that name.
+fn exports(component: &[u8], name: &str) -> bool {
+    let (mut depth, mut found) = (0, false);
+    for payload in Parser::new(0).parse_all(component).map_while(Result::ok) {
+        match payload {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentExportSection(exports) if depth == 0 => {
+                found |= exports.into_iter().flatten().any(|export| export.name.name == name);
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Told by the functions that a component calls: the package has only such.

@@ -11,6 +11,7 @@ use mappable::rewrite;
 
 use self::facts::{Call, Facts, Memory, Tier};
 use crate::failure::{Exit, fail};
+use crate::stage::PARALLEL;
 use crate::{files, preview1, table};
 
 /// Say what mapping a component does, where its refreshes are, and how its memories can be mapped into
@@ -58,7 +59,7 @@ fn inspect(args: &Args) -> Result<Facts> {
         let error = anyhow::Error::from(error);
         fail(Exit::Load, format!("refused: {error:#}"))
     })?;
-    Ok(Facts::new(&report))
+    Ok(Facts::new(&binary, &report))
 }
 
 fn describe(name: &str, facts: &Facts) -> String {
@@ -85,6 +86,9 @@ fn describe(name: &str, facts: &Facts) -> String {
     }
     for interface in &facts.files {
         text += &format!("\nMaps files, by `{interface}`.");
+    }
+    if facts.parallel {
+        text += &format!("\nExports `{PARALLEL}`: several instances can work on one picture (`mappable pipe -j`).");
     }
     text += &format!("\n{}", facts.tier);
     if facts.functions.is_empty() {

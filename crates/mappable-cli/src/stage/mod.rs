@@ -33,6 +33,7 @@ pub(crate) use copying::StockHost;
 pub(crate) use format::{Header, Pixels};
 pub(crate) use fused::{Regions, compose, exports_step, fuse, with_regions_inside};
 pub(crate) use mapped::MappedHost;
+pub(crate) use parallel::PARALLEL;
 
 use self::builtin::Builtin;
 use crate::failure::{Exit, fail, one_line};

@@ -16,7 +16,7 @@ use crate::failure::{Exit, fail};
 use crate::limiter::not_begun;
 
 /// What such a stage exports.
-const PARALLEL: &str = "mappable:stage/parallel@0.1.0";
+pub(crate) const PARALLEL: &str = "mappable:stage/parallel@0.1.0";
 
 /// How a picture may be cut.
 #[allow(dead_code, reason = "only ever lifted")]

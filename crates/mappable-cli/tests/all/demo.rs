@@ -13,6 +13,9 @@ fn frames_are_alike_however_they_are_passed() {
         let names: Vec<_> = lanes.iter().map(|lane| lane["lane"].as_str().unwrap()).collect();
         assert_eq!(names, ["regions", "cores", "lists", "lists-by-host", "streams"]);
         assert_eq!(report["cores"], 3);
+        assert_eq!(report["gain"]["cores"], 3);
+        let [times, efficiency] = ["times", "efficiency"].map(|name| report["gain"][name].as_f64().unwrap());
+        assert!(times > 0.0 && (efficiency - times / 3.0).abs() < 1e-9);
         for (lane, copies) in lanes.iter().zip([0, 0, 4, 8, 4]) {
             assert_eq!(lane["bytes_copied"], 320 * 180 * copies);
             assert!(lane["frames_per_second"].as_f64().unwrap() > 0.0);
@@ -34,7 +37,9 @@ fn frames_are_what_is_shown_first() {
         "16 frames of each of 5 lanes were compared",
         "█",
         "Regions pass ",
-        "On 2 cores ",
+        "On 2 cores regions pass ",
+        " of a core's worth for each",
+        "By list<u8>, to pass as many would be to copy ",
     ];
     for word in words {
         assert!(text.contains(word), "{word:?} is not in\n{text}");
@@ -67,13 +72,23 @@ fn frames_of_odd_sizes_and_single_lanes() {
 #[test]
 fn writes_the_picture_and_a_table() {
     let place = Place::new();
-    let done = place.mappable(["demo", "picture", "--size", "320x180", "-o", "edges.png"]).succeeds();
+    let done = place.mappable(["demo", "picture", "--size", "320x180", "-o", "edges.png", "-j", "2"]).succeeds();
     let picture = decode_png(&std::fs::read(place.path("edges.png")).unwrap());
     assert_eq!((picture.width, picture.height, picture.channels), (160, 90, 1));
     let bright = picture.bytes.iter().filter(|&&byte| byte > 100).count();
     assert!((100..10_000).contains(&bright), "{bright} bright pixels: not a picture of edges");
     let text = done.stdout();
-    for word in ["| blur:2", "| encode", "| total", "Handing over:", "Whole pipeline:", "The picture: edges.png"] {
+    for word in [
+        "| blur:2",
+        "| encode",
+        "| total",
+        "| on 2 cores |",
+        "Handing over:",
+        "Whole pipeline:",
+        "On 2 cores: ",
+        "By list<u8>, to be as fast would be to copy ",
+        "The picture: edges.png",
+    ] {
         assert!(text.contains(word), "{word:?} is not in\n{text}");
     }
     assert_eq!(place.names(), ["edges.png"]);
@@ -92,7 +107,9 @@ fn leaves_nothing_where_it_was_called_and_says_where_the_picture_is() {
 #[test]
 fn pictures_are_the_same_however_they_are_handed_over() {
     let place = Place::new();
-    for options in [["--mapping-mode", "remap"], ["--mapping-mode", "copy"], ["--tier", "baseline"]] {
+    for options in
+        [["--mapping-mode", "remap"], ["--mapping-mode", "copy"], ["--tier", "baseline"], ["-j", "1"], ["-j", "5"]]
+    {
         let args = ["demo", "picture", "--size", "64x64", "-o", "small.png", "--json"].into_iter().chain(options);
         assert_eq!(place.mappable(args).succeeds().json()["identical"], true, "{options:?}");
     }
@@ -101,8 +118,13 @@ fn pictures_are_the_same_however_they_are_handed_over() {
 #[test]
 fn says_its_figures_as_json() {
     let place = Place::new();
-    let report = place.mappable(["demo", "picture", "--size", "64x64", "-o", "small.png", "--json"]).succeeds().json();
+    let args = ["demo", "picture", "--size", "64x64", "-o", "small.png", "--json"];
+    assert!(place.mappable(args.iter().chain(&["-j1"])).succeeds().json()["cores"].is_null());
+    let report = place.mappable(args.iter().chain(&["-j2"])).succeeds().json();
     assert_eq!(report["identical"], true);
+    let cores = &report["cores"];
+    assert_eq!((&cores["cores"], cores["ns_stages"].as_array().unwrap().len()), (&2.into(), 6));
+    assert!(cores["list_bytes_per_second"].as_u64().unwrap() > 0);
     assert_eq!(report["output"], "small.png");
     assert_eq!(report["regions"]["bytes_copied"], 0);
     let (regions, lists) = (&report["regions"], &report["lists"]);

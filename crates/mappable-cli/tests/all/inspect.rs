@@ -28,6 +28,33 @@ fn says_what_a_stage_maps() {
     assert!(facts["preloads"].as_u64().unwrap() > 0, "{facts}");
 }
 
+#[test]
+fn says_which_stages_can_be_shared_out() {
+    let place = Place::new();
+    for (stage, parallel) in [
+        ("invert", true),
+        ("grayscale", true),
+        ("blur", true),
+        ("sharpen", true),
+        ("edges", true),
+        ("resize", true),
+        ("decode", false),
+        ("encode", false),
+    ] {
+        let file = guest(&format!("{stage}.wasm"));
+        let facts = place.mappable(["inspect", "--json", file.to_str().unwrap()]).succeeds().json();
+        assert_eq!(facts["parallel"], parallel, "{stage}");
+        let text = place.mappable(["inspect", file.to_str().unwrap()]).succeeds().stdout();
+        assert_eq!(text.contains("Exports `mappable:stage/parallel@0.1.0`: several instances "), parallel, "{text}");
+    }
+    // One within that is not the component's own.
+    place.file(
+        "within.wat",
+        r#"(component (component $c (instance $i) (export "mappable:stage/parallel@0.1.0" (instance $i))))"#,
+    );
+    assert_eq!(place.mappable(["inspect", "--json", "within.wat"]).succeeds().json()["parallel"], false);
+}
+
 /// Two components that hand a list over; in the second text the outer one exports the function too.
 fn lists(exported: bool) -> String {
     let core = r#"

@@ -15,19 +15,18 @@ mod regions;
 mod show;
 mod streams;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
 use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use self::film::{Film, Look, PICTURES, Screen};
 use self::lane::{Lane, Setting, Shared, Way};
+use super::gain::{self, Begun, Gain, Took};
 use crate::failure::{Exit, fail};
 use crate::files::{self, Output, is_standard};
-use crate::pipeline::{median, nanos};
+use crate::pipeline::nanos;
 use crate::progress::Progress;
 use crate::runtime::Options;
 
@@ -102,6 +101,8 @@ struct Figures {
     ns_frame: u64,
     /// The same if nobody works: the camera's copy and passing on.
     ns_frame_idle: u64,
+    /// The processor's time for a frame, of all threads.
+    ns_processor: u64,
     /// By passing a frame from stage to stage.
     bytes_copied: u64,
 }
@@ -121,6 +122,8 @@ struct Report {
     frames_compared: usize,
     identical: bool,
     lanes: Vec<Figures>,
+    /// The lane `cores` against the lane `regions`, if there are both.
+    gain: Option<Gain>,
 }
 
 /// Runs it.
@@ -129,10 +132,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Err(fail(Exit::Usage, "the chart can't go to stdout, where the table goes: name a file"));
     }
     let chart = args.chart.as_deref().map(Output::chart).transpose()?;
-    let jobs = match args.jobs {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        jobs => jobs,
-    };
+    let jobs = gain::cores(args.jobs);
     // So many that each core has as many as the others.
     let round = if args.lanes.contains(&Way::Cores) { jobs.next_multiple_of(ROUND) } else { ROUND };
     let rounds = (args.frames as usize).div_ceil(round);
@@ -156,7 +156,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for _ in 0..WARM_UP {
         look(Look::Whole, "warming up, comparing pictures")?;
     }
-    let mut time = |rounds: usize, work: bool, text: &str| -> Result<Vec<Vec<Duration>>> {
+    let mut time = |rounds: usize, work: bool, text: &str| -> Result<Vec<Vec<Took>>> {
         let mut times = vec![vec![]; lanes.len()];
         for round in 0..rounds {
             progress.begins(text);
@@ -174,14 +174,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     lanes.iter_mut().try_for_each(|lane| lane.round(true, Look::Whole).map(drop))?;
     drop(progress);
 
-    let each = |mut times: Vec<Duration>| nanos(median(&mut times)) / round as u64;
-    let figures = lanes.iter().zip(worked.into_iter().zip(idle)).map(|(lane, (worked, idle))| {
-        let ns_frame = each(worked).max(1);
+    let worked: Vec<_> = worked.iter().map(|times| Took::median(times)).collect();
+    let median_of = |way| lanes.iter().position(|lane| lane.way == way).map(|at| worked[at]);
+    let both = median_of(Way::Regions).zip(median_of(Way::Cores));
+    let each = |time| nanos(time) / round as u64;
+    let figures = lanes.iter().zip(worked.iter().zip(idle)).map(|(lane, (worked, idle))| {
+        let ns_frame = each(worked.wall).max(1);
         Figures {
             lane: lane.way,
             frames_per_second: 1e9 / ns_frame as f64,
             ns_frame,
-            ns_frame_idle: each(idle),
+            ns_frame_idle: each(Took::median(&idle).wall),
+            ns_processor: each(worked.processor),
             bytes_copied: lane.way.copies() * film.frame_bytes() as u64,
         }
     });
@@ -195,6 +199,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         frames_compared: (WARM_UP + 1) * round,
         identical: true,
         lanes: figures.collect(),
+        gain: both.map(|(one, several)| Gain::new(jobs, one, several)),
     };
     if let Some(chart) = chart {
         chart.write(chart::svg(&report).as_bytes())?;
@@ -216,11 +221,11 @@ struct Timed {
 
 impl Timed {
     /// Passes frames, and returns how long that took.
-    fn round(&mut self, work: bool, look: Look) -> Result<Duration> {
+    fn round(&mut self, work: bool, look: Look) -> Result<Took> {
         self.screen.get().begin(work, look);
-        let begin = Instant::now();
+        let begun = Begun::now();
         let ran = self.lane.run(self.round, work);
-        let took = begin.elapsed();
+        let took = begun.took();
         ran.with_context(|| self.way.title())?;
         match self.screen.get().all_right() {
             Some(seen) if seen == self.round => Ok(took),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 
 use super::lane::Way;
-use super::{Figures, Report};
+use super::{Figures, Gain, Report};
 use crate::table;
 
 /// The longest bar, in characters.
@@ -75,10 +75,10 @@ fn ratios(report: &Report) -> String {
     let lanes = &report.lanes;
     let Some(regions) = lanes.iter().find(|lane| lane.lane == Way::Regions) else { return String::new() };
     let ratio = |other: &Figures| {
-        let ratio = regions.frames_per_second / other.frames_per_second;
-        if other.lane == Way::Cores {
-            return cores(report, other, 1.0 / ratio);
+        if let (Way::Cores, Some(gain)) = (other.lane, &report.gain) {
+            return cores(report, other, gain);
         }
+        let ratio = regions.frames_per_second / other.frames_per_second;
         format!("Regions pass {} times the frames of {}.\n", table::ratio(ratio), other.lane.title())
     };
     let others = lanes.iter().filter(|lane| lane.lane != Way::Regions);
@@ -87,15 +87,15 @@ fn ratios(report: &Report) -> String {
 }
 
 /// What more cores give, and what lists would cost there.
-fn cores(report: &Report, lane: &Figures, ratio: f64) -> String {
+fn cores(report: &Report, lane: &Figures, gain: &Gain) -> String {
     let frame = u64::from(report.width) * u64::from(report.height);
     let copied = (Way::Lists.copies() * frame) as f64 * lane.frames_per_second;
     format!(
-        "On {} core{} regions pass {} times the frames of one thread, and no byte is shared. By list<u8>, to pass as many \
-         would be\nto copy {} a second.\n",
-        report.cores,
-        if report.cores == 1 { "" } else { "s" },
-        table::ratio(ratio),
+        "On {} regions pass {} times the frames of one: {}. No byte is shared.\n\
+         By list<u8>, to pass as many would be to copy {} a second.\n",
+        gain.cores(),
+        table::ratio(gain.times),
+        gain.for_each(),
         HumanBytes(copied as u64),
     )
 }

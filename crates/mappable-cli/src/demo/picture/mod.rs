@@ -1,7 +1,7 @@
 //! `mappable demo picture`: heavy stages on one picture, in one table.
 //!
-//! One picture goes through the same stages twice: handed over as a region on this project's runtime, and as a
-//! `list<u8>` on a stock engine. Both must give the same file, byte for byte.
+//! One picture goes through the same stages three times: handed over as a region on this project's runtime, on one core and on
+//! several, and as a `list<u8>` on a stock engine. All must give the same file, byte for byte.
 
 pub(super) mod draw;
 mod show;
@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
+use super::gain::{self, Begun, Gain, Took};
 use crate::failure::{Exit, fail};
 use crate::files::{self, Output, is_standard};
 use crate::pipeline::{self, Done, Figures, measure_hand_over, median, nanos};
@@ -32,12 +33,12 @@ const LIMIT_BYTES: u64 = 4 << 30;
 
 /// Show a pipeline of heavy stages on one picture: passing it on is little of the work
 ///
-/// Makes a picture, hands it through six stages as one region of memory, and does the same with lists of bytes on a
-/// stock engine. Both must give the same picture. Prints what each took, and where the picture is.
+/// Makes a picture, hands it through six stages as one region of memory, on one core and on several, and does the same with lists of
+/// bytes on a stock engine. All must give the same picture. Prints what each took, and where the picture is.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   mappable demo picture
-  mappable demo picture -o edges.png
+  mappable demo picture -o edges.png -j 4
   mappable demo picture --size 1280x720 -o small.png --json
 
 Exit codes: 0 done; 1 the work failed; 2 wrong usage.")]
@@ -45,6 +46,11 @@ pub(crate) struct Args {
     /// Where the picture goes [default: a new file in the system's temporary folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// How many cores work on the picture at once, each on a part that it owns, in stages that can be shared out; 0 is all that
+    /// there are
+    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = crate::pipe::jobs)]
+    jobs: usize,
 
     /// Print figures as JSON
     #[arg(long)]
@@ -76,6 +82,17 @@ struct Way {
     stages: Vec<Figures>,
 }
 
+/// What regions took on several cores.
+#[derive(Serialize)]
+struct Cores {
+    ns: u64,
+    ns_stages: Vec<u64>,
+    /// What lists would have to copy to be as fast.
+    list_bytes_per_second: u64,
+    #[serde(flatten)]
+    gain: Gain,
+}
+
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report {
@@ -85,6 +102,8 @@ struct Report {
     rounds: usize,
     identical: bool,
     regions: Way,
+    /// On several cores, if there are to be several.
+    cores: Option<Cores>,
     lists: Way,
     /// List over region: how many times less handing over takes.
     ratio_hand_over: f64,
@@ -102,7 +121,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (width, height) = args.size;
     let header = Header::rgba8(width, height);
 
+    let jobs = gain::cores(args.jobs);
     let mapped = MappedHost::new(LIMIT_BYTES, &args.runtime)?;
+    let on_cores = match jobs {
+        1 => None,
+        jobs => Some(MappedHost::new(LIMIT_BYTES, &args.runtime)?.with_jobs(jobs)),
+    };
     let stock = StockHost::new(LIMIT_BYTES);
     let progress = Progress::new(ROUNDS);
     progress.says("compiling");
@@ -110,6 +134,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     draw::draw(&mut original, width, height);
 
     let mut by_regions = Rounds::new(&mapped, &specs)?;
+    let mut by_cores = on_cores.as_ref().map(|host| Rounds::new(host, &specs)).transpose()?;
     let mut by_lists = Rounds::new(&stock, &specs)?;
     let mut file = vec![];
     for _ in 0..ROUNDS {
@@ -117,11 +142,24 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let region = mapped.runtime().allocate_from(&original)?;
         let done = by_regions.run(region, header).context("with regions")?;
         file = done.payload.bytes()?[..usize::try_from(done.header.size)?].to_vec();
+        if let (Some(host), Some(by_cores)) = (&on_cores, &mut by_cores) {
+            let done = by_cores.run(host.runtime().allocate_from(&original)?, header).context("on several cores")?;
+            let same = done.payload.bytes()?[..usize::try_from(done.header.size)?] == file;
+            ensure!(same, "one core and several gave different pictures");
+        }
         let done = by_lists.run(original.clone(), header).context("with lists")?;
         ensure!(done.payload == file, "the pipelines with and without copies gave different pictures");
     }
+    let one = by_regions.took();
     let regions = by_regions.way("regions")?;
+    let several = by_cores.as_ref().map(|rounds| (rounds.took(), rounds.medians()));
     let lists = by_lists.way("list-u8")?;
+    let cores = several.map(|(several, stages)| Cores {
+        ns: nanos(several.wall),
+        ns_stages: stages.iter().map(|figures| nanos(figures.time)).collect(),
+        list_bytes_per_second: (lists.bytes_copied as f64 / several.wall.as_secs_f64().max(1e-9)) as u64,
+        gain: Gain::new(jobs, one, several),
+    });
     drop(progress);
     let output = match output {
         Some(output) => {
@@ -141,6 +179,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ratio_hand_over: over(lists.ns_hand_over, regions.ns_hand_over),
         ratio_pipeline: over(lists.ns, regions.ns),
         regions,
+        cores,
         lists,
     };
     if args.json {
@@ -163,26 +202,41 @@ struct Rounds<'a, H: Host> {
     host: &'a H,
     stages: Vec<Stage<H::Step>>,
     rounds: Vec<Vec<Figures>>,
+    /// Each round as a whole.
+    took: Vec<Took>,
 }
 
 impl<'a, H: Host> Rounds<'a, H> {
     fn new(host: &'a H, specs: &[Spec]) -> Result<Self> {
-        Ok(Self { host, stages: load(host, specs)?, rounds: vec![] })
+        Ok(Self { host, stages: load(host, specs)?, rounds: vec![], took: vec![] })
     }
 
     fn run(&mut self, payload: <H::Step as Step>::Payload, header: Header) -> Result<Done<<H::Step as Step>::Payload>> {
+        let begun = Begun::now();
         let done = pipeline::run(self.host, &mut self.stages, payload, header, |_| {})?;
+        self.took.push(begun.took());
         self.rounds.push(done.stages.clone());
         Ok(done)
     }
 
+    /// The median of whole rounds.
+    fn took(&self) -> Took {
+        Took::median(&self.took)
+    }
+
     /// Medians of the rounds, stage by stage.
-    fn way(self, method: &'static str) -> Result<Way> {
+    fn medians(&self) -> Vec<Figures> {
         let mut stages = self.rounds.first().cloned().unwrap_or_default();
         for (at, figures) in stages.iter_mut().enumerate() {
             let mut times: Vec<_> = self.rounds.iter().map(|round| round[at].time).collect();
             figures.time = median(&mut times);
         }
+        stages
+    }
+
+    /// Medians of the rounds, and what handing over takes.
+    fn way(self, method: &'static str) -> Result<Way> {
+        let mut stages = self.medians();
         measure_hand_over(self.host, &mut stages, HOPS)?;
         let sum = |of: fn(&Figures) -> Duration| -> u64 { nanos(stages.iter().map(of).sum()) };
         Ok(Way {
