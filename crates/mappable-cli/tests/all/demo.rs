@@ -119,7 +119,6 @@ fn pictures_are_the_same_however_they_are_handed_over() {
 fn says_its_figures_as_json() {
     let place = Place::new();
     let args = ["demo", "picture", "--size", "64x64", "-o", "small.png", "--json"];
-    assert!(place.mappable(args.iter().chain(&["-j1"])).succeeds().json()["cores"].is_null());
     let report = place.mappable(args.iter().chain(&["-j2"])).succeeds().json();
     assert_eq!(report["identical"], true);
     let cores = &report["cores"];
@@ -140,6 +139,8 @@ fn says_its_figures_as_json() {
     }
     assert!(report["ratio_hand_over"].as_f64().unwrap() > 0.0);
     assert!(report["ratio_pipeline"].as_f64().unwrap() > 0.0);
+    // On one core there is nothing to compare.
+    assert!(place.mappable(args.iter().chain(&["-j1"])).succeeds().json()["cores"].is_null());
 }
 
 #[test]
