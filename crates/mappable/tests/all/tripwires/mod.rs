@@ -14,6 +14,7 @@ use wasmtime::{
 use crate::support::{END, G, MapError, PAGES, Setup, State, World, trap_is, trapped};
 
 mod calls;
+mod modules;
 
 /// A memory of two faces: which one it shows is the test's to say.
 pub(crate) struct Faces {
