@@ -66,7 +66,7 @@ impl Frozen {
         self.0.len()
     }
 
-    /// Returns whether the length is zero. The size never is.
+    /// Returns whether the length is zero. The size never is. [`Mappable::is_empty`] has an example.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -52,6 +52,17 @@ pub struct MappedFrozen(Guard<types::Frozen>);
 ///
 /// Dropping it takes the region out of the memory and drops the reference; [`unmap`](MappedPrivate::unmap) keeps the
 /// reference. What was written is lost either way.
+///
+/// ```
+/// use mappable_guest::Mappable;
+///
+/// let mut bytes = Mappable::allocate_from(&[1, 2, 3, 4])?.freeze().map_private()?;
+/// bytes.as_pod_mut::<[u8; 2]>()[1] = [0, 9];
+/// assert_eq!(bytes.as_pod::<[u8; 2]>(), [[1, 2], [0, 9]]);
+/// let frozen = bytes.unmap();
+/// assert_eq!(frozen.map()?[..], [1, 2, 3, 4]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct MappedPrivate(Guard<Private>);
 
@@ -228,7 +239,7 @@ impl MappedFrozen {
         }
     }
 
-    /// Does the same as [`unmap`](MappedFrozen::unmap), without a panic.
+    /// Does the same as [`unmap`](MappedFrozen::unmap), without a panic. [`Mapped::try_unmap`] has an example.
     ///
     /// # Errors
     ///
@@ -246,7 +257,8 @@ impl MappedFrozen {
         self.0.held().is_by_copy()
     }
 
-    /// Returns the bytes as values of `T`: as many as fit, from the first byte. Costs nothing.
+    /// Returns the bytes as values of `T`: as many as fit, from the first byte. Costs nothing. [`Mapped::as_pod`] has an
+    /// example.
     pub fn as_pod<T: Pod>(&self) -> &[T] {
         values(self)
     }

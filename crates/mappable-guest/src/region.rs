@@ -114,6 +114,12 @@ impl Mappable {
     }
 
     /// Returns whether the length is zero. The size never is.
+    ///
+    /// ```
+    /// # use mappable_guest::Mappable;
+    /// assert!(Mappable::allocate_from(b"")?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
