@@ -1,14 +1,16 @@
 //! What is done on one core and on several: each case is run by any number of workers, timed, and checked.
 
-use std::ops::AddAssign;
+use std::iter;
+use std::ops::{AddAssign, ControlFlow};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use mappable::workers::{Parts, Workers};
+use mappable::workers::{Parts, Pipeline, Workers};
 use mappable::{Frozen, Mappable};
 
 use super::Case;
 use super::guests::{Header, Maker, Worker};
+use crate::stages::PIPELINE;
 use crate::sys::thread_cpu_time;
 
 /// How one run went.
@@ -25,10 +27,20 @@ pub(super) struct Sample {
     pub(super) cpu_caller: Duration,
 }
 
-/// So many workers.
-pub(super) fn team(maker: &Maker, count: usize) -> Result<Workers<Worker>> {
-    let maker = maker.clone();
-    Ok(Workers::new(count, move || maker.worker())?)
+/// Who works: threads that each do all of a part, or all of a picture; or threads that each do some stages of all pictures.
+pub(super) enum Team {
+    Workers(Workers<Worker>),
+    Pipeline(Pipeline<Item>, usize),
+}
+
+/// What goes around in a pipeline.
+#[derive(Default)]
+pub(super) struct Item {
+    number: usize,
+    /// A picture, or in the end a file; none before the source has drawn one.
+    picture: Option<(Mappable, Header)>,
+    /// How long each thread had it: the source's, and the stages'.
+    cpus: Vec<Duration>,
 }
 
 /// What a case works on, and what must come of it.
@@ -76,15 +88,64 @@ impl Subject {
     pub(super) fn bytes(&self, case: Case) -> u64 {
         match case {
             Case::Pixels | Case::Rows => self.header.size,
-            Case::Pictures => self.small.size * self.pictures as u64,
+            Case::Pictures | Case::Pipeline => self.small.size * self.pictures as u64,
         }
     }
 
-    pub(super) fn run(&mut self, case: Case, team: &mut Workers<Worker>) -> Result<Sample> {
-        match case {
-            Case::Pixels => self.pixels(team),
-            Case::Rows => self.rows(team),
-            Case::Pictures => self.pictures(team),
+    /// So many threads for a case; `None` if there can't be so many.
+    pub(super) fn team(&self, case: Case, count: usize) -> Result<Option<Team>> {
+        if case != Case::Pipeline {
+            let maker = self.maker.clone();
+            return Ok(Some(Team::Workers(Workers::new(count, move || maker.worker())?)));
+        }
+        if count > PIPELINE.len() {
+            return Ok(None);
+        }
+        let (mut pipeline, mut stages) = (Pipeline::new(), &PIPELINE[..]);
+        for size in evenly(&self.weights()?, count) {
+            let (first, others) = stages.split_at(size);
+            stages = others;
+            let group = self.maker.group(first)?;
+            pipeline = pipeline.stage(
+                move || group.step(),
+                |step, mut item: Item| {
+                    let (picture, header) = item.picture.take().ok_or_else(|| wasmtime::Error::msg("no picture"))?;
+                    let (made, cpu) = timed(|| step.run(picture, header))?;
+                    item.picture = Some(made);
+                    item.cpus.push(cpu);
+                    Ok(item)
+                },
+            );
+        }
+        Ok(Some(Team::Pipeline(pipeline, count)))
+    }
+
+    /// How long each stage of the pipeline takes.
+    fn weights(&self) -> Result<Vec<Duration>> {
+        let steps = PIPELINE.chunks(1).map(|stage| Ok(self.maker.group(stage)?.step()?));
+        let mut steps = steps.collect::<Result<Vec<_>>>()?;
+        let mut weights = vec![];
+        // The second time memories are there.
+        for _ in 0..2 {
+            weights.clear();
+            let picture = &self.picture[..self.small.size as usize];
+            let mut made = (self.maker.runtime.allocate_from(picture)?, self.small);
+            for step in &mut steps {
+                let (next, cpu) = timed(|| step.run(made.0, made.1))?;
+                made = next;
+                weights.push(cpu);
+            }
+        }
+        Ok(weights)
+    }
+
+    pub(super) fn run(&mut self, case: Case, team: &mut Team) -> Result<Sample> {
+        match (case, team) {
+            (Case::Pixels, Team::Workers(team)) => self.pixels(team),
+            (Case::Rows, Team::Workers(team)) => self.rows(team),
+            (Case::Pictures, Team::Workers(team)) => self.pictures(team),
+            (_, Team::Pipeline(pipeline, stages)) => self.pipeline(pipeline, *stages),
+            (Case::Pipeline, Team::Workers(_)) => anyhow::bail!("a pipeline has no workers"),
         }
     }
 
@@ -124,6 +185,42 @@ impl Subject {
         Ok(sample)
     }
 
+    /// Many pictures through the demo's pipeline, some stages of it on each thread.
+    fn pipeline(&mut self, pipeline: &mut Pipeline<Item>, stages: usize) -> Result<Sample> {
+        let (runtime, small) = (&self.maker.runtime, self.small);
+        let picture = &self.picture[..small.size as usize];
+        let mut numbers = 0..self.pictures;
+        let source = |mut item: Item| match numbers.next() {
+            Some(number) => {
+                let (drawn, cpu) = timed(|| Ok(runtime.allocate_from(picture)?))?;
+                item = Item { number, picture: Some((drawn, small)), cpus: vec![cpu] };
+                Ok(ControlFlow::Continue(item))
+            }
+            None => Ok(ControlFlow::Break(item)),
+        };
+        let mut done = vec![];
+        let sink = |mut item: Item| {
+            done.push((item.number, item.picture.take(), std::mem::take(&mut item.cpus)));
+            Ok(item)
+        };
+        // Two more than there are stages: one is drawn, and one is looked at.
+        let ring = iter::repeat_with(Item::default).take(stages + 2).collect();
+        let begin = Begun::now()?;
+        pipeline.run(ring, source, sink)?;
+        let mut of_each = vec![Duration::ZERO; stages + 1];
+        for (_, _, cpus) in &done {
+            of_each.iter_mut().zip(cpus).for_each(|(sum, cpu)| *sum += *cpu);
+        }
+        let sample = begin.end_with(&of_each)?;
+        ensure!(done.len() == self.pictures, "{} pictures came out", done.len());
+        for (at, (number, file, _)) in done.into_iter().enumerate() {
+            ensure!(at == number, "picture {number} came out in place of {at}");
+            let (file, header) = file.context("no file came out")?;
+            ensure!(file.bytes()?[..header.size as usize] == self.file, "a file is not as one instance makes it");
+        }
+        Ok(sample)
+    }
+
     /// Many pictures, each through the demo's whole pipeline on one worker.
     fn pictures(&mut self, team: &mut Workers<Worker>) -> Result<Sample> {
         let (runtime, small) = (&self.maker.runtime, self.small);
@@ -139,6 +236,21 @@ impl Subject {
         }
         Ok(sample)
     }
+}
+
+/// How many neighbours of these to put together for so many groups, so that the longest takes least.
+fn evenly(weights: &[Duration], groups: usize) -> Vec<usize> {
+    // A bit for each place where there is a cut or not: there are few.
+    let sizes = |cuts: u32| {
+        let bounds = (1..weights.len()).filter(move |at| cuts >> (at - 1) & 1 == 1).chain([weights.len()]);
+        bounds.scan(0, |from, end| Some(end - std::mem::replace(from, end))).collect::<Vec<_>>()
+    };
+    let longest = |sizes: &Vec<usize>| {
+        let mut rest = weights.iter();
+        sizes.iter().map(|size| rest.by_ref().take(*size).sum::<Duration>()).max()
+    };
+    let ways = (0..1 << (weights.len() - 1)).filter(|cuts: &u32| cuts.count_ones() as usize + 1 == groups).map(sizes);
+    ways.min_by_key(longest).unwrap_or_default()
 }
 
 /// Does this, and says how long its thread ran.
@@ -161,10 +273,15 @@ impl Begun {
 
     /// With how long each item took, in order: neighbours are one worker's.
     fn end(self, workers: usize, cpus: Vec<Duration>) -> Result<Sample> {
-        let (wall, cpu_caller) = (self.wall.elapsed(), thread_cpu_time()?.saturating_sub(self.cpu));
         let mut of_each = vec![Duration::ZERO; workers];
         let items = cpus.len().max(1);
         cpus.into_iter().enumerate().for_each(|(at, cpu)| of_each[at * workers / items].add_assign(cpu));
+        self.end_with(&of_each)
+    }
+
+    /// With how long each thread took.
+    fn end_with(self, of_each: &[Duration]) -> Result<Sample> {
+        let (wall, cpu_caller) = (self.wall.elapsed(), thread_cpu_time()?.saturating_sub(self.cpu));
         let cpu_longest = of_each.iter().max().copied().unwrap_or_default();
         Ok(Sample { wall, cpu_all: of_each.iter().sum(), cpu_longest, cpu_caller })
     }
@@ -180,4 +297,22 @@ fn draw(header: Header) -> Vec<u8> {
         *pixel = [(x / 8) as u8 ^ grain, (y / 4) as u8, (x + y) as u8, 255];
     }
     picture
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::evenly;
+
+    #[test]
+    fn stages_are_put_together_so_that_the_longest_group_is_short() {
+        let weights = [66, 28, 72, 3, 6, 9].map(Duration::from_millis);
+        assert_eq!(evenly(&weights, 1), [6]);
+        assert_eq!(evenly(&weights, 2), [2, 4]);
+        assert_eq!(evenly(&weights, 6), [1; 6]);
+        let three = evenly(&weights, 3);
+        assert_eq!((three.len(), three.iter().sum::<usize>()), (3, 6));
+        assert_eq!(three[..2], [1, 1]);
+    }
 }

@@ -7,7 +7,7 @@ use wasmtime::component::{
 };
 use wasmtime::{Config, Store};
 
-use crate::stages::{BLUR, INVERT, PIPELINE, STEP, compose};
+use crate::stages::{BLUR, INVERT, PIPELINE, STEP, Stage, compose};
 
 const PARALLEL: &str = "mappable:stage/parallel@0.1.0";
 
@@ -67,6 +67,22 @@ pub(super) struct Maker {
     pipeline: (InstancePre<State>, ComponentExportIndex),
 }
 
+/// Some of the demo's stages in a row, as one component.
+#[derive(Clone)]
+pub(super) struct Group {
+    runtime: Runtime,
+    guest: InstancePre<State>,
+    run: ComponentExportIndex,
+    args: Vec<String>,
+}
+
+/// An instance of them, in a store of its own.
+pub(super) struct Step {
+    store: Store<State>,
+    run: Run,
+    args: Vec<String>,
+}
+
 pub(super) struct Worker {
     store: Store<State>,
     invert: ChangePixels,
@@ -81,9 +97,7 @@ impl Maker {
         // Stages are plain synchronous functions, and calls are faster so.
         config.concurrency_support(false);
         let runtime = Runtime::builder().config(config).build()?;
-        let mut linker = Linker::new(runtime.engine());
-        mappable::add_to_linker::<State>(&mut linker)?;
-        let ready = |bytes: &[u8]| -> Result<_> { Ok(linker.instantiate_pre(&runtime.compile(bytes)?)?) };
+        let ready = |bytes: &[u8]| ready(&runtime, bytes);
         let invert = ready(INVERT)?;
         let change = exported(invert.component(), PARALLEL, "change-pixels")?;
         let blur = ready(BLUR)?;
@@ -93,6 +107,12 @@ impl Maker {
         let run = exported(pipeline.component(), STEP, "run")?;
         let (invert, blur, pipeline) = ((invert, change), (blur, make_rows, run_blur), (pipeline, run));
         Ok(Self { runtime, invert, blur, pipeline })
+    }
+
+    pub(super) fn group(&self, stages: &[Stage]) -> Result<Group> {
+        let guest = ready(&self.runtime, &compose(&stages.iter().collect::<Vec<_>>())?)?;
+        let run = exported(guest.component(), STEP, "run")?;
+        Ok(Group { runtime: self.runtime.clone(), guest, run, args: args(stages) })
     }
 
     pub(super) fn worker(&self) -> wasmtime::Result<Worker> {
@@ -106,6 +126,39 @@ impl Maker {
         let pipeline = instance.get_typed_func(&mut store, self.pipeline.1)?;
         Ok(Worker { store, invert, blur, blur_whole, pipeline })
     }
+}
+
+impl Group {
+    pub(super) fn step(&self) -> wasmtime::Result<Step> {
+        let mut store = self.runtime.store(State { mappable: self.runtime.context() });
+        let instance = self.guest.instantiate(&mut store)?;
+        let run = instance.get_typed_func(&mut store, self.run)?;
+        Ok(Step { store, run, args: self.args.clone() })
+    }
+}
+
+impl Step {
+    pub(super) fn run(&mut self, picture: Mappable, header: Header) -> wasmtime::Result<(Mappable, Header)> {
+        let handle = self.store.data_mut().mappable.insert(picture)?;
+        let (answer,) = self.run.call(&mut self.store, (handle, header, self.args.clone()))?;
+        let (handle, header) = answer.map_err(wasmtime::Error::msg)?;
+        Ok((self.store.data_mut().mappable.remove(handle)?, header))
+    }
+}
+
+/// The arguments of a composition: with a `--` between those of one stage and of the next.
+fn args(stages: &[Stage]) -> Vec<String> {
+    let args: Vec<Vec<String>> = stages
+        .iter()
+        .map(|stage| Some(stage.arg.to_owned()).filter(|arg| !arg.is_empty()).into_iter().collect())
+        .collect();
+    args.join(&"--".to_owned())
+}
+
+fn ready(runtime: &Runtime, bytes: &[u8]) -> Result<InstancePre<State>> {
+    let mut linker = Linker::new(runtime.engine());
+    mappable::add_to_linker::<State>(&mut linker)?;
+    Ok(linker.instantiate_pre(&runtime.compile(bytes)?)?)
 }
 
 fn exported(component: &Component, interface: &str, name: &str) -> Result<ComponentExportIndex> {
@@ -155,14 +208,7 @@ impl Worker {
     /// Sends a picture through all stages of the demo's pipeline, and returns a file.
     pub(super) fn pipeline(&mut self, picture: Mappable, header: Header) -> wasmtime::Result<(Mappable, u64)> {
         let handle = self.store.data_mut().mappable.insert(picture)?;
-        let mut args = vec![];
-        for (at, stage) in PIPELINE.iter().enumerate() {
-            if at > 0 {
-                args.push("--".to_owned());
-            }
-            args.extend((!stage.arg.is_empty()).then(|| stage.arg.to_owned()));
-        }
-        let (answer,) = self.pipeline.call(&mut self.store, (handle, header, args))?;
+        let (answer,) = self.pipeline.call(&mut self.store, (handle, header, args(&PIPELINE)))?;
         let (handle, header) = answer.map_err(wasmtime::Error::msg)?;
         Ok((self.store.data_mut().mappable.remove(handle)?, header.size))
     }

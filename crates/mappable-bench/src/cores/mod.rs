@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Serialize;
 
-use self::cases::{Sample, Subject, team};
+use self::cases::{Sample, Subject};
 use self::guests::Maker;
 use super::figures::{Output, Spread};
 use super::report::{Charts, Page};
@@ -21,7 +21,7 @@ const PAGE: Page =
 const ON_PAPER: [u32; 6] = [2, 4, 8, 16, 32, 64];
 
 /// Image stages on one core and on several, by `mappable::workers`: a picture in parts that are changed in place, one that is
-/// made from another by rows, and many pictures, each through the demo's pipeline.
+/// made from another by rows, and many pictures through the demo's pipeline: each on one core, or some stages on each.
 ///
 /// Runs of different numbers of workers take turns, and each run's pictures are compared with those of one instance. Times are
 /// medians: by the clock, and of the threads' own time on a core. By the clock a run is as long as the machine lets it be: where
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     workers: Vec<u32>,
 
     /// What is done
-    #[arg(long, value_delimiter = ',', value_enum, default_value = "pixels,rows,pictures")]
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "pixels,rows,pictures,pipeline")]
     cases: Vec<Case>,
 
     /// How many pictures go through the pipeline in a run, half as wide and half as high
@@ -66,6 +66,8 @@ pub(super) enum Case {
     Rows,
     /// Pictures through six stages, each picture on one core
     Pictures,
+    /// Pictures through six stages, on as many threads as there are workers (six at most), which have some stages each
+    Pipeline,
 }
 
 fn dimensions(text: &str) -> Result<(u32, u32), String> {
@@ -167,8 +169,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
         &args.cases,
         |case| driver::name(*case),
         |&case| {
-            let teams = workers.iter().map(|&count| Ok((count, team(&maker, count as usize)?, vec![])));
-            let mut teams = teams.collect::<Result<Vec<_>>>()?;
+            let mut teams = vec![];
+            for &count in &workers {
+                teams.extend(subject.team(case, count as usize)?.map(|team| (count, team, vec![])));
+            }
             // Until views are there, and threads have run.
             for (_, team, _) in &mut teams {
                 (0..3).try_for_each(|_| subject.run(case, team).map(drop))?;
@@ -230,6 +234,9 @@ fn print(args: &Args, rows: &[Row], summary: &[Summary]) {
         "What is not shared out is what the caller's thread does: freeze, split, wake, join. More cores are on paper: by"
     );
     println!("Amdahl's law, with memory as fast for all as it is for those that were measured.");
+    println!(
+        "In a pipeline the first picture passes all threads before the last one works, and the last one, after the first has ended."
+    );
     println!("By list<u8> each part would be copied into a guest and out of it: twice a picture, in each stage.");
 }
 
