@@ -205,7 +205,7 @@ impl RuntimeBuilder {
     ///
     /// If a region of just the size that is wanted is kept, allocating makes no system call, and pages that its owner before
     /// touched take no page fault. They are written over with zeroes then (about 0.1 ms for a MiB), but for those that bytes are
-    /// copied to ([`Runtime::allocate_from`]). If they lie in many pieces they are freed when the region is dropped. One that was moved into huge pages stays in them.
+    /// copied to ([`Runtime::allocate_from`]). Those of a region that the host has not looked at are written over when it is dropped. If pages lie in many pieces they are freed when the region is dropped. One that was moved into huge pages stays in them.
     ///
     /// At most 512 regions are kept, none of them larger than half of the bound, or than 4 MiB if the host has not looked at
     /// it. Each that the host has looked at keeps one of the process's mappings.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::extent::copy_granules;
 use super::shared_file::{Keeper, SharedFile};
 use super::{AllocateError, Backing, FileRange, Frozen, FrozenRegion, GRANULE, Mappable, Trust};
-use crate::sys::File;
+use crate::sys::{File, Foreign};
 
 /// What another process needs to have bytes of this one: a descriptor, and which bytes of it.
 ///
@@ -463,6 +463,7 @@ struct Checked {
 impl Checked {
     fn new(exported: Exported, limit: u64) -> Result<Self, ImportError> {
         let Exported { descriptor, offset, size, len, .. } = exported;
+        let descriptor = Foreign::new(descriptor);
         if size > limit {
             return Err(ImportError::OverLimit { size, limit });
         }
@@ -472,14 +473,13 @@ impl Checked {
         if len > size {
             return Err(ImportError::Length { len, size });
         }
-        // First, so that the length is one that stays.
-        let descriptor = Arc::new(descriptor.into());
-        let seals = File::seals_of(&descriptor)?;
-        let file = File::of(descriptor).map_err(|error| match error.kind() {
+        // Before the length, which stays from then on; and before all that a file's server could answer late.
+        let seals = File::seals_of(&descriptor)?.ok_or(ImportError::NoMemoryFile)?;
+        // A file in memory is closed at once.
+        let file = File::of(Arc::new(descriptor.into_known().into())).map_err(|error| match error.kind() {
             io::ErrorKind::Unsupported => ImportError::HugePages,
             _ => ImportError::Io(error),
         })?;
-        let seals = seals.ok_or(ImportError::NoMemoryFile)?;
         if !seals.size {
             return Err(ImportError::SizeNotSealed);
         }

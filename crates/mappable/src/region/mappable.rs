@@ -91,7 +91,9 @@ impl Mappable {
 
     /// One whose bytes are those of the slices, one behind the other.
     pub(crate) fn allocate_from(backing: &Arc<Backing>, slices: &[&[u8]]) -> Result<Self, AllocateError> {
-        let len = slices.iter().map(|slice| slice.len() as u64).sum::<u64>();
+        // Slices may be of the same bytes.
+        let sum = slices.iter().try_fold(0u64, |sum, slice| sum.checked_add(slice.len() as u64));
+        let len = sum.ok_or(AllocateError::RegionsExhausted(u64::MAX))?;
         // What the slices are copied over need not be written over before.
         let mut region = Self::allocate_zeroed_from(backing, len.max(1), len)?;
         region.len = len;

@@ -10,10 +10,10 @@
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 mod linux;
 #[cfg(all(feature = "ipc", target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
-pub(crate) use linux::{Arrived, Socket, Until};
+pub(crate) use linux::{Arrived, Socket, Until, wait_to_close};
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 pub(crate) use linux::{
-    File, Guard, Space, address_space_limit, faults, install_fault_handler, install_first_fault_handler,
+    File, Foreign, Guard, Space, address_space_limit, faults, install_fault_handler, install_first_fault_handler,
     may_refuse_pages, reopened, unnamed_clone, with_spare_mappings,
 };
 

@@ -302,20 +302,20 @@ fn a_connection_tells_who_is_at_the_other_end() {
 }
 
 /// A peer that says what it likes.
-struct Liar(OwnedFd);
+pub(super) struct Liar(pub(super) OwnedFd);
 
 const HELLO: u64 = 0x6d61_7001;
-const REGION: u64 = 2;
-const FROZEN: u64 = 3;
+pub(super) const REGION: u64 = 2;
+pub(super) const FROZEN: u64 = 3;
 const DONE: u64 = 4;
 const RECEIVERS: u64 = 1 << 32;
-const DESCRIPTOR: u64 = 2 << 32;
+pub(super) const DESCRIPTOR: u64 = 2 << 32;
 const SIZE: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
 const ALL: SealFlags = SIZE.union(SealFlags::WRITE);
 
 impl Liar {
     /// A liar, and an end that has been greeted.
-    fn new(trust: Trust) -> (Self, Connection) {
+    pub(super) fn new(trust: Trust) -> (Self, Connection) {
         let mut ends = [0; 2];
         // SAFETY: there is room for two numbers.
         let made =
@@ -330,7 +330,7 @@ impl Liar {
         (liar, connection)
     }
 
-    fn say(&self, words: [u64; 5], descriptors: &[RawFd]) {
+    pub(super) fn say(&self, words: [u64; 5], descriptors: &[RawFd]) {
         self.say_bytes(bytemuck::bytes_of(&words), descriptors);
     }
 

@@ -25,6 +25,8 @@ mod idle;
 #[cfg(target_os = "linux")]
 mod ipc;
 #[cfg(target_os = "linux")]
+mod ipc_closing;
+#[cfg(target_os = "linux")]
 mod ipc_owners;
 #[cfg(target_os = "linux")]
 mod ipc_threads;

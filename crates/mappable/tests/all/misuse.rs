@@ -1,6 +1,6 @@
 //! The embedder's mistakes are errors that say so: none is called a bug in mappable, or a guest's.
 
-use mappable::{FrozenHandle, Handle, HandleError, MappableCtx, Mapping, TrapReason, externref};
+use mappable::{AllocateError, FrozenHandle, Handle, HandleError, MappableCtx, Mapping, TrapReason, externref};
 use wasmtime::component::Resource;
 use wasmtime::{ExternRef, Linker, Module, Rooted, Store};
 
@@ -158,4 +158,27 @@ on_every_setup! {
         let region = guest.allocate(&mut store, u64::from(G)).unwrap();
         of_another_runtime(guest.try_map(&mut store, region, 4 * G, G));
     }
+}
+
+/// Aliased slices have more bytes together than there are addresses.
+#[test]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[allow(unsafe_code)]
+fn more_bytes_than_can_be_counted_are_no_region() {
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+    let len = 1 << 46;
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    // SAFETY: the kernel picks a range that nobody uses.
+    let zeroes = unsafe { mmap_anonymous(std::ptr::null_mut(), len, ProtFlags::READ, flags) }.unwrap();
+    // SAFETY: all of it can be read, and it stays until the end.
+    let slice = unsafe { std::slice::from_raw_parts(zeroes.cast::<u8>(), len) };
+    let runtime = Setup::Swap.runtime();
+    // Exactly as many as a number of 64 bits goes round by, with some more, and without.
+    for slices in [vec![slice; 1 << 18], vec![slice; (1 << 18) + 1], vec![slice; (1 << 18) - 1]] {
+        let error = runtime.allocate_from_slices(&slices).unwrap_err();
+        assert!(matches!(error, AllocateError::RegionsExhausted(_)), "{error}");
+    }
+    // SAFETY: it is that range, and nobody has a reference into it any more.
+    unsafe { munmap(zeroes, len) }.unwrap();
 }

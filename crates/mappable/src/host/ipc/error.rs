@@ -50,10 +50,10 @@ pub enum ReceiveError {
     /// What the other end has sent was refused. The connection is closed, and what was sent on it is not given back.
     #[error("the other end of the connection has sent what is refused: {0}")]
     Import(#[from] ImportError),
-    /// This process has as many descriptors as it may have, so it lost what the other end has sent. The connection is closed, as for what is
-    /// refused; the other end has its own back when nothing of it is held here.
+    /// This process has as many descriptors as it may have, or a security module refuses it this one, so it lost what the other end has
+    /// sent. The connection is closed, as for what is refused; the other end has its own back when nothing of it is held here.
     #[error(
-        "this process can have no further descriptor for what the other end has sent (see ulimit -n), so the connection is closed"
+        "this process can't have the descriptor of what the other end has sent, so the connection is closed: it has as many as it may have (see ulimit -n), or a security module refuses it"
     )]
     Descriptors,
     /// The operating system's.

@@ -84,6 +84,12 @@ impl Link {
     }
 }
 
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.socket.end();
+    }
+}
+
 /// What of a block is held here: a region, or so many references.
 #[derive(Debug, Default)]
 pub(super) struct HeldHere(AtomicU32);

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A *block* is a file in memory with one region, of which a descriptor goes over the socket once. From then on a hop is one message of 40
-//! bytes that names the block by number: one system call to send and one to receive, at any size, and neither end maps anything anew.
+//! bytes that names the block by number: one system call to send and one to receive (two if the peer isn't trusted), at any size, and
+//! neither end maps anything anew.
 //!
 //! Ownership goes with the message. After [`Connection::send`] this process can't touch the region: the value is gone. When the
 //! receiver drops it, or its process ends in whatever way, the region comes back or is freed, which the sender chooses
@@ -56,7 +57,7 @@ use std::path::{Path, PathBuf};
 
 use super::runtime::Runtime;
 use crate::region::Trust;
-use crate::sys::Socket;
+use crate::sys::{Socket, wait_to_close};
 
 mod connection;
 mod error;
@@ -98,6 +99,11 @@ impl Settings {
     #[must_use]
     pub const fn max(self, max: u64) -> Self {
         Self { max, ..self }
+    }
+
+    /// Waits a time for room for what another peer could leave to close. A trusted one leaves nothing.
+    fn wait_to_close(self) -> io::Result<()> {
+        if self.trust.is_peer { Ok(()) } else { wait_to_close() }
     }
 }
 
@@ -167,8 +173,10 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// The operating system's.
+    /// The operating system's. [`io::ErrorKind::ResourceBusy`], for peers that are not trusted, after a second in which 64 descriptors or
+    /// more were left to close that such have sent: whoever has connected is accepted later.
     pub fn accept(&self, runtime: &Runtime, settings: Settings) -> io::Result<Connection> {
+        settings.wait_to_close()?;
         Connection::new(runtime, self.socket.accept()?, settings)
     }
 }

@@ -28,6 +28,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::{Access, Call, HUGE_PAGE, count, enter};
 
+mod closing;
 mod constant;
 mod fault;
 mod lost;
@@ -37,6 +38,9 @@ mod snapshot;
 #[cfg(feature = "ipc")]
 mod socket;
 mod spare;
+pub(crate) use closing::Foreign;
+#[cfg(feature = "ipc")]
+pub(crate) use closing::wait_to_close;
 pub(crate) use fault::{Guard, faults, install as install_fault_handler, install_first as install_first_fault_handler};
 pub(crate) use snapshot::{reopened, unnamed_clone};
 #[cfg(feature = "ipc")]

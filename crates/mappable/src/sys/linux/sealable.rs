@@ -1,7 +1,7 @@
 //! Files in memory that another process may be given, and what the seals of one from another process say.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::fs::{
@@ -40,11 +40,11 @@ impl File {
 
     /// The seals. `None` if it is no file in memory: no other has them.
     pub(crate) fn seals(&self) -> io::Result<Option<Seals>> {
-        Self::seals_of(&self.file)
+        Self::seals_of(&*self.file)
     }
 
     /// The seals of any file.
-    pub(crate) fn seals_of(file: &std::fs::File) -> io::Result<Option<Seals>> {
+    pub(crate) fn seals_of(file: impl AsFd) -> io::Result<Option<Seals>> {
         count();
         match fcntl_get_seals(file) {
             Ok(seals) => Ok(Some(Seals {

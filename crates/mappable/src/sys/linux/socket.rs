@@ -15,6 +15,7 @@ use std::path::Path;
 use std::ptr;
 use std::time::Duration;
 
+use super::Foreign;
 use crate::sys::{Call, count, enter};
 
 /// How many connections may wait to be accepted.
@@ -25,7 +26,15 @@ const CONTROL_WORDS: usize = 3;
 
 /// One end of a connection, or what connections are accepted from.
 #[derive(Debug)]
-pub(crate) struct Socket(OwnedFd);
+pub(crate) struct Socket(End);
+
+#[derive(Debug)]
+enum End {
+    /// Whoever receives or drops it may wait until descriptors are closed that came with messages.
+    Trusted(OwnedFd),
+    /// Nobody does.
+    Foreign(Foreign),
+}
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +51,11 @@ pub(crate) enum Until {
 pub(crate) struct Arrived {
     /// How many bytes it has. None is the end, or a message without any.
     pub(crate) len: usize,
-    pub(crate) descriptor: Option<OwnedFd>,
-    /// There were more bytes, or more descriptors, than there may be. All of those are closed.
+    pub(crate) descriptor: Option<Foreign>,
+    /// There were more bytes, or more descriptors, than there may be. None of those is given.
     pub(crate) is_too_much: bool,
-    /// There were descriptors, and the kernel could give this process none of them: it has as many as it may have.
+    /// There were descriptors, and the kernel gave this process none of them: it has as many as it may have, or a security module
+    /// refuses them.
     pub(crate) is_short_of_descriptors: bool,
 }
 
@@ -69,11 +79,27 @@ fn address(path: &Path) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
 }
 
 impl Socket {
+    fn own(raw: RawFd) -> Self {
+        Self(End::Trusted(owned(raw)))
+    }
+
+    /// The same socket, with an other end that isn't trusted: it may send descriptors that take as long to close as it likes.
+    pub(crate) fn foreign(self) -> Self {
+        match self.0 {
+            End::Trusted(descriptor) => Self(End::Foreign(Foreign::new(descriptor))),
+            End::Foreign(_) => self,
+        }
+    }
+
+    fn is_foreign(&self) -> bool {
+        matches!(self.0, End::Foreign(_))
+    }
+
     fn new() -> io::Result<Self> {
         enter(Call::Socket)?;
         // SAFETY: no pointers.
         let socket = check(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) })?;
-        Ok(Self(owned(socket)))
+        Ok(Self::own(socket))
     }
 
     /// Two ends of one connection.
@@ -82,12 +108,12 @@ impl Socket {
         let (mut ends, kind) = ([0; 2], libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC);
         // SAFETY: there is room for two numbers.
         check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
-        Ok(ends.map(|end| Self(owned(end))))
+        Ok(ends.map(Self::own))
     }
 
     /// A connection that was made elsewhere.
     pub(crate) fn of(descriptor: OwnedFd) -> io::Result<Self> {
-        let socket = Self(descriptor);
+        let socket = Self(End::Trusted(descriptor));
         let is_right =
             socket.option(libc::SO_DOMAIN)? == libc::AF_UNIX && socket.option(libc::SO_TYPE)? == libc::SOCK_SEQPACKET;
         if !is_right {
@@ -122,7 +148,8 @@ impl Socket {
         check(unsafe { libc::bind(socket.raw(), (&raw const address).cast(), len) })?;
         // SAFETY: no pointers.
         check(unsafe { libc::listen(socket.raw(), BACKLOG) })?;
-        Ok(socket)
+        // Whoever has connected may have sent descriptors before it is accepted.
+        Ok(socket.foreign())
     }
 
     pub(crate) fn connect(path: &Path) -> io::Result<Self> {
@@ -139,7 +166,7 @@ impl Socket {
             // SAFETY: who connects is not asked for.
             let one = unsafe { libc::accept4(self.raw(), ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC) };
             match check(one) {
-                Ok(socket) => return Ok(Self(owned(socket))),
+                Ok(socket) => return Ok(Self::own(socket)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -188,6 +215,36 @@ impl Socket {
 
     /// The next message, of up to as many bytes as there is room for. Waits for it, or says [`io::ErrorKind::WouldBlock`].
     pub(crate) fn receive(&self, into: &mut [u8], waits: bool) -> io::Result<Arrived> {
+        let flags = if waits { 0 } else { libc::MSG_DONTWAIT };
+        if !self.is_foreign() {
+            return self.receive_as(into, flags);
+        }
+        // When a message leaves the queue, the kernel closes those of its descriptors that it doesn't give to this process. So the message is
+        // looked at first. If there are such descriptors it stays, until the socket is closed.
+        let arrived = self.receive_as(into, flags | libc::MSG_PEEK)?;
+        if !arrived.is_too_much && !arrived.is_short_of_descriptors {
+            self.take_off()?;
+        }
+        Ok(arrived)
+    }
+
+    /// Takes the message that was looked at off the queue.
+    fn take_off(&self) -> io::Result<()> {
+        loop {
+            enter(Call::ReceiveMessage)?;
+            // SAFETY: nothing is written.
+            match unsafe { libc::recv(self.raw(), ptr::null_mut(), 0, libc::MSG_DONTWAIT) } {
+                taken if taken >= 0 => return Ok(()),
+                _ => match io::Error::last_os_error() {
+                    // That the other end is gone meanwhile is said once, and the message stays.
+                    error if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset) => {}
+                    error => return Err(error),
+                },
+            }
+        }
+    }
+
+    fn receive_as(&self, into: &mut [u8], flags: libc::c_int) -> io::Result<Arrived> {
         let mut part = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
         let mut control = [0u64; CONTROL_WORDS];
         // SAFETY: all zeroes are a message of nothing.
@@ -195,11 +252,10 @@ impl Socket {
         (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = mem::size_of_val(&control) as _;
-        let flags = libc::MSG_CMSG_CLOEXEC | if waits { 0 } else { libc::MSG_DONTWAIT };
         let len = loop {
             enter(Call::ReceiveMessage)?;
             // SAFETY: all that the message points to lives, and has as much room as it says.
-            let len = unsafe { libc::recvmsg(self.raw(), &raw mut message, flags) };
+            let len = unsafe { libc::recvmsg(self.raw(), &raw mut message, flags | libc::MSG_CMSG_CLOEXEC) };
             match usize::try_from(len) {
                 Ok(len) => break len,
                 Err(_) => match io::Error::last_os_error() {
@@ -224,7 +280,7 @@ impl Socket {
                 for at in 0..descriptors {
                     // SAFETY: the header says that there are so many numbers.
                     let raw = unsafe { ptr::read_unaligned(data.wrapping_add(at)) };
-                    arrived.is_too_much |= arrived.descriptor.replace(owned(raw)).is_some();
+                    arrived.is_too_much |= arrived.descriptor.replace(Foreign::new(owned(raw))).is_some();
                 }
             }
             // SAFETY: as for the first.
@@ -288,14 +344,26 @@ impl Socket {
         unsafe { libc::shutdown(self.raw(), libc::SHUT_RD) };
     }
 
+    /// Ends both directions, where the socket may stay open after it is dropped. The other end hears it as if it were closed.
+    pub(crate) fn end(&self) {
+        if self.is_foreign() {
+            count();
+            // SAFETY: no pointers. That it is not connected any more is no error of ours.
+            unsafe { libc::shutdown(self.raw(), libc::SHUT_RDWR) };
+        }
+    }
+
     fn raw(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.as_fd().as_raw_fd()
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        match &self.0 {
+            End::Trusted(descriptor) => descriptor.as_fd(),
+            End::Foreign(descriptor) => descriptor.as_fd(),
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! What an end receives. Each message is checked against what this end knows: an end that lies is cut off.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::host::ipc::link::{HeldHere, keeper};
 use crate::host::ipc::message::{Message, VERSION, Words, flag, kind};
 use crate::host::ipc::tables::{Away, Tables, Theirs};
 use crate::region::{Exported, Frozen, FrozenRegion, Mappable, import_frozen, import_region};
-use crate::sys::Arrived;
+use crate::sys::{Arrived, Foreign};
 
 impl Connection {
     /// The next message, if it is one for the application. A thread that `keeps` it leaves it to be received. Messages count in the order in
@@ -114,7 +113,7 @@ impl Connection {
         }
     }
 
-    fn take_region(&self, message: Message, descriptor: Option<OwnedFd>) -> Result<Option<Received>, ReceiveError> {
+    fn take_region(&self, message: Message, descriptor: Option<Foreign>) -> Result<Option<Received>, ReceiveError> {
         let Message { block, size, len, tag, .. } = message;
         let wrong = |what| Err(ReceiveError::Protocol(what));
         let received = |region| Ok(Some(Received::Region { region, tag }));
@@ -122,7 +121,7 @@ impl Connection {
             if message.has(flag::RECEIVERS) || !self.tables().may_introduce(block) {
                 return wrong("a new block in place of one that is held, or of this end's");
             }
-            let exported = Exported::new(descriptor, 0, size, len);
+            let exported = Exported::new(descriptor.into_known(), 0, size, len);
             if !self.settings.trust.is_peer {
                 let region =
                     import_region(self.runtime.backing(), exported, self.settings.trust, self.settings.max, None)?;
@@ -163,7 +162,7 @@ impl Connection {
         received(Mappable::of_shared(Arc::clone(&theirs.file), len))
     }
 
-    fn take_frozen(&self, message: Message, descriptor: Option<OwnedFd>) -> Result<Option<Received>, ReceiveError> {
+    fn take_frozen(&self, message: Message, descriptor: Option<Foreign>) -> Result<Option<Received>, ReceiveError> {
         let Message { block, size, len, tag, .. } = message;
         let wrong = |what| Err(ReceiveError::Protocol(what));
         let received = |region| Ok(Some(Received::Frozen { frozen: Frozen::of(region)?, tag }));
@@ -175,7 +174,7 @@ impl Connection {
             let keeper = keeper(&self.link, &held, block);
             held.take_frozen();
             let (trust, max) = (self.settings.trust, self.settings.max);
-            let exported = Exported::new(descriptor, 0, size, len);
+            let exported = Exported::new(descriptor.into_known(), 0, size, len);
             let region = import_frozen(self.runtime.backing(), exported, trust, max, Some(keeper))?;
             if let Some(file) = region.whole_file() {
                 let is_writable = trust.is_peer && file.file().is_writable()?;

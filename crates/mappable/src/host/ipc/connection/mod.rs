@@ -118,6 +118,7 @@ impl Connection {
     ///
     /// The operating system's.
     pub fn connect(runtime: &Runtime, path: impl AsRef<Path>, settings: Settings) -> io::Result<Self> {
+        settings.wait_to_close()?;
         Self::new(runtime, Socket::connect(path.as_ref())?, settings)
     }
 
@@ -127,6 +128,7 @@ impl Connection {
     ///
     /// The operating system's.
     pub fn pair(here: &Runtime, there: &Runtime, settings: Settings) -> io::Result<(Self, Self)> {
+        settings.wait_to_close()?;
         let [one, other] = Socket::pair()?;
         Ok((Self::new(here, one, settings)?, Self::new(there, other, settings)?))
     }
@@ -155,10 +157,13 @@ impl Connection {
     ///
     /// The operating system's, and [`io::ErrorKind::InvalidInput`] for a descriptor of another kind.
     pub fn over(runtime: &Runtime, socket: OwnedFd, settings: Settings) -> io::Result<Self> {
-        Self::new(runtime, Socket::of(socket)?, settings)
+        let socket = Socket::of(socket)?;
+        settings.wait_to_close()?;
+        Self::new(runtime, socket, settings)
     }
 
     pub(super) fn new(runtime: &Runtime, socket: Socket, settings: Settings) -> io::Result<Self> {
+        let socket = if settings.trust.is_peer { socket } else { socket.foreign() };
         let flags = if settings.trust.is_peer { flag::TRUSTS } else { 0 };
         let hello = Message { kind: kind::HELLO, flags, block: VERSION, blocks: settings.blocks, ..Message::default() };
         match socket.send(bytemuck::bytes_of(&hello.words()), None) {
@@ -348,8 +353,11 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.link.socket.shut();
         // What was not received goes back, or is freed, by the word of who sent it. Then comes the end, which is this one's.
+        // An end that was cut off has no word.
+        let is_over = self.tables().is_over;
         let mut words = Words::default();
-        while let Ok(arrived) = self.link.socket.receive(bytemuck::bytes_of_mut(&mut words), false)
+        while !is_over
+            && let Ok(arrived) = self.link.socket.receive(bytemuck::bytes_of_mut(&mut words), false)
             && arrived.len > 0
             && self.take(Message::of(words), arrived).is_ok()
         {}
