@@ -20,7 +20,9 @@ var listNext, listEnd, listBegin uintptr
 // Where the bytes of the ReadAt that is running go, and how many. Goroutines read one after the other.
 var (
 	readTo, readSize uintptr
-	reading          sync.Mutex
+	// The same as a slice, so that they are no variable on a stack, which moves when it grows.
+	readInto []byte
+	reading  sync.Mutex
 )
 
 // What every host returns at once.
@@ -125,9 +127,10 @@ func readAll(read func(handle uint32, offset uint64, length uint32, to *answer),
 	for at := 0; at < len(p); at += piece {
 		part := p[at:min(at+piece, len(p))]
 		var a answer
+		readInto = part
 		readTo, readSize = uintptr(unsafe.Pointer(unsafe.SliceData(part))), uintptr(len(part))
 		read(handle, offset+uint64(at), uint32(len(part)), &a)
-		readTo = 0
+		readTo, readInto = 0, nil
 		if a.isError != 0 {
 			return accessError(uint8(a.first))
 		}

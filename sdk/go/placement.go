@@ -62,7 +62,7 @@ func GivePlacement(at []byte) {
 	if is < 0 {
 		is = len(placements.free)
 	}
-	isFree := is < len(placements.free) && placements.free[is].start < end && placements.free[is].end > start
+	isFree := slices.ContainsFunc(placements.free, func(free granules) bool { return free.start < end && free.end > start })
 	if len(at) == 0 || isFree || !isKept(start, end) {
 		panic(notTaken)
 	}

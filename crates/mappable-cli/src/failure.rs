@@ -68,6 +68,12 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "error: {line}");
 }
 
+/// The character, or another in place of one that a terminal would obey: controls, and what changes the direction of writing.
+pub(crate) fn harmless(c: char) -> char {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if c.is_control() || turns { char::REPLACEMENT_CHARACTER } else { c }
+}
+
 /// Text of anybody's as part of one line: no control characters, and no end to its patience either.
 pub(crate) fn one_line(text: &str) -> String {
     const LONGEST: usize = 600;
@@ -76,7 +82,7 @@ pub(crate) fn one_line(text: &str) -> String {
         if at > 0 {
             line.push(' ');
         }
-        line.extend(word.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }));
+        line.extend(word.chars().map(harmless));
         if line.len() > LONGEST {
             line.truncate(line.floor_char_boundary(LONGEST));
             line.push('…');

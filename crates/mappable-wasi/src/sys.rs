@@ -22,7 +22,8 @@ pub(crate) fn open_below(folder: &File, path: &str, follow: bool) -> Option<io::
             opened => Some(opened.map(File::from).map_err(io::Error::from)),
         };
     }
-    None
+    // Not WASI's way, which would wait: whoever renames without end could have that.
+    Some(Err(Errno::AGAIN.into()))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -72,6 +72,7 @@ leak|$leaks
 leave_mapped|$leaks
 fail_while_mapped|$leaks
 give_a_placement_twice|$placement
+give_a_part_of_a_placement_twice|$placement
 give_what_is_no_placement|$placement
 END
 says 4 'trapped: ' pipe -o bad.png ./misbehave.wasm:write_to_frozen

@@ -11,12 +11,13 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView};
 
+use crate::failure::harmless;
 use crate::progress::Notes;
 
 /// How many streams and timers a stage may have at once. Each is the host's memory.
 const MOST_RESOURCES: usize = 1_000;
 
-/// How much a stage may print to each of its two outputs.
+/// How many bytes of what a stage prints are shown: of all its instances and both outputs, with the title in front of each line.
 const MOST_PRINTED: usize = 64 << 10;
 
 /// A line is cut where it is longer.
@@ -47,16 +48,39 @@ impl StageWasi {
     }
 }
 
-/// Where it goes what a stage prints, and who printed it.
+/// Where it goes what a stage prints, and who printed it. All its instances have one.
 #[derive(Clone)]
 pub(super) struct Printing {
     title: Arc<str>,
     notes: Notes,
+    /// How many more bytes are shown.
+    left: Arc<Mutex<usize>>,
 }
 
 impl Printing {
     pub(super) fn new(title: &str, notes: &Notes) -> Self {
-        Self { title: title.into(), notes: notes.clone() }
+        Self { title: title.into(), notes: notes.clone(), left: Arc::new(Mutex::new(MOST_PRINTED)) }
+    }
+
+    fn left(&self) -> MutexGuard<'_, usize> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows a line, if there is room, and says once if there is none.
+    fn show(&self, line: &str) {
+        let line = format!("{}: {line}", self.title);
+        let mut left = self.left();
+        match left.checked_sub(line.len() + 1) {
+            Some(rest) => {
+                *left = rest;
+                self.notes.line(line.trim_end());
+            }
+            None if *left > 0 => {
+                *left = 0;
+                self.notes.line(&format!("{}: (it prints more than is shown)", self.title));
+            }
+            None => {}
+        }
     }
 }
 
@@ -66,7 +90,7 @@ struct Printer(Arc<Mutex<Lines>>);
 
 impl Printer {
     fn new(printing: &Printing) -> Self {
-        Self(Arc::new(Mutex::new(Lines { printing: printing.clone(), line: vec![], left: MOST_PRINTED })))
+        Self(Arc::new(Mutex::new(Lines { printing: printing.clone(), line: vec![] })))
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -78,58 +102,41 @@ struct Lines {
     printing: Printing,
     /// The last one, whose end has not come yet.
     line: Vec<u8>,
-    /// How many more bytes are shown.
-    left: usize,
 }
 
 impl Lines {
     fn write(&mut self, bytes: &[u8]) {
-        if self.left == 0 {
-            return;
-        }
-        let shown = bytes.len().min(self.left);
-        for line in bytes[..shown].split_inclusive(|byte| *byte == b'\n') {
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if *self.printing.left() == 0 {
+                return;
+            }
             let room = LONGEST_LINE.saturating_sub(self.line.len());
             self.line.extend_from_slice(&line[..line.len().min(room)]);
             if line.ends_with(b"\n") {
                 self.show();
             }
         }
-        self.left -= shown;
-        if self.left == 0 {
-            self.end();
-            self.note("(it prints more than is shown)");
-        }
     }
 
     /// Shows the line that is begun.
     fn show(&mut self) {
         let line = mem::take(&mut self.line);
-        self.note(&printable(&line));
-    }
-
-    /// Shows what has no end.
-    fn end(&mut self) {
-        if !self.line.is_empty() {
-            self.show();
-        }
-    }
-
-    fn note(&self, line: &str) {
-        self.printing.notes.line(format!("{}: {line}", self.printing.title).trim_end());
+        self.printing.show(&printable(&line));
     }
 }
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        self.end();
+        if !self.line.is_empty() {
+            self.show();
+        }
     }
 }
 
 /// What anybody wrote, so that it changes nothing of a terminal but one line.
 fn printable(line: &[u8]) -> String {
     let line = String::from_utf8_lossy(line);
-    let shown = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    let shown = |c| if c == '\t' { c } else { harmless(c) };
     line.trim_end_matches(['\r', '\n']).chars().map(shown).collect()
 }
 
@@ -196,15 +203,28 @@ mod tests {
     #[test]
     fn what_is_printed_can_do_nothing_to_a_terminal() {
         assert_eq!(shown(&[b"\x1b[2J\rerror: b\x07\xff\n"]), ["stage a: \u{fffd}[2J\u{fffd}error: b\u{fffd}\u{fffd}"]);
+        assert_eq!(shown(&["a\u{202e}b\u{2066}\n".as_bytes()]), ["stage a: a\u{fffd}b\u{fffd}"]);
     }
 
     #[test]
     fn a_stage_that_prints_without_end_is_shown_in_part() {
-        let lines = shown(&[&b"0123456789abcde\n".repeat(1 << 20)]);
-        assert_eq!(lines.len(), MOST_PRINTED / 16 + 1);
-        assert!(lines.last().unwrap().contains("more than is shown"));
+        for line in ["0123456789abcde\n", "\n"] {
+            let lines = shown(&[&line.repeat(1 << 20).into_bytes(), b"more\n"]);
+            assert_eq!(lines.len(), MOST_PRINTED / ("stage a: ".len() + line.len()) + 1);
+            assert!(lines.last().unwrap().contains("more than is shown"));
+        }
         let lines = shown(&[&b"x".repeat(1 << 20), b"y\n"]);
-        assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0].len(), "stage a: ".len() + LONGEST_LINE);
+        assert_eq!(lines, [format!("stage a: {}", "x".repeat(LONGEST_LINE))]);
+    }
+
+    #[test]
+    fn instances_and_outputs_of_a_stage_have_one_bound_together() {
+        let (notes, shown) = Notes::kept();
+        let printing = Printing::new(&"a".repeat(1_000), &notes);
+        for _ in 0..4 {
+            Printer::new(&printing).write(Bytes::from(vec![b'\n'; 1 << 16])).unwrap();
+        }
+        let bytes: usize = shown.lock().unwrap().iter().map(|line| line.len() + 1).sum();
+        assert!((MOST_PRINTED - 2_000..MOST_PRINTED + 2_000).contains(&bytes), "{bytes}");
     }
 }

@@ -73,6 +73,12 @@ func misbehave(region *mappable.Region, header stage.Header, args []string) (*ma
 		placement, _ := mappable.TakePlacement(1)
 		mappable.GivePlacement(placement)
 		mappable.GivePlacement(placement)
+	case "give_a_part_of_a_placement_twice":
+		// The free granules are one on each side.
+		placement, _ := mappable.TakePlacement(3 * mappable.Granule)
+		mappable.GivePlacement(placement[:mappable.Granule])
+		mappable.GivePlacement(placement[2*mappable.Granule:])
+		mappable.GivePlacement(placement[mappable.Granule:])
 	case "give_what_is_no_placement":
 		mappable.GivePlacement(make([]byte, mappable.Granule))
 	case "too_much":

@@ -5,6 +5,7 @@ mod alone;
 mod builtins;
 mod crossing;
 mod embedder;
+mod exceptions;
 mod handles;
 mod inlined;
 mod leaving;
