@@ -45,6 +45,7 @@ pub(crate) struct Limits {
     pub(crate) message_bytes: u64,
     pub(crate) shared_bytes: u64,
     pub(crate) shared_from: u64,
+    pub(crate) alive_keys: usize,
 }
 
 /// From this length on, what peers of this host have is shared. A new file's pages, mappings and seals take longer than loopback
@@ -53,7 +54,8 @@ const SHARED_FROM: u64 = 256 << 10;
 
 impl Default for Options {
     fn default() -> Self {
-        let limits = Limits { message_bytes: 256 << 20, shared_bytes: 128 << 20, shared_from: SHARED_FROM };
+        let limits =
+            Limits { message_bytes: 256 << 20, shared_bytes: 128 << 20, shared_from: SHARED_FROM, alive_keys: 4096 };
         Self { config: Config::default(), listen: vec![], connect: vec![], is_discovered: false, shares: true, limits }
     }
 }
@@ -92,7 +94,8 @@ impl Options {
         Self { shares, ..self }
     }
 
-    /// The longest message that is received, in bytes, and the most that one query gets. 256 MiB unless said.
+    /// The longest message that is received, in bytes, and the most that one query gets, where each answer counts as whole granules
+    /// ([`GRANULE`](mappable::GRANULE)), which its region takes. 256 MiB unless said: 4,096 short answers.
     pub fn message_bytes(mut self, bytes: u64) -> Self {
         self.limits.message_bytes = bytes;
         self
@@ -109,6 +112,13 @@ impl Options {
     /// takes less time, and of a value that is sealed already ([`Frozen::seal`](mappable::Frozen::seal)) no memory besides.
     pub fn shared_from(mut self, bytes: u64) -> Self {
         self.limits.shared_from = bytes;
+        self
+    }
+
+    /// How many keys [`Bus::alive`] returns at most, and how many that came or went a [`Watch`](crate::Watch) keeps until they are
+    /// read. 4,096 unless said.
+    pub fn alive_keys(mut self, keys: usize) -> Self {
+        self.limits.alive_keys = keys;
         self
     }
 

@@ -26,7 +26,7 @@ mod subscriber;
 
 pub use bus::{Bus, OpenError, Options};
 pub use key::{Key, KeyError, Pattern};
-pub use liveliness::{Presence, Token, Watch};
+pub use liveliness::{Presence, Token, Watch, WatchError};
 pub use payload::{Message, ReceiveError};
 pub use publisher::{Congestion, PublishError, Publisher, SendFailed};
 pub use query::{Offer, QueryError};

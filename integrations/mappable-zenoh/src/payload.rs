@@ -22,7 +22,7 @@ pub struct Message {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiveError {
-    /// It is longer than the bus takes, or the answers to a query are together.
+    /// It is longer than the bus takes, or the answers to a query are together, which count as whole granules.
     #[error(
         "{len} bytes of a message, or of all that a query got, are over the limit of {limit} (Options::message_bytes)"
     )]

@@ -37,7 +37,8 @@ impl Subscription {
         self
     }
 
-    /// How many bytes the messages that wait have together. A message that is larger waits alone.
+    /// How many bytes the messages that wait have together, with their keys and what other programs of Zenoh's attach. A message that
+    /// is larger waits alone.
     pub fn bytes(mut self, bytes: u64) -> Self {
         self.bounds.bytes = bytes;
         self
@@ -81,7 +82,8 @@ impl Bus {
             if sample.kind() != SampleKind::Put {
                 return;
             }
-            let bytes = sample.payload().len() as u64;
+            let attached = sample.attachment().map_or(0, |attachment| attachment.len());
+            let bytes = (sample.payload().len() + attached + sample.key_expr().as_str().len()) as u64;
             if into.0.push(sample, bytes)
                 && let Some(inner) = weak.upgrade()
             {

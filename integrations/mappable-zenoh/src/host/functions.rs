@@ -196,7 +196,8 @@ fn receive<T: BusView>(
     this: &Resource<Subscriber>,
     milliseconds: u32,
 ) -> Answer<Option<Received>> {
-    if !has_room(store.data_mut().mappable()) {
+    // Before a message is taken.
+    if room(store.data_mut().mappable()) == 0 {
         return Ok((Err(Error::OverQuota),));
     }
     let bus = store.data_mut().bus();
@@ -209,9 +210,11 @@ fn receive<T: BusView>(
 }
 
 fn get<T: BusView>(mut store: StoreContextMut<'_, T>, keys: &str, milliseconds: u32) -> Answer<Vec<Received>> {
+    let room = room(store.data_mut().mappable());
     let bus = store.data_mut().bus();
     let wait = bus.wait(milliseconds);
-    let messages = match pattern_to_receive(bus, keys).and_then(|keys| bus.bus.get(&keys, wait).map_err(of_query)) {
+    let got = pattern_to_receive(bus, keys).and_then(|keys| bus.bus.get_at_most(room, &keys, wait).map_err(of_query));
+    let messages = match got.and_then(|messages| messages.ok_or(Error::OverQuota)) {
         Ok(messages) => messages,
         Err(error) => return Ok((Err(error),)),
     };
@@ -231,9 +234,9 @@ fn get<T: BusView>(mut store: StoreContextMut<'_, T>, keys: &str, milliseconds: 
     Ok((Ok(all),))
 }
 
-/// Whether the store may hold another region. Asked before a message is taken.
-fn has_room(context: &MappableCtx) -> bool {
-    context.held().0 < context.limits().regions
+/// How many regions more the store may hold.
+fn room(context: &MappableCtx) -> usize {
+    context.limits().regions.saturating_sub(context.held().0)
 }
 
 fn give(context: &mut MappableCtx, message: Message) -> wasmtime::Result<Result<Received, Error>> {
@@ -266,6 +269,7 @@ fn of_receive(error: ReceiveError) -> Error {
 fn of_query(error: QueryError) -> Error {
     match error {
         QueryError::Receive(error) => of_receive(error),
+        QueryError::TooManyKeys { .. } => Error::TooLarge,
         QueryError::Bus(_) => Error::Closed,
     }
 }

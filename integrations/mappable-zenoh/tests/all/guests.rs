@@ -9,6 +9,7 @@ use mappable_zenoh::{Bus, Congestion, Options, Overflow, Subscription};
 use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Instance, Lift, Linker, Lower};
 
+use crate::hostile::{Answering, listening};
 use crate::support::{LONG, bytes, keys, value};
 
 struct State {
@@ -189,6 +190,21 @@ fn what_a_guest_receives_counts_against_its_limits_and_waits_until_it_has_room()
     // The third is there still.
     guest.store.data_mut().mappable.set_limits(limits.regions(3));
     assert_eq!(guest.receive(), 13);
+}
+
+#[test]
+fn a_guest_that_asks_is_given_no_more_answers_than_it_may_hold_and_no_more_are_taken() {
+    let runtime = Runtime::new().unwrap();
+    let (bus, address) = listening(&runtime, &Options::new());
+    let _stranger = Answering::new(&bus, &address, "theirs/a", 4);
+    let mut quota = Quota::default();
+    quota.wait = LONG;
+    let mut guest = Guest::told(&runtime, &bus, quota, Limits::default().regions(3));
+    let begun = Instant::now();
+    assert_eq!(guest.call::<_, i64>("get", ("theirs/*",)), -i64::from(OVER_QUOTA));
+    // The fourth was one too many: nobody waits for what else may come.
+    assert!(begun.elapsed() < LONG, "it has waited for all answers");
+    assert_eq!(guest.store.data_mut().mappable.held().0, 0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod guests;
 mod guide;
+mod hostile;
 mod keys;
 mod members;
 mod namespaces;

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use mappable::Runtime;
-use mappable_zenoh::{Bus, Congestion, Options, Overflow, PublishError, QueryError, ReceiveError, Subscription};
+use mappable::{GRANULE, Runtime};
+use mappable_zenoh::{
+    Bus, Congestion, Options, Overflow, Presence, PublishError, QueryError, ReceiveError, Subscription, Token,
+    WatchError,
+};
 
 use crate::support::{LARGE, LONG, bytes, keys, value};
 
@@ -122,6 +125,19 @@ fn who_asks_for_a_key_gets_each_value_that_is_offered_under_it() {
 }
 
 #[test]
+fn a_member_that_asks_itself_gets_many_answers() {
+    let runtime = Runtime::new().unwrap();
+    let bus = Bus::open(&runtime, &Options::new()).unwrap();
+    let one = value(&runtime, b"one");
+    let key = |number: usize| format!("table/{number}").parse().unwrap();
+    let _offers: Vec<_> = (0..1000).map(|number| bus.offer(&key(number), one.clone()).unwrap()).collect();
+    let _tokens: Vec<_> = (0..1000).map(|number| bus.token(&key(number)).unwrap()).collect();
+    assert_eq!(bus.get(&keys("table/*"), LONG).unwrap().len(), 1000);
+    assert_eq!(bus.alive(&keys("table/*"), LONG).unwrap().len(), 1000);
+    assert!(bus.watch(&keys("table/*")).unwrap().next(LONG).unwrap().is_some());
+}
+
+#[test]
 fn a_query_gets_no_more_bytes_than_a_message_may_have() {
     let runtime = Runtime::new().unwrap();
     let bus = Bus::open(&runtime, &Options::new().message_bytes(1000)).unwrap();
@@ -129,5 +145,32 @@ fn a_query_gets_no_more_bytes_than_a_message_may_have() {
     let _two = bus.offer(&"table/two".parse().unwrap(), value(&runtime, &[2; 600])).unwrap();
     assert_eq!(bus.get(&keys("table/one"), LONG).unwrap().len(), 1);
     let error = bus.get(&keys("table/*"), LONG).unwrap_err();
-    assert!(matches!(error, QueryError::Receive(ReceiveError::TooLarge { len: 1200, limit: 1000 })), "{error}");
+    // One is a granule, as is the limit.
+    let (two, one) = (2 * GRANULE, GRANULE);
+    assert!(
+        matches!(error, QueryError::Receive(ReceiveError::TooLarge { len, limit }) if (len, limit) == (two, one)),
+        "{error}"
+    );
+}
+
+#[test]
+fn no_more_keys_are_told_than_the_bus_takes_and_who_watches_hears_that_some_are_missing() {
+    let runtime = Runtime::new().unwrap();
+    let bus = Bus::open(&runtime, &Options::new().alive_keys(10)).unwrap();
+    let watch = bus.watch(&keys("who/*")).unwrap();
+    let token = |number: usize| bus.token(&format!("who/{number}").parse().unwrap()).unwrap();
+    let mut tokens: Vec<Token> = (0..10).map(token).collect();
+    assert_eq!(bus.alive(&keys("who/*"), LONG).unwrap().len(), 10);
+    tokens.push(token(10));
+    let error = bus.alive(&keys("who/*"), LONG).unwrap_err();
+    assert!(matches!(error, QueryError::TooManyKeys { limit: 10 }), "{error}");
+    assert_eq!(bus.alive(&keys("who/7"), LONG).unwrap(), ["who/7"]);
+    assert_eq!(watch.next(LONG), Err(WatchError::Missed { limit: 10 }));
+    drop(tokens.remove(7));
+    assert_eq!(watch.next(LONG), Ok(Some(Presence::Went("who/7".into()))));
+    bus.close();
+    // The others went with the bus, if that was told.
+    while let Ok(told) = watch.next(LONG) {
+        assert!(matches!(told, Some(Presence::Went(_))), "{told:?}");
+    }
 }

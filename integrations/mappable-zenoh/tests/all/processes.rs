@@ -121,8 +121,8 @@ fn a_process_that_is_killed_is_known_to_be_gone() {
     let mut subscriber = Process::listening(&["receive", "a", "--alive", "node/one"]);
     let (_runtime, bus) = member(&subscriber.address);
     let watch = bus.watch(&keys("node/*")).unwrap();
-    assert_eq!(watch.next(LONG), Some(Presence::Came("node/one".into())));
+    assert_eq!(watch.next(LONG), Ok(Some(Presence::Came("node/one".into()))));
     subscriber.kill();
-    assert_eq!(watch.next(LONG), Some(Presence::Went("node/one".into())));
+    assert_eq!(watch.next(LONG), Ok(Some(Presence::Went("node/one".into()))));
     assert!(bus.alive(&keys("node/*"), Duration::from_secs(5)).unwrap().is_empty());
 }
