@@ -1,7 +1,12 @@
 //! What this process has, for tests that count it: one at a time, since all is counted for the whole process.
 
+use std::fs;
 use std::os::linux::fs::MetadataExt;
 use std::sync::{Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mappable::internals::left_to_close;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -33,20 +38,31 @@ impl PartialEq for Had {
     }
 }
 
+/// Waits for the threads that close what other processes have sent, and connections to processes that are not trusted.
+pub fn wait_until_closed() {
+    let end = Instant::now() + Duration::from_secs(20);
+    while left_to_close() > 0 {
+        assert!(Instant::now() < end, "descriptors are being closed for 20 seconds");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What the process has, when all is closed that is being closed.
 pub fn had() -> Had {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    wait_until_closed();
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let mappings = maps.lines().filter(|line| line.contains("memfd:mappable")).count();
     let mut blocks = 0;
     let mut descriptors = 0;
-    for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
+    for entry in fs::read_dir("/proc/self/fd").unwrap() {
         let path = entry.unwrap().path();
-        let Ok(link) = std::fs::read_link(&path) else { continue };
+        let Ok(link) = fs::read_link(&path) else { continue };
         descriptors += 1;
         if link.to_string_lossy().contains("memfd:mappable") {
-            blocks += std::fs::metadata(&path).unwrap().st_blocks();
+            blocks += fs::metadata(&path).unwrap().st_blocks();
         }
     }
-    let sizes = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let sizes = fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = sizes.split(' ').next().unwrap().parse().unwrap();
     Had { mappings, descriptors, blocks, reserved: pages * 4096 }
 }

@@ -103,7 +103,7 @@ pub use view::{MemoryShape, Strategy, Unmappable};
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::sys::{calls as system_calls, reservations};
+    pub use crate::sys::{calls as system_calls, left_to_close, reservations};
     pub use crate::view::strategy_for;
 }
 

@@ -34,7 +34,7 @@ mod linux {
 
     use mappable::ipc::{Afterwards, Connection, ReceiveError, Received, Settings};
     use mappable::{Frozen, GRANULE, Mappable, Runtime, Trust};
-    use mappable_testing::process::had;
+    use mappable_testing::process::{had, wait_until_closed};
 
     // SAFETY: the children use the library, and write where they should.
     const PEER: Trust = unsafe { Trust::peer() };
@@ -69,6 +69,8 @@ mod linux {
             assert_eq!(made, 0);
             // SAFETY: both were just made.
             let [mine, its] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+            // They are closed by threads where the other end was not trusted.
+            wait_until_closed();
             // SAFETY: this process has one thread, so the child can go on as it could.
             match unsafe { libc::fork() } {
                 0 => {

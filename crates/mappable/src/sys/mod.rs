@@ -9,6 +9,8 @@
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 mod linux;
+#[cfg(all(feature = "internals", target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+pub use linux::left_to_close;
 #[cfg(all(feature = "ipc", target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 pub(crate) use linux::{Arrived, Socket, Until, wait_to_close};
 #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
@@ -19,6 +21,11 @@ pub(crate) use linux::{
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))))]
 mod unsupported;
+#[cfg(all(
+    feature = "internals",
+    not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))
+))]
+pub use unsupported::left_to_close;
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping))))]
 pub(crate) use unsupported::{
     File, Guard, Space, address_space_limit, faults, install_fault_handler, install_first_fault_handler,

@@ -155,6 +155,12 @@ fn unsupported() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, "mapping regions needs 64-bit Linux")
 }
 
+/// Nothing comes from other processes.
+#[cfg(feature = "internals")]
+pub fn left_to_close() -> usize {
+    0
+}
+
 pub(crate) fn address_space_limit() -> Option<u64> {
     None
 }

@@ -21,7 +21,7 @@ use std::{
 
 use crate::sys::count;
 
-/// How many threads close at once. As many descriptors may be left to close when another connection is made.
+/// How many threads close descriptors at the same time. A new connection waits while this many descriptors, or more, are left to close.
 const THREADS: usize = 64;
 
 /// How long a new connection waits for that. Where no process stands in the way, all are closed much sooner.
@@ -66,6 +66,12 @@ pub(crate) fn wait_to_close() -> io::Result<()> {
     CLOSING.wait(PATIENCE)
 }
 
+/// How many descriptors of this process are being closed by threads, or wait for one.
+#[cfg(feature = "internals")]
+pub fn left_to_close() -> usize {
+    CLOSING.state().left()
+}
+
 /// Descriptors that are being closed, and the threads that do it.
 struct Closing {
     threads: usize,
@@ -78,6 +84,13 @@ struct State {
     waiting: VecDeque<OwnedFd>,
     /// How many threads there are. Each is closing a descriptor, or about to take one or to end.
     running: usize,
+}
+
+impl State {
+    #[cfg(any(feature = "ipc", feature = "internals"))]
+    fn left(&self) -> usize {
+        self.waiting.len() + self.running
+    }
 }
 
 impl Closing {
@@ -123,12 +136,12 @@ impl Closing {
     fn wait(&self, patience: Duration) -> io::Result<()> {
         let end = Instant::now() + patience;
         let mut state = self.state();
-        while state.waiting.len() + state.running >= self.threads {
+        while state.left() >= self.threads {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let text = format!(
                     "peers have sent descriptors that can't be closed, {} of them: no connection is made before they are",
-                    state.waiting.len() + state.running
+                    state.left()
                 );
                 return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
             }

@@ -39,6 +39,8 @@ mod snapshot;
 mod socket;
 mod spare;
 pub(crate) use closing::Foreign;
+#[cfg(feature = "internals")]
+pub use closing::left_to_close;
 #[cfg(feature = "ipc")]
 pub(crate) use closing::wait_to_close;
 pub(crate) use fault::{Guard, faults, install as install_fault_handler, install_first as install_first_fault_handler};
