@@ -193,8 +193,7 @@ impl<'t, K: FnMut(ResourceId) -> Option<Kind>> Converter<'t, K> {
         Ok(cases)
     }
 
-    /// A kind of handle of ours anywhere in a type.
-    /// A kind of handle of ours that is in a type, streams and futures too.
+    /// A kind of handle of ours that is anywhere in a type, in streams and futures too.
     pub(crate) fn mentioned(&mut self, ty: &ComponentValType) -> Option<Kind> {
         let Self { types, kind, mentions, .. } = self;
         mentions.within(*types, ty, |ty| match ty {

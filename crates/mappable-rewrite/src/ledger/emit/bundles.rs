@@ -50,7 +50,7 @@ impl<'a> Bundles<'a> {
     pub(super) fn new(plan: &Plan, facts: &ComponentFacts<'a>) -> Self {
         let mut ahead: BTreeMap<u32, Vec<Ahead>> = BTreeMap::new();
         let instance_of = |func: u32| Some(facts.core_funcs.get(func as usize)?.as_ref()?.0);
-        let mut guarded: Vec<u32> = facts.called_back.keys().copied().filter(|_| facts.can_call_out()).collect();
+        let mut guarded: Vec<u32> = facts.guarded().map(|(func, _)| func).collect();
         guarded.sort_unstable();
         for func in guarded {
             if let Some(instance) = instance_of(func) {
@@ -190,16 +190,16 @@ impl<'a> Emitter<'a> {
         for lift in lifts {
             let Some(made) = self.wrapper(lift.canon)? else { continue };
             let body = self.body()?;
-            let func = facts.core_funcs.get(lift.func as usize).copied().flatten();
-            let callee = func.and_then(|(instance, name)| body.exported(ExportKind::Func, instance, name));
+            let exported = |body: &mut ComponentBody<'a>, func: u32| {
+                let (instance, name) = facts.core_funcs.get(func as usize).copied().flatten()?;
+                body.exported(ExportKind::Func, instance, name)
+            };
+            let callee = exported(body, lift.func);
             let memory = lift.memory.and_then(|memory| facts.memories.get(memory as usize));
             let memory = memory.and_then(|(instance, name)| body.exported(ExportKind::Memory, *instance, name));
-            let realloc = lift.realloc.and_then(|realloc| match body.maps.guards.get(&realloc) {
-                Some(guard) => Some(*guard),
-                None => {
-                    let (instance, name) = facts.core_funcs.get(realloc as usize).copied().flatten()?;
-                    body.exported(ExportKind::Func, instance, name)
-                }
+            let realloc = lift.realloc.and_then(|realloc| {
+                let guard = body.maps.guards.get(&realloc).copied();
+                guard.or_else(|| exported(body, realloc))
             });
             let wrapped = Wrapped { callee, memory, realloc, engine: None };
             pieces.push((lift.canon, body.piece(&made, wrapped).map_err(user)?));

@@ -217,8 +217,8 @@ impl Generated {
         }
         let mut needed: Vec<_> = wrappers.iter().flatten().cloned().collect();
         let calls_back = needed.iter().any(|made| made.needs(Need::Realloc));
-        if roles.has_table() && facts.can_call_out() {
-            for ty in facts.called_back.values() {
+        if roles.has_table() {
+            for (_, ty) in facts.guarded() {
                 needed.push(self.guard_of(ty, &facts.slots)?);
             }
         }

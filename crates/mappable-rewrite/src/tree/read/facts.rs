@@ -66,6 +66,11 @@ impl ComponentFacts<'_> {
         self.canons > self.lifts.len()
     }
 
+    /// The functions that are called back and may call out, with their types. Where there is a handle table each has a guard.
+    pub(crate) fn guarded(&self) -> impl Iterator<Item = (u32, &FuncType)> {
+        self.called_back.iter().filter(|_| self.can_call_out()).map(|(func, ty)| (*func, ty))
+    }
+
     pub(super) fn use_func(&mut self, func: u32, user: FuncUser) {
         self.func_users.entry(func).or_default().push(user);
     }
