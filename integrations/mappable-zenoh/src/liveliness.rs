@@ -14,6 +14,7 @@ use zenoh::sample::{Sample, SampleKind};
 use crate::bus::Bus;
 use crate::key::{Key, Pattern};
 use crate::query::QueryError;
+use crate::queue::wait_until;
 
 /// Says that its holder is there. Gone when it is dropped, when its process ends, and when the connection to it is lost.
 #[derive(Debug)]
@@ -189,15 +190,9 @@ impl Changes {
             if state.is_closed {
                 return Err(WatchError::Closed);
             }
-            state = match deadline {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Ok(None);
-                    }
-                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
+            state = match wait_until(&self.changed, state, deadline) {
+                Some(state) => state,
+                None => return Ok(None),
             };
         }
     }

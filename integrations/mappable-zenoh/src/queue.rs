@@ -44,6 +44,17 @@ struct State<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Closed;
 
+/// Waits for a change of a state, for ever without a deadline. `None` when the time is up.
+pub(crate) fn wait_until<'a, T>(
+    changed: &Condvar,
+    state: MutexGuard<'a, T>,
+    deadline: Option<Instant>,
+) -> Option<MutexGuard<'a, T>> {
+    let Some(deadline) = deadline else { return Some(changed.wait(state).unwrap_or_else(PoisonError::into_inner)) };
+    let left = deadline.saturating_duration_since(Instant::now());
+    (!left.is_zero()).then(|| changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0)
+}
+
 impl<T> Queue<T> {
     pub(crate) fn new(bounds: Bounds) -> Self {
         let state = State { items: VecDeque::new(), bytes: 0, dropped: 0, is_closed: false };
@@ -95,15 +106,9 @@ impl<T> Queue<T> {
             if state.is_closed {
                 return Err(Closed);
             }
-            state = match deadline {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Ok(None);
-                    }
-                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
+            state = match wait_until(&self.changed, state, deadline) {
+                Some(state) => state,
+                None => return Ok(None),
             };
         }
     }

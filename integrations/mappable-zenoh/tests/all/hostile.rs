@@ -24,7 +24,7 @@ fn stranger(address: &str) -> Session {
     zenoh::open(config).wait().unwrap()
 }
 
-/// Answers a query for a key so many times with one byte, and never says that these were all.
+/// Replies to each query for a key with many messages of one byte, and keeps the query open.
 pub(crate) struct Answering {
     _session: Session,
     _open: Arc<Mutex<Vec<Query>>>,
