@@ -3,23 +3,8 @@
 # Usage: MAPPABLE=target/debug/mappable sdk/c/tests/guests.sh
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-mappable=$(realpath "${MAPPABLE:-mappable}") clang=${CLANG:-clang-19}
-picture=$here/../../../crates/mappable-cli/tests/data/chelsea.png
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch"
-
-fail() { echo "sdk/c/tests: $*" >&2; exit 1; }
-
-# succeeds COMMAND…
-succeeds() { "$@" >out 2>&1 || { cat out; fail "failed: $*"; }; }
-
-# says CODE TEXT COMMAND…: fails with this code and a line that has the text.
-says() {
-  local code=0
-  "${@:3}" >out 2>&1 || code=$?
-  [ "$code" = "$1" ] && grep -qF -- "$2" out || { cat out; fail "not $1 with \"$2\", but $code: ${*:3}"; }
-}
+. "$here/../../tests.sh"
+clang=${CLANG:-clang-19}
 
 warnings=(-Wall -Wextra -Werror)
 libc=(--target=wasm32-wasi -O2 -I "$here/../include")
@@ -57,7 +42,6 @@ for order in bound.c:bindings/stage.c bindings/stage.c:bound.c; do
   succeeds "$mappable" component bound.core.wasm -o "bound-${order%%[./]*}.wasm"
 done
 
-pipe() { "$mappable" pipe -i "$picture" "$@"; }
 succeeds pipe -o whole.png decode
 succeeds pipe -o black.png ./threshold.wasm:100
 succeeds pipe -o white.png ./threshold.wasm:0

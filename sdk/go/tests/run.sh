@@ -3,31 +3,13 @@
 # Usage: MAPPABLE=target/debug/mappable sdk/go/tests/run.sh   (`go` is in the PATH)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-mappable=$(realpath "${MAPPABLE:-mappable}")
-picture=$here/../../../crates/mappable-cli/tests/data/chelsea.png
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch"
-
-fail() { echo "sdk/go/tests: $*" >&2; exit 1; }
-
-# succeeds COMMAND…
-succeeds() { "$@" >out 2>&1 || { cat out; fail "failed: $*"; }; }
-
-# says CODE TEXT COMMAND…: fails with this code and a line that has the text.
-says() {
-  local code=0
-  "${@:3}" >out 2>&1 || code=$?
-  [ "$code" = "$1" ] && grep -qF -- "$2" out || { cat out; fail "not $1 with \"$2\", but $code: ${*:3}"; }
-}
+. "$here/../../tests.sh"
 
 # make_stage FOLDER NAME
 make_stage() {
   succeeds env GOOS=wasip1 GOARCH=wasm go build -C "$here/.." -buildmode=c-shared -o "$scratch/$2.core.wasm" "./$1/$2"
   succeeds "$mappable" component --world mappable:stage/stage "$2.core.wasm" -o "$2.wasm"
 }
-
-pipe() { "$mappable" pipe -i "$picture" "$@"; }
 
 make_stage tests rules
 make_stage tests misbehave

@@ -3,24 +3,8 @@
 # Usage: MAPPABLE=target/debug/mappable ZIG="python3 -m ziglang" sdk/zig/tests/run.sh
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-mappable=$(realpath "${MAPPABLE:-mappable}")
+. "$here/../../tests.sh"
 read -ra zig <<<"${ZIG:-zig}"
-picture=$here/../../../crates/mappable-cli/tests/data/chelsea.png
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch"
-
-fail() { echo "sdk/zig/tests: $*" >&2; exit 1; }
-
-# succeeds COMMAND…
-succeeds() { "$@" >out 2>&1 || { cat out; fail "failed: $*"; }; }
-
-# says CODE TEXT COMMAND…: fails with this code and a line that has the text.
-says() {
-  local code=0
-  "${@:3}" >out 2>&1 || code=$?
-  [ "$code" = "$1" ] && grep -qF -- "$2" out || { cat out; fail "not $1 with \"$2\", but $code: ${*:3}"; }
-}
 
 # make_stage NAME SOURCE MODE FLAG…
 make_stage() {
@@ -28,8 +12,6 @@ make_stage() {
     "-Mmappable=$here/../src/mappable.zig" "-femit-bin=$1.core.wasm"
   succeeds "$mappable" component --world mappable:stage/stage "$1.core.wasm" -o "$1.wasm"
 }
-
-pipe() { "$mappable" pipe -i "$picture" "$@"; }
 
 make_stage rules "$here/rules.zig" ReleaseSafe
 make_stage rules-small "$here/rules.zig" ReleaseSmall
