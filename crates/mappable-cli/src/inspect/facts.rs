@@ -133,7 +133,7 @@ pub(super) struct Memory {
 }
 
 impl Facts {
-    /// Of a component, and of what was found in it.
+    /// Collects what is said of a component: from its bytes, and from the rewriter's report.
     pub(super) fn new(component: &[u8], report: &Report) -> Self {
         let modules = report.components.iter().flat_map(|component| &component.modules);
         Self {

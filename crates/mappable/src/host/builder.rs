@@ -183,7 +183,7 @@ impl RuntimeBuilder {
     ///
     /// Each keeps 4 GiB of address space, three or four of the process's mappings, and up to 256 KiB of memory, all zero.
     /// One whose guest used more keeps up to 4 MiB; what they all keep beyond 256 KiB is no more than 256 KiB times this
-    /// number together. As many stacks of async stores are kept, and as many ledgers, of 64 KiB each.
+    /// number together. The same number of stacks of async stores is kept, and of ledgers, which take 64 KiB each.
     pub fn idle_memories(mut self, max: usize) -> Self {
         self.idle_memories = max;
         self

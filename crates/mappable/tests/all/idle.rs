@@ -233,7 +233,7 @@ on_every_setup! {
         }
     }
 
-    /// Of any length, in pieces.
+    /// The bytes may have any length, and lie in pieces.
     fn bytes_that_are_copied_over_a_region_that_comes_back_have_zeroes_behind_them(setup) {
         let runtime = setup.runtime();
         for len in [0, 1, 4095, 4096, 65_535, 65_536, 70_000, 131_072] {

@@ -219,7 +219,7 @@ fn what_gives_the_engine_handles_without_a_crossing_is_found() {
         let is_found = matches!(verdict, Err(RewriteError::Bug(Bug::Unsound { what: Unsound::NoCrossing(_), .. })));
         assert!(is_found == given && verdict.is_ok() != given, "{verdict:?} for {made}");
     }
-    // By what is lifted.
+    // A lift without a crossing is found by the type of its result.
     for (ty, given) in [("(own $mappable)", true), ("(own $frozen)", true), ("u32", false)] {
         let lift = format!(
             r#"(func $bare (result {ty}) (canon lift (core func $libc "take"))) (export "bare" (func $bare)) (export "take""#
