@@ -331,6 +331,43 @@ fn a_warm_hop_between_ends_of_a_connection_takes_a_message_and_nothing_else() {
 }
 
 #[test]
+#[allow(unsafe_code, reason = "whoever trusts a peer says so by it")]
+fn what_was_not_received_is_neither_copied_nor_lost_when_its_receiver_drops_the_connection() {
+    let _alone = alone();
+    // SAFETY: both ends are here.
+    for trust in [Trust::SEALS, unsafe { Trust::peer() }] {
+        for setup in [Setup::Swap, Setup::Copy] {
+            let [few, many] = [1, 64].map(|granules| {
+                let (here, there) = (Setup::Swap.runtime(), setup.runtime());
+                let (one, other) = Connection::pair(&here, &there, Settings::new(trust)).unwrap();
+                for (tag, afterwards) in
+                    [Afterwards::GiveBack, Afterwards::Free, Afterwards::GiveBack].iter().enumerate()
+                {
+                    let mut region = here.allocate_exportable(granules * GRANULE).unwrap();
+                    region.bytes_mut().unwrap().fill(tag as u8 + 1);
+                    one.send(region, tag as u64 + 1, *afterwards).unwrap();
+                }
+                let mut frozen = here.allocate_exportable(granules * GRANULE).unwrap();
+                frozen.bytes_mut().unwrap().fill(9);
+                one.send_frozen(&frozen.freeze().unwrap().seal().unwrap(), 4).unwrap();
+                let before = mappable::internals::system_calls();
+                drop(other);
+                process::wait_until_closed();
+                let calls = mappable::internals::system_calls() - before;
+                for tag in [1, 3] {
+                    let Ok(Received::Returned { region, tag: its }) = one.receive() else { panic!("{tag} is lost") };
+                    assert!(its == tag && region.bytes().unwrap().iter().all(|&byte| u64::from(byte) == tag));
+                }
+                assert!(matches!(one.receive(), Err(ReceiveError::Closed)), "{trust:?}");
+                calls
+            });
+            // Five messages came.
+            assert!(few == many && many < 30, "{trust:?}, {setup:?}: {few} and {many} system calls");
+        }
+    }
+}
+
+#[test]
 fn a_receiver_without_a_descriptor_left_says_so_and_the_region_comes_back() {
     let _alone = alone();
     let [here, there] = [(); 2].map(|()| Setup::Swap.runtime());

@@ -10,7 +10,7 @@ use crate::host::ipc::link::{HeldHere, keeper};
 use crate::host::ipc::message::{Message, VERSION, Words, flag, kind};
 use crate::host::ipc::tables::{Away, Tables, Theirs};
 use crate::region::{Exported, Frozen, FrozenRegion, Mappable, import_frozen, import_region};
-use crate::sys::{Arrived, Foreign};
+use crate::sys::{Arrived, File, Foreign};
 
 impl Connection {
     /// The next message, if it is one for the application. A thread that `keeps` it leaves it to be received. Messages count in the order in
@@ -81,7 +81,29 @@ impl Connection {
         taken.inspect_err(|_| self.break_off())
     }
 
-    pub(super) fn take(&self, message: Message, arrived: Arrived) -> Result<Option<Received>, ReceiveError> {
+    /// Gives up what nobody will receive. Its bytes are neither mapped nor copied.
+    pub(super) fn decline(&self, message: Message, mut arrived: Arrived) -> Result<(), ReceiveError> {
+        let is_offered = matches!(message.kind, kind::REGION | kind::FROZEN) && !message.has(flag::RECEIVERS);
+        if !is_offered {
+            return self.take(message, arrived).map(drop);
+        }
+        self.check(message, &arrived)?;
+        let is_peer = self.settings.trust.is_peer;
+        // A trusted peer's files in memory are closed at once, by this thread. Any other peer may have them take long.
+        if let Some(descriptor) = arrived.descriptor.take_if(|_| is_peer)
+            && File::seals_of(&descriptor)?.is_some()
+        {
+            drop(descriptor.into_known());
+        }
+        // Any other peer takes "done" with a region for "copied". Without it, it has the region back at the end of the socket.
+        if is_peer || message.kind == kind::FROZEN {
+            self.link.done(message.block);
+        }
+        Ok(())
+    }
+
+    /// Whether a message has what each has, and comes when it may.
+    fn check(&self, message: Message, arrived: &Arrived) -> Result<(), ReceiveError> {
         let wrong = |what| Err(ReceiveError::Protocol(what));
         if arrived.len != size_of::<Words>() || arrived.is_too_much {
             return wrong("a message of another length, or with more than one descriptor");
@@ -95,6 +117,12 @@ impl Connection {
         if self.tables().was_greeted == (message.kind == kind::HELLO) {
             return wrong("no greeting, or a second one");
         }
+        Ok(())
+    }
+
+    fn take(&self, message: Message, arrived: Arrived) -> Result<Option<Received>, ReceiveError> {
+        let wrong = |what| Err(ReceiveError::Protocol(what));
+        self.check(message, &arrived)?;
         match message.kind {
             kind::HELLO => {
                 if message.block != VERSION || message.has(flag::TRUSTS) != self.settings.trust.is_peer {

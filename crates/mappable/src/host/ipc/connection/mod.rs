@@ -359,7 +359,7 @@ impl Drop for Connection {
         while !is_over
             && let Ok(arrived) = self.link.socket.receive(bytemuck::bytes_of_mut(&mut words), false)
             && arrived.len > 0
-            && self.take(Message::of(words), arrived).is_ok()
+            && self.decline(Message::of(words), arrived).is_ok()
         {}
         self.tables().give_up();
     }
