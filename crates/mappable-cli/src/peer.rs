@@ -2,7 +2,8 @@
 //!
 //! # Safety
 //!
-//! The two ends trust each other: both are this command, of a user who can reach the socket.
+//! The two ends trust each other: both are this command, and of one user, by the kernel's word. With `--any-user` they are of users who
+//! can reach the socket.
 
 #![allow(unsafe_code)]
 
@@ -36,6 +37,7 @@ mod linux {
     use anyhow::{Context, bail};
     use mappable::Trust;
     use mappable::ipc::{Afterwards, Connection, Listener, Received, Settings};
+    use rustix::process::geteuid;
 
     use super::*;
     use crate::failure::{Exit, fail};
@@ -47,7 +49,7 @@ mod linux {
         "a file is there already: another mappable pipe waits there, or it is no socket of one: take another path";
 
     fn settings(max: u64) -> Settings {
-        // SAFETY: the other end is this command, run by a user who may write to the socket's folder. Its components are in a sandbox.
+        // SAFETY: the other end is this command, run by this user, or by one whom this user trusts. Its components are in a sandbox.
         Settings::new(unsafe { Trust::peer() }).max(max)
     }
 
@@ -62,8 +64,9 @@ mod linux {
         }
 
         /// Waits for a picture.
-        pub(crate) fn receive(self, runtime: &Runtime, max: u64) -> Result<(Mappable, Header)> {
+        pub(crate) fn receive(self, runtime: &Runtime, max: u64, any_user: bool) -> Result<(Mappable, Header)> {
             let connection = self.listener.accept(runtime, settings(max))?;
+            check_user(&connection, any_user)?;
             let Received::Region { region, tag } = connection.receive()? else {
                 bail!("the other process has sent no picture")
             };
@@ -74,12 +77,24 @@ mod linux {
         }
     }
 
+    /// An error if the process at the other end is another user's. Nothing was sent to it or received from it before.
+    fn check_user(connection: &Connection, any_user: bool) -> Result<()> {
+        let (own, other) = (geteuid().as_raw(), connection.peer()?.uid);
+        if any_user || other == own {
+            return Ok(());
+        }
+        bail!(
+            "the other process is user {other}'s, and this one user {own}'s: give both --any-user if they trust each other"
+        )
+    }
+
     /// Hands a picture over, to a process that listens, or will soon.
     pub(crate) fn send(
         runtime: &Runtime,
         path: &Path,
         region: Mappable,
         header: Header,
+        any_user: bool,
         progress: &Progress,
     ) -> Result<()> {
         let title = || path.display().to_string();
@@ -90,6 +105,7 @@ mod linux {
                 wait(runtime, path, region.size(), Instant::now() + PATIENCE)?
             }
         };
+        check_user(&connection, any_user).with_context(title)?;
         hand_over(&connection, region, header, progress).with_context(title)
     }
 
@@ -147,12 +163,12 @@ impl Peer {
         anyhow::bail!("--from needs 64-bit Linux")
     }
 
-    pub(crate) fn receive(self, _: &Runtime, _: u64) -> Result<(Mappable, Header)> {
+    pub(crate) fn receive(self, _: &Runtime, _: u64, _: bool) -> Result<(Mappable, Header)> {
         anyhow::bail!("--from needs 64-bit Linux")
     }
 }
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-pub(crate) fn send(_: &Runtime, _: &Path, _: Mappable, _: Header, _: &Progress) -> Result<()> {
+pub(crate) fn send(_: &Runtime, _: &Path, _: Mappable, _: Header, _: bool, _: &Progress) -> Result<()> {
     anyhow::bail!("--to needs 64-bit Linux")
 }

@@ -26,6 +26,7 @@ use crate::stage::{BUILTINS, Header, MappedHost, Pixels, Spec, Stage, fuse, load
     after_help = after_help(),
     group = ArgGroup::new("source").args(["input", "from"]).required(true),
     group = ArgGroup::new("destination").args(["output", "to"]).required(true),
+    group = ArgGroup::new("peers").args(["from", "to"]).multiple(true),
 )]
 pub(crate) struct Args {
     /// The picture, PNG or JPEG; - is stdin
@@ -44,6 +45,10 @@ pub(crate) struct Args {
     /// is the region that came by `--from`; waits for it
     #[arg(long, value_name = "SOCKET")]
     to: Option<PathBuf>,
+
+    /// Let the other process be another user's, who is trusted with the picture while this command uses it
+    #[arg(long, requires = "peers")]
+    any_user: bool,
 
     /// Built-in names, or paths of components of the world `mappable:stage/stage`, each with its arguments
     #[arg(value_name = "STAGE[:ARG,…]", required = true)]
@@ -154,7 +159,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             progress.says("waiting for the other process");
             let name = receiver.name();
             let (region, header) =
-                receiver.receive(host.runtime(), args.max_memory << 20).with_context(|| name.clone())?;
+                receiver.receive(host.runtime(), args.max_memory << 20, args.any_user).with_context(|| name.clone())?;
             (name, region, header)
         }
         (None, None) => return Err(fail(Exit::Usage, "there is no --input and no --from")),
@@ -177,7 +182,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         output_name = to.display().to_string();
         progress.says("waiting for the other process");
         let payload = std::mem::replace(&mut done.payload, host.runtime().allocate(1)?);
-        peer::send(host.runtime(), to, payload, done.header, &progress)?;
+        peer::send(host.runtime(), to, payload, done.header, args.any_user, &progress)?;
     }
     drop(progress);
 

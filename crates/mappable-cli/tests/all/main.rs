@@ -9,6 +9,8 @@ mod help;
 mod inspect;
 mod map_files;
 mod pipe;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod pipe_users;
 mod preview1;
 mod run;
 mod serve;
