@@ -41,8 +41,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SOCKET")]
     from: Option<PathBuf>,
 
-    /// Hand the picture to another `mappable pipe`, which has its `--from` here, as a region: without a copy, or after one if it
-    /// is the region that came by `--from`; waits for it
+    /// Hand the picture to another `mappable pipe`, which has its `--from` here, as a region and without a copy; waits for it
     #[arg(long, value_name = "SOCKET")]
     to: Option<PathBuf>,
 

@@ -44,9 +44,10 @@ mod linux {
         ($($name:ident),* $(,)?) => { [$((stringify!($name), $name as fn())),*] };
     }
 
-    pub(super) const TESTS: [(&str, fn()); 5] = tests![
+    pub(super) const TESTS: [(&str, fn()); 6] = tests![
         a_receiver_that_is_killed_at_any_step_gives_back_what_it_had,
         a_sender_that_is_killed_at_any_step_leaves_the_receiver_whole,
+        a_chain_whose_middle_is_killed_at_any_step_has_one_owner,
         processes_that_are_killed_at_any_time_leave_nothing,
         readers_that_are_killed_leave_frozen_bytes_to_be_thawed,
         a_peer_that_is_not_trusted_may_be_killed_too,
@@ -58,17 +59,21 @@ mod linux {
     /// A child process, and its end of a socket.
     struct Child(libc::pid_t);
 
+    /// The ends of a socket.
+    fn pair() -> [OwnedFd; 2] {
+        let mut ends = [0; 2];
+        // SAFETY: there is room for two numbers.
+        let made =
+            unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()) };
+        assert_eq!(made, 0);
+        // SAFETY: both were just made.
+        ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) })
+    }
+
     impl Child {
         /// Forks. The child runs `body` with a runtime of its own and its end of a connection, and never returns.
         fn new(here: &Runtime, settings: Settings, body: impl FnOnce(&Runtime, Connection)) -> (Self, Connection) {
-            let mut ends = [0; 2];
-            // SAFETY: there is room for two numbers.
-            let made = unsafe {
-                libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr())
-            };
-            assert_eq!(made, 0);
-            // SAFETY: both were just made.
-            let [mine, its] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+            let [mine, its] = pair();
             // They are closed by threads where the other end was not trusted.
             wait_until_closed();
             // SAFETY: this process has one thread, so the child can go on as it could.
@@ -250,6 +255,43 @@ mod linux {
                     region.bytes_mut().unwrap().fill(9);
                 }
                 assert!(frozen.iter().all(|bytes| is_all(bytes, 2)));
+            }
+        });
+    }
+
+    // #[test]
+    fn a_chain_whose_middle_is_killed_at_any_step_has_one_owner() {
+        leaves_nothing(|here| {
+            for round in 0..300 {
+                let dies_at = round % 5;
+                let [mine, its] = pair();
+                // This process is the first and the last.
+                let (_child, first) = Child::new(here, Settings::new(PEER), move |there, first| {
+                    let last = Connection::over(there, its, Settings::new(PEER)).unwrap();
+                    at(0, dies_at);
+                    let mut region = region(&first).unwrap();
+                    at(1, dies_at);
+                    region.bytes_mut().unwrap().fill(2);
+                    at(2, dies_at);
+                    last.send(region, 0, Afterwards::Free).unwrap();
+                    at(3, dies_at);
+                    drop(first);
+                    at(4, dies_at);
+                });
+                let last = Connection::over(here, mine, Settings::new(PEER)).unwrap();
+                // The child may be gone.
+                let _ = first.send(filled(here, 1), 0, Afterwards::Free);
+                let arrived = region(&last);
+                assert_eq!(arrived.is_some(), dies_at > 2, "dies at {dies_at}");
+                assert!(matches!(first.receive(), Err(ReceiveError::Closed)));
+                assert_eq!(first.away(), 0);
+                drop(first);
+                // The first has freed it, or has left it to the last.
+                if let Some(mut region) = arrived {
+                    assert!(is_all(region.bytes().unwrap(), 2), "dies at {dies_at}");
+                    region.bytes_mut().unwrap().fill(3);
+                    assert!(is_all(region.bytes().unwrap(), 3));
+                }
             }
         });
     }

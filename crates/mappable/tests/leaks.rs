@@ -332,6 +332,36 @@ fn a_warm_hop_between_ends_of_a_connection_takes_a_message_and_nothing_else() {
 
 #[test]
 #[allow(unsafe_code, reason = "whoever trusts a peer says so by it")]
+fn a_region_that_goes_down_a_chain_of_three_is_not_copied() {
+    let _alone = alone();
+    let [few, many] = [1, 64].map(|granules| {
+        let [first, second, third] = [(); 3].map(|()| Setup::Swap.runtime());
+        // SAFETY: all ends are here.
+        let settings = Settings::new(unsafe { Trust::peer() });
+        let (a, b1) = Connection::pair(&first, &second, settings).unwrap();
+        let (b2, c) = Connection::pair(&second, &third, settings).unwrap();
+        let received = |end: &Connection| match end.receive() {
+            Ok(Received::Region { region, .. }) => region,
+            other => panic!("no region: {other:?}"),
+        };
+        let mut region = first.allocate_exportable(granules * GRANULE).unwrap();
+        region.bytes_mut().unwrap().fill(7);
+        let before = mappable::internals::system_calls();
+        a.send(region, 0, Afterwards::Free).unwrap();
+        let region = received(&b1);
+        assert!(region.is_exportable());
+        b2.send(region, 0, Afterwards::Free).unwrap();
+        let region = received(&c);
+        let calls = mappable::internals::system_calls() - before;
+        assert!(region.bytes().unwrap().iter().all(|&byte| byte == 7));
+        calls
+    });
+    // A copy takes two at least for each granule.
+    assert!(few == many && many < 32, "{few} and {many} system calls");
+}
+
+#[test]
+#[allow(unsafe_code, reason = "whoever trusts a peer says so by it")]
 fn what_was_not_received_is_neither_copied_nor_lost_when_its_receiver_drops_the_connection() {
     let _alone = alone();
     // SAFETY: both ends are here.

@@ -10,8 +10,19 @@ use super::mappable::window;
 use super::{Backing, FileId, FileRange, Source};
 use crate::sys::{Access, File, Guard, Space};
 
-/// Is told when the owner of all of the file is done with it.
-pub(crate) type Keeper = Box<dyn Fn() + Send + Sync>;
+/// Where a file is from that is lent, and goes back when its owner is done with it.
+pub(crate) trait Keeper: Send + Sync {
+    /// Hears that the owner of all of the file is done with it, or one who reads it.
+    fn done(&self);
+
+    /// Whether the owner may have the file for good.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    fn may_leave(&self) -> bool;
+
+    /// Lets the owner have the file for good: whoever has lent it forgets it, and this hears no more. `false` if that can't be.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    fn leave(&self) -> bool;
+}
 
 /// A file that is shown, and is not the backing's own.
 pub(crate) struct SharedFile {
@@ -25,7 +36,12 @@ pub(crate) struct SharedFile {
     /// Where the last owner saw it, for the next.
     left: Mutex<Option<Space>>,
     /// Who has it when its owner is done. Without one, what an owner drops is freed.
-    keeper: Option<Keeper>,
+    keeper: Option<Box<dyn Keeper>>,
+    /// Whether the keeper has left it to its owner.
+    is_left: AtomicBool,
+    /// Of threads that ask the keeper to, one does.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    leaving: Mutex<()>,
     /// How many bytes the owner has dropped, where there is a keeper.
     dropped: AtomicU64,
     /// Whether a process that nothing more is heard of may read it. Then its bytes stay as they are for good.
@@ -49,11 +65,28 @@ struct ReadWindow {
 
 impl SharedFile {
     /// Makes a file one that can be shown, for as long as this value lives.
-    pub(crate) fn new(backing: &Arc<Backing>, file: File, range: FileRange, keeper: Option<Keeper>) -> Arc<Self> {
+    pub(crate) fn new(
+        backing: &Arc<Backing>,
+        file: File,
+        range: FileRange,
+        keeper: Option<Box<dyn Keeper>>,
+    ) -> Arc<Self> {
         let (id, file) = backing.admit(file);
-        let (read, left, dropped) = (OnceLock::new(), Mutex::new(None), AtomicU64::new(0));
-        let (backing, is_read_elsewhere, keeps_size) = (Arc::clone(backing), AtomicBool::new(false), OnceLock::new());
-        Arc::new(Self { backing, id, file, range, read, left, keeper, dropped, is_read_elsewhere, keeps_size })
+        Arc::new(Self {
+            backing: Arc::clone(backing),
+            id,
+            file,
+            range,
+            read: OnceLock::new(),
+            left: Mutex::new(None),
+            keeper,
+            is_left: AtomicBool::new(false),
+            #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+            leaving: Mutex::new(()),
+            dropped: AtomicU64::new(0),
+            is_read_elsewhere: AtomicBool::new(false),
+            keeps_size: OnceLock::new(),
+        })
     }
 
     pub(crate) fn backing(&self) -> &Arc<Backing> {
@@ -75,7 +108,28 @@ impl SharedFile {
     /// Whether somebody else has it when its owner is done: it is lent, and not its owner's to pass on.
     #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
     pub(crate) fn is_lent(&self) -> bool {
-        self.keeper.is_some()
+        self.lender().is_some()
+    }
+
+    /// Where it goes when its owner is done with it, if that is not its owner's affair.
+    fn lender(&self) -> Option<&dyn Keeper> {
+        self.keeper.as_deref().filter(|_| !self.is_left.load(Ordering::Acquire))
+    }
+
+    /// Whether [`SharedFile::take_over`] makes it its owner's.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    pub(super) fn is_own_or_may_be(&self) -> bool {
+        self.lender().is_none_or(Keeper::may_leave)
+    }
+
+    /// Makes it its owner's for good. `false` if whoever has lent it wants it back.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
+    pub(crate) fn take_over(&self) -> bool {
+        let _leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(lender) = self.lender() else { return true };
+        let is_left = lender.leave();
+        self.is_left.store(is_left, Ordering::Release);
+        is_left
     }
 
     /// Whether it is a file in memory that stays as long as it is. Others' files on a disk are not.
@@ -128,7 +182,7 @@ impl SharedFile {
 
     /// Hears that the owner of a part is done with it.
     pub(super) fn free(&self, part: FileRange) {
-        let Some(keeper) = &self.keeper else {
+        let Some(lender) = self.lender() else {
             if self.is_read_elsewhere() {
                 // The memory goes with the last descriptor and mapping.
                 return;
@@ -142,14 +196,14 @@ impl SharedFile {
         let dropped = self.dropped.fetch_add(part.len(), Ordering::AcqRel) + part.len();
         if dropped >= self.range.len() {
             self.dropped.store(0, Ordering::Release);
-            keeper();
+            lender.done();
         }
     }
 
     /// Hears that nobody reads it any more.
     pub(super) fn release(&self) {
-        if let Some(keeper) = &self.keeper {
-            keeper();
+        if let Some(lender) = self.lender() {
+            lender.done();
         }
     }
 }

@@ -82,7 +82,7 @@ fn what_lies_with_others_is_copied_once_and_then_no_more() {
     let (here, one, other) = ends(PEER);
     let region = here.allocate_from(&[3; 100]).unwrap();
     assert!(!region.is_exportable());
-    one.send(region, 0, Afterwards::Free).unwrap();
+    one.send(region, 0, Afterwards::GiveBack).unwrap();
     let (region, _) = self::region(other.receive());
     // It is lent, and would go to a third process as a copy.
     assert!(!region.is_exportable() && region.bytes().unwrap() == [3; 100]);
@@ -303,9 +303,11 @@ fn a_connection_tells_who_is_at_the_other_end() {
 pub(super) struct Liar(pub(super) OwnedFd);
 
 const HELLO: u64 = 0x6d61_7001;
+const VERSION: u64 = 2;
 pub(super) const REGION: u64 = 2;
 pub(super) const FROZEN: u64 = 3;
 const DONE: u64 = 4;
+const KEPT: u64 = 5;
 const RECEIVERS: u64 = 1 << 32;
 pub(super) const DESCRIPTOR: u64 = 2 << 32;
 const SIZE: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
@@ -324,7 +326,7 @@ impl Liar {
         let connection = Connection::over(&Setup::Swap.runtime(), honest, Settings::new(trust)).unwrap();
         let liar = Self(liar);
         let trusts = if trust == PEER { 4 << 32 } else { 0 };
-        liar.say([HELLO | trusts, 1 | 64 << 32, 0, 0, 0], &[]);
+        liar.say([HELLO | trusts, VERSION | 64 << 32, 0, 0, 0], &[]);
         (liar, connection)
     }
 
@@ -380,7 +382,7 @@ fn an_end_that_lies_is_cut_off() {
     let raw = |descriptor: &dyn AsFd| descriptor.as_fd().as_raw_fd();
     type Lie = (&'static str, [u64; 5], Vec<RawFd>);
     let mut lies: Vec<Lie> = vec![
-        ("a second greeting", [HELLO, 1 | 64 << 32, 0, 0, 0], vec![]),
+        ("a second greeting", [HELLO, VERSION | 64 << 32, 0, 0, 0], vec![]),
         ("no known kind", [9, 0, size, 1, 0], vec![]),
         ("a block that was not introduced", [REGION, 3, size, 1, 0], vec![]),
         ("a number past the end", [FROZEN, 64, size, 1, 0], vec![]),
@@ -388,6 +390,8 @@ fn an_end_that_lies_is_cut_off() {
         ("a block of the receiver's that there is not", [REGION | RECEIVERS, 0, size, 1, 0], vec![]),
         ("frozen bytes of the receiver's that there are not", [FROZEN | RECEIVERS, 9, size, 1, 0], vec![]),
         ("done with nothing", [DONE, 0, 0, 1, 0], vec![]),
+        ("what it never had is kept", [KEPT, 0, 0, 0, 0], vec![]),
+        ("what is far past the end is kept", [KEPT, u64::from(u32::MAX), 0, 0, 0], vec![]),
         ("done with what is far past the end", [DONE, u64::from(u32::MAX), 0, 1, 0], vec![]),
         ("a descriptor that was announced and is not there", [REGION | DESCRIPTOR, 0, size, 1, 0], vec![]),
         ("one that is there and was not announced", [REGION, 0, size, 1, 0], vec![raw(&good)]),
@@ -478,6 +482,25 @@ fn a_region_is_not_given_twice_whatever_the_peer_says() {
         liar.say(wrong, &[]);
         assert!(matches!(honest.receive(), Err(ReceiveError::Protocol(_))));
     }
+}
+
+#[test]
+fn what_is_to_come_back_is_not_kept_whatever_the_peer_says() {
+    for (afterwards, is_believed) in [(Afterwards::GiveBack, false), (Afterwards::Free, true)] {
+        let (liar, honest) = Liar::new(PEER);
+        honest.send(filled(&Setup::Swap.runtime(), 1, 1), 0, afterwards).unwrap();
+        liar.say([KEPT, 0, 0, 0, 0], &[]);
+        match honest.try_receive() {
+            Err(ReceiveError::Empty) => assert!(is_believed && honest.away() == 0),
+            Err(ReceiveError::Protocol(_)) => assert!(!is_believed),
+            other => panic!("{other:?}"),
+        }
+    }
+    // A copy is not kept: it is the peer's.
+    let (liar, honest) = Liar::new(Trust::SEALS);
+    honest.send(filled(&Setup::Swap.runtime(), 1, 1), 0, Afterwards::Free).unwrap();
+    liar.say([KEPT, 0, 0, 0, 0], &[]);
+    assert!(matches!(honest.receive(), Err(ReceiveError::Protocol(_))));
 }
 
 #[test]

@@ -131,8 +131,122 @@ fn what_a_third_process_is_sent_is_a_copy_and_the_first_has_its_own_back() {
     assert!(all_are(&read, 4));
 }
 
+/// A chain of three: the first's runtime, and the ends of its two connections.
+fn chain() -> (Runtime, [Connection; 4]) {
+    let runtimes = [(); 3].map(|()| Setup::Swap.runtime());
+    let (a, b1) = Connection::pair(&runtimes[0], &runtimes[1], Settings::new(PEER)).unwrap();
+    let (b2, c) = Connection::pair(&runtimes[1], &runtimes[2], Settings::new(PEER)).unwrap();
+    let [first, ..] = runtimes;
+    (first, [a, b1, b2, c])
+}
+
 #[test]
-fn what_came_by_a_connection_is_exported_as_a_copy() {
+fn a_region_that_is_not_wanted_back_goes_to_a_third_process_as_it_is() {
+    for is_ended in [true, false] {
+        let (here, [a, b1, b2, c]) = chain();
+        a.send(filled(&here, 2, 1), 1, Afterwards::Free).unwrap();
+        let (sent_on, _) = region(b1.receive());
+        assert!(sent_on.is_exportable());
+        b2.send(sent_on, 2, Afterwards::GiveBack).unwrap();
+        let (mut last, tag) = region(c.receive());
+        assert_eq!(tag, 2);
+        let middle = (!is_ended).then_some((b1, b2));
+        // Nothing of it is the first's any more, whether the one in the middle lives or not.
+        assert!(a.settle().unwrap() && a.away() == 0);
+        assert!(all_are(last.bytes().unwrap(), 1));
+        last.bytes_mut().unwrap().fill(3);
+        if let Some((b1, b2)) = middle {
+            // The number that it had is free, and it comes back to the one in the middle, whose it is.
+            a.send(filled(&here, 1, 4), 3, Afterwards::GiveBack).unwrap();
+            assert!(all_are(region(b1.receive()).0.bytes().unwrap(), 4));
+            drop(last);
+            let (back, _) = returned(b2.receive());
+            assert!(all_are(back.bytes().unwrap(), 3));
+            // And to the first as one of the middle's.
+            b1.send(back, 4, Afterwards::GiveBack).unwrap();
+            assert_eq!(returned(a.receive()).1, 3);
+            let (mut again, tag) = region(a.receive());
+            assert!(tag == 4 && all_are(again.bytes().unwrap(), 3));
+            again.bytes_mut().unwrap().fill(5);
+            drop(again);
+            assert!(all_are(returned(b1.receive()).0.bytes().unwrap(), 5));
+        } else {
+            assert!(matches!(a.receive(), Err(ReceiveError::Closed)));
+            drop((a, here));
+            assert!(all_are(last.bytes().unwrap(), 3));
+        }
+    }
+}
+
+#[test]
+fn what_is_not_wanted_back_is_exported_or_frozen_as_it_is() {
+    let (here, [a, b1, b2, c]) = chain();
+    for _ in 0..2 {
+        a.send(filled(&here, 1, 1), 1, Afterwards::Free).unwrap();
+    }
+    let exported = region(b1.receive()).0.export(PEER).unwrap();
+    assert!(!exported.was_copied);
+    let bytes = region(b1.receive()).0.freeze().unwrap();
+    // Of threads that send it on, one tells the first, which would not believe it twice.
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| b2.send_frozen(&bytes, 0).unwrap());
+        }
+    });
+    assert!(a.settle().unwrap());
+    let read = [(); 4].map(|()| frozen(c.receive()));
+    drop((a, b1));
+    assert!(read.iter().all(|read| all_are(read, 1)));
+    drop(read);
+    assert!(b2.settle().unwrap());
+    bytes.thaw().unwrap();
+    let mut region = Mappable::import(&Setup::Swap.runtime(), exported, PEER, GRANULE).unwrap();
+    region.bytes_mut().unwrap()[0] = 2;
+    assert_eq!(region.bytes().unwrap()[..2], [2, 1]);
+}
+
+#[test]
+fn sealed_bytes_go_to_a_third_process_as_they_are() {
+    for trust in TRUSTS {
+        let (here, a, b1) = ends(trust);
+        let (b2, c) = Connection::pair(&Setup::Swap.runtime(), &Setup::Swap.runtime(), Settings::new(trust)).unwrap();
+        let sealed = filled(&here, 1, 1).freeze().unwrap().seal().unwrap();
+        a.send_frozen(&sealed, 0).unwrap();
+        let there = frozen(b1.receive());
+        assert!(!there.export(trust).unwrap().was_copied, "{trust:?}");
+        b2.send_frozen(&there, 0).unwrap();
+        let read = frozen(c.receive());
+        drop((there, b1, b2));
+        assert!(a.settle().unwrap());
+        drop((a, sealed, here));
+        assert!(all_are(&read, 1), "{trust:?}");
+    }
+}
+
+#[test]
+fn what_there_is_no_room_to_ask_for_is_copied() {
+    let (here, [a, b1, b2, c]) = chain();
+    a.send(filled(&here, 1, 1), 1, Afterwards::Free).unwrap();
+    let (sent_on, _) = region(b1.receive());
+    let bytes = filled(&here, 1, 2).freeze().unwrap();
+    while b1.try_send_frozen(&bytes, 0).is_ok() {}
+    b2.send(sent_on, 2, Afterwards::Free).unwrap();
+    assert_eq!(a.away(), 1);
+    let (mut last, _) = region(c.receive());
+    last.bytes_mut().unwrap()[0] = 3;
+    // The first hears that its own is free.
+    let reader = std::thread::spawn(move || {
+        while !a.settle().unwrap() {
+            drop(a.receive().unwrap());
+        }
+    });
+    while matches!(b1.receive_within(Duration::from_millis(10)), Err(ReceiveError::Empty)) && !reader.is_finished() {}
+    reader.join().unwrap();
+    assert_eq!(last.bytes().unwrap()[..2], [3, 1]);
+}
+
+#[test]
+fn what_is_wanted_back_is_exported_as_a_copy() {
     let (here, one, other) = ends(PEER);
     one.send(filled(&here, 1, 1), 1, Afterwards::GiveBack).unwrap();
     one.send_frozen(&filled(&here, 1, 2).freeze().unwrap(), 0).unwrap();

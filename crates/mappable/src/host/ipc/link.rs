@@ -2,16 +2,15 @@
 //!
 //! So the end of the socket tells the other end that nothing of its is held any more: this process is gone, or has dropped the
 //! connection and all that it received. What is sent on to a third process, or exported, is a copy for that reason: what came by a
-//! socket is held in this process alone.
+//! socket is held in this process alone. A region that its sender doesn't want back needs no copy: the sender is told that it is kept for good, and forgets it.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::message::{Message, kind};
-use crate::region::Keeper;
 use crate::sys::{Arrived, Socket, Until};
 
 /// A thread that waits to receive doesn't see what another could not send meanwhile: so it looks that often.
@@ -75,6 +74,12 @@ impl Link {
         self.has_unsent.store(false, Ordering::Release);
     }
 
+    /// Tells the other end something, now or never. `false` if there is no room. Whoever is gone, or takes nothing any more, need not hear it.
+    pub(super) fn tell(&self, message: Message) -> bool {
+        let told = self.socket.send(bytemuck::bytes_of(&message.words()), None);
+        !told.is_err_and(|error| !is_gone(&error))
+    }
+
     fn has_unsent(&self) -> bool {
         self.has_unsent.load(Ordering::Acquire)
     }
@@ -84,51 +89,13 @@ impl Link {
     }
 }
 
+/// Whether a message was not sent since nobody receives it.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
 impl Drop for Link {
     fn drop(&mut self) {
         self.socket.end();
     }
-}
-
-/// What of a block is held here: a region, or so many references.
-#[derive(Debug, Default)]
-pub(super) struct HeldHere(AtomicU32);
-
-impl HeldHere {
-    const REGION: u32 = u32::MAX;
-
-    /// Notes that the region is held. `false` if anything is.
-    pub(super) fn take_region(&self) -> bool {
-        self.0.compare_exchange(0, Self::REGION, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// Notes one reference more. `false` if the region is held, or there are too many.
-    pub(super) fn take_frozen(&self) -> bool {
-        let more = |held: u32| held.checked_add(1).filter(|held| *held != Self::REGION);
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
-    }
-
-    /// Notes that the region, or one reference, is held no more.
-    pub(super) fn let_go(&self) {
-        let fewer = |held: u32| Some(if held == Self::REGION { 0 } else { held.saturating_sub(1) });
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer);
-    }
-
-    /// Whether references are held.
-    pub(super) fn is_frozen(&self) -> bool {
-        !matches!(self.0.load(Ordering::Acquire), 0 | Self::REGION)
-    }
-
-    pub(super) fn is_nothing(&self) -> bool {
-        self.0.load(Ordering::Acquire) == 0
-    }
-}
-
-/// What hears that something of a block is held no more, on whatever thread that is, and tells the other end.
-pub(super) fn keeper(link: &Arc<Link>, held: &Arc<HeldHere>, block: u32) -> Keeper {
-    let (link, held) = (Arc::clone(link), Arc::clone(held));
-    Box::new(move || {
-        held.let_go();
-        link.done(block);
-    })
 }

@@ -1,7 +1,7 @@
 //! What is said over a connection.
 
 /// Of this protocol.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// A message. All numbers are the sender's word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub(super) mod kind {
     pub(in super::super) const FROZEN: u32 = 3;
     /// The receiver of a region or a reference is done with it.
     pub(in super::super) const DONE: u32 = 4;
+    /// The receiver of a region that it may keep has it for good: its sender forgets the block.
+    pub(in super::super) const KEPT: u32 = 5;
 }
 
 pub(super) mod flag {
@@ -61,4 +63,6 @@ pub(super) mod flag {
     pub(in super::super) const DESCRIPTOR: u32 = 2;
     /// A hello has this flag if its sender trusts the peer.
     pub(in super::super) const TRUSTS: u32 = 4;
+    /// The receiver of a region may keep it: its sender does not want it back.
+    pub(in super::super) const MAY_KEEP: u32 = 8;
 }

@@ -61,6 +61,7 @@ use crate::sys::{Socket, wait_to_close};
 
 mod connection;
 mod error;
+mod held;
 mod link;
 mod message;
 mod peer;

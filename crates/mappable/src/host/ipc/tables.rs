@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 
 use super::connection::{Afterwards, Received};
-use super::link::HeldHere;
+use super::held::HeldHere;
 use crate::region::{FileId, FrozenRegion, Mappable, SharedFile};
 
 /// A block of this end's.
@@ -133,6 +133,12 @@ impl Tables {
         self.names.retain(|_, name| *name != Name::Theirs(block));
         self.names.insert(theirs.file.id(), Name::Theirs(block));
         self.theirs[block as usize] = Some(theirs);
+    }
+
+    /// Forgets a block of the other end's, of which nothing is held by its number any more.
+    pub(super) fn forget_theirs(&mut self, block: u32) {
+        self.theirs[block as usize] = None;
+        self.names.retain(|_, name| *name != Name::Theirs(block));
     }
 
     /// Ends it: nothing more will come. Returns what was away.

@@ -20,11 +20,17 @@ pub struct SealFailed {
 }
 
 impl FrozenRegion {
-    /// Whether the bytes are all of a file of this process's, and as they should be for a peer of that kind.
+    /// Whether the bytes are all of a file that is as it should be for a peer of that kind, and stays so: it is this process's, or sealed.
     fn is_alone(&self, trust: Trust) -> io::Result<bool> {
         let Some(file) = self.whole_file() else { return Ok(false) };
         let is_whole = file.range().start() == 0 && file.file().len() == file.range().len();
-        Ok(is_whole && !file.is_lent() && file.keeps_size()? && (trust.is_peer || is_sealed(file.file())?))
+        if !is_whole || !file.keeps_size()? {
+            return Ok(false);
+        }
+        if trust.is_peer && !file.is_lent() {
+            return Ok(true);
+        }
+        Ok(is_sealed(file.file())? || trust.is_peer && file.take_over())
     }
 
     /// The same bytes, as they should be for a peer of that kind: copied if they have to be.
@@ -44,7 +50,7 @@ impl FrozenRegion {
 impl Frozen {
     /// The bytes for another process. The reference stays: frozen bytes are read by any number of processes.
     ///
-    /// A trusted peer gets the bytes themselves, or a copy if they are not alone in a file. Any other peer gets sealed bytes:
+    /// A trusted peer gets the bytes themselves, or a copy if they are not alone in a file, or another process may write to that again. Any other peer gets sealed bytes:
     /// if [`Frozen::seal`] was called before, that costs no copy, and otherwise each call copies them. Nobody says when that
     /// process is done with them, so bytes that were not copied can't be thawed any more, only copied. [`Trust`] has an
     /// example.

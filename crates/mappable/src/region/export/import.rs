@@ -75,7 +75,7 @@ pub(crate) fn import_region(
     exported: Exported,
     trust: Trust,
     limit: u64,
-    keeper: Option<Keeper>,
+    keeper: Option<Box<dyn Keeper>>,
 ) -> Result<Mappable, ImportError> {
     let checked = Checked::new(exported, limit)?;
     if trust.is_peer && backing.is_in_file() {
@@ -95,7 +95,7 @@ pub(crate) fn import_frozen(
     exported: Exported,
     trust: Trust,
     limit: u64,
-    keeper: Option<Keeper>,
+    keeper: Option<Box<dyn Keeper>>,
 ) -> Result<FrozenRegion, ImportError> {
     let checked = Checked::new(exported, limit)?;
     if !trust.is_peer && !checked.is_sealed()? {

@@ -93,17 +93,17 @@ impl Mappable {
         Ok(whole(self.extent().backing(), file))
     }
 
-    /// Whether the region is alone in a file of this process's, so that [`Mappable::export`] for a trusted peer costs no copy. Those of
-    /// [`Runtime::allocate_exportable`](crate::Runtime::allocate_exportable) are. One that came over a connection is not: it
-    /// goes back over that without a copy, and elsewhere as a copy.
+    /// Whether the region is alone in a file that this process may pass on, so that [`Mappable::export`] for a trusted peer costs no copy. Those of
+    /// [`Runtime::allocate_exportable`](crate::Runtime::allocate_exportable) are. One that came over a connection is if
+    /// its sender doesn't want it back (`Afterwards::Free`). Any other goes back over that connection without a copy, and elsewhere as a copy.
     pub fn is_exportable(&self) -> bool {
-        self.extent().whole_file().is_some_and(|file| !file.is_lent())
+        self.extent().whole_file().is_some_and(|file| file.is_own_or_may_be())
     }
 
     /// Gives the region away, for another process.
     ///
     /// A trusted peer gets the region's own bytes. It gets a copy if the region is not
-    /// [exportable](Mappable::is_exportable), or came over a connection, where it then goes back. Any other peer gets sealed
+    /// [exportable](Mappable::is_exportable): one that came over a connection goes back there then. Any other peer gets sealed
     /// bytes: the region's own if it is exportable and no component has mapped it yet, and a copy if not.
     ///
     /// ```
@@ -134,7 +134,7 @@ impl Mappable {
         let done = |descriptor, was_copied| Exported { descriptor, offset: 0, size, len, was_copied };
         let region = match self.into_shared() {
             // It goes back to the process that it is from, which would have it while the other has it too.
-            Ok((file, len)) if file.is_lent() => Self::of_shared(file, len),
+            Ok((file, len)) if !file.take_over() => Self::of_shared(file, len),
             Ok((file, len)) => match export_file(&file, trust) {
                 Ok(Some(descriptor)) => return Ok(done(descriptor, false)),
                 Ok(None) => Self::of_shared(file, len),

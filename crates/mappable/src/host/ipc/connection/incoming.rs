@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Afterwards, Connection, Received};
 use crate::host::ipc::error::ReceiveError;
-use crate::host::ipc::link::{HeldHere, keeper};
+use crate::host::ipc::held::{Block, HeldHere};
 use crate::host::ipc::message::{Message, VERSION, Words, flag, kind};
 use crate::host::ipc::tables::{Away, Tables, Theirs};
 use crate::region::{Exported, Frozen, FrozenRegion, Mappable, import_frozen, import_region};
@@ -137,8 +137,16 @@ impl Connection {
             kind::REGION => self.take_region(message, arrived.descriptor),
             kind::FROZEN => self.take_frozen(message, arrived.descriptor),
             kind::DONE if arrived.descriptor.is_none() => self.take_done(message),
+            kind::KEPT if arrived.descriptor.is_none() => self.take_kept(message),
             _ => wrong("a message of no known kind"),
         }
+    }
+
+    /// What is held of a block that is new here, and who hears of that.
+    fn holding(&self, number: u32) -> (Arc<HeldHere>, Box<Block>) {
+        let held = Arc::new(HeldHere::default());
+        let (link, tables) = (Arc::clone(&self.link), Arc::downgrade(&self.tables));
+        (Arc::clone(&held), Box::new(Block { link, held, number, tables }))
     }
 
     fn take_region(&self, message: Message, descriptor: Option<Foreign>) -> Result<Option<Received>, ReceiveError> {
@@ -157,9 +165,8 @@ impl Connection {
                 self.link.done(block);
                 return received(region);
             }
-            let held = Arc::new(HeldHere::default());
-            let keeper = keeper(&self.link, &held, block);
-            held.take_region();
+            let (held, keeper) = self.holding(block);
+            held.take_region(message.has(flag::MAY_KEEP));
             let region =
                 import_region(self.runtime.backing(), exported, self.settings.trust, self.settings.max, Some(keeper))?;
             if let Some(file) = region.extent().whole_file() {
@@ -184,7 +191,8 @@ impl Connection {
             };
         }
         let Some(theirs) = tables.theirs(block) else { return wrong("a block that was not introduced") };
-        if size != theirs.file.range().len() || len > size || !theirs.is_writable || !theirs.held.take_region() {
+        let is_right = size == theirs.file.range().len() && len <= size && theirs.is_writable;
+        if !is_right || !theirs.held.take_region(message.has(flag::MAY_KEEP)) {
             return wrong("a region of another size, or one that is held");
         }
         received(Mappable::of_shared(Arc::clone(&theirs.file), len))
@@ -198,8 +206,7 @@ impl Connection {
             if message.has(flag::RECEIVERS) || !self.tables().may_introduce(block) {
                 return wrong("a new block in place of one that is held, or of this end's");
             }
-            let held = Arc::new(HeldHere::default());
-            let keeper = keeper(&self.link, &held, block);
+            let (held, keeper) = self.holding(block);
             held.take_frozen();
             let (trust, max) = (self.settings.trust, self.settings.max);
             let exported = Exported::new(descriptor.into_known(), 0, size, len);
@@ -248,6 +255,17 @@ impl Connection {
                 Ok((afterwards == Afterwards::GiveBack).then_some(Received::Returned { region, tag }))
             }
         }
+    }
+
+    /// The other end has a region for good that was not to come back.
+    fn take_kept(&self, message: Message) -> Result<Option<Received>, ReceiveError> {
+        let tables = &mut *self.tables();
+        match tables.mine(message.block).map(|mine| &mine.away) {
+            // Its memory is the other end's, so it is not freed here.
+            Some(Away::Region { afterwards: Afterwards::Free, .. }) => tables.forget(message.block),
+            _ => return Err(ReceiveError::Protocol("a region that was kept, and was not to be")),
+        }
+        Ok(None)
     }
 
     /// Deals with what the other end had, whose process is gone, or has dropped all that it had.

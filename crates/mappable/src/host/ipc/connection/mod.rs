@@ -28,7 +28,7 @@ pub enum Afterwards {
     /// perhaps. From a peer that is not trusted it comes back only if that peer is gone before it has made its copy, and
     /// then as it was sent. A trusted peer that maps regions by copying gives the region back as soon as it has received it.
     GiveBack,
-    /// Its memory is freed.
+    /// Its memory is freed. A trusted peer may also have it for good, to send it on to a third process without a copy.
     #[default]
     Free,
 }
@@ -100,7 +100,7 @@ pub struct Connection {
     link: Arc<Link>,
     runtime: Runtime,
     settings: Settings,
-    tables: Mutex<Tables>,
+    tables: Arc<Mutex<Tables>>,
     /// Is told when a thread has received something, if others wait for that.
     received: Condvar,
 }
@@ -171,7 +171,7 @@ impl Connection {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
             _ => {}
         }
-        let tables = Mutex::new(Tables::new(settings.blocks));
+        let tables = Arc::new(Mutex::new(Tables::new(settings.blocks)));
         Ok(Self { link: Link::new(socket)?, runtime: runtime.clone(), settings, tables, received: Condvar::new() })
     }
 
@@ -226,9 +226,9 @@ impl Connection {
     /// Sends a reference to frozen bytes, with a number of the application's. The bytes are kept until the other end is done with
     /// them. Waits while there is no room.
     ///
-    /// To a trusted peer, bytes that have a file to themselves are sent without a copy, unless they were received over another
-    /// connection. To a peer that is not trusted, bytes that are [sealed](Frozen::seal) are. All others are copied, with each
-    /// call.
+    /// To a trusted peer, bytes that have a file to themselves are sent without a copy, unless it is another process's that may write to it
+    /// again: frozen bytes that were received over another connection, or a region that is to go back there. To any peer, bytes that are [sealed](Frozen::seal) are. All
+    /// others are copied, with each call.
     ///
     /// # Errors
     ///

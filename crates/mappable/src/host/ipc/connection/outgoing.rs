@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Afterwards, Connection};
 use crate::host::ipc::error::{SendError, SendFailed};
+use crate::host::ipc::link::is_gone;
 use crate::host::ipc::message::{Message, flag, kind};
 use crate::host::ipc::tables::{Away, Name, Tables};
 use crate::region::{Frozen, FrozenRegion, Mappable, SharedFile};
@@ -60,8 +61,8 @@ impl Connection {
         let len = region.len();
         if self.settings.trust.is_peer {
             let file = match region.into_shared() {
-                // What came by another connection goes back there, and so must not be the third process's.
-                Ok((file, len)) if file.is_lent() && !self.is_theirs(&file) => {
+                // What came by another connection, and is wanted back there, must not be the third process's.
+                Ok((file, len)) if !self.is_theirs(&file) && !file.take_over() => {
                     let region = Mappable::of_shared(file, len);
                     region.copied_alone().map_err(|error| (region, error))?
                 }
@@ -84,17 +85,19 @@ impl Connection {
 
     /// Sends a region of which the peer gets the file.
     fn hand_over(&self, file: &Arc<SharedFile>, len: u64, tag: u64, afterwards: Afterwards) -> Result<(), SendError> {
-        let message = Message { kind: kind::REGION, size: file.range().len(), len, tag, ..Message::default() };
+        let flags = if afterwards == Afterwards::Free { flag::MAY_KEEP } else { 0 };
+        let message = Message { kind: kind::REGION, flags, size: file.range().len(), len, tag, ..Message::default() };
         let away = || Away::Region { file: Arc::clone(file), len, tag, afterwards };
         let tables = &mut *self.open_tables()?;
         match tables.name(file.id()) {
             Some(Name::Theirs(block)) => {
                 // Not held before the other end may have it, and send it again.
                 let held = tables.theirs(block).map(|theirs| Arc::clone(&theirs.held));
+                let may_keep = held.as_ref().is_some_and(|held| held.may_keep());
                 held.iter().for_each(|held| held.let_go());
                 let sent = self.say(Message { block, flags: flag::RECEIVERS, ..message }, None);
                 if sent.is_err() {
-                    held.iter().for_each(|held| _ = held.take_region());
+                    held.iter().for_each(|held| _ = held.take_region(may_keep));
                 }
                 sent
             }
@@ -185,7 +188,8 @@ impl Connection {
     ) -> Result<u32, SendError> {
         let block = tables.number().ok_or(SendError::Blocks(self.settings.blocks))?;
         let descriptor = file.file().descriptor()?;
-        self.say(Message { block, flags: flag::DESCRIPTOR, ..message }, Some(descriptor.as_fd()))?;
+        let flags = message.flags | flag::DESCRIPTOR;
+        self.say(Message { block, flags, ..message }, Some(descriptor.as_fd()))?;
         // What is copied once is not known by its file afterwards.
         let known = (!matches!(away, Away::Given { .. })).then_some(file);
         tables.set_mine(block, known, away);
@@ -196,7 +200,7 @@ impl Connection {
         self.link.flush();
         self.link.socket.send(bytemuck::bytes_of(&message.words()), descriptor).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => SendError::Full,
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => SendError::Closed,
+            _ if is_gone(&error) => SendError::Closed,
             _ => SendError::Io(error),
         })
     }
