@@ -22,44 +22,6 @@ use super::mapped_memories::MappedMemories;
 use crate::region::{AllocateError, Backing, Frozen, FrozenRegion, Held, Limits, Mappable};
 use crate::view::DriverConfig;
 
-/// Gives the functions of `mappable:memory/types` the context of a store. Implemented by the store's data.
-///
-/// ```
-/// # use mappable::{MappableCtx, MappableView, Runtime};
-/// struct MyState {
-///     mappable: MappableCtx,
-/// }
-///
-/// impl MappableView for MyState {
-///     fn mappable(&mut self) -> &mut MappableCtx {
-///         &mut self.mappable
-///     }
-/// }
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let runtime = Runtime::new()?;
-/// let state = MyState { mappable: runtime.context() };
-/// let store = wasmtime::Store::new(runtime.engine(), state);
-/// # Ok(())
-/// # }
-/// ```
-pub trait MappableView: Send {
-    /// The context of this store: always the same one, for as long as the store lives.
-    fn mappable(&mut self) -> &mut MappableCtx;
-}
-
-impl<T: ?Sized + MappableView> MappableView for &mut T {
-    fn mappable(&mut self) -> &mut MappableCtx {
-        T::mappable(self)
-    }
-}
-
-impl<T: ?Sized + MappableView> MappableView for Box<T> {
-    fn mappable(&mut self) -> &mut MappableCtx {
-        T::mappable(self)
-    }
-}
-
 /// The regions that the components of one store hold, and where they are mapped.
 ///
 /// Made by [`Runtime::context`](crate::Runtime::context), kept in the store's data and found through
@@ -101,10 +63,6 @@ pub struct MappableCtx {
     pub(super) backing: Arc<Backing>,
     pub(super) limits: Limits,
     pub(super) entries: Entries,
-    /// How many entries are mapped, until there is a ledger.
-    pub(super) mapped: usize,
-    /// How many bytes of mapped entries are frozen, until there is a ledger.
-    pub(super) frozen_mapped_bytes: u64,
     pub(super) memories: MappedMemories,
     /// What core modules referred to and do no longer.
     #[cfg(feature = "externref")]
@@ -127,7 +85,6 @@ impl fmt::Debug for MappableCtx {
 impl MappableCtx {
     pub(super) fn new(engine: &Engine, backing: Arc<Backing>, driving: DriverConfig, mapping: bool) -> Self {
         let limits = Limits::default();
-        driving.views.set_max(limits.views);
         let entries = Entries::default();
         let driving = DriverConfig { budget: Arc::clone(entries.budget()), ..driving };
         Self {
@@ -135,9 +92,7 @@ impl MappableCtx {
             backing,
             limits,
             entries,
-            mapped: 0,
-            frozen_mapped_bytes: 0,
-            memories: MappedMemories::new(driving, mapping),
+            memories: MappedMemories::new(driving, mapping, &limits),
             #[cfg(feature = "externref")]
             dropped: Arc::default(),
             store_ledger: None,
@@ -146,10 +101,9 @@ impl MappableCtx {
 
     /// Sets what the store's components may hold. What they hold already stays.
     pub fn set_limits(&mut self, limits: Limits) {
-        self.memories.set_max_views(limits.views);
+        self.memories.set_limits(&limits);
         self.entries.set_limits(&limits);
         self.limits = limits;
-        self.publish_quota();
     }
 
     /// What the store's components may hold.

@@ -76,9 +76,10 @@ use wasmtime::component::Resource;
 use wasmtime::{AsContext, AsContextMut, Caller, Extern, ExternRef, Linker, Memory, Rooted, Trap};
 
 use super::addresses::MemoryId;
-use super::context::{MappableCtx, MappableView};
+use super::context::MappableCtx;
 use super::dropped::Dropped;
 use super::error::TrapReason;
+use super::mappable_view::MappableView;
 use super::mapping::Changed;
 use super::operand::{List, RegionKind};
 use super::wit_error::WitMapError;
@@ -233,7 +234,6 @@ impl MappableCtx {
     fn poison(&mut self, rep: u32, memory: MemoryId) {
         if let Some(entry) = self.take(rep) {
             self.memories.poison(memory, entry.held);
-            self.publish_quota();
         }
     }
 }

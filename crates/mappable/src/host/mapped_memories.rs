@@ -1,11 +1,12 @@
-//! The memories of one store: which of them an address is in, and what is mapped in each.
+//! The memories of one store: which of them an address is in, what is mapped in each, and how much of it there may be.
 
 use std::sync::Arc;
 
 use super::addresses::{Addresses, MemoryId};
 use super::error::TrapReason;
+use super::mapping_quota::MappingQuota;
 use crate::ledger::{IdleLedgers, Ledger, MemoryNumber};
-use crate::region::{Charged, Held};
+use crate::region::{Charged, Held, Limits};
 use crate::view::{Directory, DriverConfig, Lingering, MappedMemory, Memory, Mount, MountError, Strategy};
 
 /// The memories of a store, each adopted when a guest first names it.
@@ -15,8 +16,7 @@ pub(super) struct MappedMemories {
     driving: DriverConfig,
     /// Whether regions are mapped at all.
     mapping: bool,
-    /// What lingers in all memories together.
-    lingering: Lingering,
+    quota: MappingQuota,
 }
 
 /// A place in a memory, as its instance sees it now.
@@ -28,8 +28,14 @@ pub(super) struct Location {
 }
 
 impl MappedMemories {
-    pub(super) fn new(driving: DriverConfig, mapping: bool) -> Self {
-        Self { memories: vec![], addresses: Addresses::default(), driving, mapping, lingering: Lingering::default() }
+    pub(super) fn new(driving: DriverConfig, mapping: bool, limits: &Limits) -> Self {
+        driving.views.set_max(limits.views);
+        Self { memories: vec![], addresses: Addresses::default(), driving, mapping, quota: MappingQuota::new(limits) }
+    }
+
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        self.driving.views.set_max(limits.views);
+        self.quota.set_limits(limits);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -113,9 +119,20 @@ impl MappedMemories {
         self.memories.get_mut(memory).is_some_and(|memory| memory.shows(mount))
     }
 
-    /// What lingers in all memories together.
-    pub(super) fn lingering(&self) -> Lingering {
-        self.lingering
+    /// From here on the store's ledger counts what is mapped.
+    pub(super) fn count_in(&mut self, ledger: &Arc<Ledger>) {
+        self.quota.count_in(ledger);
+    }
+
+    /// Whether a region may be mapped in a memory besides what is mapped in the store.
+    #[inline(always)]
+    pub(super) fn has_room_for(&self, memory: MemoryId, held: &Held) -> bool {
+        self.quota.has_room_for(held, self.lingering_besides(memory))
+    }
+
+    /// What was mapped is no guest's any more.
+    pub(super) fn note_unmapped(&mut self, held: &Held) {
+        self.quota.note_unmapped(held);
     }
 
     /// Whether anything can be mapped in a memory.
@@ -131,12 +148,16 @@ impl MappedMemories {
     // The three layers from here on are worth 24 instructions a hop (`docs/src/measurements.md`, Counts).
     #[inline(always)]
     pub(super) fn mount(&mut self, memory: MemoryId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
-        self.change(memory, |memory, driving| memory.mount(mount, held, driving))
+        self.change(memory, |memory, driving| memory.mount(mount, held, driving))?;
+        self.quota.note_mapped(held);
+        Ok(())
     }
 
     #[inline(always)]
     pub(super) fn unmount(&mut self, memory: MemoryId, mount: &Mount, held: &mut Held) -> Result<(), MountError> {
-        self.change(memory, |memory, driving| memory.unmount(mount, held, driving))
+        self.change(memory, |memory, driving| memory.unmount(mount, held, driving))?;
+        self.quota.note_unmapped(held);
+        Ok(())
     }
 
     /// Changes what a memory shows, after which what lingered there may be gone.
@@ -150,16 +171,16 @@ impl MappedMemories {
         let before = memory.lingering();
         let changed = change(memory, &self.driving);
         if before.regions > 0 {
-            self.lingering = self.lingering.without(before).with(memory.lingering());
+            self.quota.set_lingering(self.quota.lingering().without(before).with(memory.lingering()));
         }
         changed
     }
 
     /// What lingers in other memories than this one. What lingers in this one goes with the next change.
     #[inline]
-    pub(super) fn lingering_besides(&self, memory: MemoryId) -> Lingering {
+    fn lingering_besides(&self, memory: MemoryId) -> Lingering {
         let here = self.memories.get(memory).map(MappedMemory::lingering).unwrap_or_default();
-        self.lingering.without(here)
+        self.quota.lingering().without(here)
     }
 
     /// A `mapping` was dropped.
@@ -167,7 +188,7 @@ impl MappedMemories {
         if let Some(memory) = self.memories.get_mut(memory) {
             let before = memory.lingering();
             memory.linger(mount, region);
-            self.lingering = self.lingering.without(before).with(memory.lingering());
+            self.quota.set_lingering(self.quota.lingering().without(before).with(memory.lingering()));
         }
     }
 
@@ -182,14 +203,9 @@ impl MappedMemories {
     #[cfg(feature = "externref")]
     pub(super) fn poison(&mut self, memory: MemoryId, region: Charged) {
         if let Some(memory) = self.memories.get_mut(memory) {
-            self.lingering = self.lingering.without(memory.lingering());
+            self.quota.set_lingering(self.quota.lingering().without(memory.lingering()));
             memory.poison(region);
         }
-    }
-
-    /// Sets how many views the store may have.
-    pub(super) fn set_max_views(&self, max: usize) {
-        self.driving.views.set_max(max);
     }
 }
 

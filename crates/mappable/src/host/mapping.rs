@@ -42,7 +42,6 @@ impl MappableCtx {
 
     #[inline(always)]
     fn show(&mut self, rep: u32, kind: RegionKind, at: List, is_private: bool) -> Changed {
-        let (mapped, frozen_mapped) = (self.mapped(), self.frozen_mapped_bytes());
         let Some(entry) = self.entries.get_mut(rep).filter(|entry| entry.mapped.is_none() && is(entry, kind)) else {
             return Err(TrapReason::NotGiven { rep, kind: kind.unmapped() });
         };
@@ -51,11 +50,7 @@ impl MappableCtx {
         }
         let location = self.memories.locate(at.address)?.filter(|location| self.memories.is_mappable(location.memory));
         let Some(location) = location else { return Ok(Err(WitMapError::PlacementUnmappable)) };
-        let frozen_bytes = frozen_bytes(&entry.held);
-        let lingering = self.memories.lingering_besides(location.memory);
-        let frozen_then = frozen_mapped.saturating_add(lingering.frozen_bytes).saturating_add(frozen_bytes);
-        let over = kind == RegionKind::Frozen && frozen_then > self.limits.frozen_mapped_bytes;
-        if over || mapped + lingering.regions >= self.limits.mappings {
+        if !self.memories.has_room_for(location.memory, &entry.held) {
             return Ok(Err(WitMapError::MappingOverQuota));
         }
         let mount = match Placement::new(location.offset, at.len, entry.held.size()) {
@@ -69,9 +64,6 @@ impl MappableCtx {
         match self.memories.mount(location.memory, &mount, entry.held.held_mut()) {
             Ok(()) => {
                 entry.mapped = Some((location.memory, mount));
-                self.set_mapped(mapped + 1);
-                self.set_frozen_mapped_bytes(frozen_mapped + frozen_bytes);
-                self.publish_quota();
                 Ok(Ok(location.memory))
             }
             Err(error) => answer(rep, error).map(Err),
@@ -96,9 +88,6 @@ impl MappableCtx {
         match self.memories.unmount(memory, &mount, entry.held.held_mut()) {
             Ok(()) => {
                 entry.mapped = None;
-                let frozen_bytes = frozen_bytes(&entry.held);
-                self.note_unmapped(frozen_bytes);
-                self.publish_quota();
                 Ok(Ok(memory))
             }
             Err(error) => answer(rep, error).map(Err),
@@ -109,7 +98,6 @@ impl MappableCtx {
     pub(super) fn drop_handle(&mut self, rep: u32) {
         if let Some(Entry { held, mapped: Some((memory, mount)), .. }) = self.take(rep) {
             self.memories.linger(memory, mount, held);
-            self.publish_quota();
         }
     }
 
@@ -120,23 +108,14 @@ impl MappableCtx {
             self.forget_record(rep);
         }
         if entry.mapped.is_some() {
-            self.note_unmapped(frozen_bytes(&entry.held));
+            self.memories.note_unmapped(&entry.held);
         }
         Some(entry)
-    }
-
-    fn note_unmapped(&mut self, frozen_bytes: u64) {
-        self.set_mapped(self.mapped().saturating_sub(1));
-        self.set_frozen_mapped_bytes(self.frozen_mapped_bytes().saturating_sub(frozen_bytes));
     }
 }
 
 fn is(entry: &Entry, kind: RegionKind) -> bool {
     entry.held.is_frozen() == (kind == RegionKind::Frozen)
-}
-
-fn frozen_bytes(held: &Held) -> u64 {
-    if held.is_frozen() { held.size() } else { 0 }
 }
 
 /// The error that a guest gets for a mount that failed, or the trap if it must not go on.

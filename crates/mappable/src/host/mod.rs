@@ -40,8 +40,10 @@ mod handle;
 #[cfg(all(feature = "ipc", target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 pub mod ipc;
 mod ledger;
+mod mappable_view;
 mod mapped_memories;
 mod mapping;
+mod mapping_quota;
 mod operand;
 mod probe;
 mod runtime;
@@ -57,11 +59,12 @@ mod wit_error;
 pub use artifact::{ArtifactKey, CompileCache, DeserializeError};
 pub use builder::{MappingMode, RuntimeBuilder, RuntimeError, install_fault_handler};
 pub use compile::CompileError;
-pub use context::{MappableCtx, MappableView};
+pub use context::MappableCtx;
 pub use error::TrapReason;
 pub use file_bytes::{FileBytes, FileError};
 pub use functions::add_to_linker;
 pub use handle::{FrozenMapping, HandleError, Mapping};
+pub use mappable_view::MappableView;
 pub use probe::ProbeError;
 pub use runtime::Runtime;
 #[cfg(feature = "streams")]

@@ -9,7 +9,8 @@ use wasmtime::{Engine, Store};
 
 use super::artifact::CompileCache;
 use super::builder::{MappingMode, RuntimeBuilder, RuntimeError};
-use super::context::{MappableCtx, MappableView};
+use super::context::MappableCtx;
+use super::mappable_view::MappableView;
 use crate::region::{AllocateError, Backing, Mappable};
 use crate::view::{Allowance, DriverConfig, MemoryShape, Strategy, Unmappable, strategy_for};
 

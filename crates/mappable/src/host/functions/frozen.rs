@@ -3,7 +3,7 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource};
 
-use super::super::context::MappableView;
+use super::super::mappable_view::MappableView;
 use super::mappable::read;
 use super::{give, owned};
 use crate::region::{Frozen, Mappable};

@@ -5,10 +5,11 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, WasmList};
 
-use super::super::context::{MappableCtx, MappableView};
+use super::super::context::MappableCtx;
 use super::super::gate::gate;
 use super::super::handle::{FrozenMapping, Mapping};
 use super::super::ledger::Operand;
+use super::super::mappable_view::MappableView;
 use super::super::mapping::Changed;
 use super::super::operand::{List, RegionKind};
 use super::super::wit_error::{WitAllocateError, WitMapError, WitPartError};

@@ -3,8 +3,8 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
-use super::super::context::MappableView;
 use super::super::error::TrapReason;
+use super::super::mappable_view::MappableView;
 use super::super::wit_error::{WitAccessError, WitAllocateError, WitPartError};
 use super::{MAX_READ, give, owned};
 use crate::region::{Frozen, GRANULE, Mappable};

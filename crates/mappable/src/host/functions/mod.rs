@@ -12,10 +12,10 @@ mod swapping;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
 
-use super::context::MappableView;
 use super::error::TrapReason;
 use super::gate::gate;
 use super::handle::{FrozenMapping, Mapping};
+use super::mappable_view::MappableView;
 use crate::region::{Frozen, GRANULE, Mappable};
 
 /// The version of the WIT package that is offered. A component built for an older compatible one links to it too.

@@ -3,9 +3,10 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
-use super::super::context::{MappableCtx, MappableView};
+use super::super::context::MappableCtx;
 use super::super::error::TrapReason;
 use super::super::handle::{FrozenMapping, Mapping};
+use super::super::mappable_view::MappableView;
 use super::super::mapping::Changed;
 use super::super::operand::{List, RegionKind};
 use super::super::wit_error::WitMapError;

@@ -80,8 +80,7 @@ impl MappableCtx {
             Some(store) => store,
             none => {
                 let ledger = Ledger::new(&self.backing, self.memories.idle_ledgers()).map_err(TrapReason::NoLedger)?;
-                ledger.set_mapped(self.mapped);
-                ledger.set_frozen_mapped(self.frozen_mapped_bytes / GRANULE);
+                self.memories.count_in(&ledger);
                 none.insert(StoreLedger {
                     ledger,
                     tables: Tables::default(),
@@ -93,9 +92,7 @@ impl MappableCtx {
         if !fresh.join(&store.ledger) {
             return Err(bug("no fresh memory for the ledger"));
         }
-        let number = store.tables.join(&store.ledger, name).ok_or(TrapReason::TooManyInstances)?;
-        self.publish_quota();
-        Ok(number)
+        store.tables.join(&store.ledger, name).ok_or(TrapReason::TooManyInstances)
     }
 
     /// Doubles a handle table's room.
@@ -268,41 +265,6 @@ impl MappableCtx {
     /// Whether one more region can have a number that the ledger has a record for, if there is one.
     pub(super) fn has_number(&self) -> bool {
         self.store_ledger.is_none() || Ledger::has_region(self.entries.next_rep())
-    }
-
-    /// How many entries are mapped.
-    pub(super) fn mapped(&self) -> usize {
-        self.store_ledger.as_ref().map_or(self.mapped, |store| store.ledger.mapped())
-    }
-
-    pub(super) fn set_mapped(&mut self, mapped: usize) {
-        match &self.store_ledger {
-            Some(store) => store.ledger.set_mapped(mapped),
-            None => self.mapped = mapped,
-        }
-    }
-
-    /// How many bytes of frozen regions are mapped.
-    pub(super) fn frozen_mapped_bytes(&self) -> u64 {
-        let ledgers = |store: &StoreLedger| u64::from(store.ledger.frozen_mapped()) * GRANULE;
-        self.store_ledger.as_ref().map_or(self.frozen_mapped_bytes, ledgers)
-    }
-
-    pub(super) fn set_frozen_mapped_bytes(&mut self, bytes: u64) {
-        match &self.store_ledger {
-            Some(store) => store.ledger.set_frozen_mapped(bytes / GRANULE),
-            None => self.frozen_mapped_bytes = bytes,
-        }
-    }
-
-    /// Tells trusted modules how many regions may be mapped, and how many bytes of frozen ones. What lingers counts, too.
-    pub(super) fn publish_quota(&self) {
-        if let Some(store) = &self.store_ledger {
-            let lingering = self.memories.lingering();
-            store.ledger.set_max_mappings(self.limits.mappings.saturating_sub(lingering.regions));
-            let frozen = self.limits.frozen_mapped_bytes.saturating_sub(lingering.frozen_bytes);
-            store.ledger.set_max_frozen_mapped(frozen / GRANULE);
-        }
     }
 
     /// Forgets what the ledger says about a region that is no guest's any more.

@@ -9,7 +9,7 @@ use wasmtime::{AsContextMut, StoreContextMut};
 use super::MAX_BATCH;
 use super::channel::Sender;
 use super::element::Element;
-use crate::host::context::MappableView;
+use crate::host::mappable_view::MappableView;
 
 /// The handles of elements that are taken from a writer, between one call of the engine and the next line.
 pub(super) struct Taken<H> {

@@ -9,7 +9,7 @@ use wasmtime::component::{Destination, FutureProducer, StreamProducer, StreamRes
 use super::MAX_BATCH;
 use super::channel::Receiver;
 use super::element::Element;
-use crate::host::context::MappableView;
+use crate::host::mappable_view::MappableView;
 
 /// Elements for a stream: what [`StreamReader::new`](wasmtime::component::StreamReader::new) takes. Each region is given to
 /// the store ([`MappableCtx::insert`](crate::MappableCtx::insert)) when the reader takes it. When the stream is closed, the
