@@ -25,7 +25,7 @@ use std::slice;
 use std::sync::Arc;
 
 use super::extent::copy_granules;
-use super::mappable::check_slice;
+use super::parts::check_slice;
 use super::shared_file::SharedFile;
 use super::{AllocateError, Backing, FileRange, GRANULE, Mappable, PartError, Source};
 use crate::sys::File;

@@ -23,10 +23,7 @@ use super::huge;
 use super::ranges::Runs;
 use super::shared_file::SharedFile;
 use super::touched::Touched;
-use super::{
-    AllocateError, Backing, Extent, FileRange, FreezeFailed, Frozen, GRANULE, JoinFailed, LengthError, PartError,
-    Source, SplitFailed,
-};
+use super::{AllocateError, Backing, Extent, FileRange, FreezeFailed, Frozen, GRANULE, LengthError, Source};
 use crate::sys::{Access, Space};
 
 /// A region of memory that the holder of this value owns.
@@ -66,10 +63,10 @@ use crate::sys::{Access, Space};
 pub struct Mappable {
     /// Where the host sees the region, once it has looked. Maps all of `extent` and nothing else, for as long as
     /// this value has that extent; goes before the extent does. Not set where the extent is a block of the heap.
-    window: OnceLock<Space>,
-    extent: Extent,
+    pub(super) window: OnceLock<Space>,
+    pub(super) extent: Extent,
     /// How many of the bytes count. At most the extent's size.
-    len: u64,
+    pub(super) len: u64,
     /// Pages that it has had from the beginning, left by a region before. None of them is freed while this value has its
     /// extent.
     pages: Runs,
@@ -131,7 +128,7 @@ impl Mappable {
         len.checked_next_multiple_of(GRANULE).ok_or(AllocateError::RegionsExhausted(len))
     }
 
-    fn of(extent: Extent, len: u64) -> Self {
+    pub(super) fn of(extent: Extent, len: u64) -> Self {
         Self { window: OnceLock::new(), extent, len, pages: vec![], was_mapped: false }
     }
 
@@ -244,78 +241,6 @@ impl Mappable {
         self.extent.block_mut().ok_or_else(|| io::Error::other("bug: a block that was there is gone"))
     }
 
-    /// Splits the region into its first `at` bytes and the rest: two regions, each owned, mapped, frozen, handed over
-    /// and freed on its own. `at` is a multiple of [`GRANULE`] inside the region. Each part's length is how many of its bytes
-    /// counted in the whole. Where the platform can map, there is no system call, and the host goes on seeing the bytes where
-    /// it has seen them.
-    ///
-    /// # Errors
-    ///
-    /// [`SplitFailed`], which gives the region back.
-    #[allow(clippy::result_large_err, reason = "the region comes back, without an allocation that could fail")]
-    pub fn split(mut self, at: u64) -> Result<(Self, Self), SplitFailed> {
-        if let Err(reason) = self.check_split(at) {
-            return Err(SplitFailed { region: self, reason });
-        }
-        match self.extent.split_off(at) {
-            Some(high) => {
-                let window = self.window.take();
-                self.become_another();
-                let len = self.len.saturating_sub(at);
-                self.len -= len;
-                let mut high = Self::of(high, len);
-                // The host sees the parts where it saw the whole.
-                if let Some(mut low) = window
-                    && let Some(rest) = usize::try_from(at).ok().and_then(|at| low.split_off(at).ok())
-                {
-                    (self.window, high.window) = (low.into(), rest.into());
-                }
-                Ok((self, high))
-            }
-            None => Err(SplitFailed { region: self, reason: PartError::RegionsExhausted }),
-        }
-    }
-
-    /// Whether `at` is where the region can be split.
-    pub(crate) fn check_split(&self, at: u64) -> Result<(), PartError> {
-        if !at.is_multiple_of(GRANULE) {
-            return Err(PartError::Misaligned);
-        }
-        if at == 0 || at >= self.size() { Err(PartError::OutsideRegion) } else { Ok(()) }
-    }
-
-    /// Joins two regions into one: this one's bytes, then `high`'s. They must be neighbours in one allocation, as
-    /// [`Mappable::split`] leaves them. The length ends where the last byte that counts does: in `high`, unless `high`
-    /// [is empty](Mappable::is_empty). Where the platform can map, the cost does not depend on the size; parts that the host sees
-    /// side by side, as it does after a split, it goes on seeing so.
-    ///
-    /// # Errors
-    ///
-    /// [`JoinFailed`], which gives both back.
-    #[allow(clippy::result_large_err, reason = "two regions come back, without an allocation that could fail")]
-    pub fn join(mut self, mut high: Self) -> Result<Self, JoinFailed> {
-        let low_size = self.size();
-        match self.extent.append(high.extent.take()) {
-            Ok(()) => {
-                let windows = self.window.take().zip(high.window.take());
-                self.become_another();
-                if let Some((mut low, high)) = windows
-                    && low.append(high).is_ok()
-                {
-                    self.window = low.into();
-                }
-                if high.len > 0 {
-                    self.len = low_size + high.len;
-                }
-                Ok(self)
-            }
-            Err(extent) => {
-                high.extent = extent;
-                Err(JoinFailed { low: self, high })
-            }
-        }
-    }
-
     /// Makes the region a value that is only read, and that can be cloned, sliced, sent to other threads, and mapped by
     /// many components at once. Copies nothing; one or two system calls if the host has not looked at the bytes yet.
     ///
@@ -354,27 +279,10 @@ impl Mappable {
     }
 
     /// Notes that the extent is another one now.
-    fn become_another(&mut self) {
+    pub(super) fn become_another(&mut self) {
         self.window.take();
         self.pages.clear();
         self.was_mapped = false;
-    }
-
-    /// Drops all but the `size` bytes at `offset`, of which `len` count. If that can't be, drops less.
-    pub(super) fn keep_part(&mut self, offset: u64, size: u64, len: u64) {
-        if offset + size < self.size()
-            && let Some(high) = self.extent.split_off(offset + size)
-        {
-            self.become_another();
-            drop(Self::of(high, 0));
-        }
-        if offset > 0
-            && let Some(high) = self.extent.split_off(offset)
-        {
-            self.become_another();
-            drop(mem::replace(self, Self::of(high, 0)));
-        }
-        self.len = len.min(self.size());
     }
 
     /// Notes that it was mapped.
@@ -461,15 +369,4 @@ pub(super) fn window(backing: &Backing, source: Source, access: Access) -> io::R
     let window = Space::reserve(len, source.range.start())?;
     backing.show(source, &window, 0, access)?;
     Ok(window)
-}
-
-/// Whether a slice can be taken of the `len` bytes at `offset` of a region of `size` bytes.
-pub(crate) fn check_slice(size: u64, offset: u64, len: u64) -> Result<(), PartError> {
-    if !offset.is_multiple_of(GRANULE) {
-        return Err(PartError::Misaligned);
-    }
-    if len == 0 || offset.checked_add(len).is_none_or(|end| end > size) {
-        return Err(PartError::OutsideRegion);
-    }
-    Ok(())
 }

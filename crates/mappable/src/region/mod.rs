@@ -27,6 +27,7 @@ mod held;
 mod huge;
 mod idle;
 mod mappable;
+mod parts;
 mod pod;
 mod ranges;
 mod region_block;
@@ -50,7 +51,7 @@ pub use held::Limits;
 pub(crate) use held::{Account, Charged, Held};
 pub use huge::HugePages;
 pub use mappable::Mappable;
-pub(crate) use mappable::check_slice;
+pub(crate) use parts::check_slice;
 pub use pod::PodError;
 pub(crate) use ranges::{FileRange, Runs};
 #[cfg(all(feature = "ipc", target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]

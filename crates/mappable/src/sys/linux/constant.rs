@@ -5,7 +5,8 @@ use std::io;
 use rustix::fs::{IFlags, SealFlags, fcntl_get_seals, ioctl_getflags};
 use rustix::io::Errno;
 
-use super::{BTRFS, File, count, file_system};
+use super::file::{BTRFS, File, file_system};
+use crate::sys::count;
 
 /// The flag of a file that is under fs-verity.
 const VERITY: IFlags = IFlags::from_bits_retain(0x0010_0000);
@@ -55,7 +56,7 @@ impl File {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::linux::XFS;
+    use crate::sys::linux::file::XFS;
 
     const TMPFS: i64 = 0x0102_1994;
     const FUSE: i64 = 0x6573_5546;

@@ -26,6 +26,8 @@
 //! [`WriteCount`], and [`Written`], are there as long as their `Guard` is: whoever writes to the range does so in a call of the
 //! store that shows it, and only such calls change what is shown. A window of the host's is there for as long as somebody reads it.
 
+#![allow(unsafe_code)]
+
 use std::ffi::c_void;
 use std::io;
 use std::mem::MaybeUninit;

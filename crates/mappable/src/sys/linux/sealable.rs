@@ -9,7 +9,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{File, check_file_size};
+use super::file::{File, check_file_size};
 use crate::sys::{Call, count, enter};
 
 /// What the seals of a file in memory rule out for good.

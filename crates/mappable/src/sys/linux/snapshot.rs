@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ioctl_ficlone, open};
 
-use super::{BTRFS, XFS, file_system};
+use super::file::{BTRFS, XFS, file_system};
 use crate::sys::{Call, enter};
 
 /// The same file by a descriptor with a position of its own.
