@@ -57,6 +57,9 @@ fn trees_reach_every_position() {
                 "plain list in flat",
                 "plain list in spilled",
                 "plain list in area",
+                "plain list in a variant of more cases, flat",
+                "plain list in a variant of more cases, spilled",
+                "plain list in a variant of more cases, area",
             ])
             .map(String::from)
             .collect();

@@ -93,6 +93,9 @@ fn positions(function: &Function, add: &mut impl FnMut(String)) {
     let result = if function.flat_result().1 { "area" } else { "flat result" };
     let sides = function.params.iter().map(|ty| (params, ty)).chain(function.result.iter().map(|ty| (result, ty)));
     for (side, ty) in sides {
+        if ty.has(|ty| matches!(ty, Type::Variant(cases) if cases.len() > 2 && ty.has(Type::is_plain_list))) {
+            add(format!("plain list in a variant of more cases, {side}"));
+        }
         ty.walk(&mut vec![side], &mut |ty, around| {
             let what = match ty {
                 Type::Own(kind) => format!("own {}", kind.name()),

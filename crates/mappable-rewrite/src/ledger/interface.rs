@@ -214,4 +214,6 @@ pub enum Failure {
     Bug = 12,
     /// A borrowed handle for an owned one. `first`: the handle.
     Borrowed = 13,
+    /// A `char` that there is not. `first`: its number.
+    Char = 14,
 }

@@ -10,7 +10,7 @@
 //!   TABLES  records    by table number: where the handle table of a component instance is
 //!    MEMORIES  records    by memory number: selector and cached transitions of a guest's memory
 //!   CHUNKS  entries    the handle tables themselves
-//!   BOUNCE  bytes      lists that are returned, on their way
+//!   BOUNCE  bytes      lists that are returned or spilled, on their way
 //! ```
 
 /// The ledger's size in pages of 64 KiB where pages can be had: all that 32 bits reach, less one page.
@@ -35,7 +35,7 @@ pub const MAX_MAPPINGS: u32 = 20;
 /// which has no need of it: a memory that shows a region whose mapping was dropped, or did until the last change, has
 /// selector 0, and each such region takes one from [`MAX_MAPPINGS`].
 pub const LINGERING: u32 = 24;
-/// Length in bytes of the lengths in the bounce: four for each list.
+/// Length in bytes of the lengths and numbers in the bounce: four for each list.
 pub const BOUNCE_LEN: u32 = 28;
 /// The memory number of the memory that lists of the current call are taken from.
 pub const SENDER: u32 = 32;
@@ -181,7 +181,8 @@ pub const TRANSITION_TO: u32 = 4;
 
 /// Where handle tables lie.
 pub const CHUNKS: u32 = 0x140_0000;
-/// Where the lists of a result are put while `post-return` runs: first their lengths, then they.
+/// Where the lists of a result are put while `post-return` runs, and those among spilled parameters while `realloc` runs:
+/// first their lengths, then they.
 pub const BOUNCE: u32 = 0x400_0000;
 
 const _: () = {

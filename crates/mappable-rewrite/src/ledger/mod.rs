@@ -4,6 +4,7 @@
 //!   facts ── analysis   what joins which; which functions are closed; what stands in the way
 //!             ├ convert     the validator's types as signatures
 //!             ├ signature   a closed function's type, as the canonical ABI lays it out
+//!             ├ nameless    which lists go by window, and types without names
 //!             ├ modules     the trusted core modules that such functions need
 //!             │ emit        the tree with `u32` for each handle, and trusted modules at each boundary
 //!             ▼
@@ -23,6 +24,7 @@ mod kind;
 #[cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, reason = "the host alone uses some of it"))]
 pub mod layout;
 pub(crate) mod modules;
+mod nameless;
 pub(crate) mod obstacle;
 pub(crate) mod signature;
 pub(crate) mod unsound;

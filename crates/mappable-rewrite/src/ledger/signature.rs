@@ -13,6 +13,7 @@ use wasmparser::PrimitiveValType as Primitive;
 )]
 pub use super::kind::Kind;
 pub(crate) use super::kind::name_of_each;
+use super::nameless::Passed;
 
 /// A value's type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -193,90 +194,6 @@ impl Value {
     pub(crate) fn has_handles(&self) -> bool {
         self.any(&|value| matches!(value, Self::Own(_) | Self::Borrow(_)))
     }
-
-    /// Whether it is plain data: any bytes are a value of it. Integers, floats (which keep their bits), records of such.
-    fn is_plain(&self) -> bool {
-        match self {
-            Self::U8 | Self::S8 | Self::U16 | Self::S16 | Self::U32 | Self::S32 => true,
-            Self::U64 | Self::S64 | Self::F32 | Self::F64 => true,
-            Self::Record(fields) => fields.iter().all(Value::is_plain),
-            _ => false,
-        }
-    }
-
-    /// Whether it is a list of plain data, which can be copied without a look.
-    pub(crate) fn is_plain_list(&self) -> bool {
-        matches!(self, Self::List(element) if element.is_plain())
-    }
-
-    /// Whether it is such a value, or has one that is not an element of a list.
-    pub(crate) fn reaches(&self, is: &impl Fn(&Value) -> bool) -> bool {
-        is(self)
-            || match self {
-                Self::Record(fields) => fields.iter().any(|field| field.reaches(is)),
-                Self::Variant(cases) => cases.iter().flatten().any(|case| case.reaches(is)),
-                _ => false,
-            }
-    }
-
-    /// Whether lists of plain data in it go by window, if it is a parameter in registers or a result.
-    pub(crate) fn goes_by_window(&self) -> bool {
-        self.is_plain_list() || self.reaches(&Value::is_plain_list) && self.has_nameless_form()
-    }
-
-    /// Whether it is an enum that is passed as a number where names can't be written.
-    pub(crate) fn is_numbered(&self) -> bool {
-        matches!(self, Self::Variant(cases) if cases.len() != 2 && cases.iter().all(Option::is_none))
-    }
-
-    /// Whether there is a type without names that is passed in the same form: see [`Self::nameless`].
-    pub(crate) fn has_nameless_form(&self) -> bool {
-        self.is_nameless(self.has_handles(), false)
-    }
-
-    /// `walked`: a value with handles is walked through, elements of lists too, by whoever passes it and by whoever gets it.
-    fn is_nameless(&self, walked: bool, in_list: bool) -> bool {
-        let is_so = |value: &Value| value.is_nameless(walked, in_list);
-        match self {
-            Self::Other => false,
-            Self::List(element) => element.is_nameless(walked, true),
-            Self::Record(fields) => !fields.is_empty() && fields.iter().all(is_so),
-            Self::Variant(cases) if cases.len() == 2 => cases.iter().flatten().all(is_so),
-            // Whoever passes it has to look at the number.
-            Self::Variant(_) => (walked || !in_list) && self.is_numbered(),
-            // Whoever gets it clears the bits that are no label's.
-            Self::Flags(labels) => walked && (1..=32).contains(labels),
-            _ => true,
-        }
-    }
-
-    /// The type that is passed in place of one with handles, or one that goes by window: without names, with `u32` for each
-    /// handle of ours, a number for an enum and for flags, and with `windows` two `u32` for each list of plain data. All is
-    /// in the same place.
-    pub(crate) fn nameless(&self, windows: bool) -> Value {
-        match self {
-            Self::Own(_) | Self::Borrow(_) => Self::U32,
-            list if windows && list.is_plain_list() => Self::Record(vec![Self::U32; 2]),
-            Self::List(element) => Self::List(Box::new(element.nameless(false))),
-            Self::Record(fields) => Self::Record(fields.iter().map(|field| field.nameless(windows)).collect()),
-            Self::Variant(cases) if self.is_numbered() => number(discriminant_size(cases.len())),
-            Self::Variant(cases) => {
-                let nameless = |case: &Option<Value>| case.as_ref().map(|case| case.nameless(windows));
-                Self::Variant(cases.iter().map(nameless).collect())
-            }
-            Self::Flags(_) => number(self.size()),
-            other => other.clone(),
-        }
-    }
-}
-
-/// The unsigned number of so many bytes.
-fn number(size: u32) -> Value {
-    match size {
-        1 => Value::U8,
-        2 => Value::U16,
-        _ => Value::U32,
-    }
 }
 
 impl Signature {
@@ -318,20 +235,38 @@ impl Signature {
         self.params.iter().chain(&self.result).any(|value| value.any(&is))
     }
 
-    /// Whether lists in parameters go by window: some are in such, and none is spilled. What is spilled lies in the
-    /// receiver's memory while its `realloc` runs, which could have any of the sender's memory read.
+    /// How its parameters are passed.
+    pub(crate) fn params_passed(&self) -> Passed {
+        if self.flat_params().1 { Passed::Spilled } else { Passed::Flat }
+    }
+
+    /// Whether lists in parameters go by window.
     pub(crate) fn sends_by_window(&self) -> bool {
-        self.params.iter().any(Value::goes_by_window) && !self.flat_params().1
+        let passed = self.params_passed();
+        self.params.iter().any(|param| param.goes_by_window(passed))
     }
 
     /// Whether lists in the result do.
     pub(crate) fn returns_by_window(&self) -> bool {
-        self.result.as_ref().is_some_and(Value::goes_by_window)
+        self.result.as_ref().is_some_and(|result| result.goes_by_window(Passed::Returned))
     }
 
     /// Whether lists of it go by window.
     pub(crate) fn has_windows(&self) -> bool {
         self.sends_by_window() || self.returns_by_window()
+    }
+
+    /// Why none of its lists of plain data go by window. `None` if it has none, or if some do.
+    pub(crate) fn why_not_by_window(&self) -> Option<&'static str> {
+        if self.has_windows() || !self.any(Value::is_plain_list) {
+            return None;
+        }
+        let mut values = self.params.iter().chain(&self.result);
+        Some(if values.any(|value| value.reaches(&Value::is_plain_list)) {
+            "only the engine can pass what is beside it"
+        } else {
+            "it is an element of another list"
+        })
     }
 
     /// Whether the ledger can carry each value with handles: it has none that is borrowed, and a form without names.
@@ -349,17 +284,18 @@ impl Signature {
     /// What the function's type is in the output, with or without lists by window.
     pub(crate) fn erased(&self, lists: bool) -> Signature {
         looked_at();
-        let params =
-            self.params.iter().map(|param| erased(param, lists && self.sends_by_window()).unwrap_or(param.clone()));
-        let result = self.result.as_ref().map(|result| erased(result, lists).unwrap_or(result.clone()));
+        let (params, result) = self.erased_values(lists);
+        let params = self.params.iter().zip(params).map(|(param, erased)| erased.unwrap_or_else(|| param.clone()));
+        let result = self.result.as_ref().map(|own| result.unwrap_or_else(|| own.clone()));
         Signature { params: params.collect(), result }
     }
-}
 
-/// What takes a value's place in the type of a function that has a wrapper. `None` if it stays.
-pub(crate) fn erased(value: &Value, windows: bool) -> Option<Value> {
-    let windows = windows && value.goes_by_window();
-    (windows || value.has_handles()).then(|| value.nameless(windows))
+    /// What takes the place of each parameter there, and of the result. `None` where that stays.
+    pub(crate) fn erased_values(&self, lists: bool) -> (Vec<Option<Value>>, Option<Value>) {
+        let passed = self.params_passed();
+        let params = self.params.iter().map(|param| param.erased(lists, passed)).collect();
+        (params, self.result.as_ref().and_then(|result| result.erased(lists, Passed::Returned)))
+    }
 }
 
 /// The flat form of parameters, of which there may be so many, and whether they are spilled.

@@ -75,6 +75,43 @@ fn a_list_that_the_embedder_can_pass_goes_the_engines_way_and_says_why() {
     assert_eq!(why.to_string(), said);
 }
 
+/// The way of a function that one component offers and another calls, which takes a value of that type: so many words.
+fn route_of(ty: &str, words: usize) -> Route {
+    let take = format!(r#"(func (export "list") (param {}))"#, "i32 ".repeat(words));
+    let core = CORE.replace(r#"(func (export "list") (param i32 i32))"#, &take);
+    let text = format!(
+        r#"(component
+            (component $taker {core} (type $v' {ty}) (export $v "v" (type $v'))
+                (func $take (param "v" $v)
+                    (canon lift (core func $libc "list") (memory $memory) (realloc $realloc)))
+                (export "take" (func $take)))
+            (component $giver {core} (type $v' {ty}) (import "v" (type $v (eq $v')))
+                (import "take" (func $take (param "v" $v)))
+                (core func (canon lower (func $take) (memory $memory))))
+            (instance $t (instantiate $taker))
+            (instance $g (instantiate $giver (with "v" (type $t "v")) (with "take" (func $t "take")))))"#
+    );
+    both(&inspect(&wasm(&text)).unwrap(), "take")
+}
+
+#[test]
+fn a_list_goes_its_way_within_any_variant_of_what_wrappers_can_pass_and_else_it_is_said_why() {
+    let variant = |case: &str| format!(r#"(variant (case "none") (case "list" (list u8)) (case "other" {case}))"#);
+    for (case, words) in [("u8", 3), ("char", 3), ("bool", 3), ("(list u32)", 3), ("(option (list u8))", 4)] {
+        assert_eq!(route_of(&variant(case), words), Route::Ledger, "{case}");
+    }
+    let said = |ty: &str| match route_of(ty, 3) {
+        Route::Engine { why: Some(why) } => why.to_string(),
+        other => panic!("{ty}: {other:?}"),
+    };
+    let beside = "has a list of plain data in its type, and only the engine can pass what is beside it";
+    for case in ["string", "(list char)"] {
+        assert_eq!(said(&variant(case)), beside);
+    }
+    let within = "has a list of plain data in its type, and it is an element of another list";
+    assert_eq!(said("(result (list (list u8)) (error u8))"), within);
+}
+
 /// One more component, which offers functions whose handles nobody finds: in a memory of small pages.
 fn paged(names: &[&str]) -> String {
     let lift = |name: &&str| {

@@ -47,7 +47,7 @@ pub enum Wrong {
 
 /// What each is called in `docs/src/spec.md`; what the texts of the baseline and of the ledger have in them. (Some depend
 /// on who copies: the engine, or code that it compiled.)
-pub const SAID: [(Wrong, &str, &[&str], &[&str]); 13] = [
+pub const SAID: [(Wrong, &str, &[&str], &[&str]); 14] = [
     (Wrong::UnknownHandle, "no such handle", &["unknown handle index"], &["unknown handle "]),
     (Wrong::OtherKind, "a handle of another type", &["used with the wrong type"], &[", not a "]),
     (
@@ -100,13 +100,13 @@ pub const SAID: [(Wrong, &str, &[&str], &[&str]); 13] = [
     ),
     (Wrong::Flight, "a value that `realloc` changed", &[], &["handles were changed on their way"]),
     (Wrong::Discriminant, "a variant of no case", &["discriminant", "unreachable"], &["discriminant"]),
+    (Wrong::Char, "a `char` that there is not", &["char"], &["char"]),
     (Wrong::Interrupted, "values passed while others are on their way", &[], &["got in each other's way"]),
 ];
 
 /// What is wrong whatever the tier, and says the same.
-const SAID_ALWAYS: [(Wrong, &[&str]); 7] = [
+const SAID_ALWAYS: [(Wrong, &[&str]); 6] = [
     (Wrong::Unreachable, &["`unreachable` instruction executed"]),
-    (Wrong::Char, &["char"]),
     (Wrong::Encoding, &["utf-8", "utf-16", "utf16", "utf8"]),
     (Wrong::InUse, &["busy"]),
     // An end of a stream, in the same table.

@@ -108,6 +108,14 @@ pub enum TrapReason {
         /// The component instance, by name.
         instance: String,
     },
+    /// In a closed composition: a `char` that there is not.
+    #[error("invalid `char` bit pattern {char:#x} in instance {instance}")]
+    InvalidChar {
+        /// Its number.
+        char: u32,
+        /// The component instance, by name.
+        instance: String,
+    },
     /// In a closed composition: `realloc` or `post-return` had others pass lists or handles while some were on their way.
     #[error("a call of instance {instance} and one from within a realloc or post-return got in each other's way")]
     Interrupted {

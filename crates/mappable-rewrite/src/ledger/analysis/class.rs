@@ -116,6 +116,7 @@ impl Walker<'_> {
 struct Told {
     has_handles: bool,
     has_windows: bool,
+    not_by_window: Option<&'static str>,
     cannot_be_closed: Option<&'static str>,
 }
 
@@ -126,6 +127,7 @@ pub(super) fn fates(classes: HashMap<Node, Class>, settings: Settings) -> HashMa
         *known.entry(Rc::as_ptr(signature)).or_insert_with(|| Told {
             has_handles: signature.has_handles(),
             has_windows: signature.has_windows(),
+            not_by_window: signature.why_not_by_window(),
             cannot_be_closed: signature.cannot_be_closed(),
         })
     };
@@ -143,7 +145,10 @@ impl Class {
         let opened = self.opened.or(is_async);
         let Some(kind) = self.mentions.filter(|_| told.has_handles || self.disagree || self.builtin.is_some()) else {
             let Some(signature) = self.signature.filter(|_| settings.lists && told.has_windows) else {
-                return Fate::Untouched(None);
+                // Nothing is lost if nobody calls it, or nobody is called.
+                let could = settings.lists && self.builtin.is_none() && self.lifted && self.lowered;
+                let why = told.not_by_window.filter(|_| could).map(Opening::Unsupported);
+                return Fate::Untouched(why.map(|how| Reason::NoWindow { how }));
             };
             return match opened {
                 _ if self.builtin.is_some() => Fate::Untouched(None),

@@ -15,7 +15,7 @@ use super::scope::{Body, Type, What};
 use super::{EmitResult, Emitter, user};
 use crate::error::{ReadError, broken};
 use crate::ledger::analysis::Version;
-use crate::ledger::signature::{Signature, Value, erased};
+use crate::ledger::signature::{Signature, Value};
 use crate::tree::read::MAX_DEPTH;
 
 impl<'a> Emitter<'a> {
@@ -169,17 +169,15 @@ impl<'a> Emitter<'a> {
         for index in ty.params.iter().map(|(_, ty)| *ty).chain(ty.result).filter_map(index_of) {
             originals.insert(index, self.type_at(depth, index)?.original);
         }
-        let sends = closed.is_some_and(|(signature, lists)| lists && signature.sends_by_window());
-        let sent = closed.map_or(&[][..], |(signature, _)| &signature.params);
-        let returned = closed.and_then(|(signature, _)| signature.result.as_ref());
-        let mut value = |ty: Val, value: Option<&Value>, windows| match value.and_then(|value| erased(value, windows)) {
-            Some(value) => self.erased(depth, &value),
+        let (sent, returned) = closed.map(|(signature, lists)| signature.erased_values(lists)).unwrap_or_default();
+        let mut value = |ty: Val, erased: Option<&Value>| match erased {
+            Some(erased) => self.erased(depth, erased),
             None => Ok(value_of(ty, &originals)),
         };
         let params = ty.params.iter().enumerate();
-        let params = params.map(|(nth, (name, ty))| Ok((*name, value(*ty, sent.get(nth), sends)?)));
+        let params = params.map(|(nth, (name, ty))| Ok((*name, value(*ty, sent.get(nth).and_then(Option::as_ref))?)));
         let params = params.collect::<EmitResult<Vec<_>>>()?;
-        let result = ty.result.map(|ty| value(ty, returned, closed.is_some_and(|(_, lists)| lists))).transpose()?;
+        let result = ty.result.map(|ty| value(ty, returned.as_ref())).transpose()?;
         let (new, encoder) = self.encoder(depth)?;
         let mut func: ComponentFuncTypeEncoder<'_> = encoder.function();
         func.async_(ty.async_).params(params).result(result);

@@ -1,37 +1,21 @@
-//! Lists of plain data: from memory to memory by the window, or by the ledger where they are short, and by the bounce where
-//! they are returned.
+//! Lists of plain data: from memory to memory by the window, or by the ledger where they are short. By the
+//! [bounce](super::bounce) where they are returned, or are among spilled parameters.
 //!
 //! A parameter's first few lists have a slot each in the ledger. The sender puts a list that fits in there, so that nobody
 //! has to know whose memory it came from. The receiver takes it from there: both go by the length, which is in registers.
-//!
-//! In the bounce are first the lengths of lists, in bytes, and then the lists, both in the order of the result's type. Whoever
-//! takes them knows where a list ends by its length there, and by nothing that a guest could have changed.
 
 use wasm_encoder::{BlockType, InstructionSink, ValType};
 
+use super::bounce::Cursor;
 use super::code::{Arg, Code, mem_arg};
 use super::walk::{Place, Way, places, second_word};
-use crate::ledger::convert::MAX_NODES;
 use crate::ledger::interface::Failure;
 use crate::ledger::layout::{
-    BOUNCE, BOUNCE_LEN, MAX_MEMORIES, MAX_SHORT_LISTS, MEMORIES, MEMORY, MEMORY_GENERATION, MEMORY_SELECTOR,
-    MEMORY_VERSION, PAGES, SENDER, SHORT_LIST, SHORT_LISTS, TABLE_AIM,
+    MAX_MEMORIES, MAX_SHORT_LISTS, MEMORIES, MEMORY, MEMORY_GENERATION, MEMORY_SELECTOR, MEMORY_VERSION, SENDER,
+    SHORT_LIST, SHORT_LISTS, TABLE_AIM,
 };
+use crate::ledger::nameless::Passed;
 use crate::ledger::signature::Value;
-
-/// After longer lists the bounce is given back. Pages that come anew cost more than the copies.
-const FREE_ABOVE: u32 = 16 << 20;
-/// Where the first list is in the bounce. Many guests have theirs at such an address too, and copies between addresses
-/// that differ a little in their lowest 12 bits are slow.
-const FIRST: u32 = BOUNCE + 0x1_0000;
-/// What each list's address there is a multiple of.
-const ALIGN: i32 = 8;
-/// How long a length there is, in bytes.
-const LENGTH: u32 = 4;
-/// No list is returned that would end behind this, but for a few short ones.
-const END_OF_BOUNCE: u64 = (PAGES as u64) * 0x1_0000 - ALIGN as u64 - (MAX_SHORT_LISTS * SHORT_LIST) as u64;
-
-const _: () = assert!(MAX_NODES as u32 * LENGTH <= FIRST - BOUNCE);
 
 /// What a receiver knows of its caller: the locals with its memory's memory number, and where the memory's record lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +31,10 @@ pub(super) enum Step {
     Check(u32),
     /// In the receiver: it is copied from its slot, or from the sender's memory.
     Fetch,
-    /// In who returns it: it is put into the bounce, where these locals say.
+    /// In who returns it, or spills it: it is put into the bounce, where these locals say.
     Put(Cursor),
-    /// In who has it returned: it is taken from there. The other local has the end of the lengths.
+    /// In whoever gets that: it is taken from there. The other local has the end of the lengths.
     Take(Cursor, u32),
-}
-
-/// Two locals: where in the bounce the next length is, and where the next list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cursor {
-    length: u32,
-    list: u32,
 }
 
 impl Step {
@@ -96,10 +73,10 @@ impl Code {
         }
     }
 
-    /// Each of the parameters that go by window.
-    fn walk_lists(&mut self, fields: &[Value], place: Place, step: Step) {
+    /// Each of the values that go by window.
+    pub(super) fn walk_lists(&mut self, fields: &[Value], place: Place, passed: Passed, step: Step) {
         self.lists = 0;
-        for (field, place) in places(fields, place).filter(|(field, _)| field.goes_by_window()) {
+        for (field, place) in places(fields, place).filter(|(field, _)| field.goes_by_window(passed)) {
             self.walk(field, place, Way::Lists(step));
         }
     }
@@ -118,7 +95,7 @@ impl Code {
     }
 
     /// The locals that have where a list is, and how long.
-    fn list_at(&mut self, place: Place) -> (u32, u32) {
+    pub(super) fn list_at(&mut self, place: Place) -> (u32, u32) {
         let [from, len] = [ValType::I32; 2].map(|ty| self.local(ty));
         self.get(place, 4);
         self.code().local_set(from);
@@ -131,7 +108,7 @@ impl Code {
     /// from: the guest's.
     pub(super) fn send_lists(&mut self, fields: &[Value], place: Place) {
         let long = self.local(ValType::I32);
-        self.walk_lists(fields, place, Step::Check(long));
+        self.walk_lists(fields, place, Passed::Flat, Step::Check(long));
         let ask = self.helper("memory-number", 2, 1);
         let known = self.own_global();
         let memory = self.local(ValType::I32);
@@ -177,7 +154,7 @@ impl Code {
 
     /// Copies each list among the fields from its slot or the sender's memory, and puts where it is now.
     pub(super) fn receive_lists(&mut self, fields: &[Value], place: Place) {
-        self.walk_lists(fields, place, Step::Fetch);
+        self.walk_lists(fields, place, Passed::Flat, Step::Fetch);
     }
 
     fn receive_list(&mut self, element: &Value, place: Place) {
@@ -209,7 +186,7 @@ impl Code {
     }
 
     /// The local that has a size in bytes as 32 bits.
-    fn short(&mut self, bytes: u32) -> u32 {
+    pub(super) fn short(&mut self, bytes: u32) -> u32 {
         let short = self.local(ValType::I32);
         self.code().local_get(bytes).i32_wrap_i64().local_set(short);
         short
@@ -217,7 +194,14 @@ impl Code {
 
     /// Copies so many bytes of a list from one memory to another; a few without the engine's help, which takes longer
     /// than they do. `checked` is emitted where they are many.
-    fn copy(&mut self, element: &Value, to: (u32, u32), from: (u32, u32), bytes: u32, checked: impl FnOnce(&mut Self)) {
+    pub(super) fn copy(
+        &mut self,
+        element: &Value,
+        to: (u32, u32),
+        from: (u32, u32),
+        bytes: u32,
+        checked: impl FnOnce(&mut Self),
+    ) {
         let few = self.few().is_some();
         if few {
             self.code().local_get(bytes).i32_const(SHORT_LIST as i32).i32_le_u().if_(BlockType::Empty);
@@ -361,7 +345,7 @@ impl Code {
     }
 
     /// Asks the guest for room, and checks what it gives.
-    fn allocate(&mut self, bytes: u32, element: &Value, to: u32) {
+    pub(super) fn allocate(&mut self, bytes: u32, element: &Value, to: u32) {
         let [realloc, guest] = [self.realloc(), self.guest()];
         let sequence = self.local(ValType::I64);
         self.sequence();
@@ -370,75 +354,5 @@ impl Code {
         self.fail_if_interrupted(sequence);
         self.check_aligned(to, element.align());
         self.check_bounds(to, bytes, guest);
-    }
-
-    /// Copies each list of a result to where the caller finds it: pointers are of no use there.
-    pub(super) fn put_into_bounce(&mut self, result: &Value, place: Place) {
-        let cursor = self.cursor();
-        self.lists = 0;
-        self.walk(result, place, Way::Lists(Step::Put(cursor)));
-        self.code().local_get(cursor.length).i32_const(BOUNCE as i32).i32_sub().local_set(cursor.length);
-        self.set_word(BOUNCE_LEN, cursor.length);
-        self.new_sequence();
-    }
-
-    fn cursor(&mut self) -> Cursor {
-        let [length, list] = [ValType::I32; 2].map(|ty| self.local(ty));
-        self.code().i32_const(BOUNCE as i32).local_set(length).i32_const(FIRST as i32).local_set(list);
-        Cursor { length, list }
-    }
-
-    fn put_list(&mut self, element: &Value, place: Place, cursor: Cursor) {
-        let [guest, ledger] = [self.guest(), self.ledger()];
-        let (from, len) = self.list_at(place);
-        let bytes = self.check_list(from, len, element, guest);
-        let short = self.short(bytes);
-        self.code().local_get(cursor.length).local_get(short).i32_store(mem_arg(ledger, 0, 2));
-        self.copy(element, (ledger, cursor.list), (guest, from), short, |code| {
-            code.code().local_get(cursor.list).i64_extend_i32_u().local_get(bytes).i64_add();
-            code.code().i64_const(END_OF_BOUNCE as i64).i64_gt_u();
-            code.fail_if(Failure::OutOfBounds, Arg::Local(from), Arg::Local(short));
-        });
-        self.pass(cursor, short);
-    }
-
-    /// Moves the cursor past a list of so many bytes.
-    fn pass(&mut self, cursor: Cursor, bytes: u32) {
-        self.code().local_get(bytes).i32_const(ALIGN - 1).i32_add().i32_const(-ALIGN).i32_and();
-        self.code().local_get(cursor.list).i32_add().local_set(cursor.list);
-        self.code().local_get(cursor.length).i32_const(LENGTH as i32).i32_add().local_set(cursor.length);
-    }
-
-    /// Copies each list of a result from there to the guest, and puts where it is, and how long, into the return area.
-    pub(super) fn take_from_bounce(&mut self, result: &Value, place: Place) {
-        let (cursor, end) = (self.cursor(), self.local(ValType::I32));
-        self.word(BOUNCE_LEN);
-        self.code().i32_const(BOUNCE as i32).i32_add().local_set(end);
-        self.lists = 0;
-        self.walk(result, place, Way::Lists(Step::Take(cursor, end)));
-        // If not, a `realloc` has changed which case the result is.
-        self.code().local_get(cursor.length).local_get(end).i32_ne();
-        self.fail_if(Failure::Interrupted, Arg::Const(0), Arg::Const(0));
-        let free = self.helper("free-bounce", 0, 0);
-        self.code().local_get(cursor.list).i32_const((FIRST + FREE_ABOVE) as i32).i32_gt_u().if_(BlockType::Empty);
-        self.code().call(free).end();
-    }
-
-    fn take_list(&mut self, element: &Value, place: Place, cursor: Cursor, end: u32) {
-        let ([short, to], bytes) = ([ValType::I32; 2].map(|ty| self.local(ty)), self.local(ValType::I64));
-        let [guest, ledger] = [self.guest(), self.ledger()];
-        self.code().local_get(cursor.length).local_get(end).i32_ge_u();
-        self.fail_if(Failure::Interrupted, Arg::Const(0), Arg::Const(0));
-        self.code().local_get(cursor.length).i32_load(mem_arg(ledger, 0, 2));
-        self.code().local_tee(short).i64_extend_i32_u().local_set(bytes);
-        self.allocate(bytes, element, to);
-        self.copy(element, (guest, to), (ledger, cursor.list), short, |_| ());
-        self.set(place, 4, |code| {
-            code.code().local_get(to);
-        });
-        self.set(second_word(place), 4, |code| {
-            code.code().local_get(short).i32_const(element.size().max(1) as i32).i32_div_u();
-        });
-        self.pass(cursor, short);
     }
 }

@@ -14,11 +14,13 @@ macro_rules! assembled {
     };
 }
 
+mod bounce;
 mod bundle;
 mod code;
 mod crossing;
 mod guard;
 mod lists;
+mod opaque;
 mod walk;
 mod wrapper;
 

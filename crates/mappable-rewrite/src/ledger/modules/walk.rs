@@ -29,7 +29,8 @@ impl Way {
             Way::Receive => value.any(&|value| is_handle(value) || matches!(value, Value::Flags(_))),
             Way::Leave => value.any(&is_handle),
             Way::Lists(step) => {
-                value.reaches(&|value| value.is_plain_list() || step.looks_at_numbers() && value.is_numbered())
+                let is_looked_at = |value: &Value| value.is_numbered() || value.is_opaque();
+                value.reaches(&|value| value.is_plain_list() || step.looks_at_numbers() && is_looked_at(value))
             }
         }
     }
@@ -68,6 +69,13 @@ impl Code {
             Value::Own(kind) => self.handle(*kind, false, place, way),
             Value::Borrow(kind) => self.handle(*kind, true, place, way),
             Value::Record(fields) => self.walk_fields(fields, place, way),
+            Value::Variant(_)
+                if value.is_opaque()
+                    && let Way::Lists(step) = way
+                    && step.looks_at_numbers() =>
+            {
+                self.tidy(value, place, step);
+            }
             Value::Variant(cases) => self.walk_cases(cases, place, way),
             Value::List(element) => self.walk_list(element, place, way),
             Value::Flags(labels) if way == Way::Receive => self.clear_unlabelled(*labels, value.size(), place),
@@ -111,20 +119,23 @@ impl Code {
     }
 
     fn walk_cases(&mut self, cases: &[Option<Value>], place: Place, way: Way) {
-        let discriminant = self.local(ValType::I32);
-        self.get(place, discriminant_size(cases.len()));
-        self.code().local_tee(discriminant).i32_const(cases.len() as i32).i32_ge_u();
-        self.fail_if(Failure::Discriminant, Arg::Local(discriminant), Arg::Const(0));
-        let payload = match place {
-            Place::Locals(first) => Place::Locals(first + 1),
-            Place::Memory { base, offset } => Place::Memory { base, offset: offset + payload_offset(cases) },
-        };
+        let discriminant = self.discriminant(cases, place);
+        let payload = payload(cases, place);
         for (index, case) in cases.iter().enumerate() {
             let Some(case) = case.as_ref().filter(|case| way.has_to_do_with(case)) else { continue };
             self.code().local_get(discriminant).i32_const(index as i32).i32_eq().if_(BlockType::Empty);
             self.walk(case, payload, way);
             self.code().end();
         }
+    }
+
+    /// The local that has a variant's discriminant: one of a case.
+    pub(super) fn discriminant(&mut self, cases: &[Option<Value>], place: Place) -> u32 {
+        let discriminant = self.local(ValType::I32);
+        self.get(place, discriminant_size(cases.len()));
+        self.code().local_tee(discriminant).i32_const(cases.len() as i32).i32_ge_u();
+        self.fail_if(Failure::Discriminant, Arg::Local(discriminant), Arg::Const(0));
+        discriminant
     }
 
     fn walk_list(&mut self, element: &Value, place: Place, way: Way) {
@@ -205,7 +216,7 @@ impl Code {
         self.fail_if(Failure::OutOfBounds, Arg::Local(at), Arg::Local(short));
     }
 
-    /// Pushes the unsigned number of that many bytes that is there, as 32 bits.
+    /// Pushes the unsigned number of that many bytes that is there, as 32 bits; of 8 bytes as 64.
     pub(super) fn get(&mut self, place: Place, size: u32) {
         match place {
             Place::Locals(local) => {
@@ -222,13 +233,14 @@ impl Code {
                 match size {
                     1 => code.i32_load8_u(mem_arg(memory, offset, 0)),
                     2 => code.i32_load16_u(mem_arg(memory, offset, 1)),
+                    8 => code.i64_load(mem_arg(memory, offset, 3)),
                     _ => code.i32_load(mem_arg(memory, offset, 2)),
                 };
             }
         }
     }
 
-    /// Puts the number of so many bytes there that `value` pushes, as 32 bits.
+    /// Puts the number of so many bytes there that `value` pushes, as 32 bits; of 8 bytes as 64.
     pub(super) fn set(&mut self, place: Place, size: u32, value: impl FnOnce(&mut Self)) {
         match place {
             Place::Locals(local) => {
@@ -247,6 +259,7 @@ impl Code {
                 match size {
                     1 => code.i32_store8(mem_arg(memory, offset, 0)),
                     2 => code.i32_store16(mem_arg(memory, offset, 1)),
+                    8 => code.i64_store(mem_arg(memory, offset, 3)),
                     _ => code.i32_store(mem_arg(memory, offset, 2)),
                 };
             }
@@ -270,6 +283,14 @@ pub(super) fn places(fields: &[Value], place: Place) -> impl Iterator<Item = (&V
             (field, Place::Memory { base, offset })
         }
     })
+}
+
+/// Where a variant's payload is.
+pub(super) fn payload(cases: &[Option<Value>], place: Place) -> Place {
+    match place {
+        Place::Locals(first) => Place::Locals(first + 1),
+        Place::Memory { base, offset } => Place::Memory { base, offset: offset + payload_offset(cases) },
+    }
 }
 
 /// Where a list's length is.

@@ -1,5 +1,7 @@
 //! What stands in front of a lower, and of a lift: the sender's and the receiver's half of every call.
 
+use std::slice;
+
 use wasm_encoder::{BlockType, ValType};
 
 use super::Module;
@@ -7,6 +9,7 @@ use super::code::{Arg, Code, mem_arg};
 use super::walk::{Place, Way};
 use crate::ledger::interface::Failure;
 use crate::ledger::layout::{FLIGHT_LEN, FLIGHT_NEXT, FLIGHT_SEQ};
+use crate::ledger::nameless::Passed;
 use crate::ledger::signature::{Signature, Value};
 
 /// A signature, as its wrapper needs it.
@@ -22,6 +25,8 @@ struct Shape {
     /// Whether lists go by window, and which way.
     lists_sent: bool,
     lists_returned: bool,
+    /// Whether the result is carried, with them.
+    carried: bool,
 }
 
 impl Shape {
@@ -38,6 +43,11 @@ impl Shape {
             handles: signature.has_handles(),
             lists_sent: lists && signature.sends_by_window(),
             lists_returned: lists && signature.returns_by_window(),
+            carried: lists
+                && signature
+                    .result
+                    .as_ref()
+                    .is_some_and(|result| result.goes_by_window(Passed::Returned) && result.is_carried()),
         }
     }
 
@@ -73,17 +83,17 @@ pub(super) fn lower(name: &'static str, signature: &Signature, lists: bool, engi
     if engines {
         code.go_by_the_engine(&params, &results);
     }
-    // Lists are looked for behind the call, when the engine has looked at the area. No handle may have gone by then.
-    if let Some(result) = shape.result.as_ref().filter(|_| shape.result_spilled && shape.handles) {
+    // Lists are looked for behind the call, when the engine has looked at the area. No handle may have gone by then. Where
+    // the result is carried, the engine knows of the area's beginning alone.
+    let looks = shape.result_spilled && (shape.handles || shape.carried);
+    if let Some(result) = shape.result.as_ref().filter(|_| looks) {
         code.check_area(area, result.size(), result.align());
     }
     if shape.handles {
         code.check_nothing_in_flight();
     }
     code.send(&shape);
-    if shape.lists_sent {
-        code.send_lists(shape.fields(), shape.place());
-    }
+    let beginning = shape.carried.then(|| code.keep_beginning(area));
 
     let callee = code.callee(&params, &results);
     for param in 0..params.len() as u32 {
@@ -98,8 +108,11 @@ pub(super) fn lower(name: &'static str, signature: &Signature, lists: bool, engi
     if shape.handles {
         code.all_claimed();
     }
+    if let Some(beginning) = beginning {
+        code.restore_beginning(area, beginning);
+    }
     if let Some(value) = shape.result.as_ref().filter(|_| shape.lists_returned) {
-        code.take_from_bounce(value, result);
+        code.take_from_bounce(slice::from_ref(value), result, Passed::Returned);
     }
     code.give(&results, result);
     code.finish()
@@ -118,8 +131,10 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
     if shape.handles {
         code.all_claimed();
     }
-    if shape.lists_sent {
-        code.receive_lists(shape.fields(), shape.place());
+    match shape.spilled {
+        _ if !shape.lists_sent => {}
+        true => code.take_from_bounce(shape.fields(), shape.place(), Passed::Spilled),
+        false => code.receive_lists(shape.fields(), shape.place()),
     }
 
     let callee = code.callee(&shape.flat, &results);
@@ -143,7 +158,7 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
             code.note_sent();
         }
         if shape.lists_returned {
-            code.put_into_bounce(value, result);
+            code.put_into_bounce(slice::from_ref(value), result, Passed::Returned);
         }
     }
     code.give(&results, kept);
@@ -152,12 +167,18 @@ pub(super) fn lift(name: &'static str, signature: &Signature, lists: bool) -> Mo
 
 impl Code {
     fn send(&mut self, shape: &Shape) {
-        if shape.params.has_handles() {
-            if shape.spilled {
-                self.check_area(0, shape.params.size(), shape.params.align());
-            }
+        let handles = shape.params.has_handles();
+        if shape.spilled && (shape.lists_sent || handles) {
+            self.check_area(0, shape.params.size(), shape.params.align());
+        }
+        if handles {
             self.walk_handles(shape.fields(), shape.place(), Way::Send);
             self.note_sent();
+        }
+        match shape.spilled {
+            _ if !shape.lists_sent => {}
+            true => self.put_into_bounce(shape.fields(), shape.place(), Passed::Spilled),
+            false => self.send_lists(shape.fields(), shape.place()),
         }
     }
 

@@ -4,7 +4,7 @@ use super::super::error::{TrapReason, bug};
 use crate::ledger::Kind;
 use crate::ledger::interface::Failure;
 
-const ALL: [Failure; 13] = [
+const ALL: [Failure; 14] = [
     Failure::UnknownHandle,
     Failure::WrongKind,
     Failure::Mapped,
@@ -18,6 +18,7 @@ const ALL: [Failure; 13] = [
     Failure::Refused,
     Failure::Bug,
     Failure::Borrowed,
+    Failure::Char,
 ];
 
 /// The reason that stands behind a code and its arguments. `found` is the kind of the handle `first`.
@@ -49,6 +50,7 @@ pub(super) fn reason(
         Failure::Interrupted => TrapReason::Interrupted { instance },
         Failure::Refused => TrapReason::RefreshRefused { instance },
         Failure::Borrowed => TrapReason::Borrowed,
+        Failure::Char => TrapReason::InvalidChar { char: first, instance },
         Failure::Bug => bug(format!("a broken invariant, {first} ({second}), in instance {instance}")),
     }
 }

@@ -15,9 +15,11 @@ mod others;
 mod positions;
 mod realloc;
 mod shapes;
+mod spilled;
 mod tiers;
 mod trees;
 mod tripwires;
+mod variants;
 mod within;
 
 use wasmtime::component::{ComponentNamedList, Lift, Lower};

@@ -6,16 +6,16 @@ use wasmtime::component::Val;
 use crate::support::{Setup, World, on_every_setup, trapped};
 
 /// A type whose parts are all words, one behind the other both as parameters and in memory.
-struct Shape {
+pub(super) struct Shape {
     /// The types that have names, and what they are.
-    names: &'static [(&'static str, &'static str)],
+    pub(super) names: &'static [(&'static str, &'static str)],
     /// What components pass to one another.
-    inner: &'static str,
+    pub(super) inner: &'static str,
     /// What the host passes to the first: of the same form, without names.
-    outer: &'static str,
-    words: u32,
+    pub(super) outer: &'static str,
+    pub(super) words: u32,
     /// Which word is a list's pointer.
-    list: u32,
+    pub(super) list: u32,
 }
 
 const OPTION: Shape = Shape { names: &[], inner: "(option (list u8))", outer: "(option (list u8))", words: 3, list: 1 };
@@ -70,13 +70,16 @@ const SEVERAL: Shape = Shape {
 };
 
 /// What the first component does to what it passes, by number; the second to a word of what it returns.
-const WRONG_CASE: u32 = 1;
-const FAR: u32 = 2;
-const LONG: u32 = 3;
+pub(super) const WRONG_CASE: u32 = 1;
+pub(super) const FAR: u32 = 2;
+pub(super) const LONG: u32 = 3;
 /// Its `realloc` says of each result that there is no list in it.
-const TAMPERS: u32 = 4;
+pub(super) const TAMPERS: u32 = 4;
 /// A component's `realloc` gives room where there is none.
-const OUT_OF_BOUNDS: u32 = 5;
+pub(super) const OUT_OF_BOUNDS: u32 = 5;
+/// The second component returns another case than it was given, or another first word of its payload.
+pub(super) const RETURNS_NO_CASE: u32 = 6;
+pub(super) const RETURNS_NO_CHAR: u32 = 7;
 
 /// `a` passes what it is given to `b`, and gives back what that gives it.
 fn composition(setup: Setup, shape: &Shape) -> String {
@@ -108,6 +111,8 @@ fn composition(setup: Setup, shape: &Shape) -> String {
           (component $B
             (core module $M {heap} (func (export "echo") (param {params}) (result i32)
               (if (i32.eq (global.get $mode) (i32.const {WRONG_CASE})) (then (local.set {list} (i32.const 9))))
+              (if (i32.eq (global.get $mode) (i32.const {RETURNS_NO_CASE})) (then (local.set 0 (i32.const 9))))
+              (if (i32.eq (global.get $mode) (i32.const {RETURNS_NO_CHAR})) (then (local.set 1 (i32.const 0xd800))))
               {stores} (i32.const 1024)))
             (core instance $m (instantiate $M))
             {exports}
@@ -140,10 +145,10 @@ fn composition(setup: Setup, shape: &Shape) -> String {
     )
 }
 
-struct Scene(World, wasmtime::component::Instance);
+pub(super) struct Scene(World, wasmtime::component::Instance);
 
 impl Scene {
-    fn new(setup: Setup, shape: &Shape) -> Self {
+    pub(super) fn new(setup: Setup, shape: &Shape) -> Self {
         let mut world = World::new(setup);
         let component = world.fixture.compile_as_is(&composition(setup, shape));
         let instance = world.instantiate(&component);
@@ -157,30 +162,30 @@ impl Scene {
         Ok(out.swap_remove(0))
     }
 
-    fn set(&mut self, who: &str, mode: u32) {
+    pub(super) fn set(&mut self, who: &str, mode: u32) {
         self.call(who, Val::U32(mode), 0).unwrap();
     }
 
-    fn pass(&mut self, value: &Val) -> wasmtime::Result<Val> {
+    pub(super) fn pass(&mut self, value: &Val) -> wasmtime::Result<Val> {
         self.call("pass", value.clone(), 1)
     }
 
     #[track_caller]
-    fn comes_back(&mut self, value: &Val) {
+    pub(super) fn comes_back(&mut self, value: &Val) {
         let back = self.pass(value).unwrap();
         assert!(back == *value, "{value:?} came back as {back:?}");
     }
 }
 
-fn bytes(len: u32) -> Val {
+pub(super) fn bytes(len: u32) -> Val {
     Val::List((0..len).map(|at| Val::U8((at * 7 + at / 256) as u8)).collect())
 }
 
-fn words(len: u32) -> Val {
+pub(super) fn words(len: u32) -> Val {
     Val::List((0..len).map(|at| Val::U32(at.wrapping_mul(0x9e37_79b1))).collect())
 }
 
-fn some(value: Val) -> Val {
+pub(super) fn some(value: Val) -> Val {
     Val::Option(Some(Box::new(value)))
 }
 
@@ -192,7 +197,7 @@ fn error(value: Val) -> Val {
     Val::Result(Err(Some(Box::new(value))))
 }
 
-const LENGTHS: [u32; 10] = [0, 1, 3, 7, 8, 16, 17, 33, 1000, 70_000];
+pub(super) const LENGTHS: [u32; 10] = [0, 1, 3, 7, 8, 16, 17, 33, 1000, 70_000];
 
 on_every_setup! {
     fn lists_within_values_come_back_whole(setup) {

@@ -167,7 +167,7 @@ pub(super) fn guest(
     })
 }
 
-fn func_types(types: &[wasm_encoder::ValType]) -> Vec<wasmtime::ValType> {
+pub(super) fn func_types(types: &[wasm_encoder::ValType]) -> Vec<wasmtime::ValType> {
     let ty = |ty: &wasm_encoder::ValType| match ty {
         wasm_encoder::ValType::I64 => wasmtime::ValType::I64,
         wasm_encoder::ValType::F32 => wasmtime::ValType::F32,

@@ -94,17 +94,45 @@ fn lists_that_have_no_slot_go_by_window_however_short() {
 }
 
 #[test]
-fn spilled_lists_go_the_engines_way() {
+fn spilled_lists_bounce() {
+    let either = Value::Variant(vec![Some(list(Value::U16)), Some(Value::Variant(vec![None; 3]))]);
     let mut params = vec![Value::U64; 12];
-    params.extend([list(Value::U64), Value::Own(Kind::Mappable), Value::String, list(Value::F32)]);
-    let mut world = World::new();
-    let a = world.a.clone();
-    let it = world.give(&a, Kind::Mappable, 7);
-    let mut arguments = vec![V::Bits(1); 12];
-    arguments.extend([numbers(9), V::Bits(it.into()), numbers(3), numbers(7)]);
-    let seen = world.call(&bytes_in(params), true, &arguments, |_| None).unwrap();
-    arguments[13] = V::Bits(7);
-    assert_eq!(seen.arguments, arguments);
+    params.extend([list(Value::U64), Value::Own(Kind::Mappable), Value::String, list(Value::F32), either]);
+    for len in [0, 1, 9, 2000] {
+        for last in [case(0, numbers(len)), case(1, V::Case(2, None))] {
+            let mut world = World::new();
+            let a = world.a.clone();
+            let it = world.give(&a, Kind::Mappable, 7);
+            let mut arguments = vec![V::Bits(1); 12];
+            arguments.extend([numbers(len), V::Bits(it.into()), numbers(3), numbers(7), last]);
+            let seen = world.call(&bytes_in(params.clone()), true, &arguments, |_| None).unwrap();
+            arguments[13] = V::Bits(7);
+            assert_eq!(seen.arguments, arguments);
+            // Nobody asks whose they are.
+            assert_eq!((world.store.data().memories, world.word(SENDER)), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn a_spilled_parameter_that_is_another_case_than_was_sent_is_refused() {
+    // What a `realloc` of the callee could write into its own memory, where the parameters are.
+    let mut params = vec![Value::U64; 14];
+    params.extend([Value::Variant(vec![None, Some(list(Value::U8))]), list(Value::U8)]);
+    let signature = bytes_in(params);
+    for (tag, in_bounce) in [(0, 8), (1, 4), (1, 0), (0, 0), (1, 12)] {
+        let mut world = World::new();
+        let b = world.b.clone();
+        let callee = wasmtime::Func::wrap(&mut world.store, |_: u32| -> () { panic!("the callee was called") });
+        let lift = world.instantiate(&b, &modules::lift(&signature, true), Some(callee));
+        b.memory.write(&mut world.store, 64 + 14 * 8, &[tag]).unwrap();
+        world.set_word(BOUNCE_LEN, in_bounce);
+        for at in [0, 4, 8] {
+            world.set_word(BOUNCE + at, 8);
+        }
+        let call = lift.get_typed_func::<u32, ()>(&mut world.store, modules::CALL).unwrap();
+        assert_eq!(failed(call.call(&mut world.store, 64)), failure(Failure::Interrupted, 0, 0), "{tag} {in_bounce}");
+    }
 }
 
 #[test]
@@ -204,9 +232,10 @@ fn after_a_long_list_the_bounce_is_given_back() {
 #[test]
 fn only_lists_of_plain_data_go_by_window() {
     let [plain, other] = [Value::U8, Value::Bool].map(|element| bytes_in([list(element)]));
-    let windowed = |signature: &Signature, lists| {
-        modules::lift(signature, lists).needs.iter().any(|(_, need)| *need == Need::Window)
+    let needs = |signature: &Signature, lists, needed| {
+        modules::lift(signature, lists).needs.iter().any(|(_, need)| *need == needed)
     };
+    let windowed = |signature: &Signature, lists| needs(signature, lists, Need::Window);
     assert!(windowed(&plain, true));
     assert!(!windowed(&plain, false) && !windowed(&other, true));
     // Also within values that have a form without names, and that is not in a list.
@@ -214,7 +243,8 @@ fn only_lists_of_plain_data_go_by_window() {
         (Value::Record(vec![Value::String, list(Value::U8)]), true),
         (Value::Variant(vec![None, Some(list(Value::U8))]), true),
         (Value::Variant(vec![Some(list(Value::F64)), Some(Value::Variant(vec![None; 5]))]), true),
-        (Value::Variant(vec![None, Some(Value::U8), Some(list(Value::U8))]), false),
+        (Value::Variant(vec![None, Some(Value::U8), Some(list(Value::U8))]), true),
+        (Value::Variant(vec![None, Some(Value::String), Some(list(Value::U8))]), false),
         (Value::Record(vec![Value::Flags(3), list(Value::U8)]), false),
         (Value::Record(vec![Value::Other, list(Value::U8)]), false),
         (list(list(Value::U8)), false),
@@ -222,6 +252,21 @@ fn only_lists_of_plain_data_go_by_window() {
     ];
     for (value, by_window) in inside {
         assert_eq!(windowed(&bytes_in([value.clone()]), true), by_window, "{value:?}");
+    }
+    // What is returned or spilled bounces. That is nothing to a variant beside a string, or one that is spilled.
+    let opaque = || Value::Variant(vec![None, Some(Value::U8), Some(list(Value::U8))]);
+    for (value, returned, spilled) in [
+        (list(Value::U8), true, true),
+        (Value::Record(vec![Value::String, list(Value::U8)]), true, true),
+        (opaque(), true, false),
+        (Value::Record(vec![Value::String, opaque()]), false, false),
+        (list(list(Value::U8)), false, false),
+    ] {
+        let as_result = Signature { params: vec![], result: Some(value.clone()) };
+        assert_eq!(needs(&as_result, true, Need::Ledger), returned, "{value:?}");
+        let mut params = vec![Value::U64; 16];
+        params.push(value.clone());
+        assert_eq!(needs(&bytes_in(params), true, Need::Ledger), spilled, "{value:?}");
     }
 }
 

@@ -8,6 +8,7 @@ mod crossing;
 mod failures;
 mod handles;
 mod lists;
+mod opaque;
 mod tampering;
 mod values;
 mod warm;
