@@ -6,6 +6,7 @@ use std::time::Duration;
 use mappable::Runtime;
 use zenoh::{Config, Session, Wait as _};
 
+use crate::answers::Answers;
 use crate::in_process::InProcess;
 use crate::shared::SharedMemory;
 
@@ -101,8 +102,8 @@ impl Options {
         self
     }
 
-    /// How many bytes are shared at once: those of messages that peers of this host have not received yet. 128 MiB unless said. A longer value is sent as
-    /// bytes.
+    /// How many bytes are shared at once: those of messages on their way to peers of this host. 128 MiB unless said. What has come
+    /// to a peer counts in the queues of its subscribers. A longer value is sent as bytes.
     pub fn shared_bytes(mut self, bytes: u64) -> Self {
         self.limits.shared_bytes = bytes;
         self
@@ -156,6 +157,7 @@ pub(crate) struct Inner {
     pub(crate) session: Session,
     pub(crate) shared: Option<SharedMemory>,
     pub(crate) in_process: Arc<InProcess>,
+    pub(crate) answers: Arc<Answers>,
     pub(crate) limits: Limits,
 }
 
@@ -176,8 +178,8 @@ impl Bus {
             None => opening,
         };
         let session = opening.wait().map_err(|error| OpenError::Session(error.to_string()))?;
-        let in_process = Arc::default();
-        Ok(Self(Arc::new(Inner { runtime: runtime.clone(), session, shared, in_process, limits })))
+        let (in_process, answers) = (Arc::default(), Arc::default());
+        Ok(Self(Arc::new(Inner { runtime: runtime.clone(), session, shared, in_process, answers, limits })))
     }
 
     /// Where other peers reach this one.
@@ -191,13 +193,13 @@ impl Bus {
         info.peers_zid().wait().count() + info.routers_zid().wait().count()
     }
 
-    /// How many bytes this member shares now: those of messages that peers of this host have not received yet. What they have
-    /// received is counted there.
+    /// How many bytes this member shares now: those of messages on their way to peers of this host. What has come to them is counted
+    /// there.
     pub fn shared_bytes(&self) -> u64 {
         self.0.shared.as_ref().map_or(0, SharedMemory::bytes)
     }
 
-    /// Waits until peers of this host have received all that is shared with them. A member that leaves before takes it away: they open
+    /// Waits until all that is shared with peers of this host has come to them. A member that leaves before takes it away: they open
     /// its files. Returns `false` if the time is up. An offer that was asked for is shared until it is dropped.
     pub fn settle(&self, timeout: Duration) -> bool {
         self.0.shared.as_ref().is_none_or(|shared| shared.settle(timeout))

@@ -7,11 +7,12 @@
 //! | `key` | what values are published under |
 //! | `bus` | a session of Zenoh's, and its options |
 //! | `publisher`, `subscriber`, `queue` | values to whoever subscribes |
-//! | `query`, `liveliness` | values by name, and who is there |
+//! | `query`, `answers`, `liveliness` | values by name, and who is there |
 //! | `payload` | values as messages and back: what is copied, and where |
 //! | [`host`] | the bus for components |
 //! | `in_process`, `shared` | the ways that don't copy a received value |
 
+mod answers;
 mod bus;
 pub mod host;
 mod in_process;

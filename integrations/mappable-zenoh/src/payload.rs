@@ -7,7 +7,7 @@ use zenoh::bytes::ZBytes;
 use zenoh::sample::Sample;
 
 use crate::bus::Inner;
-use crate::shared::{NotPlaced, Placed};
+use crate::shared::{Client, NotPlaced, Placed, Shared};
 
 /// A value, and the key that it was published under.
 #[derive(Clone, Debug)]
@@ -44,6 +44,16 @@ pub enum ReceiveError {
     /// The bus, or this subscription, has ended.
     #[error("the bus is closed")]
     Closed,
+}
+
+/// A message that has come and was not received yet.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    sample: Sample,
+    /// Of the payload.
+    len: u64,
+    /// The payload, or why there is none, if a peer of this host shares it. The sample has none then.
+    shared: Option<Result<Frozen, &'static str>>,
 }
 
 /// What a message has: the bytes, and what tells shared ones from others.
@@ -96,33 +106,72 @@ impl Inner {
         self.session.info().transports().wait().any(|transport| transport.is_shm())
     }
 
-    pub(crate) fn message(&self, sample: &Sample) -> Result<Message, ReceiveError> {
-        let payload = self.incoming(sample.payload(), sample.attachment())?;
+    pub(crate) fn message(&self, arrived: Arrived) -> Result<Message, ReceiveError> {
+        let Arrived { sample, len, shared } = arrived;
+        let payload = match shared {
+            _ if len > self.limits.message_bytes => {
+                return Err(ReceiveError::TooLarge { len, limit: self.limits.message_bytes });
+            }
+            Some(shared) => shared.map_err(ReceiveError::Damaged)?,
+            None => self.incoming(sample.payload())?,
+        };
         Ok(Message { key: sample.key_expr().as_str().to_owned(), payload })
     }
 
-    /// The bytes of a message: what was sent within this process or is shared by another as it is, all else copied once.
-    fn incoming(&self, bytes: &ZBytes, attachment: Option<&ZBytes>) -> Result<Frozen, ReceiveError> {
-        let (len, limit) = (bytes.len() as u64, self.limits.message_bytes);
-        if len > limit {
-            return Err(ReceiveError::TooLarge { len, limit });
-        }
+    /// The bytes of a message: what was sent within this process as it is, all else copied once.
+    fn incoming(&self, bytes: &ZBytes) -> Result<Frozen, ReceiveError> {
         let mut slices = bytes.slices();
         if let (Some(only), None) = (slices.next(), slices.next())
             && let Some(value) = self.in_process.find(only)
         {
             return Ok(value);
         }
-        if let Some(buffer) = bytes.as_shm() {
-            let shared = self.shared.as_ref().and_then(|shared| shared.client.at(buffer.as_ptr()));
-            let shared = shared.ok_or(ReceiveError::Damaged("it is in memory that is not shared with this process"))?;
-            if attachment.is_none_or(|said| said.to_bytes()[..] != shared.identity.to_le_bytes()) {
-                return Err(ReceiveError::Damaged("the descriptor is of another file"));
-            }
-            return shared.frozen.slice(0..len).map_err(|_| ReceiveError::Damaged("the file is shorter"));
+        if bytes.as_shm().is_some() {
+            return Err(ReceiveError::Damaged("it is in memory that is not shared with this process"));
         }
         copied(&self.runtime, bytes)
     }
+}
+
+impl Arrived {
+    /// What Zenoh has read. It is called where Zenoh reads. What is shared is taken over here: as long as Zenoh has a buffer of one message it
+    /// can't be told which others it has, so that all would stay mapped which came by the same segment.
+    pub(crate) fn new(mut sample: Sample, client: Option<&Client>) -> Self {
+        let len = sample.payload().len() as u64;
+        let address = sample.payload().as_shm().map(|buffer| buffer.as_ptr());
+        let shared = address.and_then(|address| client?.at(address)).map(|shared| taken_over(&shared, &sample, len));
+        if shared.is_some() {
+            *sample.payload_mut() = ZBytes::new();
+        }
+        Self { sample, len, shared }
+    }
+
+    /// The length of the payload.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// All bytes that are kept until it is received.
+    pub(crate) fn all_bytes(&self) -> u64 {
+        let attached = self.sample.attachment().map_or(0, |attachment| attachment.len());
+        self.len + (attached + self.sample.key_expr().as_str().len()) as u64
+    }
+
+    /// Lets go of what is attached, unless it can be that of a value that is shared.
+    pub(crate) fn forget_long_attachment(&mut self) {
+        if let Some(attachment) = self.sample.attachment_mut()
+            && attachment.len() > size_of::<u64>()
+        {
+            *attachment = ZBytes::new();
+        }
+    }
+}
+
+fn taken_over(shared: &Shared, sample: &Sample, len: u64) -> Result<Frozen, &'static str> {
+    if sample.attachment().is_none_or(|said| said.to_bytes()[..] != shared.identity.to_le_bytes()) {
+        return Err("the descriptor is of another file");
+    }
+    shared.frozen.slice(0..len).map_err(|_| "the file is shorter")
 }
 
 /// A frozen value with a copy of what came over the network, which Zenoh has in the pieces in which it came.

@@ -31,7 +31,7 @@ pub enum PublishError {
     /// Nobody subscribes to the key.
     #[error("nobody subscribes to {0}")]
     NoSubscriber(Key),
-    /// Receivers still hold as much as may be shared, and the publisher doesn't wait.
+    /// As much as may be shared is on its way to receivers, and the publisher doesn't wait.
     #[error("receivers are behind: as much is shared as may be (Options::shared_bytes)")]
     Congested,
     /// The region can't be frozen.

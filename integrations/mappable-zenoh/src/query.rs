@@ -9,12 +9,12 @@ use mappable::{Frozen, GRANULE};
 use zenoh::Wait as _;
 use zenoh::bytes::ZBytes;
 use zenoh::query::{ConsolidationMode, Query, QueryTarget, Queryable, Reply};
-use zenoh::sample::Sample;
 
+use crate::answers::Answers;
 use crate::bus::{Bus, Inner};
 use crate::key::{Key, Pattern};
-use crate::payload::{Message, Outgoing, ReceiveError};
-use crate::shared::Placed;
+use crate::payload::{Arrived, Message, Outgoing, ReceiveError};
+use crate::shared::{Client, Placed};
 
 /// Why nothing was offered, or nothing was asked.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,7 @@ pub struct Offer {
 struct Offered {
     key: Key,
     value: Frozen,
+    answers: Arc<Answers>,
     /// The value in memory that peers of this host share, once one of them has asked. All of them get the same.
     placed: Mutex<Option<Placed>>,
     inner: Weak<Inner>,
@@ -55,8 +56,9 @@ impl Bus {
     ///
     /// [`QueryError::Bus`].
     pub fn offer(&self, key: &Key, value: Frozen) -> Result<Offer, QueryError> {
-        let offered = Offered { key: key.clone(), value, placed: Mutex::default(), inner: Arc::downgrade(&self.0) };
-        let asked = move |query: Query| offered.reply(&query);
+        let (answers, inner) = (Arc::clone(&self.0.answers), Arc::downgrade(&self.0));
+        let offered = Arc::new(Offered { key: key.clone(), value, answers, placed: Mutex::default(), inner });
+        let asked = move |query: Query| offered.asked(query);
         let declared = self.0.session.declare_queryable(key.expression()).complete(true).callback(asked).wait();
         Ok(Offer { _queryable: declared.map_err(|error| QueryError::Bus(error.to_string()))? })
     }
@@ -81,28 +83,28 @@ impl Bus {
     ) -> Result<Option<Vec<Message>>, QueryError> {
         // One is received however long a part of a granule the limit is.
         let limit = self.0.limits.message_bytes.div_ceil(GRANULE).saturating_mul(GRANULE);
-        let (answered, samples) = answers(limit);
+        let (answered, arrived) = answers(limit, self.0.client());
         let asking = self.0.session.get(pattern.expression()).target(QueryTarget::All);
         let asking = asking.consolidation(ConsolidationMode::None).timeout(timeout).callback(answered);
         asking.wait().map_err(|error| QueryError::Bus(error.to_string()))?;
-        let messages = self.0.messages(most, limit, samples);
+        let messages = self.0.messages(most, limit, arrived);
         self.0.sweep();
         messages
     }
 }
 
 impl Inner {
-    fn messages(&self, most: usize, limit: u64, samples: Receiver<Sample>) -> Result<Option<Vec<Message>>, QueryError> {
+    fn messages(&self, most: usize, limit: u64, all: Receiver<Arrived>) -> Result<Option<Vec<Message>>, QueryError> {
         let (mut messages, mut len) = (Vec::new(), 0);
-        for sample in samples {
-            len += taken_by(&sample);
+        for arrived in all {
+            len += taken_by(&arrived);
             if len > limit {
                 return Err(ReceiveError::TooLarge { len, limit }.into());
             }
             if messages.len() == most {
                 return Ok(None);
             }
-            messages.push(self.message(&sample)?);
+            messages.push(self.message(arrived)?);
         }
         Ok(Some(messages))
     }
@@ -110,33 +112,46 @@ impl Inner {
 
 /// What Zenoh calls with each reply, and where they come out until all members have answered or the time is up. It never waits, since
 /// this very member's own answers come before who asks can receive one. No more wait than the limit lets, and the one beyond.
-fn answers(limit: u64) -> (impl Fn(Reply) + Send + Sync + 'static, Receiver<Sample>) {
-    let (into, samples) = mpsc::channel();
+fn answers(limit: u64, client: Option<Arc<Client>>) -> (impl Fn(Reply) + Send + Sync + 'static, Receiver<Arrived>) {
+    let (into, all) = mpsc::channel();
     let len = AtomicU64::new(0);
     let answered = move |reply: Reply| {
         // An error is of a member whose offer has ended.
-        let Ok(mut sample) = reply.into_result() else { return };
-        if len.fetch_add(taken_by(&sample), Ordering::Relaxed) > limit {
+        let Ok(sample) = reply.into_result() else { return };
+        let mut arrived = Arrived::new(sample, client.as_deref());
+        if len.fetch_add(taken_by(&arrived), Ordering::Relaxed) > limit {
             return;
         }
-        if let Some(attachment) = sample.attachment_mut()
-            && attachment.len() > size_of::<u64>()
-        {
-            // It names no shared memory, and would keep memory that nobody counts.
-            *attachment = ZBytes::new();
-        }
+        // It names no shared memory, and would keep memory that nobody counts.
+        arrived.forget_long_attachment();
         // Who asked may have heard enough.
-        let _ = into.send(sample);
+        let _ = into.send(arrived);
     };
-    (answered, samples)
+    (answered, all)
 }
 
 /// A region takes whole granules, and a mapping, however short its value is.
-fn taken_by(answer: &Sample) -> u64 {
-    (answer.payload().len().max(1) as u64).next_multiple_of(GRANULE)
+fn taken_by(answer: &Arrived) -> u64 {
+    answer.len().max(1).next_multiple_of(GRANULE)
 }
 
 impl Offered {
+    /// What Zenoh calls with each query, where it reads from the peer. So it waits for nobody.
+    fn asked(self: &Arc<Self>, mut query: Query) {
+        // Nobody reads them, and they would be kept.
+        if let Some(payload) = query.payload_mut() {
+            *payload = ZBytes::new();
+        }
+        if let Some(attachment) = query.attachment_mut() {
+            *attachment = ZBytes::new();
+        }
+        let bytes = query.key_expr().as_str().len() + query.parameters().as_str().len();
+        let offered = Arc::clone(self);
+        if !self.answers.add(bytes, move || offered.reply(&query)) {
+            tracing::warn!("a query for {} is not answered: too many are to be answered before", self.key);
+        }
+    }
+
     fn reply(&self, query: &Query) {
         let Some(outgoing) = self.inner.upgrade().map(|inner| self.outgoing(&inner)) else { return };
         let reply = query.reply(self.key.expression(), outgoing.bytes);

@@ -10,8 +10,9 @@ use zenoh::sample::{Sample, SampleKind};
 
 use crate::bus::{Bus, Inner};
 use crate::key::Pattern;
-use crate::payload::{Message, ReceiveError};
+use crate::payload::{Arrived, Message, ReceiveError};
 use crate::queue::{Bounds, Closed, Overflow, Queue};
+use crate::shared::Client;
 
 /// How a subscription is made.
 #[derive(Clone, Copy, Debug)]
@@ -54,14 +55,14 @@ impl Subscription {
 /// Receives what is published under the keys of a pattern. Dropping it ends the subscription.
 #[derive(Debug)]
 pub struct Subscriber {
-    queue: Arc<Queue<Sample>>,
+    queue: Arc<Queue<Arrived>>,
     // Before the bus, to end first.
     _subscriber: ZenohSubscriber<()>,
     inner: Arc<Inner>,
 }
 
 /// Closes the queue when Zenoh drops what it calls: it calls nothing then any more.
-struct ClosesAtEnd(Arc<Queue<Sample>>);
+struct ClosesAtEnd(Arc<Queue<Arrived>>);
 
 impl Drop for ClosesAtEnd {
     fn drop(&mut self) {
@@ -77,17 +78,12 @@ impl Bus {
     /// [`ReceiveError::Closed`].
     pub fn subscriber(&self, pattern: &Pattern, how: Subscription) -> Result<Subscriber, ReceiveError> {
         let queue = Arc::new(Queue::new(how.bounds));
-        let (into, weak) = (ClosesAtEnd(Arc::clone(&queue)), Arc::downgrade(&self.0));
+        let (into, client) = (ClosesAtEnd(Arc::clone(&queue)), self.0.client());
         let came = move |sample: Sample| {
-            if sample.kind() != SampleKind::Put {
-                return;
-            }
-            let attached = sample.attachment().map_or(0, |attachment| attachment.len());
-            let bytes = (sample.payload().len() + attached + sample.key_expr().as_str().len()) as u64;
-            if into.0.push(sample, bytes)
-                && let Some(inner) = weak.upgrade()
-            {
-                inner.sweep();
+            if sample.kind() == SampleKind::Put {
+                let arrived = Arrived::new(sample, client.as_deref());
+                let bytes = arrived.all_bytes();
+                into.0.push(arrived, bytes);
             }
         };
         let declared = self.0.session.declare_subscriber(pattern.expression()).callback(came).wait();
@@ -107,13 +103,12 @@ impl Subscriber {
     ///
     /// [`ReceiveError`]. All but [`ReceiveError::Closed`] are about one message, which is gone.
     pub fn receive(&self, timeout: Duration) -> Result<Option<Message>, ReceiveError> {
-        let sample = match self.queue.pop(timeout) {
-            Ok(Some(sample)) => sample,
+        let arrived = match self.queue.pop(timeout) {
+            Ok(Some(arrived)) => arrived,
             Ok(None) => return Ok(None),
             Err(Closed) => return Err(ReceiveError::Closed),
         };
-        let message = self.inner.message(&sample);
-        drop(sample);
+        let message = self.inner.message(arrived);
         self.inner.sweep();
         message.map(Some)
     }
@@ -144,6 +139,11 @@ impl Message {
 }
 
 impl Inner {
+    /// What shows this process what others share with it.
+    pub(crate) fn client(&self) -> Option<Arc<Client>> {
+        self.shared.as_ref().map(|shared| Arc::clone(&shared.client))
+    }
+
     /// Forgets what is no longer needed of what peers share.
     pub(crate) fn sweep(&self) {
         if let Some(shared) = &self.shared {

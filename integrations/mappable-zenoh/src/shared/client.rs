@@ -4,8 +4,8 @@
 //! there. Zenoh keeps each segment that it was ever given, so a segment keeps what it has mapped only while Zenoh holds a buffer
 //! of it: whoever holds a buffer holds the segment, so the count of references to the segment tells.
 
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::{io, ptr};
 
 use mappable::{Exported, Frozen, Runtime, Trust};
 use zenoh::shm::{ChunkID, ProtocolID, SegmentID, ShmClient, ShmSegment, WithProtocolID};
@@ -27,8 +27,12 @@ pub(crate) struct Client {
     protocol: ProtocolID,
     runtime: Runtime,
     limit: u64,
-    segments: Mutex<Vec<Weak<Segment>>>,
+    segments: Arc<Segments>,
 }
+
+/// All segments that Zenoh was given.
+#[derive(Debug, Default)]
+struct Segments(Mutex<Vec<Weak<Segment>>>);
 
 #[derive(Debug)]
 struct Segment {
@@ -36,6 +40,7 @@ struct Segment {
     runtime: Runtime,
     limit: u64,
     chunks: Mutex<Vec<Shared>>,
+    all: Arc<Segments>,
 }
 
 /// Bytes of another process, which can't be changed.
@@ -48,13 +53,12 @@ pub(crate) struct Shared {
 
 impl Client {
     pub(super) fn new(protocol: ProtocolID, runtime: Runtime, limit: u64) -> Self {
-        Self { protocol, runtime, limit, segments: Mutex::default() }
+        Self { protocol, runtime, limit, segments: Arc::default() }
     }
 
     /// What is shown at this address to Zenoh, which holds a buffer of it.
     pub(crate) fn at(&self, address: *const u8) -> Option<Shared> {
-        let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
-        segments.iter().filter_map(Weak::upgrade).find_map(|segment| {
+        self.segments.lock().iter().filter_map(Weak::upgrade).find_map(|segment| {
             let chunks = segment.chunks.lock().unwrap_or_else(PoisonError::into_inner);
             chunks.iter().find(|chunk| chunk.frozen.as_ptr() == address).cloned()
         })
@@ -62,17 +66,29 @@ impl Client {
 
     /// Forgets what no buffer of Zenoh's shows any more.
     pub(crate) fn sweep(&self) {
-        let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        self.segments.sweep(None);
+    }
+}
+
+impl Segments {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Segment>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what no buffer of Zenoh's shows any more. `mapping` is the segment of which Zenoh is mapping a chunk.
+    fn sweep(&self, mapping: Option<&Segment>) {
+        let mut segments = self.lock();
         segments.retain(|segment| segment.strong_count() > 0);
         for segment in segments.iter() {
-            // Zenoh's table has one. A buffer has another, and so has whoever is about to map one.
-            if segment.strong_count() > 1 {
+            // Zenoh's table has one, and so has whoever is about to map one. A buffer has another.
+            let idle = 1 + usize::from(mapping.is_some_and(|mapping| ptr::eq(segment.as_ptr(), mapping)));
+            if segment.strong_count() > idle {
                 continue;
             }
             let Some(segment) = segment.upgrade() else { continue };
             let mut chunks = segment.chunks.lock().unwrap_or_else(PoisonError::into_inner);
-            // With the lock, since one may have been mapped meanwhile. The second is ours.
-            if Arc::strong_count(&segment) == 2 {
+            // With the lock, since one may have been mapped meanwhile. One more is ours.
+            if Arc::strong_count(&segment) == idle + 1 {
                 chunks.clear();
             }
         }
@@ -87,15 +103,18 @@ impl WithProtocolID for Client {
 
 impl ShmClient for Client {
     fn attach(&self, segment: SegmentID) -> zenoh::Result<Arc<dyn ShmSegment>> {
-        let (runtime, limit) = (self.runtime.clone(), self.limit);
-        let segment = Arc::new(Segment { process: segment >> SLOT_BITS, runtime, limit, chunks: Mutex::default() });
-        self.segments.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&segment));
+        let (runtime, limit, all) = (self.runtime.clone(), self.limit, Arc::clone(&self.segments));
+        let process = segment >> SLOT_BITS;
+        let segment = Arc::new(Segment { process, runtime, limit, chunks: Mutex::default(), all });
+        self.segments.lock().push(Arc::downgrade(&segment));
         Ok(segment)
     }
 }
 
 impl ShmSegment for Segment {
     fn map(&self, chunk: ChunkID) -> zenoh::Result<*mut u8> {
+        // Nobody hears of a message to which nobody subscribes, so that only this ends what was mapped for it.
+        self.all.sweep(Some(self));
         let shared = self.open(chunk).inspect_err(|error| {
             tracing::warn!("a message is lost: what process {} shares can't be mapped: {error}", self.process);
         })?;
@@ -201,5 +220,20 @@ mod tests {
         assert!(client.at(address).is_some());
         client.sweep();
         assert!(client.at(address).is_none());
+    }
+
+    #[test]
+    fn of_messages_that_nobody_receives_no_more_than_the_last_stays_mapped() {
+        let client = client();
+        let segments = [attach(&client, 0), attach(&client, 1)];
+        let file = memory_file(&granule(1), SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK);
+        for message in 0..100 {
+            // As Zenoh does, which finds then that nobody subscribes.
+            let buffer = Arc::clone(&segments[message % 2]);
+            buffer.map(file.as_raw_fd() as u32).unwrap();
+            let segments = client.segments.lock();
+            let mapped = |segment: Arc<Segment>| segment.chunks.lock().unwrap().len();
+            assert_eq!(segments.iter().filter_map(Weak::upgrade).map(mapped).sum::<usize>(), 1, "{message}");
+        }
     }
 }

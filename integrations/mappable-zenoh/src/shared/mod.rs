@@ -26,7 +26,7 @@ use zenoh::Wait as _;
 use zenoh::bytes::ZBytes;
 use zenoh::shm::{AllocatedChunk, PtrInSegment, ShmClientStorage, ShmProvider, ShmProviderBuilder};
 
-pub(crate) use self::client::Client;
+pub(crate) use self::client::{Client, Shared};
 use self::provider::{Backend, Files};
 
 /// How often is looked whether files that are shared are still needed.
