@@ -3,7 +3,7 @@
 //! A write hands over what its channel has room for, and waits where there is no room. It is over when it has handed over
 //! anything. What is in a channel is the host's, and stays when the writer's store goes.
 
-use crate::streams::{Progress, Side};
+use crate::stream::{Progress, Side};
 use crate::values::Value;
 use crate::world::{Life, Mistake, World};
 use crate::{End, Ended, Holder, Outcome};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::memory::Mount;
 use crate::quota::Usage;
-use crate::streams::{Progress, Side};
+use crate::stream::{Progress, Side};
 use crate::values::{Extent, Value};
 use crate::world::{Handle, Life, World};
 use crate::{End, Ended, GRANULE, Holder, Op, Outcome};

@@ -81,6 +81,7 @@ mod quota;
 mod rules;
 mod setup;
 mod slots;
+mod stream;
 #[cfg(test)]
 mod stream_rules;
 mod streams;

@@ -2,7 +2,7 @@
 
 use crate::channels::Channel;
 use crate::pick::{Kind, Pick};
-use crate::streams::{Progress, Side};
+use crate::stream::{Progress, Side};
 use crate::{End, Holder, Op, Outcome};
 
 /// No more are open at once.

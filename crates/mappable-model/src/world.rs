@@ -5,7 +5,7 @@ use crate::memory::{Memory, Mount};
 use crate::quota::{Limits, Usage};
 use crate::setup::{Instance, Setup};
 use crate::slots::Slots;
-use crate::streams::Stream;
+use crate::stream::Stream;
 use crate::values::{Allocation, Block, Value};
 use crate::{Holder, Op, Outcome};
 
