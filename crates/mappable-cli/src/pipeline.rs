@@ -27,6 +27,8 @@ pub(crate) struct Figures {
     pub(crate) input: Header,
     /// What it gave.
     pub(crate) output: Header,
+    /// Whether several instances worked on it, each on a core.
+    pub(crate) shared_out: bool,
 }
 
 /// As JSON has it.
@@ -73,6 +75,7 @@ pub(crate) fn run<H: Host>(
             bytes_copied: if H::COPIES { bytes_handed_over } else { 0 },
             input,
             output: header,
+            shared_out: stage.step.was_shared_out(),
         });
     }
     Ok(Done { payload, header, stages: figures })

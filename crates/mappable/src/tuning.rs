@@ -58,6 +58,10 @@ pub(crate) const MAX_IDLE_RANGES: usize = 512;
 #[cfg_attr(not(feature = "workers"), expect(dead_code))]
 pub(crate) const ROWS_A_PART_IS_OFF: u64 = 8;
 
+/// How many bytes a worker writes over at once, of a region that workers allocate: less is not worth waking a thread. `cores`.
+#[cfg_attr(not(feature = "workers"), expect(dead_code))]
+pub(crate) const ZEROED_AT_ONCE: usize = 1 << 20;
+
 /// The default of [`RuntimeBuilder::idle_memories`](crate::RuntimeBuilder::idle_memories). `cold`.
 pub(crate) const IDLE_MEMORIES: usize = 64;
 

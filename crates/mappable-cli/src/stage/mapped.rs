@@ -13,10 +13,14 @@ use crate::failure::{Exit, fail};
 use crate::limiter::{Limiter, not_begun};
 use crate::preview1::core_module;
 use crate::progress::Notes;
-use crate::runtime::Options;
+use crate::runtime::{Options, finish};
 
 /// What a stage exports.
 const STEP: &str = "mappable:stage/step@0.1.0";
+
+/// How many bytes of regions are kept for the next stage that makes a picture: two of 33 million pixels, one that is given and one that
+/// is made.
+const IDLE_BYTES: u64 = 256 << 20;
 
 /// Makes stages, each in a store of its own.
 pub(crate) struct MappedHost {
@@ -71,6 +75,8 @@ pub(crate) struct MappedStep {
     run: Run,
     /// More instances of it.
     parallel: Option<Parallel>,
+    /// Whether they worked on the last picture.
+    was_shared_out: bool,
 }
 
 impl MappedHost {
@@ -78,7 +84,7 @@ impl MappedHost {
         let mut config = Config::new();
         // Stages are plain synchronous functions, and calls are faster so.
         config.concurrency_support(false);
-        let runtime = options.build(config)?;
+        let runtime = finish(options.builder(config)?.idle_regions(IDLE_BYTES))?;
         let mut linker = Linker::new(runtime.engine());
         mappable::add_to_linker::<State>(&mut linker)
             .map_err(|error| anyhow::anyhow!("the functions on regions can't be offered: {error:#}"))?;
@@ -133,7 +139,7 @@ impl Host for MappedHost {
             1 => None,
             jobs => Parallel::new(&self.runtime, &guest, self.limit_bytes, jobs, &printing)?,
         };
-        Ok(MappedStep { store, run, parallel })
+        Ok(MappedStep { store, run, parallel, was_shared_out: false })
     }
 
     fn blank(&self, size: u64) -> Result<Mappable> {
@@ -145,9 +151,13 @@ impl Step for MappedStep {
     type Payload = Mappable;
 
     fn call(&mut self, mut region: Mappable, header: Header, args: &[String]) -> Result<(Mappable, Header)> {
+        self.was_shared_out = false;
         if let Some(parallel) = &mut self.parallel {
             match parallel.call(region, header, args)? {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    self.was_shared_out = true;
+                    return Ok(done);
+                }
                 Err(whole) => region = whole,
             }
         }
@@ -159,6 +169,10 @@ impl Step for MappedStep {
         let (handle, header) = answer.map_err(|text| self.store.data().limiter.explain_answer(&text))?;
         let region = self.store.data_mut().mappable.remove(handle).context("it gave no region")?;
         Ok((region, header))
+    }
+
+    fn was_shared_out(&self) -> bool {
+        self.was_shared_out
     }
 }
 

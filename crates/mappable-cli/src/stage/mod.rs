@@ -129,6 +129,11 @@ pub(crate) trait Step {
 
     /// Hands a picture over, and takes what it gives. What the header says is not checked yet.
     fn call(&mut self, payload: Self::Payload, header: Header, args: &[String]) -> Result<(Self::Payload, Header)>;
+
+    /// Whether several instances worked on the last picture.
+    fn was_shared_out(&self) -> bool {
+        false
+    }
 }
 
 /// Makes sandboxes for stages of one world.

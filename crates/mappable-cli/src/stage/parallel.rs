@@ -114,7 +114,7 @@ impl Parallel {
             }
             Cut::Whole | Cut::Rows => {
                 let picture = region.freeze()?;
-                let output = self.runtime.allocate(made.size)?;
+                let output = self.workers.allocate(&self.runtime, made.size)?;
                 let rows = Parts::of_rows(made.size / u64::from(made.height));
                 self.workers.map_parts(output, &rows, |Worker { store, make_rows, .. }, part| {
                     let offset = part.bytes().start;

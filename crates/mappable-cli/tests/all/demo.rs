@@ -82,10 +82,11 @@ fn writes_the_picture_and_a_table() {
         "| blur:2",
         "| encode",
         "| total",
-        "| on 2 cores |",
+        " on 2 cores |",
         "Handing over:",
         "Whole pipeline:",
         "On 2 cores: ",
+        "Stages that can't be shared out (\"one\") take ",
         "By list<u8>, to be as fast would be to copy ",
         "The picture: edges.png",
     ] {
@@ -123,6 +124,10 @@ fn says_its_figures_as_json() {
     assert_eq!(report["identical"], true);
     let cores = &report["cores"];
     assert_eq!((&cores["cores"], cores["ns_stages"].as_array().unwrap().len()), (&2.into(), 6));
+    // A file is all that is before it.
+    assert_eq!(cores["shared_out"], serde_json::json!([true, true, true, true, true, false]));
+    let of_encode = report["regions"]["stages"][5]["ns"].as_f64().unwrap() / report["regions"]["ns"].as_f64().unwrap();
+    assert!((cores["serial"].as_f64().unwrap() - of_encode).abs() < 1e-6);
     assert!(cores["list_bytes_per_second"].as_u64().unwrap() > 0);
     assert_eq!(report["output"], "small.png");
     assert_eq!(report["regions"]["bytes_copied"], 0);

@@ -197,7 +197,7 @@ impl Runtime {
         MappableCtx::new(&self.engine, Arc::clone(&self.backing), driving, self.mapping != MappingMode::Off)
     }
 
-    pub(super) fn backing(&self) -> &Arc<Backing> {
+    pub(crate) fn backing(&self) -> &Arc<Backing> {
         &self.backing
     }
 }

@@ -14,6 +14,7 @@
 use std::fmt;
 use std::io;
 use std::mem;
+use std::ops::Range;
 use std::slice;
 use std::sync::{Arc, OnceLock};
 
@@ -69,7 +70,7 @@ pub struct Mappable {
     pub(super) len: u64,
     /// Pages that it has had from the beginning, left by a region before. None of them is freed while this value has its
     /// extent.
-    pages: Runs,
+    pub(super) pages: Runs,
     /// Whether it has been mapped.
     was_mapped: bool,
 }
@@ -83,7 +84,17 @@ impl fmt::Debug for Mappable {
 impl Mappable {
     /// A region of `len` bytes, which is not zero, and of as many granules as they take. It reads as zero.
     pub(crate) fn allocate(backing: &Arc<Backing>, len: u64) -> Result<Self, AllocateError> {
-        Self::allocate_zeroed_from(backing, len, 0)
+        Self::allocate_zeroed_from(backing, len, 0, zero)
+    }
+
+    /// The same, of which somebody else writes over what a region before has left: all of the pieces that they are given.
+    #[cfg(feature = "workers")]
+    pub(crate) fn allocate_zeroed_by(
+        backing: &Arc<Backing>,
+        len: u64,
+        zero: impl FnOnce(Vec<&mut [u8]>),
+    ) -> Result<Self, AllocateError> {
+        Self::allocate_zeroed_from(backing, len, 0, zero)
     }
 
     /// One whose bytes are those of the slices, one behind the other.
@@ -92,7 +103,7 @@ impl Mappable {
         let sum = slices.iter().try_fold(0u64, |sum, slice| sum.checked_add(slice.len() as u64));
         let len = sum.ok_or(AllocateError::RegionsExhausted(u64::MAX))?;
         // What the slices are copied over need not be written over before.
-        let mut region = Self::allocate_zeroed_from(backing, len.max(1), len)?;
+        let mut region = Self::allocate_zeroed_from(backing, len.max(1), len, zero)?;
         region.len = len;
         let mut rest = region.bytes_mut().map_err(|_| AllocateError::RegionsExhausted(len))?;
         for slice in slices {
@@ -105,7 +116,12 @@ impl Mappable {
 
     /// A region that reads as zero from an offset on. What is before is for the caller to write over, all of it, if the host can be shown
     /// the region; else nobody may have it.
-    fn allocate_zeroed_from(backing: &Arc<Backing>, len: u64, offset: u64) -> Result<Self, AllocateError> {
+    fn allocate_zeroed_from(
+        backing: &Arc<Backing>,
+        len: u64,
+        offset: u64,
+        zero: impl FnOnce(Vec<&mut [u8]>),
+    ) -> Result<Self, AllocateError> {
         let size = Self::size_for(len)?;
         #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
         if backing.keeps_apart()
@@ -116,7 +132,7 @@ impl Mappable {
         let (extent, left) = backing.take_for_region(size).ok_or(AllocateError::RegionsExhausted(len))?;
         let window = left.window.map_or_else(OnceLock::new, OnceLock::from);
         let mut region = Self { window, extent, len, pages: left.pages, was_mapped: false };
-        region.write_over(offset).map_err(|_| AllocateError::RegionsExhausted(len))?;
+        region.write_over(offset, zero).map_err(|_| AllocateError::RegionsExhausted(len))?;
         Ok(region)
     }
 
@@ -321,16 +337,15 @@ impl Mappable {
         Ok(())
     }
 
-    /// Writes over what the region before has left from an offset on: all of it is in these pages, and the host has a window. Without one
-    /// all reads as zero.
-    fn write_over(&mut self, offset: u64) -> io::Result<()> {
+    /// Has what the region before has left from an offset on written over: all of it is in these pages, and the host has a window.
+    /// Without one all reads as zero.
+    fn write_over(&mut self, offset: u64, zero: impl FnOnce(Vec<&mut [u8]>)) -> io::Result<()> {
         if self.window.get().is_none() || self.pages.last().is_none_or(|last| last.end <= offset) {
             return Ok(());
         }
         let runs = mem::take(&mut self.pages);
-        let bytes = self.all_bytes_mut()?;
         let behind = runs.iter().map(|run| run.start.max(offset)..run.end).filter(|run| !run.is_empty());
-        behind.for_each(|run| bytes[run.start as usize..run.end as usize].fill(0));
+        zero(pieces(self.all_bytes_mut()?, behind));
         self.pages = runs;
         Ok(())
     }
@@ -361,6 +376,22 @@ impl Drop for Mappable {
             Err(error) => tracing::debug!(%error, "a region's memory was not kept"),
         }
     }
+}
+
+/// The bytes in these ranges, which rise.
+fn pieces(bytes: &mut [u8], ranges: impl Iterator<Item = Range<u64>>) -> Vec<&mut [u8]> {
+    let (mut pieces, mut rest, mut at) = (vec![], bytes, 0);
+    for Range { start, end } in ranges {
+        let (piece, behind) = rest[(start - at) as usize..].split_at_mut((end - start) as usize);
+        pieces.push(piece);
+        (rest, at) = (behind, end);
+    }
+    pieces
+}
+
+/// Writes over bytes.
+fn zero(pieces: Vec<&mut [u8]>) {
+    pieces.into_iter().for_each(|piece| piece.fill(0));
 }
 
 /// A range of the host's address space that shows `source` and nothing else.

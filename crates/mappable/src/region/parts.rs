@@ -1,6 +1,7 @@
 //! Parts of regions: where one may be cut, cutting it in two, and joining neighbours.
 
 use std::mem;
+use std::ops::Range;
 
 use super::{GRANULE, JoinFailed, Mappable, PartError, SplitFailed};
 
@@ -20,11 +21,15 @@ impl Mappable {
         }
         match self.extent.split_off(at) {
             Some(high) => {
-                let window = self.window.take();
+                let (window, pages) = (self.window.take(), mem::take(&mut self.pages));
                 self.become_another();
                 let len = self.len.saturating_sub(at);
                 self.len -= len;
                 let mut high = Self::of(high, len);
+                for Range { start, end } in pages {
+                    self.pages.extend((start < at).then(|| start..end.min(at)));
+                    high.pages.extend((end > at).then(|| start.max(at) - at..end - at));
+                }
                 // The host sees the parts where it saw the whole.
                 if let Some(mut low) = window
                     && let Some(rest) = usize::try_from(at).ok().and_then(|at| low.split_off(at).ok())
@@ -59,7 +64,16 @@ impl Mappable {
         match self.extent.append(high.extent.take()) {
             Ok(()) => {
                 let windows = self.window.take().zip(high.window.take());
+                let mut pages = mem::take(&mut self.pages);
+                for Range { start, end } in high.pages.drain(..) {
+                    let run = start + low_size..end + low_size;
+                    match pages.last_mut().filter(|last| last.end == run.start) {
+                        Some(last) => last.end = run.end,
+                        None => pages.push(run),
+                    }
+                }
                 self.become_another();
+                self.pages = pages;
                 if let Some((mut low, high)) = windows
                     && low.append(high).is_ok()
                 {

@@ -8,6 +8,9 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::cancel::Cancel;
 use super::error::{MapError, MapFailed, WorkersError};
+use crate::host::Runtime;
+use crate::region::{AllocateError, Mappable};
+use crate::tuning::ZEROED_AT_ONCE;
 
 /// What makes a worker.
 type Make<W> = Box<dyn Fn() -> wasmtime::Result<W> + Send + Sync>;
@@ -82,6 +85,59 @@ impl<W: Send> Workers<W> {
     /// Sets the token that cancels what the workers do from here on. It replaces the one before. [`Cancel`] has an example.
     pub fn set_cancel(&mut self, cancel: &Cancel) {
         self.cancel = cancel.clone();
+    }
+
+    /// A new region of `len` bytes that reads as zero, as [`Runtime::allocate`] makes it, for those who share it out next.
+    ///
+    /// A region of that size that is kept ([`RuntimeBuilder::idle_regions`](crate::RuntimeBuilder::idle_regions)) has pages and
+    /// is warm in the workers' views, and what is in it is written over by all threads together. A picture in and a picture out for
+    /// each stage so are two regions in turn.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mappable::Runtime;
+    /// use mappable::workers::{Parts, Workers};
+    ///
+    /// let runtime = Runtime::builder().idle_regions(64 << 20).build()?;
+    /// let mut workers = Workers::new(2, || Ok(()))?;
+    /// let mut picture = runtime.allocate_from(&[1; 8 << 20])?.freeze()?;
+    /// for _ in 0..4 {
+    ///     let output = workers.allocate(&runtime, picture.len() as u64)?;
+    ///     let (made, _) = workers.map_parts(output, &Parts::of_rows(4096), |_, part| {
+    ///         let (from, to) = (part.offset as usize, part.bytes().end as usize);
+    ///         let mut region = part.region;
+    ///         for (made, given) in region.bytes_mut()?[..to].iter_mut().zip(&picture[from..]) {
+    ///             *made += given + 1;
+    ///         }
+    ///         Ok((region, ()))
+    ///     })?;
+    ///     // The picture before is kept, and is the next one's region.
+    ///     picture = made.freeze()?;
+    /// }
+    /// assert!(picture.iter().all(|&byte| byte == 5));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::allocate`].
+    pub fn allocate(&self, runtime: &Runtime, len: u64) -> Result<Mappable, AllocateError> {
+        Mappable::allocate_zeroed_by(runtime.backing(), len, |left| self.zero(left))
+    }
+
+    /// Writes over bytes, by all threads if that is worth it.
+    fn zero(&self, left: Vec<&mut [u8]>) {
+        let parts = left.into_iter().flat_map(|piece| piece.chunks_mut(ZEROED_AT_ONCE));
+        let parts: Vec<_> = parts.collect();
+        if self.count() == 1 || parts.len() == 1 {
+            return parts.into_iter().for_each(|part| part.fill(0));
+        }
+        self.pool.in_place_scope(|scope| {
+            for part in parts {
+                scope.spawn(|_| part.fill(0));
+            }
+        });
     }
 
     /// Calls `work` on each item, with a worker and the item's index, and returns what came of each, in order. Waits for

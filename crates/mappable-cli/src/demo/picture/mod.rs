@@ -27,6 +27,8 @@ const STAGES: &[(&str, &str)] =
     &[("blur", "2"), ("sharpen", "1.5"), ("resize", "50%"), ("grayscale", ""), ("edges", ""), ("encode", "")];
 /// Rounds of each pipeline, in turn; times are medians.
 const ROUNDS: usize = 3;
+/// Rounds before these, in which regions and views are made that are used again.
+const FIRST_ROUNDS: usize = 2;
 /// Calls by which handing over is measured.
 const HOPS: usize = 9;
 const LIMIT_BYTES: u64 = 4 << 30;
@@ -86,7 +88,14 @@ struct Way {
 #[derive(Serialize)]
 struct Cores {
     ns: u64,
+    /// What the first round took, in which regions and views are made: on one core, and on these.
+    ns_first_on_one: u64,
+    ns_first: u64,
     ns_stages: Vec<u64>,
+    /// Which stages were shared out.
+    shared_out: Vec<bool>,
+    /// The part of the time on one core that stages take which can't be shared out.
+    serial: f64,
     /// What lists would have to copy to be as fast.
     list_bytes_per_second: u64,
     #[serde(flatten)]
@@ -128,7 +137,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         jobs => Some(MappedHost::new(LIMIT_BYTES, &args.runtime)?.with_jobs(jobs)),
     };
     let stock = StockHost::new(LIMIT_BYTES);
-    let progress = Progress::new(ROUNDS);
+    let progress = Progress::new(FIRST_ROUNDS + ROUNDS);
     progress.says("compiling");
     let mut original = vec![0; usize::try_from(header.size)?];
     draw::draw(&mut original, width, height);
@@ -137,7 +146,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut by_cores = on_cores.as_ref().map(|host| Rounds::new(host, &specs)).transpose()?;
     let mut by_lists = Rounds::new(&stock, &specs)?;
     let mut file = vec![];
-    for _ in 0..ROUNDS {
+    for _ in 0..FIRST_ROUNDS + ROUNDS {
         progress.begins("handing pictures over");
         let region = mapped.runtime().allocate_from(&original)?;
         let done = by_regions.run(region, header).context("with regions")?;
@@ -150,13 +159,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let done = by_lists.run(original.clone(), header).context("with lists")?;
         ensure!(done.payload == file, "the pipelines with and without copies gave different pictures");
     }
-    let one = by_regions.took();
+    let (one, first_on_one) = (by_regions.took(), by_regions.first());
     let regions = by_regions.way("regions")?;
-    let several = by_cores.as_ref().map(|rounds| (rounds.took(), rounds.medians()));
+    let several = by_cores.as_ref().map(|rounds| (rounds.took(), rounds.first(), rounds.medians()));
     let lists = by_lists.way("list-u8")?;
-    let cores = several.map(|(several, stages)| Cores {
+    let cores = several.map(|(several, first, stages)| Cores {
         ns: nanos(several.wall),
+        ns_first_on_one: nanos(first_on_one.wall),
+        ns_first: nanos(first.wall),
         ns_stages: stages.iter().map(|figures| nanos(figures.time)).collect(),
+        shared_out: stages.iter().map(|figures| figures.shared_out).collect(),
+        serial: serial(&regions.stages, &stages),
         list_bytes_per_second: (lists.bytes_copied as f64 / several.wall.as_secs_f64().max(1e-9)) as u64,
         gain: Gain::new(jobs, one, several),
     });
@@ -190,6 +203,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// The part of the time on one core that stages take which were not shared out on several.
+fn serial(one: &[Figures], several: &[Figures]) -> f64 {
+    let sum = |stages: &mut dyn Iterator<Item = &Figures>| stages.map(|figures| figures.time).sum::<Duration>();
+    let alone = one.iter().zip(several).filter(|(_, several)| !several.shared_out).map(|(one, _)| one);
+    sum(&mut { alone }).as_secs_f64() / sum(&mut one.iter()).as_secs_f64().max(1e-9)
+}
+
 /// Writes the picture to a new file that stays, and says which.
 fn keep(picture: &[u8]) -> Result<String> {
     let mut file = tempfile::Builder::new().prefix("mappable-demo-").suffix(".png").tempfile()?;
@@ -219,16 +239,21 @@ impl<'a, H: Host> Rounds<'a, H> {
         Ok(done)
     }
 
-    /// The median of whole rounds.
-    fn took(&self) -> Took {
-        Took::median(&self.took)
+    /// What the first round took.
+    fn first(&self) -> Took {
+        self.took[0]
     }
 
-    /// Medians of the rounds, stage by stage.
+    /// The median of whole rounds, but for the first ones.
+    fn took(&self) -> Took {
+        Took::median(&self.took[FIRST_ROUNDS..])
+    }
+
+    /// Medians of the same rounds, stage by stage.
     fn medians(&self) -> Vec<Figures> {
         let mut stages = self.rounds.first().cloned().unwrap_or_default();
         for (at, figures) in stages.iter_mut().enumerate() {
-            let mut times: Vec<_> = self.rounds.iter().map(|round| round[at].time).collect();
+            let mut times: Vec<_> = self.rounds[FIRST_ROUNDS..].iter().map(|round| round[at].time).collect();
             figures.time = median(&mut times);
         }
         stages

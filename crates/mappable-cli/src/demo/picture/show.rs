@@ -8,9 +8,10 @@ use super::{Cores, Report};
 use crate::table;
 
 const NOTES: &str = "\
-Times are medians of 3 rounds, the pipelines in turn. \"Handing over\" is what a stage that does no work takes on \
-a picture\nof the same size (median of 9 calls): handle, map and unmap here; copying in and out there. Pages that a \
-stage touches for the\nfirst time are faulted in while it works, in all.";
+Times are medians of 3 rounds, the pipelines in turn, after two in which regions and views are made that are used \
+again.\n\"Handing over\" is what a stage that does no work takes on a picture of the same size (median of 9 calls): \
+handle, map and\nunmap here; copying in and out there. On one core stages work in place; on several they make a new \
+picture by rows.";
 
 /// The engine's generic code is compiled with ours.
 const UNOPTIMISED: &str = "\n\
@@ -41,7 +42,10 @@ pub(super) fn table(report: &Report) -> String {
         let (gives, handed_over) = (region.output.describe(), bytes(region.bytes_handed_over));
         table.add_row(cells(
             [name, gives, handed_over, region_time, region_hand_over, region_copied],
-            report.cores.as_ref().map(|cores| time(cores.ns_stages[at])),
+            report.cores.as_ref().map(|cores| match cores.shared_out[at] {
+                true => time(cores.ns_stages[at]),
+                false => format!("{} (one)", time(cores.ns_stages[at])),
+            }),
             [list_time, list_hand_over, list_copied],
         ));
     }
@@ -69,15 +73,28 @@ pub(super) fn table(report: &Report) -> String {
     )
 }
 
-/// What more cores give, and what lists would cost there.
+/// What more cores give, what they can't, and what lists would cost there.
 fn on_cores(cores: &Cores) -> String {
+    let serial = match cores.serial {
+        0.0 => String::new(),
+        serial => format!(
+            "Stages that can't be shared out (\"one\") take {:.1}% of the time on one core: no number of cores is\n                 \
+             more than {} times as fast.\n                 ",
+            100.0 * serial,
+            table::ratio(1.0 / serial),
+        ),
+    };
     format!(
         "On {}:      {}: {} times as fast as on one, {}.\n                 \
+         {serial}\
+         The first round, which makes regions and views, took {} (on one core {}).\n                 \
          No byte is shared. By list<u8>, to be as fast would be to copy {} a second.\n",
         cores.gain.cores(),
         time(cores.ns),
         table::ratio(cores.gain.times),
         cores.gain.for_each(),
+        time(cores.ns_first),
+        time(cores.ns_first_on_one),
         HumanBytes(cores.list_bytes_per_second),
     )
 }

@@ -17,7 +17,7 @@ mod realloc;
 mod shapes;
 mod spilled;
 mod tiers;
-mod trees;
+pub(crate) mod trees;
 mod tripwires;
 mod variants;
 mod within;

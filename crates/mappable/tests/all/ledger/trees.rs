@@ -248,25 +248,7 @@ on_every_setup! {
     }
 
     fn components_put_together_by_wac_hand_regions_over(setup) {
-        let mut graph = CompositionGraph::new();
-        let mut package = |name: &str, text: &str| {
-            let bytes = ::wat::parse_str(text).unwrap();
-            let package = Package::from_bytes(name, None, bytes, graph.types_mut()).unwrap();
-            graph.register_package(package).unwrap()
-        };
-        let memory = setup.memory();
-        // Each offers what is plain of it as an instance of its own.
-        let leaf = package("test:leaf", &with_api(&wat::guest(memory)));
-        let caller = package("test:caller", &with_api(&wat::caller(memory)));
-        let b = graph.instantiate(leaf);
-        let a = graph.instantiate(caller);
-        let peer = graph.alias_instance_export(b, "test:guest/peer").unwrap();
-        graph.set_instantiation_argument(a, "test:guest/peer", peer).unwrap();
-        for (node, name) in [(a, "a"), (b, "b")] {
-            let api = graph.alias_instance_export(node, "api").unwrap();
-            graph.export(api, name).unwrap();
-        }
-        let bytes = graph.encode(EncodeOptions::default()).unwrap();
+        let bytes = put_together(setup.memory());
         let mut world = World::new(setup);
         let component = world.runtime().compile(&bytes).unwrap();
         let (a, b) = world.guests(&component);
@@ -303,6 +285,28 @@ on_every_setup! {
         let exports = text.rfind("(instance $e").map(|at| &text[at..]).unwrap();
         assert!(!exports.contains(r#""take""#) && !exports.contains(r#""give""#));
     }
+}
+
+/// A caller `a` and its peer `b`, put together by `wac`. The composition offers the host what is plain of both.
+pub(crate) fn put_together(memory: &str) -> Vec<u8> {
+    let mut graph = CompositionGraph::new();
+    let mut package = |name: &str, text: &str| {
+        let bytes = ::wat::parse_str(text).unwrap();
+        let package = Package::from_bytes(name, None, bytes, graph.types_mut()).unwrap();
+        graph.register_package(package).unwrap()
+    };
+    // Each offers what is plain of it as an instance of its own.
+    let leaf = package("test:leaf", &with_api(&wat::guest(memory)));
+    let caller = package("test:caller", &with_api(&wat::caller(memory)));
+    let b = graph.instantiate(leaf);
+    let a = graph.instantiate(caller);
+    let peer = graph.alias_instance_export(b, "test:guest/peer").unwrap();
+    graph.set_instantiation_argument(a, "test:guest/peer", peer).unwrap();
+    for (node, name) in [(a, "a"), (b, "b")] {
+        let api = graph.alias_instance_export(node, "api").unwrap();
+        graph.export(api, name).unwrap();
+    }
+    graph.encode(EncodeOptions::default()).unwrap()
 }
 
 /// A guest that exports its plain functions once more, as an instance.

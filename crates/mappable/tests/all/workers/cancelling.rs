@@ -51,7 +51,7 @@ impl MappableView for State {
 
 /// How guests are called.
 #[derive(Clone, Debug)]
-enum Calls {
+pub(super) enum Calls {
     Sync,
     Async(tokio::runtime::Handle),
 }
@@ -110,14 +110,14 @@ fn inverters(count: usize, cancel: &Cancel, calls: &Calls) -> (Runtime, Workers<
 }
 
 /// Does the same with guests that are called in each way.
-fn however_called(test: impl Fn(&Calls)) {
+pub(super) fn however_called(test: impl Fn(&Calls)) {
     test(&Calls::Sync);
     let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
     test(&Calls::Async(tokio.handle().clone()));
 }
 
 /// Advances the epoch while `work` runs.
-fn with_clock<R>(runtime: &Runtime, work: impl FnOnce() -> R) -> R {
+pub(super) fn with_clock<R>(runtime: &Runtime, work: impl FnOnce() -> R) -> R {
     let running = AtomicBool::new(true);
     std::thread::scope(|scope| {
         scope.spawn(|| {

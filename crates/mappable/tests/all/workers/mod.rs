@@ -1,9 +1,11 @@
 //! Workers: threads that each have a store and a guest, and are handed regions and parts of them. Each worker's store has a
 //! canary, which is looked at when the worker goes.
 //!
-//! Workers pass regions to guests from outside, so the rules here are for open setups: into a closed composition the host can give none.
+//! Workers pass regions to guests from outside, so most rules here are for open setups: into a closed composition the host can give none.
+//! What goes on inside such a one is in `closed`.
 
 mod cancelling;
+mod closed;
 mod items;
 mod parts;
 mod pipelines;

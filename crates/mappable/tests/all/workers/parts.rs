@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use mappable::workers::{AnotherRegion, MapError, Parts, PartsError};
-use mappable::{GRANULE, Mappable};
+use mappable::workers::{AnotherRegion, MapError, Parts, PartsError, Workers};
+use mappable::{GRANULE, Mappable, Runtime};
 use wasmtime::Trap;
 
 use super::support::{G, Setup, World, all_are, on_every_open_setup};
@@ -220,5 +220,58 @@ on_every_open_setup! {
             .unwrap();
         assert_eq!(seen, [(0..17, 0..19), (17..35, 15..37), (35..53, 33..53)]);
         assert!(frozen.thaw().is_ok(), "a worker has kept a reference");
+    }
+}
+
+/// The pages that are written to in a round: all, every third, or a run in the middle.
+fn is_written(round: usize, page: usize, pages: usize) -> bool {
+    match round % 3 {
+        0 => true,
+        1 => page.is_multiple_of(3),
+        _ => (pages / 3..pages / 2).contains(&page),
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_workers_allocate_reads_as_zero_whoever_had_it() {
+    const PAGE: usize = 4096;
+    let runtime = Runtime::builder().idle_regions(64 << 20).build().unwrap();
+    let zeroed = |mut region: Mappable| {
+        region.set_len(region.size()).unwrap();
+        assert!(all_are(region.bytes().unwrap(), 0));
+        region
+    };
+    for count in [1, 3] {
+        let workers = Workers::new(count, || Ok(())).unwrap();
+        // Less than is shared out, more, and a length that ends within a granule.
+        for len in [2 * GRANULE, 9 << 20, (5 << 20) + 7] {
+            let mut before = None;
+            for round in 0..7 {
+                let mut region = zeroed(workers.allocate(&runtime, len).unwrap());
+                let address = region.bytes().unwrap().as_ptr();
+                // It is the same one again.
+                assert_eq!(*before.get_or_insert(address), address, "round {round}");
+                // In parts, each of which somebody writes to, as workers have it.
+                let (mut low, mut high) = region.split(GRANULE).unwrap();
+                for part in [&mut low, &mut high] {
+                    let pages = part.size() as usize / PAGE;
+                    let written = part.bytes_mut().unwrap().chunks_mut(PAGE).enumerate();
+                    written.filter(|(page, _)| is_written(round, *page, pages)).for_each(|(_, bytes)| bytes.fill(0xd1));
+                }
+                region = low.join(high).unwrap();
+                drop(region);
+            }
+            // Parts that end apart are others' then.
+            let (low, high) = workers.allocate(&runtime, len).unwrap().split(GRANULE).unwrap();
+            let sizes = [low.size(), high.size()];
+            for mut part in [low, high] {
+                part.bytes_mut().unwrap().fill(0xd2);
+            }
+            for size in sizes {
+                zeroed(workers.allocate(&runtime, size).unwrap());
+                zeroed(runtime.allocate(size).unwrap());
+            }
+        }
     }
 }
