@@ -15,6 +15,12 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     whole(number)?.checked_mul(unit).ok_or_else(|| "too large".into())
 }
 
+/// The same up to 1 TiB, but a number alone is of MiB.
+pub(crate) fn size_or_mib(text: &str) -> Result<u64, String> {
+    let bytes = if split(text).1.is_empty() { size(&format!("{text}MiB"))? } else { size(text)? };
+    if bytes <= 1 << 40 { Ok(bytes) } else { Err("too large: 1024GiB at the most".into()) }
+}
+
 /// Seconds, or with ms, s, m or h. Zero is no span.
 pub(crate) fn span(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
@@ -47,6 +53,8 @@ mod tests {
     #[test]
     fn amounts_are_numbers_with_units() {
         assert_eq!(["7", "2B", "3KiB", "4MiB", "5GiB"].map(size), [7, 2, 3 << 10, 4 << 20, 5 << 30].map(Ok));
+        assert_eq!(["7", "8KiB", "1024GiB"].map(size_or_mib), [7 << 20, 8 << 10, 1 << 40].map(Ok));
+        assert!(["1025GiB", "1048577", "0", ""].map(size_or_mib).iter().all(Result::is_err));
         assert_eq!(
             ["7", "2ms", "3s", "4m", "1h"].map(span),
             [7_000, 2, 3_000, 240_000, 3_600_000].map(|ms| Ok(Duration::from_millis(ms)))

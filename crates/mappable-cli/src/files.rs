@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use indicatif::HumanBytes;
 use mappable::{Mappable, Runtime};
 
 use crate::failure::{Exit, fail};
@@ -64,7 +65,7 @@ fn collect(runtime: &Runtime, from: impl Read, expected: u64, limit: u64) -> Res
 
 fn check(bytes: u64, limit: u64) -> Result<()> {
     if bytes > limit {
-        bail!("it has more bytes than a stage may have (--max-memory, {} MiB)", limit >> 20);
+        bail!("it has more bytes than a stage may have (--max-memory, {})", HumanBytes(limit));
     }
     Ok(())
 }

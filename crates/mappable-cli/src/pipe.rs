@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::{ArgGroup, Args as ClapArgs};
 use serde::Serialize;
 
+use crate::amount::size_or_mib;
 use crate::failure::{Exit, fail};
 use crate::files::{self, Output};
 use crate::peer::{self, Peer};
@@ -70,8 +71,8 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// What each stage may have, in its memories and again in its regions
-    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    /// What each stage may have, in its memories and again in its regions, with KiB, MiB or GiB; a number alone is of MiB
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = size_or_mib)]
     max_memory: u64,
 
     #[command(flatten)]
@@ -137,7 +138,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     let mut options = args.runtime.clone();
     options.exportable_regions = args.to.is_some();
-    let host = MappedHost::new(args.max_memory << 20, &options)?.with_jobs(args.jobs).with_notes(progress.others());
+    let host = MappedHost::new(args.max_memory, &options)?.with_jobs(args.jobs).with_notes(progress.others());
     let begin = Instant::now();
     progress.says("loading");
     let mut stages = match args.fused {
@@ -150,7 +151,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (input_name, region, header) = match (&args.input, receiver) {
         (Some(input), _) => {
             let name = files::name(input, "stdin");
-            let region = files::read(host.runtime(), input, args.max_memory << 20).with_context(|| name.clone())?;
+            let region = files::read(host.runtime(), input, args.max_memory).with_context(|| name.clone())?;
             let header = Header::encoded(region.len());
             (name, region, header)
         }
@@ -158,7 +159,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             progress.says("waiting for the other process");
             let name = receiver.name();
             let (region, header) =
-                receiver.receive(host.runtime(), args.max_memory << 20, args.any_user).with_context(|| name.clone())?;
+                receiver.receive(host.runtime(), args.max_memory, args.any_user).with_context(|| name.clone())?;
             (name, region, header)
         }
         (None, None) => return Err(fail(Exit::Usage, "there is no --input and no --from")),
