@@ -8,7 +8,7 @@
 #   guests/build.sh --check-sources   the first half of --check, which needs no compiler for WebAssembly
 #   guests/build.sh --standalone PACKAGE OUT ARG…
 #                                     build a guest that is a package of its own, in the folder PACKAGE, to the component
-#                                     OUT, and pass ARG… to cargo
+#                                     OUT (in a folder that is there), and pass ARG… to cargo
 #
 # Needs a compiler for wasm32-unknown-unknown. That is, in this order:
 #   - a rustup toolchain with the target (`rustup target add wasm32-unknown-unknown`);
@@ -145,7 +145,8 @@ build_all() {
 # build_standalone PACKAGE OUT ARG…: builds one guest, by the guests' profile: so the standard library is built once.
 build_standalone() {
     local package=$1 out=$2 name line
-    name=$(basename "$out" .wasm)
+    name=$(sed -n 's/^name = "\(.*\)"$/\1/p' "$package/Cargo.toml" | head -1)
+    [[ -n $name ]] || fail "no name in $package/Cargo.toml"
     # Of guests/Cargo.toml: each line of its release profile as a setting.
     local profile=()
     while read -r line; do profile+=(--config "profile.release.$line"); done \
@@ -184,6 +185,7 @@ record() {
 build_componentize
 
 if [[ $mode == standalone ]]; then
+    [[ $# -ge 3 ]] || fail "--standalone takes a package's folder and the component to write"
     find_toolchain
     build_standalone "${@:2}"
     exit

@@ -79,5 +79,8 @@ mod tests {
             let text = std::fs::read_to_string(root.join(original)).unwrap();
             assert_eq!(*copy, text, "copy {original} to src/world");
         }
+        let (stages, folder) = (PACKAGES[1].1, "examples/stage-rust/wit/deps/mappable-stage");
+        let text = std::fs::read_to_string(root.join(folder).join("stage.wit")).unwrap();
+        assert_eq!(text, stages, "copy guests/wit/stage.wit to {folder}");
     }
 }

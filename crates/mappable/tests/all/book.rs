@@ -116,7 +116,7 @@ fn what_pages_include_is_there() {
 /// The pages of packages, and of the example that is one.
 fn packages() -> impl Iterator<Item = PathBuf> {
     let crates = ["mappable", "mappable-bench", "mappable-cli", "mappable-guest", "mappable-rewrite", "mappable-wasi"];
-    let others = ["examples/guest-rust", "integrations/mappable-zenoh"].map(str::to_owned);
+    let others = ["examples/guest-rust", "examples/stage-rust", "integrations/mappable-zenoh"].map(str::to_owned);
     let packages = crates.map(|it| format!("crates/{it}")).into_iter().chain(others);
     packages.map(|it| root().join(it).join("README.md"))
 }
@@ -136,8 +136,9 @@ fn blocks(page: &str) -> Vec<(String, String)> {
 
 /// Whether a block consists of includes of files that are built.
 fn is_included(block: &str, page: &Path) -> bool {
-    let built = ["crates/mappable/examples", "examples/guest-rust/src", "guests/tests-guests"]
-        .map(|it| root().join(it).canonicalize().unwrap());
+    let built =
+        ["crates/mappable/examples", "examples/guest-rust/src", "examples/stage-rust/src", "guests/tests-guests"]
+            .map(|it| root().join(it).canonicalize().unwrap());
     block.lines().filter(|line| !line.is_empty()).all(|line| {
         let target = line.strip_prefix("{{#include ").and_then(|it| it.split(['}', ':']).next());
         let file = target.and_then(|it| page.parent().unwrap().join(it).canonicalize().ok());

@@ -20,6 +20,7 @@ fn each_copy_of_the_package_is_the_package() {
         "crates/mappable/wit",
         "crates/mappable-guest/wit",
         "examples/guest-rust/wit/deps/mappable-memory",
+        "examples/stage-rust/wit/deps/mappable-memory",
         "sdk/python/mappable/wit/deps/mappable-memory",
         "sdk/js/wit/deps/mappable-memory",
     ];
