@@ -17,6 +17,7 @@ use crate::amount::size;
 use crate::failure::{Exit, fail};
 use crate::limiter::Limiter;
 use crate::map_files::MapFiles;
+use crate::preview1;
 use crate::progress::Progress;
 
 /// What an application sees of the system.
@@ -143,6 +144,7 @@ impl FilesView for State {
 
 /// Compiles an application, and says so while it takes.
 pub(crate) fn compile(runtime: &Runtime, bytes: &[u8]) -> Result<Component> {
+    preview1::binary_or_text(bytes)?;
     let progress = Progress::new(1);
     progress.says("compiling");
     runtime.compile(bytes).map_err(|error| {
@@ -168,6 +170,21 @@ pub(crate) fn exports(component: &Component, interface: &str) -> bool {
         name.strip_prefix(interface)
             .is_some_and(|rest| rest.strip_prefix('.').is_some_and(|patch| !patch.contains('-')))
     })
+}
+
+/// Which command runs a component, to be said behind why another one doesn't; nothing if none does.
+pub(crate) fn advice(component: &Component) -> &'static str {
+    let ty = component.component_type();
+    let runs = |(name, _): (&str, _)| match name {
+        _ if name.starts_with("mappable:stage/step@") => Some("; `mappable pipe` runs stages"),
+        _ if name.starts_with("wasi:cli/run@0.") && !name.contains('-') => Some("; `mappable run` runs commands"),
+        _ if name.starts_with("wasi:http/incoming-handler@0.2.") => Some("; `mappable serve` serves HTTP"),
+        _ if name.starts_with("wasi:http/handler@0.3.") && !name.contains('-') => {
+            Some("; `mappable serve` serves HTTP")
+        }
+        _ => None,
+    };
+    ty.exports(component.engine()).find_map(runs).unwrap_or_default()
 }
 
 /// Half of how long a guest may compute until it lets others have their turn. A request that is shorter than this is never

@@ -47,9 +47,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     output.write(&component)
 }
 
+fn no_module(bytes: &[u8]) -> &'static str {
+    match wat::parse_bytes(bytes) {
+        Ok(binary) if wasmparser::Parser::is_component(&binary) => "not a core module: it is a component already",
+        _ => "not a core module",
+    }
+}
+
 fn make(args: &Args) -> Result<Vec<u8>> {
     let bytes = files::component(&args.module)?;
-    let mut module = preview1::core_module(&bytes).ok_or_else(|| fail(Exit::Load, "not a core module"))?;
+    let mut module = preview1::core_module(&bytes).ok_or_else(|| fail(Exit::Load, no_module(&bytes)))?;
     if args.wit.is_none() && args.world.is_none() {
         // A library says itself what it is of, or nobody does.
         return if preview1::begins(&module) || !world::is_known(&module) {

@@ -17,6 +17,8 @@ use crate::stage::{Bytes, Regions, Spec, compose, exports_step, with_regions_ins
 /// `mappable:stage/copying-stage`: it imports no function, unless a stage imports WASI, and runs in Wasmtime as it comes, in Node and
 /// in browsers.
 ///
+/// Have `mappable pipe` run it with --exact: `decode` and `encode` are in it.
+///
 /// Arguments are given when it runs: those of all stages in one list, with `--` between the stages. So a composition that
 /// is composed again has to come first.
 #[derive(Debug, ClapArgs)]

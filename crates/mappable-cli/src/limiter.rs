@@ -68,6 +68,16 @@ impl ResourceLimiter for Limiter {
     }
 }
 
+impl Limiter {
+    /// Why a component did not even begin, with its memories as large as it wants them at first.
+    pub(crate) fn not_begun(&self, error: &wasmtime::Error) -> anyhow::Error {
+        match self.shortage() {
+            Some(shortage) => fail(Exit::Trap, format!("{shortage} (--max-memory)")),
+            None => not_begun(error),
+        }
+    }
+}
+
 /// Why a component did not even begin.
 pub(crate) fn not_begun(error: &wasmtime::Error) -> anyhow::Error {
     if error.is::<Trap>() || error.is::<I32Exit>() {

@@ -162,10 +162,17 @@ fn not_begun(store: &Store<State>, component: &Component, error: wasmtime::Error
     if error.is::<wasmtime::Trap>() {
         return trapped(store, &error);
     }
-    let ty = component.component_type();
-    if let Some((name, _)) = ty.imports(component.engine()).find(|(name, _)| name.starts_with("wasi:http/")) {
-        let reason = format!("it imports `{name}`, and there is no network here");
-        return fail(Exit::Load, reason);
+    if let Some(shortage) = store.data().limiter.shortage() {
+        return fail(Exit::Load, format!("{shortage} (--max-memory)"));
     }
-    fail(Exit::Load, format!("not a WASI command: {error:#}"))
+    let ty = component.component_type();
+    let network = ty.imports(component.engine()).map(|(name, _)| name).find(|name| name.starts_with("wasi:http/"));
+    let is_command = ["wasi:cli/run@0.2", "wasi:cli/run@0.3"].iter().any(|run| application::exports(component, run));
+    let advice = if is_command { "" } else { application::advice(component) };
+    let reason = match network.filter(|_| advice.is_empty()) {
+        Some(name) => format!("it imports `{name}`, and there is no network here"),
+        None if is_command => format!("not loaded: {error:#}"),
+        None => format!("not a WASI command: it exports neither `wasi:cli/run@0.2` nor `wasi:cli/run@0.3`{advice}"),
+    };
+    fail(Exit::Load, reason)
 }

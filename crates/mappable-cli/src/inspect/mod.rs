@@ -49,11 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn inspect(args: &Args) -> Result<Facts> {
     let bytes = preview1::component(files::component(&args.file)?)?;
-    // What is neither binary nor text is told to be no component rather than a bad text.
-    let text = !bytes.starts_with(b"\0asm");
-    if text && std::str::from_utf8(&bytes).is_err() {
-        return Err(fail(Exit::Load, "not a component: neither binary nor text"));
-    }
+    preview1::binary_or_text(&bytes)?;
     let binary = wat::parse_bytes(&bytes).map_err(|error| fail(Exit::Load, format!("not a component: {error}")))?;
     let report = rewrite::inspect(&binary).map_err(|error| {
         let error = anyhow::Error::from(error);

@@ -22,12 +22,21 @@ pub(crate) fn core_module(bytes: &[u8]) -> Option<Vec<u8>> {
     Parser::is_core_wasm(&module).then(|| module.into_owned())
 }
 
+/// What to do with a library, which has no `main`.
+const LIBRARY: &str = "for a library name its world, by `mappable component --world` (and --wit)";
+
+/// Refuses what is no WebAssembly and no text.
+pub(crate) fn binary_or_text(bytes: &[u8]) -> Result<()> {
+    let is_either = bytes.starts_with(b"\0asm") || std::str::from_utf8(bytes).is_ok();
+    if is_either { Ok(()) } else { Err(fail(Exit::Load, "not a component: neither binary nor text")) }
+}
+
 /// The component that a program becomes.
 pub(crate) fn program(mut module: Vec<u8>) -> Result<Vec<u8>> {
     let mut make = || {
         // What reads it takes that for granted.
         Validator::new().validate_all(&module)?;
-        ensure!(begins(&module), "it exports no function `_start`; a library needs --world, and --wit");
+        ensure!(begins(&module), "it exports no function `_start`; {LIBRARY}");
         world::write_if_missing(&mut module)?;
         adapt(&module, provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
     };

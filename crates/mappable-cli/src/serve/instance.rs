@@ -59,7 +59,8 @@ pub(super) fn link(runtime: &Runtime, bytes: &[u8]) -> Result<Handler> {
         let what = if exports.map(|(name, _)| name).any(is_handler) {
             format!("not loaded: {error:#}")
         } else {
-            "it exports neither `wasi:http/incoming-handler@0.2` nor `wasi:http/handler@0.3`".to_owned()
+            let what = "it exports neither `wasi:http/incoming-handler@0.2` nor `wasi:http/handler@0.3`";
+            format!("{what}{}", application::advice(&component))
         };
         fail(Exit::Load, what)
     })

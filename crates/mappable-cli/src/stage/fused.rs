@@ -109,6 +109,10 @@ pub(crate) fn with_regions_inside(bytes: &[u8]) -> Result<Vec<u8>> {
     if !world.imports.contains_key(TYPES) {
         return Err(fail(Exit::Load, format!("it does not import `{TYPES}`: it runs anywhere as it is")));
     }
+    if let Some(import) = world.imports.keys().find(|name| name.starts_with("mappable:") && *name != TYPES) {
+        let text = format!("can't be composed: it imports `{import}`, whose regions are the host's, not its own");
+        return Err(fail(Exit::Load, text));
+    }
     let exports: Vec<String> = world.exports.keys().cloned().collect();
     let instance = composition.instantiate(package, &[])?;
     for name in exports {
@@ -166,9 +170,9 @@ impl Composition {
 
 fn register(graph: &mut CompositionGraph, name: &str, bytes: &[u8]) -> Result<PackageId> {
     // What is nested too deep for a parser that recurses is refused here.
-    mappable::rewrite::inspect(bytes).map_err(|error| fail(Exit::Load, format!("not a stage: {error}")))?;
+    mappable::rewrite::inspect(bytes).map_err(|error| fail(Exit::Load, format!("not loaded: {error}")))?;
     let package = Package::from_bytes(name, None, bytes.to_vec(), graph.types_mut());
-    let package = package.map_err(|error| fail(Exit::Load, format!("not a stage: {error:#}")))?;
+    let package = package.map_err(|error| fail(Exit::Load, format!("not loaded: {error:#}")))?;
     graph.register_package(package).map_err(refused)
 }
 

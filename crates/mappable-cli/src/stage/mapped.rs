@@ -11,7 +11,7 @@ use super::wasi::{Printing, StageWasi};
 use super::{Bytes, Header, Host, Payload, Step, step_of};
 use crate::failure::{Exit, fail};
 use crate::limiter::{Limiter, not_begun};
-use crate::preview1::core_module;
+use crate::preview1::{binary_or_text, core_module};
 use crate::progress::Notes;
 use crate::runtime::{Options, finish};
 
@@ -122,9 +122,10 @@ impl Host for MappedHost {
             let advice = "make a component of it with `mappable component --world mappable:stage/stage`";
             return Err(fail(Exit::Load, format!("not a stage: it is a core module; {advice}")));
         }
+        binary_or_text(bytes)?;
         self.runtime.compile(bytes).map_err(|error| {
             let error = anyhow::Error::from(error);
-            fail(Exit::Load, format!("not a stage: {error:#}"))
+            fail(Exit::Load, format!("not loaded: {error:#}"))
         })
     }
 
@@ -133,7 +134,7 @@ impl Host for MappedHost {
         let printing = Printing::new(title, &self.notes);
         let mut store = State::store(&self.runtime, self.limit_bytes, &printing).map_err(|error| not_begun(&error))?;
         let guest = self.linker.instantiate_pre(component).map_err(|error| not_begun(&error))?;
-        let instance = guest.instantiate(&mut store).map_err(|error| not_begun(&error))?;
+        let instance = guest.instantiate(&mut store).map_err(|error| store.data().limiter.not_begun(&error))?;
         let run = instance.get_typed_func(&mut store, step).map_err(|error| not_begun(&error))?;
         let parallel = match self.jobs {
             1 => None,

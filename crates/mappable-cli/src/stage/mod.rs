@@ -36,6 +36,7 @@ pub(crate) use mapped::MappedHost;
 pub(crate) use parallel::PARALLEL;
 
 use self::builtin::Builtin;
+use crate::application::advice;
 use crate::failure::{Exit, fail, one_line};
 use crate::files;
 
@@ -194,7 +195,7 @@ fn step_of(component: &Component, interface: &str) -> Result<ComponentExportInde
         let ty = component.component_type();
         let exports: Vec<_> = ty.exports(engine).map(|(name, _)| format!("`{name}`")).collect();
         let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-        missing(format!("it does not export `{interface}`, but {exports}"))
+        missing(format!("it does not export `{interface}`, but {exports}{}", advice(component)))
     })?;
     let run = component.get_export_index(Some(&step), "run");
     run.ok_or_else(|| missing(format!("its `{interface}` has no function `run`")))

@@ -78,9 +78,16 @@ fn what_is_not_of_the_world_is_refused_with_the_reason() {
         made(&place, options, module).fails(3, &["core.wat", says]);
         assert!(!place.path("made.wasm").exists(), "{options:?}");
     }
+    // Whoever does not make components is told which command does.
+    place.file("core.wat", STAGE);
+    for command in ["run", "inspect"] {
+        place.mappable([command, "core.wat"]).fails(3, &["no function `_start`", "by `mappable component --world`"]);
+    }
     let component = guest("blur.wasm");
     let component = component.to_str().unwrap();
-    place.mappable(["component", component, "-o", "made.wasm", "--world", "w"]).fails(3, &["not a core module"]);
+    place
+        .mappable(["component", component, "-o", "made.wasm", "--world", "w"])
+        .fails(3, &["not a core module: it is a component already"]);
 }
 
 #[test]

@@ -147,6 +147,9 @@ fn what_can_not_be_composed_is_refused_and_nothing_is_written() {
     let copying = guest("blur.copying.wasm");
     compose(&place, "out.wasm", &["--portable", copying.to_str().unwrap()])
         .fails(3, &["blur.copying.wasm", "does not import `mappable:memory/types@0.1.0`", "runs anywhere as it is"]);
+    let lookup = guest("lookup.wasm");
+    compose(&place, "out.wasm", &["--portable", lookup.to_str().unwrap()])
+        .fails(3, &["lookup.wasm: can't be composed: it imports `mappable:files/p2@", "whose regions are the host's"]);
     let hello = guest("hello-map.wasm");
     compose(&place, "out.wasm", &["--portable", "blur", hello.to_str().unwrap()])
         .fails(3, &["stage", "hello-map.wasm: not a stage"]);

@@ -138,7 +138,7 @@ fn components_of_another_world() {
     by_path(&place.file("nothing.wat", "(component)"), 3, &["but nothing"]);
     by_path(&place.file("empty.wasm", ""), 3, &[]);
     let whole = fs::read(guest("blur.wasm")).unwrap();
-    by_path(&place.file("cut.wasm", &whole[..whole.len() / 2]), 3, &["not a stage: "]);
+    by_path(&place.file("cut.wasm", &whole[..whole.len() / 2]), 3, &["not loaded: "]);
     // The right interface, and a function of another type.
     let odd = "(component (core module $m (func (export \"run\")))
         (core instance $i (instantiate $m)) (func $run (canon lift (core func $i \"run\")))
@@ -170,7 +170,7 @@ fn components_nested_too_deeply() {
     let path = place.file("deep.wasm", nested_types(5_000));
     let path = path.to_str().unwrap();
     for fused in [&[path][..], &["--fused", path]] {
-        pipe(&place, "in.png", fused).fails(3, &["deep.wasm: not a stage: ", "deeper than"]);
+        pipe(&place, "in.png", fused).fails(3, &["deep.wasm: not loaded: ", "deeper than"]);
     }
 }
 
@@ -243,4 +243,36 @@ fn a_picture_comes_from_somewhere_and_goes_somewhere() {
         assert_eq!(place.mappable(args).code(), 2);
     }
     assert_eq!(place.names(), ["in.png"]);
+}
+
+#[test]
+fn what_is_of_another_kind_is_told_what_runs_it() {
+    let place = small();
+    let (command, stage, service) = (guest("hello-map.wasm"), guest("misbehaving.wasm"), guest("service.wasm"));
+    let [command, stage, service] = [&command, &stage, &service].map(|path| path.to_str().unwrap());
+    pipe(&place, "in.png", &[command])
+        .fails(3, &["not a stage: ", "but `wasi:cli/run@0.2", "; `mappable run` runs commands"]);
+    let neither = ["it exports neither `wasi:cli/run@0.2` nor `wasi:cli/run@0.3`; ", " runs stages"];
+    place.mappable(["run", stage]).fails(3, &neither);
+    place.mappable(["run", service]).fails(3, &["not a WASI command", "`mappable serve` serves HTTP"]);
+    place.mappable(["serve", command]).fails(3, &["exports neither", "`mappable run` runs commands"]);
+    // What is no WebAssembly at all.
+    place.file("noise.wasm", [0xff; 100]);
+    for command in ["run", "serve", "inspect"] {
+        place.mappable([command, "noise.wasm"]).fails(3, &["noise.wasm", "neither binary nor text"]);
+    }
+    pipe(&place, "in.png", &["./noise.wasm"]).fails(3, &["stage ./noise.wasm: ", "neither binary nor text"]);
+}
+
+#[test]
+fn memories_that_are_too_large_to_begin_with() {
+    let place = small();
+    for limit in ["1", "1MiB"] {
+        pipe(&place, "in.png", &["--max-memory", limit, "blur"])
+            .fails(4, &["stage decode: ran out of memory: it wanted ", "may have 1.00 MiB (--max-memory)"]);
+    }
+    let app = guest("hello-map.wasm");
+    place
+        .mappable(["run", "--max-memory", "8KiB", app.to_str().unwrap()])
+        .fails(3, &["hello-map.wasm: ran out of memory: it wanted ", "may have 8.00 KiB (--max-memory)"]);
 }
