@@ -101,6 +101,7 @@ impl Backing {
     }
 
     /// Whether each region gets a file of its own.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
     pub(super) fn keeps_apart(&self) -> bool {
         self.keeps_apart.load(Ordering::Relaxed)
     }

@@ -22,6 +22,7 @@ use super::backing::RecycledRange;
 use super::frozen_region::FrozenRegion;
 use super::huge;
 use super::ranges::Runs;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
 use super::shared_file::SharedFile;
 use super::touched::Touched;
 use super::{AllocateError, Backing, Extent, FileRange, FreezeFailed, Frozen, GRANULE, LengthError, Source};

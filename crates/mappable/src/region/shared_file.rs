@@ -47,6 +47,7 @@ pub(crate) struct SharedFile {
     /// Whether a process that nothing more is heard of may read it. Then its bytes stay as they are for good.
     is_read_elsewhere: AtomicBool,
     /// Whether its size is sealed, once that was asked.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
     keeps_size: OnceLock<bool>,
 }
 
@@ -85,6 +86,7 @@ impl SharedFile {
             leaving: Mutex::new(()),
             dropped: AtomicU64::new(0),
             is_read_elsewhere: AtomicBool::new(false),
+            #[cfg(all(target_os = "linux", target_pointer_width = "64", not(mappable_no_mapping)))]
             keeps_size: OnceLock::new(),
         })
     }
