@@ -134,8 +134,8 @@ impl Inner {
 }
 
 impl Arrived {
-    /// What Zenoh has read. It is called where Zenoh reads. What is shared is taken over here: as long as Zenoh has a buffer of one message it
-    /// can't be told which others it has, so that all would stay mapped which came by the same segment.
+    /// What Zenoh has read, where it reads. What is shared is taken over here: as long as Zenoh has a buffer of one message, nobody can
+    /// tell which others it has, so that all would stay mapped which came by the same segment.
     pub(crate) fn new(mut sample: Sample, client: Option<&Client>) -> Self {
         let len = sample.payload().len() as u64;
         let address = sample.payload().as_shm().map(|buffer| buffer.as_ptr());
