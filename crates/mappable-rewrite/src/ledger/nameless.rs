@@ -2,18 +2,7 @@
 
 use wasm_encoder::ValType;
 
-use super::signature::{Value, discriminant_size};
-
-/// How a value is passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Passed {
-    /// As a parameter, in registers.
-    Flat,
-    /// As a parameter, in memory: there are too many for registers.
-    Spilled,
-    /// As a result.
-    Returned,
-}
+use super::signature::{Passed, Value, discriminant_size};
 
 impl Value {
     /// Whether it is plain data: any bytes are a value of it. Integers, floats (which keep their bits), records of such.

@@ -13,7 +13,17 @@ use wasmparser::PrimitiveValType as Primitive;
 )]
 pub use super::kind::Kind;
 pub(crate) use super::kind::name_of_each;
-use super::nameless::Passed;
+
+/// How a value is passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// As a parameter, in registers.
+    Flat,
+    /// As a parameter, in memory: there are too many for registers.
+    Spilled,
+    /// As a result.
+    Returned,
+}
 
 /// A value's type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

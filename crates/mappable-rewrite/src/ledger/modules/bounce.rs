@@ -14,8 +14,7 @@ use super::walk::{Place, second_word};
 use crate::ledger::convert::MAX_NODES;
 use crate::ledger::interface::Failure;
 use crate::ledger::layout::{BOUNCE, BOUNCE_LEN, MAX_SHORT_LISTS, PAGES, SHORT_LIST};
-use crate::ledger::nameless::Passed;
-use crate::ledger::signature::Value;
+use crate::ledger::signature::{Passed, Value};
 
 /// After longer lists the bounce is given back. Pages that come anew cost more than the copies.
 const FREE_ABOVE: u32 = 16 << 20;

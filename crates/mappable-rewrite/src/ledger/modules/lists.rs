@@ -14,8 +14,7 @@ use crate::ledger::layout::{
     MAX_MEMORIES, MAX_SHORT_LISTS, MEMORIES, MEMORY, MEMORY_GENERATION, MEMORY_SELECTOR, MEMORY_VERSION, SENDER,
     SHORT_LIST, SHORT_LISTS, TABLE_AIM,
 };
-use crate::ledger::nameless::Passed;
-use crate::ledger::signature::Value;
+use crate::ledger::signature::{Passed, Value};
 
 /// What a receiver knows of its caller: the locals with its memory's memory number, and where the memory's record lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

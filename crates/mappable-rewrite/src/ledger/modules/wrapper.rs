@@ -9,8 +9,7 @@ use super::code::{Arg, Code, mem_arg};
 use super::walk::{Place, Way};
 use crate::ledger::interface::Failure;
 use crate::ledger::layout::{FLIGHT_LEN, FLIGHT_NEXT, FLIGHT_SEQ};
-use crate::ledger::nameless::Passed;
-use crate::ledger::signature::{Signature, Value};
+use crate::ledger::signature::{Passed, Signature, Value};
 
 /// A signature, as its wrapper needs it.
 struct Shape {
