@@ -25,7 +25,7 @@ use crate::view::DriverConfig;
 /// The regions that the components of one store hold, and where they are mapped.
 ///
 /// Made by [`Runtime::context`](crate::Runtime::context), kept in the store's data and found through
-/// [`MappableView`]. Dropping it frees the regions.
+/// [`MappableView`](crate::MappableView). Dropping it frees the regions.
 ///
 /// A region is given to the store, passed to a component as a handle, looked at while a component has it, and taken out
 /// again:

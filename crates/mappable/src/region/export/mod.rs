@@ -29,9 +29,9 @@ pub(crate) use import::{import_frozen, import_region};
 pub struct Exported {
     /// A descriptor of a file in memory, which has these bytes and no others.
     pub descriptor: OwnedFd,
-    /// Where in the file the bytes begin: a multiple of [`GRANULE`].
+    /// Where in the file the bytes begin: a multiple of [`GRANULE`](crate::GRANULE).
     pub offset: u64,
-    /// The size in bytes, a positive multiple of [`GRANULE`].
+    /// The size in bytes, a positive multiple of [`GRANULE`](crate::GRANULE).
     pub size: u64,
     /// How many of the bytes count.
     pub len: u64,
