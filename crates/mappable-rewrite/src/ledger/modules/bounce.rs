@@ -42,6 +42,8 @@ pub(super) struct Cursor {
 impl Code {
     /// Copies each list to where whoever gets it finds it: pointers are of no use there.
     pub(super) fn put_into_bounce(&mut self, fields: &[Value], place: Place, passed: Passed) {
+        // First: an embedder may go on after a trap amid the lists, and what was on its way is written over by then.
+        self.new_sequence();
         let cursor = self.cursor();
         match (passed, fields) {
             (Passed::Returned, [value]) if value.is_carried() => {
@@ -52,7 +54,6 @@ impl Code {
         }
         self.code().local_get(cursor.length).i32_const(BOUNCE as i32).i32_sub().local_set(cursor.length);
         self.set_word(BOUNCE_LEN, cursor.length);
-        self.new_sequence();
     }
 
     /// Copies each list from there to the guest, and puts where it is, and how long.

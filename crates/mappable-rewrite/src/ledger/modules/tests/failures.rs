@@ -229,6 +229,44 @@ fn nobody_passes_anything_while_a_realloc_or_post_return_runs() {
 }
 
 #[test]
+fn a_call_that_traps_amid_its_lists_is_an_interruption() {
+    let two = Value::Record(vec![list(Value::U8), list(Value::U16)]);
+    let spilled = takes([vec![Value::U64; 16], vec![two.clone()]].concat());
+    let carried = Value::Record(vec![Value::Variant(vec![None, None, Some(list(Value::U8))]), list(Value::U16)]);
+    let returns = |result| Signature { params: vec![], result: Some(result) };
+    // Where the second list of each is: not aligned. The first has a byte.
+    let wrappers = [
+        (modules::lower(&spilled, true), &[(16 * 8 + 4, 1), (16 * 8 + 8, 1)][..]),
+        (modules::lift(&returns(two), true), &[(4, 1), (8, 1)]),
+        (modules::lift(&returns(carried), true), &[(0, 2), (8, 1), (12, 1)]),
+    ];
+    for (wrapper, bytes) in wrappers {
+        let mut world = World::new();
+        let (a, b) = (world.a.clone(), world.b.clone());
+        for &(at, byte) in bytes {
+            a.memory.write(&mut world.store, 64 + at, &[byte]).unwrap();
+        }
+        let is_lower = wrapper.needs.contains(&("forbidden", modules::Need::Table("forbidden")));
+        let callee = if is_lower {
+            wasmtime::Func::wrap(&mut world.store, |_: u32| {})
+        } else {
+            wasmtime::Func::wrap(&mut world.store, || 64u32)
+        };
+        let wrapper = world.instantiate(&a, &wrapper, Some(callee)).get_func(&mut world.store, CALL).unwrap();
+        // A host that is called by a `post-return`, calls guests, and goes on when they trap.
+        let host = wasmtime::Func::wrap(&mut world.store, move |mut caller: wasmtime::Caller<'_, _>| {
+            let params = if is_lower { &[wasmtime::Val::I32(64)][..] } else { &[] };
+            let results = &mut [wasmtime::Val::I32(0)][usize::from(is_lower)..];
+            let error = failed(wrapper.call(&mut caller, params, results));
+            assert_eq!(error, failure(Failure::Misaligned, 1, 0));
+        });
+        let guard = world.instantiate(&b, &modules::guard(&[], &[], &[], false), Some(host));
+        let call = guard.get_typed_func::<(), ()>(&mut world.store, CALL).unwrap();
+        assert_eq!(failed(call.call(&mut world.store, ())), failure(Failure::Interrupted, 0, 0));
+    }
+}
+
+#[test]
 fn nothing_of_ours_may_be_called_where_leaving_is_forbidden() {
     let mut world = World::new();
     let a = world.a.clone();
