@@ -121,11 +121,11 @@ impl Code {
                 }
             }
             Value::Variant(cases) => {
-                let discriminant = self.discriminant(cases, place);
+                let (discriminant, payload) = (self.discriminant(cases, place), payload(cases, place));
                 self.carry_number(discriminant_size(cases.len()), cursor, |code| {
                     code.code().local_get(discriminant);
                 });
-                self.carry_cases(cases, discriminant, |code, case| code.carry_out(case, payload(cases, place), cursor));
+                self.carry_cases(cases, discriminant, |code, case| code.carry_out(case, payload, cursor));
             }
             number => self.carry_number(number.size(), cursor, |code| {
                 code.get(place, number.size());
@@ -144,16 +144,14 @@ impl Code {
                 }
             }
             Value::Variant(cases) => {
-                let discriminant = self.local(ValType::I32);
+                let (discriminant, payload) = (self.local(ValType::I32), payload(cases, place));
                 let size = discriminant_size(cases.len());
                 self.taken(size, cursor);
                 self.code().local_set(discriminant);
                 self.set(place, size, |code| {
                     code.code().local_get(discriminant);
                 });
-                self.carry_cases(cases, discriminant, |code, case| {
-                    code.carry_in(case, payload(cases, place), cursor, end);
-                });
+                self.carry_cases(cases, discriminant, |code, case| code.carry_in(case, payload, cursor, end));
             }
             number => self.set(place, number.size(), |code| code.taken(number.size(), cursor)),
         }

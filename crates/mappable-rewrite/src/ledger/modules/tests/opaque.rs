@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::calls::bits;
 use super::values::{V, case};
 use super::world::{Failed, World, failed, failure};
+use crate::ledger::convert::MAX_NODES;
 use crate::ledger::interface::Failure;
 use crate::ledger::modules;
 use crate::ledger::signature::{Signature, Value};
@@ -201,5 +202,25 @@ fn an_area_that_is_not_all_in_the_memory_is_refused() {
         let call = lower.get_typed_func::<u32, ()>(&mut world.store, modules::CALL).unwrap();
         let second = if why == Failure::OutOfBounds { variant().size() } else { 0 };
         assert_eq!(failed(call.call(&mut world.store, area)), failure(why, area, second));
+    }
+}
+
+#[test]
+fn wrappers_for_the_largest_variants_are_valid() {
+    let largest = [
+        Value::Variant(vec![Some(list(Value::U8)); MAX_NODES / 3 - 1]),
+        Value::Record(vec![Value::Variant(vec![Some(Value::Char); MAX_NODES / 2 - 2]), list(Value::U8)]),
+        Value::Variant([vec![None; MAX_NODES - 4], vec![Some(list(Value::U8))]].concat()),
+    ];
+    for value in largest {
+        let sent = Signature { params: vec![value.clone()], result: None };
+        let returned = Signature { params: vec![], result: Some(value) };
+        for signature in [sent, returned] {
+            assert!(signature.has_windows());
+            for module in [modules::lower(&signature, true), modules::lift(&signature, true)] {
+                let mut validator = wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all());
+                validator.validate_all(&module.bytes).unwrap();
+            }
+        }
     }
 }
