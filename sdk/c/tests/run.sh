@@ -21,6 +21,15 @@ int main() {
     return bytes == MAP_FAILED || static_cast<char *>(bytes)[2] != 2 || munmap(bytes, 1) != 0;
 }
 END
+# What is printed first is printed, and what is constructed is constructed once.
+"${clang/clang/clang++}" --target=wasm32-wasi --config="$here/../mappable.cfg" -Werror -fno-exceptions -x c++ - -o first.wasm <<'END'
+#include <cstdio>
+struct Global {
+    Global() { std::puts("constructed"); }
+    ~Global() { std::puts("destroyed"); }
+} global;
+int main() { std::puts("main"); }
+END
 # Flags for linking are no mistake where nothing is linked.
 "$clang" --target=wasm32-wasi --config="$here/../mappable.cfg" "${flags[@]}" -c "$here/mman.c" -o mman.o
 "$mappable" component mman.wasm -o component.wasm
@@ -47,6 +56,8 @@ for mode in auto remap copy off; do
   done
 done
 run "C++" "$mappable" run --dir-ro . ../cpp.wasm
+run "C++ that prints" "$mappable" run ../first.wasm
+printf 'constructed\nmain\ndestroyed\n' | cmp - out
 run "linked as an object" "$mappable" run --dir . ../object.wasm
 if [ -n "${ZIG-}" ]; then
   for program in mman heap; do

@@ -2,6 +2,7 @@
 //! adapters that Wasmtime's authors publish.
 
 mod adapter;
+mod realloc;
 
 use anyhow::{Result, ensure};
 use wasi_preview1_component_adapter_provider as provider;
@@ -37,6 +38,7 @@ pub(crate) fn program(mut module: Vec<u8>) -> Result<Vec<u8>> {
         // What reads it takes that for granted.
         Validator::new().validate_all(&module)?;
         ensure!(begins(&module), "it exports no function `_start`; {LIBRARY}");
+        realloc::unwrap(&mut module)?;
         world::write_if_missing(&mut module)?;
         adapt(&module, provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
     };
