@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mappable::workers::{Cancel, MapError, Parts, PartsError, Workers};
 use mappable::{GRANULE, Handle, Mappable, MappableCtx, MappableView, Runtime};
-use wasmtime::component::{InstancePre, Linker, TypedFunc};
+use wasmtime::component::{Instance, InstancePre, Linker, TypedFunc};
 use wasmtime::{Config, Store, Trap, UpdateDeadline};
 
 use super::support::{Setup, on_every_open_setup};
@@ -56,6 +56,28 @@ pub(super) enum Calls {
     Async(tokio::runtime::Handle),
 }
 
+impl Calls {
+    /// An instance in a store whose guests are interrupted when it is cancelled, and otherwise yield where calls are async.
+    pub(super) fn instantiate<T: Send + 'static>(
+        &self,
+        guest: &InstancePre<T>,
+        store: &mut Store<T>,
+        cancel: &Cancel,
+    ) -> wasmtime::Result<Instance> {
+        store.set_epoch_deadline(1);
+        let (cancel, goes_on) = (cancel.clone(), self.clone());
+        store.epoch_deadline_callback(move |_| match (cancel.is_cancelled(), &goes_on) {
+            (true, _) => Err(wasmtime::Error::msg("interrupted")),
+            (false, Self::Sync) => Ok(UpdateDeadline::Continue(1)),
+            (false, Self::Async(_)) => Ok(UpdateDeadline::Yield(1)),
+        });
+        match self {
+            Self::Sync => guest.instantiate(store),
+            Self::Async(tokio) => tokio.block_on(guest.instantiate_async(store)),
+        }
+    }
+}
+
 /// A store with `invert`.
 struct Inverter {
     store: Store<State>,
@@ -66,17 +88,7 @@ struct Inverter {
 impl Inverter {
     fn new(runtime: &Runtime, guest: &InstancePre<State>, cancel: &Cancel, calls: &Calls) -> wasmtime::Result<Self> {
         let mut store = runtime.store(State { mappable: runtime.context() });
-        store.set_epoch_deadline(1);
-        let (cancel, goes_on) = (cancel.clone(), calls.clone());
-        store.epoch_deadline_callback(move |_| match (cancel.is_cancelled(), &goes_on) {
-            (true, _) => Err(wasmtime::Error::msg("interrupted")),
-            (false, Calls::Sync) => Ok(UpdateDeadline::Continue(1)),
-            (false, Calls::Async(_)) => Ok(UpdateDeadline::Yield(1)),
-        });
-        let instance = match calls {
-            Calls::Sync => guest.instantiate(&mut store)?,
-            Calls::Async(tokio) => tokio.block_on(guest.instantiate_async(&mut store))?,
-        };
+        let instance = calls.instantiate(guest, &mut store, cancel)?;
         let invert = instance.get_typed_func::<(Handle,), (Handle,)>(&mut store, "invert")?;
         Ok(Self { store, invert, calls: calls.clone() })
     }

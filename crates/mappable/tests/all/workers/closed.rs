@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mappable::workers::{Cancel, MapError, Parts, Workers};
 use mappable::{GRANULE, Runtime};
 use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower};
-use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime::{Store, Trap};
 
 use super::cancelling::{Calls, however_called, with_clock};
 use super::support::{G, Guest, Setup, State, linker, on_every_setup, swapped};
@@ -28,17 +28,7 @@ const B: usize = 1;
 impl Tree {
     fn new(runtime: &Runtime, guest: &InstancePre<State>, cancel: &Cancel, calls: &Calls) -> wasmtime::Result<Self> {
         let mut store = runtime.store(State::new(runtime));
-        store.set_epoch_deadline(1);
-        let (cancel, goes_on) = (cancel.clone(), calls.clone());
-        store.epoch_deadline_callback(move |_| match (cancel.is_cancelled(), &goes_on) {
-            (true, _) => Err(wasmtime::Error::msg("interrupted")),
-            (false, Calls::Sync) => Ok(UpdateDeadline::Continue(1)),
-            (false, Calls::Async(_)) => Ok(UpdateDeadline::Yield(1)),
-        });
-        let instance = match calls {
-            Calls::Sync => guest.instantiate(&mut store)?,
-            Calls::Async(tokio) => tokio.block_on(guest.instantiate_async(&mut store))?,
-        };
+        let instance = calls.instantiate(guest, &mut store, cancel)?;
         let parties = Guest::pair(instance, &mut store);
         Ok(Self { store, parties, calls: calls.clone() })
     }
