@@ -71,8 +71,8 @@ impl Value {
         matches!(self, Self::Variant(cases) if cases.len() != 2 && cases.iter().any(Option::is_some))
     }
 
-    /// Whether there is a type without names that is passed in the same form: see [`Self::nameless`]. Of an opaque variant
-    /// there is one in registers.
+    /// Whether there is a type without names that is passed in the same form: see [`Self::nameless`]. An opaque variant has
+    /// one in registers alone.
     pub(crate) fn has_nameless_form(&self) -> bool {
         self.is_nameless(self.has_handles(), false)
     }

@@ -162,6 +162,13 @@ impl Value {
         }
     }
 
+    /// How many core parameters the value is.
+    pub(crate) fn flat_len(&self) -> u32 {
+        let mut flat = Vec::new();
+        self.flatten(&mut flat);
+        flat.len() as u32
+    }
+
     /// Appends what the value is in core parameters.
     pub(crate) fn flatten(&self, flat: &mut Vec<ValType>) {
         match self {

@@ -3,8 +3,8 @@
 //! in the receiver's memory while its `realloc` runs, which could have any of the sender's memory read.
 //!
 //! In it are first the lengths of lists, in bytes, and then the lists, both in the order of the types. Whoever takes them
-//! knows where a list ends by its length there, and by nothing that a guest could have changed. Of a result that is
-//! [carried](super::opaque) all numbers are among the lengths.
+//! knows where a list ends by its length there, and by nothing that a guest could have changed. If a result is
+//! [carried](super::opaque), all its numbers lie among the lengths.
 
 use wasm_encoder::{BlockType, ValType};
 

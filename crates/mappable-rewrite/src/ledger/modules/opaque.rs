@@ -3,7 +3,8 @@
 //!
 //! As a parameter in registers such a variant is its registers. The sender [tidies](Code::tidy) them. As a result it is
 //! *carried*, with all that it is returned in: the callee's wrapper puts each number and list into the bounce, and the caller's
-//! takes them from there. Of the engine's result, which has two bytes to be returned in memory as well, nothing is kept.
+//! takes them from there. The engine returns two bytes in memory in its place, and the caller's wrapper puts back what was
+//! there.
 
 use std::ops::Range;
 
@@ -43,14 +44,11 @@ impl Code {
             code.code().local_get(discriminant);
         });
         let Place::Locals(first) = payload(cases, place) else { return };
-        let end = first + flat_len(value) - 1;
-        for (index, case) in cases.iter().enumerate() {
-            let Some(case) = case else { continue };
-            self.code().local_get(discriminant).i32_const(index as i32).i32_eq().if_(BlockType::Empty);
-            self.tidy(case, Place::Locals(first), step);
-            self.clear(first + flat_len(case)..end);
-            self.code().end();
-        }
+        let end = first + value.flat_len() - 1;
+        self.each_case(cases, discriminant, |code, case| {
+            code.tidy(case, Place::Locals(first), step);
+            code.clear(first + case.flat_len()..end);
+        });
         if cases.iter().any(Option::is_none) && first < end {
             self.code().block(BlockType::Empty);
             for (index, _) in cases.iter().enumerate().filter(|(_, case)| case.is_some()) {
@@ -76,7 +74,7 @@ impl Code {
         }
     }
 
-    /// Of a register that is wider than the number, too.
+    /// Makes a register the number that it stands for, also where the register is wider.
     fn tidy_number(&mut self, number: &Value, place: Place) {
         let Place::Locals(local) = place else { return };
         let is_any = matches!(number, Value::U32 | Value::S32 | Value::F32 | Value::Flags(32));
@@ -89,8 +87,7 @@ impl Code {
         });
     }
 
-    /// Makes what is on the stack the number that it stands for, 32 bits wide, as lifting does. Of a `char` it traps if it is
-    /// none.
+    /// Makes what is on the stack the number that it stands for, 32 bits wide, as lifting does. Traps if a `char` is not valid.
     fn normalize(&mut self, number: &Value) {
         if *number == Value::Char {
             let char = self.local(ValType::I32);
@@ -125,7 +122,7 @@ impl Code {
                 self.carry_number(discriminant_size(cases.len()), cursor, |code| {
                     code.code().local_get(discriminant);
                 });
-                self.carry_cases(cases, discriminant, |code, case| code.carry_out(case, payload, cursor));
+                self.each_case(cases, discriminant, |code, case| code.carry_out(case, payload, cursor));
             }
             number => self.carry_number(number.size(), cursor, |code| {
                 code.get(place, number.size());
@@ -151,7 +148,7 @@ impl Code {
                 self.set(place, size, |code| {
                     code.code().local_get(discriminant);
                 });
-                self.carry_cases(cases, discriminant, |code, case| code.carry_in(case, payload, cursor, end));
+                self.each_case(cases, discriminant, |code, case| code.carry_in(case, payload, cursor, end));
             }
             number => self.set(place, number.size(), |code| code.taken(number.size(), cursor)),
         }
@@ -162,27 +159,15 @@ impl Code {
         let ledger = self.ledger();
         self.code().local_get(cursor.length);
         value(self);
-        let (mut code, to) = (self.code(), mem_arg(ledger, 0, 0));
-        match size {
-            1 => code.i32_store8(to),
-            2 => code.i32_store16(to),
-            8 => code.i64_store(to),
-            _ => code.i32_store(to),
-        };
+        self.store(size, |_| mem_arg(ledger, 0, 0));
         self.pass_number(size, cursor);
     }
 
     /// Pushes the number that is next there.
     fn taken(&mut self, size: u32, cursor: Cursor) {
         let ledger = self.ledger();
-        let (mut code, from) = (self.code(), mem_arg(ledger, 0, 0));
-        code.local_get(cursor.length);
-        match size {
-            1 => code.i32_load8_u(from),
-            2 => code.i32_load16_u(from),
-            8 => code.i64_load(from),
-            _ => code.i32_load(from),
-        };
+        self.code().local_get(cursor.length);
+        self.load(size, |_| mem_arg(ledger, 0, 0));
         self.pass_number(size, cursor);
     }
 
@@ -202,18 +187,11 @@ impl Code {
         self.code().local_get(area).local_get(kept).i32_store16(mem_arg(guest, 0, 0));
     }
 
-    fn carry_cases(&mut self, cases: &[Option<Value>], discriminant: u32, mut carry: impl FnMut(&mut Self, &Value)) {
+    /// Does to each payload what is to be done where the variant is of its case.
+    fn each_case(&mut self, cases: &[Option<Value>], discriminant: u32, mut act: impl FnMut(&mut Self, &Value)) {
         for (index, case) in cases.iter().enumerate() {
             let Some(case) = case else { continue };
-            self.code().local_get(discriminant).i32_const(index as i32).i32_eq().if_(BlockType::Empty);
-            carry(self, case);
-            self.code().end();
+            self.in_case(index, discriminant, |code| act(code, case));
         }
     }
-}
-
-fn flat_len(value: &Value) -> u32 {
-    let mut flat = Vec::new();
-    value.flatten(&mut flat);
-    flat.len() as u32
 }

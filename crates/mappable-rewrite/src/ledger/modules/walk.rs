@@ -1,6 +1,6 @@
 //! The walk through a value: to each handle in it, or each list that goes by window, in the type's order.
 
-use wasm_encoder::{BlockType, ValType};
+use wasm_encoder::{BlockType, MemArg, ValType};
 
 use super::code::{Arg, Code, mem_arg};
 use super::lists::Step;
@@ -123,9 +123,7 @@ impl Code {
         let payload = payload(cases, place);
         for (index, case) in cases.iter().enumerate() {
             let Some(case) = case.as_ref().filter(|case| way.has_to_do_with(case)) else { continue };
-            self.code().local_get(discriminant).i32_const(index as i32).i32_eq().if_(BlockType::Empty);
-            self.walk(case, payload, way);
-            self.code().end();
+            self.in_case(index, discriminant, |code| code.walk(case, payload, way));
         }
     }
 
@@ -136,6 +134,13 @@ impl Code {
         self.code().local_tee(discriminant).i32_const(cases.len() as i32).i32_ge_u();
         self.fail_if(Failure::Discriminant, Arg::Local(discriminant), Arg::Const(0));
         discriminant
+    }
+
+    /// What is done if a variant is of this case.
+    pub(super) fn in_case(&mut self, index: usize, discriminant: u32, act: impl FnOnce(&mut Self)) {
+        self.code().local_get(discriminant).i32_const(index as i32).i32_eq().if_(BlockType::Empty);
+        act(self);
+        self.code().end();
     }
 
     fn walk_list(&mut self, element: &Value, place: Place, way: Way) {
@@ -228,14 +233,8 @@ impl Code {
             }
             Place::Memory { base, offset } => {
                 let memory = self.guest();
-                let mut code = self.code();
-                code.local_get(base);
-                match size {
-                    1 => code.i32_load8_u(mem_arg(memory, offset, 0)),
-                    2 => code.i32_load16_u(mem_arg(memory, offset, 1)),
-                    8 => code.i64_load(mem_arg(memory, offset, 3)),
-                    _ => code.i32_load(mem_arg(memory, offset, 2)),
-                };
+                self.code().local_get(base);
+                self.load(size, |align| mem_arg(memory, offset, align));
             }
         }
     }
@@ -255,15 +254,32 @@ impl Code {
                 let memory = self.guest();
                 self.code().local_get(base);
                 value(self);
-                let mut code = self.code();
-                match size {
-                    1 => code.i32_store8(mem_arg(memory, offset, 0)),
-                    2 => code.i32_store16(mem_arg(memory, offset, 1)),
-                    8 => code.i64_store(mem_arg(memory, offset, 3)),
-                    _ => code.i32_store(mem_arg(memory, offset, 2)),
-                };
+                self.store(size, |align| mem_arg(memory, offset, align));
             }
         }
+    }
+
+    /// Replaces an address by the unsigned number of that many bytes there. `at` is told the power of two of which an aligned
+    /// address is a multiple.
+    pub(super) fn load(&mut self, size: u32, at: impl FnOnce(u32) -> MemArg) {
+        let mut code = self.code();
+        match size {
+            1 => code.i32_load8_u(at(0)),
+            2 => code.i32_load16_u(at(1)),
+            8 => code.i64_load(at(3)),
+            _ => code.i32_load(at(2)),
+        };
+    }
+
+    /// Stores the number of that many bytes that lies above an address.
+    pub(super) fn store(&mut self, size: u32, at: impl FnOnce(u32) -> MemArg) {
+        let mut code = self.code();
+        match size {
+            1 => code.i32_store8(at(0)),
+            2 => code.i32_store16(at(1)),
+            8 => code.i64_store(at(3)),
+            _ => code.i32_store(at(2)),
+        };
     }
 }
 
@@ -272,9 +288,7 @@ pub(super) fn places(fields: &[Value], place: Place) -> impl Iterator<Item = (&V
     let mut next = place;
     fields.iter().map(move |field| match next {
         Place::Locals(first) => {
-            let mut flat = Vec::new();
-            field.flatten(&mut flat);
-            next = Place::Locals(first + flat.len() as u32);
+            next = Place::Locals(first + field.flat_len());
             (field, Place::Locals(first))
         }
         Place::Memory { base, offset } => {

@@ -32,6 +32,7 @@ impl Shape {
     fn new(signature: &Signature, lists: bool) -> Self {
         let (flat, spilled) = signature.flat_params();
         let (flat_result, result_spilled) = signature.flat_results();
+        let lists_returned = lists && signature.returns_by_window();
         Self {
             flat,
             spilled,
@@ -41,12 +42,8 @@ impl Shape {
             result_spilled,
             handles: signature.has_handles(),
             lists_sent: lists && signature.sends_by_window(),
-            lists_returned: lists && signature.returns_by_window(),
-            carried: lists
-                && signature
-                    .result
-                    .as_ref()
-                    .is_some_and(|result| result.goes_by_window(Passed::Returned) && result.is_carried()),
+            lists_returned,
+            carried: lists_returned && signature.result.as_ref().is_some_and(Value::is_carried),
         }
     }
 
