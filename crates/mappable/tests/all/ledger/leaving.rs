@@ -6,9 +6,27 @@ use std::sync::{Arc, Mutex};
 use super::Party;
 use crate::support::{Setup, World, Wrong, on_every_setup, wrong};
 
+/// The component `$A`, whose `get` returns the first byte of the list that it gets.
+macro_rules! reader {
+    () => {
+        r#"  (component $A
+    (import "get" (func $get (result (list u8))))
+    (core module $L (memory (export "mem") 1) (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+    (core instance $l (instantiate $L))
+    (core func $get (canon lower (func $get) (memory $l "mem") (realloc (func $l "realloc"))))
+    (core module $M (import "" "get" (func $get (param i32))) (import "" "mem" (memory 1))
+      (func (export "get") (result i32) (call $get (i32.const 8)) (i32.load8_u (i32.const 64))))
+    (core instance $m (instantiate $M (with "" (instance
+      (export "get" (func $get)) (export "mem" (memory $l "mem"))))))
+    (func (export "get") (result u32) (canon lift (core func $m "get"))))
+"#
+    };
+}
+
 /// `y` has a secret, which `x` asks for when it is called. `b` returns a list of as many bytes, and its `post-return`
 /// calls `x`. `a` says what the first byte was of the list that it got.
-const TREE: &str = r#"(component
+const TREE: &str = concat!(
+    r#"(component
   (component $Y
     (core module $M (memory (export "mem") 1) (data (i32.const 64) "YYYYYYYYYYYYYYYY")
       (func (export "secret") (result i32)
@@ -36,25 +54,19 @@ const TREE: &str = r#"(component
     (func (export "set") (param "on" u32) (canon lift (core func $m "set")))
     (func (export "get") (result (list u8))
       (canon lift (core func $m "get") (memory $m "mem") (post-return (func $m "post")))))
-  (component $A
-    (import "get" (func $get (result (list u8))))
-    (core module $L (memory (export "mem") 1) (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
-    (core instance $l (instantiate $L))
-    (core func $get (canon lower (func $get) (memory $l "mem") (realloc (func $l "realloc"))))
-    (core module $M (import "" "get" (func $get (param i32))) (import "" "mem" (memory 1))
-      (func (export "get") (result i32) (call $get (i32.const 8)) (i32.load8_u (i32.const 64))))
-    (core instance $m (instantiate $M (with "" (instance
-      (export "get" (func $get)) (export "mem" (memory $l "mem"))))))
-    (func (export "get") (result u32) (canon lift (core func $m "get"))))
-  (instance $y (instantiate $Y))
+"#,
+    reader!(),
+    r#"  (instance $y (instantiate $Y))
   (instance $x (instantiate $X (with "secret" (func $y "secret"))))
   (instance $b (instantiate $B (with "poke" (func $x "poke"))))
   (instance $a (instantiate $A (with "get" (func $b "get"))))
   (instance $ea (export "get" (func $a "get"))) (export "a" (instance $ea))
-  (instance $eb (export "set" (func $b "set"))) (export "b" (instance $eb)))"#;
+  (instance $eb (export "set" (func $b "set"))) (export "b" (instance $eb)))"#
+);
 
 /// `b` returns a list, and its `post-return` calls the host. `a` says what the first byte was of the list that it got.
-const CALLS_HOST: &str = r#"(component
+const CALLS_HOST: &str = concat!(
+    r#"(component
   (import "test:host/env" (instance $env (export "call-back" (func))))
   (alias export $env "call-back" (func $call-back))
   (component $B
@@ -68,19 +80,12 @@ const CALLS_HOST: &str = r#"(component
     (core instance $m (instantiate $M (with "" (instance (export "call-back" (func $call-back))))))
     (func (export "get") (result (list u8))
       (canon lift (core func $m "get") (memory $m "mem") (post-return (func $m "post")))))
-  (component $A
-    (import "get" (func $get (result (list u8))))
-    (core module $L (memory (export "mem") 1) (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
-    (core instance $l (instantiate $L))
-    (core func $get (canon lower (func $get) (memory $l "mem") (realloc (func $l "realloc"))))
-    (core module $M (import "" "get" (func $get (param i32))) (import "" "mem" (memory 1))
-      (func (export "get") (result i32) (call $get (i32.const 8)) (i32.load8_u (i32.const 64))))
-    (core instance $m (instantiate $M (with "" (instance
-      (export "get" (func $get)) (export "mem" (memory $l "mem"))))))
-    (func (export "get") (result u32) (canon lift (core func $m "get"))))
-  (instance $b (instantiate $B (with "call-back" (func $call-back))))
+"#,
+    reader!(),
+    r#"  (instance $b (instantiate $B (with "call-back" (func $call-back))))
   (instance $a (instantiate $A (with "get" (func $b "get"))))
-  (instance $ea (export "get" (func $a "get"))) (export "a" (instance $ea)))"#;
+  (instance $ea (export "get" (func $a "get"))) (export "a" (instance $ea)))"#
+);
 
 /// `x` passes a list that is there, and one that is not aligned, among parameters that don't fit in registers.
 const TRAPS: &str = r#"(component
