@@ -1,5 +1,5 @@
-//! Answers to queries, given by threads of their own. An answer waits until the peer that asked takes it, and the threads by which
-//! Zenoh reads must not.
+//! Replies to queries, sent by threads of their own: sending one waits until the peer that asked reads it, and Zenoh's own reading
+//! threads must never wait for a peer.
 
 use std::collections::VecDeque;
 use std::fmt;

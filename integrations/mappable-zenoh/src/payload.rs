@@ -50,7 +50,7 @@ pub enum ReceiveError {
 #[derive(Debug)]
 pub(crate) struct Arrived {
     sample: Sample,
-    /// Of the payload.
+    /// The payload's length in bytes.
     len: u64,
     /// The payload, or why there is none, if a peer of this host shares it. The sample has none then.
     shared: Option<Result<Frozen, &'static str>>,

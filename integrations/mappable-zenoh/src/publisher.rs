@@ -31,7 +31,8 @@ pub enum PublishError {
     /// Nobody subscribes to the key.
     #[error("nobody subscribes to {0}")]
     NoSubscriber(Key),
-    /// As much as may be shared is on its way to receivers, and the publisher doesn't wait.
+    /// The bytes on their way to receivers have reached the limit ([`Options::shared_bytes`](crate::Options::shared_bytes)), and the
+    /// publisher doesn't wait.
     #[error("receivers are behind: as much is shared as may be (Options::shared_bytes)")]
     Congested,
     /// The region can't be frozen.
